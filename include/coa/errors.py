@@ -1,0 +1,92 @@
+"""Every error this package raises on purpose, grouped by what the caller does next.
+
+`CoaError`
+  `RetryableError`   try the same thing again later: nothing was lost
+  `ConfigurationError`  a person has to change a setting, a right or an org; no retry helps
+  `RunStopped`       the run ends here by a rule of the house, on purpose
+  `RowsRejected`     the org refused planned rows and the policy says stop
+
+Every error carries `next_step`: the sentence that tells the reader what to do.
+No message ever holds a secret or a whole record.
+"""
+
+from __future__ import annotations
+
+
+class CoaError(Exception):
+    """Root of all errors of this package."""
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message} Next step: {self.next_step}" if self.next_step else self.message
+
+
+class RetryableError(CoaError):
+    """The same call may succeed later; Airflow retries the task."""
+
+
+class OrgUnavailable(RetryableError):
+    """The org did not answer, or answered 5xx, for longer than the retries last."""
+
+
+class LimitExceeded(RetryableError):
+    """An API limit of the org was reached (REQUEST_LIMIT_EXCEEDED and its kin)."""
+
+
+class AmbiguousWrite(RetryableError):
+    """A write was sent and no answer came: it may or may not have taken effect.
+
+    Whoever catches it reads the state back before it sends anything again.
+    """
+
+
+class JobStalled(RetryableError):
+    """A Bulk job made no progress for longer than the configured time."""
+
+
+class IncompleteExtract(RetryableError):
+    """An extract delivered fewer rows than the org announced; nothing of it was kept."""
+
+
+class PairBusy(RetryableError):
+    """Another run works on the same pair of orgs."""
+
+
+class ConfigurationError(CoaError):
+    """A setting, connection, right or org has to be changed by a person."""
+
+
+class AuthenticationFailed(ConfigurationError):
+    """The org refused the credentials of a connection."""
+
+
+class OrgRefused(ConfigurationError):
+    """The org answered 4xx to a request: retrying the same request cannot help.
+
+    `status` is the HTTP status, `code` Salesforce's errorCode (empty when there was none).
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "", next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.status = status
+        self.code = code
+
+
+class InvalidParams(ConfigurationError):
+    """The params or the mapping file do not say something we can do; lists every fault at once."""
+
+
+class RunStopped(CoaError):
+    """The run ends by a rule: `state` is the state of the run in DESIGN §2."""
+
+    def __init__(self, message: str, *, state: str, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.state = state
+
+
+class RowsRejected(CoaError):
+    """The org refused rows and `on_row_failure` is `stop`."""

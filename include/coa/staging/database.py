@@ -1,0 +1,166 @@
+"""The staging database: PostgreSQL, its pool, its schema, COPY in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import OperationalError
+
+from coa.errors import ConfigurationError
+
+Row = dict[str, Any]
+Query = sql.Composed | sql.SQL | str
+Params = Sequence[Any] | Mapping[str, Any] | None
+
+MINIMUM_SERVER_VERSION = 140000
+
+
+class Database:
+    """A pool of connections to one PostgreSQL 14+ database.
+
+    `url` is a SQLAlchemy or libpq URL. Raises `ConfigurationError` when the server cannot be
+    reached or is too old. The permanent tables are created or brought up to date on first use.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url).set(drivername="postgresql+psycopg")
+        self.url = parsed.render_as_string(hide_password=False)
+        self.display_url = parsed.render_as_string(hide_password=True)
+        # jit costs more than it brings on our many short statements.
+        self._engine = create_engine(
+            parsed,
+            pool_size=4,
+            max_overflow=12,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 15, "options": "-c jit=off -c client_encoding=UTF8"},
+        )
+        self._ensure_schema()
+
+    def dispose(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Row]]:
+        """A psycopg connection whose work is committed at the end, rolled back on an error."""
+        raw = self._engine.raw_connection()
+        try:
+            connection = cast(psycopg.Connection[Row], raw.driver_connection)
+            connection.row_factory = dict_row
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            else:
+                connection.commit()
+        finally:
+            raw.close()
+
+    def execute(self, query: Query, params: Params = None) -> int:
+        """Runs one statement in a transaction of its own; the number of rows it touched."""
+        with self.transaction() as connection:
+            return connection.execute(as_query(query), params).rowcount
+
+    def rows(self, query: Query, params: Params = None) -> list[Row]:
+        with self.transaction() as connection:
+            return connection.execute(as_query(query), params).fetchall()
+
+    def row(self, query: Query, params: Params = None) -> Row | None:
+        with self.transaction() as connection:
+            return connection.execute(as_query(query), params).fetchone()
+
+    def value(self, query: Query, params: Params = None) -> Any:
+        """First column of the first row, None when there is no row."""
+        found = self.row(query, params)
+        return next(iter(found.values())) if found else None
+
+    def stream(self, query: Query, params: Params = None, batch: int = 2000) -> Iterator[Row]:
+        """Rows through a server-side cursor: memory does not grow with the result."""
+        with self.transaction() as connection, connection.cursor(name="coa_stream") as cursor:
+            cursor.itersize = batch
+            cursor.execute(as_query(query), params)
+            yield from cursor
+
+    def copy_out(self, query: Query) -> Iterator[bytes]:
+        """Chunks of bytes of a `COPY (...) TO STDOUT` statement."""
+        with self.transaction() as connection, connection.cursor() as cursor:
+            with cursor.copy(as_query(query)) as copy:
+                for data in copy:
+                    yield bytes(data)
+
+    def copy_in(self, query: Query, chunks: Iterable[bytes]) -> int:
+        """Feeds bytes to a `COPY ... FROM STDIN` statement; the number of rows that landed.
+
+        All or nothing: an error in `chunks` leaves no row behind.
+        """
+        with self.transaction() as connection:
+            return copy_into(connection, query, chunks)
+
+    @contextmanager
+    def advisory_lock(self, name: str) -> Iterator[None]:
+        """Holds a transaction-scoped advisory lock named `name`; waits for it."""
+        with self.transaction() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key(name)])
+            yield
+
+    def _ensure_schema(self) -> None:
+        ddl = files("coa.staging").joinpath("schema.sql").read_text("utf-8")
+        version = sha256(ddl.encode()).hexdigest()[:16]
+        try:
+            with self.transaction() as connection:
+                if connection.info.server_version < MINIMUM_SERVER_VERSION:
+                    raise ConfigurationError(
+                        f"The staging database {self.display_url} is PostgreSQL "
+                        f"{connection.info.server_version // 10000}; 14 or newer is needed.",
+                        next_step="point the connection coa_staging at a newer server.",
+                    )
+                # Two processes may connect for the first time at once.
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("coa schema")])
+                known = connection.execute(
+                    "SELECT obj_description(oid) AS version FROM pg_namespace WHERE nspname = 'coa'"
+                ).fetchone()
+                if not known or known["version"] != version:
+                    connection.execute(cast(LiteralString, ddl))
+                    connection.execute(sql.SQL("COMMENT ON SCHEMA coa IS {}").format(sql.Literal(version)))
+        except (psycopg.OperationalError, OperationalError) as error:
+            raise ConfigurationError(
+                f"The staging database {self.display_url} cannot be used: {first_line(error)}.",
+                next_step="check the connection coa_staging (host, port, database, login, password).",
+            ) from error
+
+
+def copy_into(connection: psycopg.Connection[Row], query: Query, chunks: Iterable[bytes]) -> int:
+    """`COPY ... FROM STDIN` inside a caller's transaction; rows landed."""
+    with connection.cursor() as cursor:
+        with cursor.copy(as_query(query)) as copy:
+            for data in chunks:
+                copy.write(data)
+        return cursor.rowcount
+
+
+def as_query(query: Query) -> sql.Composed | sql.SQL:
+    return sql.SQL(cast(LiteralString, query)) if isinstance(query, str) else query
+
+
+def lock_key(name: str) -> int:
+    """A 63-bit key for an advisory lock."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big") >> 1
+
+
+def json_value(value: Any) -> Jsonb:
+    return Jsonb(value, dumps=lambda data: json.dumps(data, default=str))
+
+
+def first_line(error: BaseException) -> str:
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
