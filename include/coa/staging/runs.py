@@ -1,0 +1,298 @@
+"""A run: its row, its tables, its log, and the lease that keeps two runs off one pair of orgs."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from time import monotonic
+from typing import Any
+
+from psycopg import sql
+
+from coa.config import RunParams, Settings
+from coa.errors import ConfigurationError, PairBusy
+from coa.model import table_slug
+from coa.staging.database import Database, Row, json_value
+
+log = logging.getLogger(__name__)
+
+SOURCE = "source"
+TARGET = "target"
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """`YYYYMMDDTHHMMSSZ-<6 hex>`: sorts by time, unique without a database."""
+    return f"{(now or datetime.now(UTC)):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a person should know before the first write.
+
+    `grade`: `blocker` stops the run, `warning` wants a look, `note` is for the record.
+    `examples`: at most ten record ids.
+    """
+
+    grade: str
+    code: str
+    message: str
+    next_step: str = ""
+    sobject: str = ""
+    field: str = ""
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Run:
+    """One run and what its tasks need: database, params, settings."""
+
+    run_id: str
+    db: Database
+    params: RunParams
+    settings: Settings
+    row: Row
+
+    # ---- life ---------------------------------------------------------------------------------
+    @classmethod
+    def start(
+        cls,
+        db: Database,
+        settings: Settings,
+        *,
+        dag_id: str,
+        airflow_run_id: str,
+        triggered_by: str,
+        raw_params: dict[str, Any],
+        versions: dict[str, str] | None = None,
+    ) -> Run:
+        """The run of this Airflow run, created on the first call: a retried task gets the same one.
+
+        Raises `InvalidParams`; the run's row then exists with state `failed`.
+        """
+        with db.advisory_lock(f"coa run {dag_id} {airflow_run_id}"):
+            known = db.row(
+                "SELECT run_id FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s AND airflow_run_id <> ''",
+                [dag_id, airflow_run_id],
+            )
+            run_id = str(known["run_id"]) if known else new_run_id()
+            if not known:
+                db.execute(
+                    """INSERT INTO coa.run (run_id, dag_id, airflow_run_id, triggered_by, mode, params, versions)
+                       VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+                    [
+                        run_id,
+                        dag_id,
+                        airflow_run_id,
+                        triggered_by,
+                        str(raw_params.get("mode", "full")),
+                        json_value(raw_params),
+                        json_value(versions or {}),
+                    ],
+                )
+                db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(run_id))))
+        return cls.load(db, settings, run_id)
+
+    @classmethod
+    def load(cls, db: Database, settings: Settings, run_id: str) -> Run:
+        """Raises `ConfigurationError` for an unknown run, `InvalidParams` for params we cannot use."""
+        row = db.row("SELECT * FROM coa.run WHERE run_id = %s", [run_id])
+        if row is None:
+            raise ConfigurationError(
+                f"There is no run {run_id} in the staging database {db.display_url}.",
+                next_step="take a run_id from the artifacts folder or from the table coa.run.",
+            )
+        return cls(run_id, db, RunParams.parse(row["params"]), settings, row)
+
+    def refresh(self) -> None:
+        fresh = self.db.row("SELECT * FROM coa.run WHERE run_id = %s", [self.run_id])
+        self.row = fresh or self.row
+
+    def update(self, **columns: Any) -> None:
+        """Sets columns of the run's row; dicts go in as JSON."""
+        assignments = sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder()) for name in columns
+        )
+        values = [json_value(v) if isinstance(v, dict) else v for v in columns.values()]
+        self.db.execute(
+            sql.SQL("UPDATE coa.run SET {} WHERE run_id = %s").format(assignments), [*values, self.run_id]
+        )
+        self.refresh()
+
+    # ---- names --------------------------------------------------------------------------------
+    @property
+    def pair_id(self) -> int:
+        pair = self.row["pair_id"]
+        if pair is None:
+            raise ConfigurationError(
+                f"Run {self.run_id} has not passed preflight: it does not know its orgs yet.",
+                next_step="run its preflight task first.",
+            )
+        return int(pair)
+
+    @cached_property
+    def schema(self) -> str:
+        return schema_of(self.run_id)
+
+    def table(self, kind: str, sobject: str = "") -> sql.Identifier:
+        """A table of this run: kind is source, target, verify, desired, map, plan ..."""
+        return sql.Identifier(self.schema, table_name(kind, sobject))
+
+    def has_table(self, kind: str, sobject: str = "") -> bool:
+        name = f'"{self.schema}"."{table_name(kind, sobject)}"'
+        return bool(self.db.value("SELECT to_regclass(%s) IS NOT NULL", [name]))
+
+    def columns(self, kind: str, sobject: str = "") -> list[str]:
+        """Column names of a table of this run, in order; empty when the table does not exist."""
+        found = self.db.rows(
+            """SELECT column_name FROM information_schema.columns
+               WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position""",
+            [self.schema, table_name(kind, sobject)],
+        )
+        return [str(r["column_name"]) for r in found]
+
+    # ---- log ----------------------------------------------------------------------------------
+    def event(self, event: str, level: str = "info", **data: Any) -> None:
+        """One line of the run's audit trail, in the database and in the task log."""
+        self.db.execute(
+            "INSERT INTO coa.event (run_id, level, event, data) VALUES (%s, %s, %s, %s)",
+            [self.run_id, level, event, json_value(data)],
+        )
+        text = " ".join(f"{k}={v}" for k, v in data.items())
+        log.log(logging.getLevelNamesMapping()[level.upper()], "%s %s", event, text)
+
+    def set_findings(self, stage: str, findings: Iterable[Finding]) -> list[Finding]:
+        """Replaces the findings of a stage, so that a retried task does not double them."""
+        kept = list(findings)
+        with self.db.transaction() as connection:
+            connection.execute(
+                "DELETE FROM coa.finding WHERE run_id = %s AND stage = %s", [self.run_id, stage]
+            )
+            for f in kept:
+                connection.execute(
+                    """INSERT INTO coa.finding
+                         (run_id, code, sobject, field, grade, stage, count, examples, message, next_step)
+                       VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                       ON CONFLICT (run_id, code, sobject, field) DO UPDATE
+                         SET grade = EXCLUDED.grade, count = EXCLUDED.count, examples = EXCLUDED.examples,
+                             message = EXCLUDED.message, next_step = EXCLUDED.next_step, stage = EXCLUDED.stage""",
+                    [
+                        self.run_id,
+                        f.code,
+                        f.sobject,
+                        f.field,
+                        f.grade,
+                        stage,
+                        f.count,
+                        f.examples[:10],
+                        f.message,
+                        f.next_step,
+                    ],
+                )
+        for f in kept:
+            level = {"blocker": logging.ERROR, "warning": logging.WARNING}.get(f.grade, logging.INFO)
+            log.log(level, "%s %s: %s Next step: %s", f.grade, f.code, f.message, f.next_step)
+        return kept
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Marks the run's stage, times it, and keeps the lease alive at both ends."""
+        started, clock = datetime.now(UTC), monotonic()
+        self.db.execute("UPDATE coa.run SET stage = %s WHERE run_id = %s", [name, self.run_id])
+        self.renew_lease()
+        try:
+            yield
+        finally:
+            self.db.execute(
+                """INSERT INTO coa.stage_time (run_id, stage, started_at, seconds) VALUES (%s, %s, %s, %s)
+                   ON CONFLICT DO NOTHING""",
+                [self.run_id, name, started, monotonic() - clock],
+            )
+            self.renew_lease()
+
+    def progress(self, step: str, sobject: str, *, total: int | None = None, done: int = 0, rejected: int = 0) -> None:
+        """Adds `done` and `rejected` rows to a step; sets `total` when given."""
+        self.db.execute(
+            """INSERT INTO coa.progress (run_id, step, sobject, total, done, rejected)
+               VALUES (%(run)s, %(step)s, %(sobject)s, COALESCE(%(total)s::bigint, 0), %(done)s, %(rejected)s)
+               ON CONFLICT (run_id, step, sobject) DO UPDATE
+                 SET total = COALESCE(%(total)s::bigint, coa.progress.total),
+                     done = coa.progress.done + %(done)s,
+                     rejected = coa.progress.rejected + %(rejected)s, updated_at = clock_timestamp()""",
+            {
+                "run": self.run_id,
+                "step": step,
+                "sobject": sobject,
+                "total": total,
+                "done": done,
+                "rejected": rejected,
+            },
+        )
+
+    def reset_progress(self, step: str, sobject: str, total: int = 0) -> None:
+        """Starts a step over: a retried task counts from zero."""
+        self.db.execute(
+            "DELETE FROM coa.progress WHERE run_id = %s AND step = %s AND sobject = %s",
+            [self.run_id, step, sobject],
+        )
+        self.progress(step, sobject, total=total)
+
+    # ---- lease --------------------------------------------------------------------------------
+    def take_lease(self, holder_is_over: Any = None) -> None:
+        """Makes this run the only one on its pair of orgs; raises `PairBusy` when another one lives.
+
+        `holder_is_over(run_row) -> bool` tells of the holding run whether it can do nothing any more
+        (its Airflow run ended, its process is dead); without it only an expired lease is taken over.
+        """
+        for_seconds = self.settings.lease_seconds
+        with self.db.transaction() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [self.pair_id])
+            held = connection.execute(
+                """SELECT r.*, l.expires_at, l.expires_at < clock_timestamp() AS expired
+                   FROM coa.lease l JOIN coa.run r USING (run_id) WHERE l.pair_id = %s""",
+                [self.pair_id],
+            ).fetchone()
+            if held and held["run_id"] != self.run_id and not held["expired"] and held["state"] is None:
+                if not (holder_is_over and holder_is_over(held)):
+                    raise PairBusy(
+                        f"Run {held['run_id']} ({held['dag_id']}) works on the same pair of orgs.",
+                        next_step=f"wait until it ends, or until its lease expires at {held['expires_at']:%H:%M:%S}.",
+                    )
+            connection.execute(
+                """INSERT INTO coa.lease (pair_id, run_id, expires_at)
+                   VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s))
+                   ON CONFLICT (pair_id) DO UPDATE
+                     SET run_id = EXCLUDED.run_id, expires_at = EXCLUDED.expires_at""",
+                [self.pair_id, self.run_id, for_seconds],
+            )
+
+    def renew_lease(self) -> None:
+        """Prolongs the lease if this run still holds it."""
+        self.db.execute(
+            "UPDATE coa.lease SET expires_at = clock_timestamp() + make_interval(secs => %s) WHERE run_id = %s",
+            [self.settings.lease_seconds, self.run_id],
+        )
+
+    def holds_lease(self) -> bool:
+        return bool(self.db.value("SELECT count(*) FROM coa.lease WHERE run_id = %s", [self.run_id]))
+
+    def release_lease(self) -> None:
+        self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.run_id])
+
+
+def schema_of(run_id: str) -> str:
+    """Name of the schema that holds the tables of a run.
+
+    >>> schema_of("20261123T144200Z-a1b2c3")
+    'run_20261123t144200z_a1b2c3'
+    """
+    return "run_" + run_id.lower().replace("-", "_")
+
+
+def table_name(kind: str, sobject: str = "") -> str:
+    return f"{kind}__{table_slug(sobject)}" if sobject else kind
