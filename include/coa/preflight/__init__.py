@@ -1,0 +1,1 @@
+"""Everything that stands in the way, found before the first write."""

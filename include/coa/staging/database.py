@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import psycopg
 from psycopg import sql
@@ -130,7 +130,7 @@ class Database:
                     "SELECT obj_description(oid) AS version FROM pg_namespace WHERE nspname = 'coa'"
                 ).fetchone()
                 if not known or known["version"] != version:
-                    connection.execute(cast(LiteralString, ddl))
+                    connection.execute(ddl)
                     connection.execute(sql.SQL("COMMENT ON SCHEMA coa IS {}").format(sql.Literal(version)))
         except (psycopg.OperationalError, OperationalError) as error:
             raise ConfigurationError(
@@ -149,7 +149,7 @@ def copy_into(connection: psycopg.Connection[Row], query: Query, chunks: Iterabl
 
 
 def as_query(query: Query) -> sql.Composed | sql.SQL:
-    return sql.SQL(cast(LiteralString, query)) if isinstance(query, str) else query
+    return sql.SQL(query) if isinstance(query, str) else query
 
 
 def lock_key(name: str) -> int:

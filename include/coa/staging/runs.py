@@ -6,7 +6,8 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from functools import cached_property
 from time import monotonic
@@ -45,7 +46,7 @@ class Finding:
     sobject: str = ""
     field: str = ""
     count: int = 0
-    examples: list[str] = field(default_factory=list)
+    examples: list[str] = dataclass_field(default_factory=list)
 
 
 @dataclass
@@ -215,7 +216,9 @@ class Run:
             )
             self.renew_lease()
 
-    def progress(self, step: str, sobject: str, *, total: int | None = None, done: int = 0, rejected: int = 0) -> None:
+    def progress(
+        self, step: str, sobject: str, *, total: int | None = None, done: int = 0, rejected: int = 0
+    ) -> None:
         """Adds `done` and `rejected` rows to a step; sets `total` when given."""
         self.db.execute(
             """INSERT INTO coa.progress (run_id, step, sobject, total, done, rejected)
@@ -257,12 +260,12 @@ class Run:
                    FROM coa.lease l JOIN coa.run r USING (run_id) WHERE l.pair_id = %s""",
                 [self.pair_id],
             ).fetchone()
-            if held and held["run_id"] != self.run_id and not held["expired"] and held["state"] is None:
-                if not (holder_is_over and holder_is_over(held)):
-                    raise PairBusy(
-                        f"Run {held['run_id']} ({held['dag_id']}) works on the same pair of orgs.",
-                        next_step=f"wait until it ends, or until its lease expires at {held['expires_at']:%H:%M:%S}.",
-                    )
+            lives = held and held["run_id"] != self.run_id and not held["expired"] and held["state"] is None
+            if held and lives and not (holder_is_over and holder_is_over(held)):
+                raise PairBusy(
+                    f"Run {held['run_id']} ({held['dag_id']}) works on the same pair of orgs.",
+                    next_step=f"wait until it ends, or until its lease expires at {held['expires_at']:%H:%M:%S}.",
+                )
             connection.execute(
                 """INSERT INTO coa.lease (pair_id, run_id, expires_at)
                    VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s))

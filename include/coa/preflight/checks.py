@@ -1,0 +1,192 @@
+"""The checks that need no data: pure functions of describes, limits and params. Each gives findings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coa.config import RunParams
+from coa.fieldmap import CarriedField, type_conflict
+from coa.model import (
+    COA_OBJECTS,
+    LOADED,
+    MIGRATION_FIELDS,
+    RECEIVED_AT,
+    SOURCE_ID,
+    STATUS,
+)
+from coa.salesforce.describe import Describe
+from coa.staging.runs import Finding
+
+DEPLOY = (
+    "deploy include/salesforce_metadata to the target and assign its permission set COA_Migration "
+    "to the user of the connection coa_target."
+)
+
+
+def check_same_org(source: dict[str, Any], target: dict[str, Any]) -> list[Finding]:
+    if source["id"] != target["id"]:
+        return []
+    return [
+        Finding(
+            "blocker",
+            "same_org",
+            f"The connections coa_source and coa_target lead to the same org {source['id']} ({source['name']}).",
+            "point coa_target at the org that the orders shall move to.",
+        )
+    ]
+
+
+def check_objects(role: str, describes: dict[str, Describe]) -> list[Finding]:
+    """The app is there, and the user sees its objects."""
+    missing = [name for name in COA_OBJECTS if name not in describes]
+    if not missing:
+        return []
+    return [
+        Finding(
+            "blocker",
+            f"coa_missing_{role}",
+            f"The {role} org (connection coa_{role}) shows no {', '.join(missing)}.",
+            "install or update the Channel Order App there, or assign the permission set COA Admin User to the user.",
+            count=len(missing),
+        )
+    ]
+
+
+def check_migration_fields(target: dict[str, Describe]) -> list[Finding]:
+    findings = []
+    for sobject in LOADED:
+        if sobject not in target:
+            continue
+        fields = target[sobject].fields
+        missing = [n for n in MIGRATION_FIELDS if n not in fields or not fields[n].createable]
+        if missing:
+            findings.append(
+                Finding(
+                    "blocker",
+                    "migration_fields_missing",
+                    f"The target's {sobject} has no writeable field {', '.join(missing)}.",
+                    DEPLOY,
+                    sobject=sobject,
+                    count=len(missing),
+                )
+            )
+        elif not (fields[SOURCE_ID].flag("externalId") and fields[SOURCE_ID].flag("unique")):
+            findings.append(
+                Finding(
+                    "blocker",
+                    "migration_key_not_unique",
+                    f"{sobject}.{SOURCE_ID} of the target is not a unique external id, so nothing would stop "
+                    "a record from being created twice.",
+                    DEPLOY,
+                    sobject=sobject,
+                    field=SOURCE_ID,
+                )
+            )
+    return findings
+
+
+def check_rights(target: dict[str, Describe], params: RunParams) -> list[Finding]:
+    """What the target's user may do, as its describes tell."""
+    findings = []
+    for sobject in LOADED:
+        if sobject not in target:
+            continue
+        there = target[sobject]
+        if not (there.createable and there.updateable):
+            findings.append(
+                Finding(
+                    "blocker",
+                    "no_right_to_write",
+                    f"The user of coa_target may not create and edit {sobject}.",
+                    "assign the permission set COA Admin User to that user.",
+                    sobject=sobject,
+                )
+            )
+        created = there.field("CreatedDate")
+        if not (created and created.createable):
+            grade = {"required": "blocker", "auto": "warning"}.get(params.created_dates)
+            if grade:
+                findings.append(
+                    Finding(
+                        grade,
+                        "audit_fields_not_writeable",
+                        f"The user of coa_target may not set CreatedDate of {sobject}: every record would bear "
+                        "the time of the load.",
+                        "switch on 'Set Audit Fields upon Record Creation' in Setup > User Interface and give the "
+                        "user that permission and Modify All Data, or set created_dates to auto or off.",
+                        sobject=sobject,
+                        field="CreatedDate",
+                    )
+                )
+        needed = [STATUS] if STATUS in there.fields else []
+        if params.received_dates == "restore" and RECEIVED_AT in there.fields:
+            needed.append(RECEIVED_AT)
+        for name in needed:
+            if not there.fields[name].updateable:
+                findings.append(
+                    Finding(
+                        "blocker",
+                        "field_not_updateable",
+                        f"The user of coa_target may not edit {sobject}.{name}.",
+                        "assign the permission set COA Admin User to that user.",
+                        sobject=sobject,
+                        field=name,
+                    )
+                )
+    return findings
+
+
+def check_fields(
+    carried: dict[str, list[CarriedField]], source: dict[str, Describe], target: dict[str, Describe]
+) -> list[Finding]:
+    """Types that do not fit, and required fields of the target that nothing fills."""
+    findings = []
+    for sobject, fields in carried.items():
+        filled = {f.name for f in fields}
+        for one in fields:
+            conflict = type_conflict(one)
+            if conflict:
+                findings.append(
+                    Finding(
+                        "blocker",
+                        "type_differs",
+                        f"{sobject}.{one.name} is {conflict}.",
+                        "change the target's field, or drop or rename the field in the mapping file.",
+                        sobject=sobject,
+                        field=one.name,
+                    )
+                )
+        for field in target[sobject].fields.values():
+            if field.required and field.name not in filled and field.type != "boolean":
+                findings.append(
+                    Finding(
+                        "blocker",
+                        "required_without_source",
+                        f"The target requires {sobject}.{field.name}, and the source has no such field.",
+                        "give it a constant or a default in the mapping file, or make it optional in the target.",
+                        sobject=sobject,
+                        field=field.name,
+                    )
+                )
+    return findings
+
+
+def check_allowance(role: str, limits: dict[str, Any], expected_calls: int, reserve: int) -> list[Finding]:
+    """Whether the day's API calls last for the run with something left for others."""
+    daily = limits.get("DailyApiRequests") or {}
+    if "Remaining" not in daily:
+        return []
+    remaining, allowed = int(daily["Remaining"]), int(daily.get("Max") or 0)
+    kept = min(reserve, allowed // 10)
+    if remaining - kept >= expected_calls:
+        return []
+    return [
+        Finding(
+            "blocker",
+            f"api_allowance_{role}",
+            f"The {role} org has {remaining} of {allowed} API calls left today; the run needs about "
+            f"{expected_calls} and leaves {kept} to others.",
+            "run again when the 24-hour allowance has recovered, or raise chunk_size.",
+            count=remaining,
+        )
+    ]

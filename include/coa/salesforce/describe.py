@@ -1,0 +1,139 @@
+"""What an org says about an sObject: the parts of a describe that the migration uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from coa.errors import OrgRefused
+from coa.salesforce.session import Org
+
+NUMBER_TYPES = frozenset({"double", "currency", "percent", "int", "long"})
+PICKLIST_TYPES = frozenset({"picklist", "multipicklist", "combobox"})
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a describe, under the describe's own words."""
+
+    raw: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.raw["name"])
+
+    @property
+    def type(self) -> str:
+        return str(self.raw.get("type", "string"))
+
+    @property
+    def length(self) -> int:
+        """Characters a text field holds; 0 for what is not text."""
+        return int(self.raw.get("length") or 0)
+
+    def flag(self, name: str) -> bool:
+        return bool(self.raw.get(name, False))
+
+    @property
+    def createable(self) -> bool:
+        return self.flag("createable")
+
+    @property
+    def updateable(self) -> bool:
+        return self.flag("updateable")
+
+    @property
+    def computed(self) -> bool:
+        """Formula, roll-up or auto-number: the org makes the value."""
+        return self.flag("calculated") or self.flag("autoNumber")
+
+    @property
+    def required(self) -> bool:
+        """Needs a value on create: createable, not nillable, without a default."""
+        return self.createable and not self.flag("nillable") and not self.flag("defaultedOnCreate")
+
+    @property
+    def reference_to(self) -> list[str]:
+        return [str(r) for r in self.raw.get("referenceTo") or []]
+
+    @property
+    def restricted_picklist(self) -> bool:
+        return self.type in PICKLIST_TYPES and self.flag("restrictedPicklist")
+
+    @cached_property
+    def picklist_values(self) -> list[str]:
+        """Active values."""
+        return [str(v["value"]) for v in self.raw.get("picklistValues") or [] if v.get("active", True)]
+
+    @property
+    def default_picklist_value(self) -> str | None:
+        for v in self.raw.get("picklistValues") or []:
+            if v.get("defaultValue"):
+                return str(v["value"])
+        return None
+
+    @property
+    def selectable(self) -> bool:
+        """Whether Bulk query can return it: no compound (address, location) and no binary fields."""
+        return not str(self.raw.get("soapType", "")).startswith("urn:") and self.type not in (
+            "address",
+            "location",
+            "base64",
+            "complexvalue",
+            "json",
+        )
+
+    @property
+    def canonical_function(self) -> str:
+        """The SQL function of schema.sql that makes two equal values equal texts."""
+        if self.type in NUMBER_TYPES:
+            return "canon_number"
+        return {"boolean": "canon_boolean", "date": "canon_date", "datetime": "canon_datetime"}.get(
+            self.type, "canon_text"
+        )
+
+
+@dataclass(frozen=True)
+class Describe:
+    """One sObject of one org."""
+
+    raw: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.raw["name"])
+
+    @property
+    def createable(self) -> bool:
+        return bool(self.raw.get("createable", False))
+
+    @property
+    def updateable(self) -> bool:
+        return bool(self.raw.get("updateable", False))
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        return {str(f["name"]): Field(f) for f in self.raw.get("fields", [])}
+
+    def field(self, name: str) -> Field | None:
+        return self.fields.get(name)
+
+    @cached_property
+    def selectable_fields(self) -> list[str]:
+        return [f.name for f in self.fields.values() if f.selectable]
+
+
+def describe(org: Org, sobject: str) -> Describe | None:
+    """The describe of an sObject; None when the org has no such object, or hides it from us."""
+    try:
+        return Describe(org.data_json(f"/sobjects/{sobject}/describe", kind="describe"))
+    except OrgRefused as refused:
+        if refused.status == 404 or refused.code in ("NOT_FOUND", "INVALID_TYPE"):
+            return None
+        raise
+
+
+def list_sobjects(org: Org) -> dict[str, dict[str, Any]]:
+    """Name -> entry of the global describe."""
+    return {str(s["name"]): s for s in org.data_json("/sobjects", kind="describe")["sobjects"]}

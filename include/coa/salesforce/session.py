@@ -1,0 +1,394 @@
+"""One org over HTTP: time-outs on every request, renewal of an expired session, retries, a call count.
+
+What may be repeated is repeated here; what may not (a write without an answer) is raised as
+`AmbiguousWrite` for the caller to read the state back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
+
+from coa.config import Settings
+from coa.errors import (
+    AmbiguousWrite,
+    AuthenticationFailed,
+    ConfigurationError,
+    LimitExceeded,
+    OrgRefused,
+    OrgUnavailable,
+)
+from coa.salesforce.auth import OrgConnection, Token, check_url, is_loopback, login
+
+__all__ = ["Org", "OrgConnection"]
+
+log = logging.getLogger(__name__)
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+CLIENT_NAME = "coa-migration"
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Set as `auth`, because otherwise a .netrc on the worker would replace the header."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self.token:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+class Org:
+    """A session with one org. Logs in on first use; may be used by several threads at once."""
+
+    def __init__(self, connection: OrgConnection, settings: Settings | None = None) -> None:
+        self.connection = connection
+        self.settings = settings or Settings()
+        self.calls: Counter[str] = Counter()
+        self.usage: tuple[int, int] | None = None
+        """API calls of the last 24 hours as the org counts them, and the allowance."""
+        self._token: Token | None = None
+        self._version = ""
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        check_url(connection.login_url or connection.instance_url, connection.name)
+
+    # ---- identity -----------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        return self.connection.name
+
+    @property
+    def token(self) -> Token:
+        with self._lock:
+            if self._token is None:
+                self._token = login(self.connection, self._post_login)
+                self._forbid_leaving_this_machine(self._token.instance_url)
+            return self._token
+
+    @property
+    def instance_url(self) -> str:
+        return self.token.instance_url
+
+    @property
+    def api_version(self) -> str:
+        """`67.0`: as the connection says, else the highest offered that we tested."""
+        with self._lock:
+            if not self._version:
+                self._version = self.connection.api_version.lstrip("v") or self._choose_version()
+            return self._version
+
+    @property
+    def data_path(self) -> str:
+        return f"/services/data/v{self.api_version}"
+
+    def user_id(self) -> str:
+        """Id of the user we act as; empty when the org does not tell."""
+        if self.token.user_id:
+            return self.token.user_id
+        try:
+            info = self.get_json("/services/oauth2/userinfo", kind="login")
+        except OrgRefused:
+            return ""
+        return str(info.get("user_id", ""))
+
+    def record_url(self, record_id: str) -> str:
+        return f"{self.instance_url}/{record_id}"
+
+    # ---- requests -----------------------------------------------------------------------------
+    def get_json(self, path: str, *, kind: str, params: dict[str, str] | None = None) -> Any:
+        """GET; `path` is absolute on the instance. Retried. Raises `OrgRefused`, `OrgUnavailable`."""
+        for attempt in range(1, self.settings.request_retries + 1):
+            response = self.request("GET", path, kind=kind, params=params)
+            try:
+                return response.json()
+            except ValueError as error:
+                # A proxy's page, or a body that was cut off where the length was not declared.
+                self._pause_or_give_up(attempt, f"{self.name}: GET {path} answered no JSON", error)
+        raise OrgUnavailable(f"{self.name}: GET {path} answered no JSON.")
+
+    def data_json(self, path: str, *, kind: str, params: dict[str, str] | None = None) -> Any:
+        """GET below `/services/data/vXX.X`."""
+        return self.get_json(self.data_path + path, kind=kind, params=params)
+
+    def send_json(self, method: str, path: str, body: Any, *, kind: str, safe: bool = False) -> Any:
+        """A JSON write below `/services/data/vXX.X`; None when the answer is empty.
+
+        `safe`: the write may be repeated (it is idempotent). Otherwise a missing answer raises
+        `AmbiguousWrite`.
+        """
+        response = self.request(
+            method,
+            self.data_path + path,
+            kind=kind,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json; charset=UTF-8"},
+            safe=safe,
+        )
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError as error:
+            raise AmbiguousWrite(
+                f"{self.name}: {method} {path} answered something that is not JSON."
+            ) from error
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        kind: str,
+        params: dict[str, str] | None = None,
+        data: bytes | IO[bytes] | None = None,
+        headers: dict[str, str] | None = None,
+        stream: bool = False,
+        safe: bool | None = None,
+    ) -> requests.Response:
+        """One request with renewal and, where it may be repeated, back-off.
+
+        Returns a 2xx response. Raises `OrgRefused` for 4xx, `LimitExceeded` for API limits,
+        `OrgUnavailable` when retries ran out, `AmbiguousWrite` when a write got no answer.
+        """
+        repeatable = method in SAFE_METHODS if safe is None else safe
+        renewed = False
+        attempt = 0
+        while True:
+            attempt += 1
+            self._respect_allowance()
+            token = self.token
+            if data is not None and not isinstance(data, bytes):
+                data.seek(0)
+            try:
+                response = self._http().request(
+                    method,
+                    token.instance_url + path,
+                    params=params,
+                    data=data,
+                    headers={"Sforce-Call-Options": f"client={CLIENT_NAME}", **(headers or {})},
+                    auth=_Bearer(token.access_token),
+                    timeout=(self.settings.connect_timeout, self.settings.read_timeout),
+                    stream=stream,
+                    allow_redirects=method in SAFE_METHODS,
+                )
+                self._count(kind, response)
+            except requests.RequestException as error:
+                self._count(kind, None)
+                if not repeatable and not never_sent(error):
+                    raise AmbiguousWrite(
+                        f"{self.name}: no answer to {method} {path} ({type(error).__name__})."
+                    ) from error
+                self._pause_or_give_up(attempt, f"{method} {path}: {describe_failure(error)}", error)
+                continue
+            if response.ok:
+                return response
+            code, message = error_of(response)
+            if response.status_code == 401 and not renewed:
+                renewed = True
+                self._renew(token)
+                continue
+            failure = f"{self.name}: {method} {path} answered {response.status_code} {code} {message}".strip()
+            response.close()
+            if response.status_code == 401:
+                raise AuthenticationFailed(
+                    f"{failure}.",
+                    next_step=f"check the connection {self.name}: a new session was refused as well.",
+                )
+            if code == "REQUEST_LIMIT_EXCEEDED" or "LIMIT_EXCEEDED" in code:
+                if "concurrent" in message.lower():
+                    self._pause_or_give_up(attempt, failure, None, LimitExceeded)
+                    continue
+                raise LimitExceeded(
+                    f"{failure}.",
+                    next_step="the org's 24-hour allowance is used up: run again when it has recovered.",
+                )
+            if response.status_code in TRANSIENT_STATUSES:
+                if not repeatable:
+                    raise AmbiguousWrite(f"{failure}.")
+                self._pause_or_give_up(attempt, failure, None)
+                continue
+            raise OrgRefused(
+                f"{failure}.",
+                status=response.status_code,
+                code=code,
+                next_step=advice_for(code, self.name),
+            )
+
+    # ---- REST query ---------------------------------------------------------------------------
+    def query(self, soql: str, *, tooling: bool = False, all_rows: bool = False) -> Iterator[dict[str, Any]]:
+        """Records of a REST query, page by page, for results that are known to be small."""
+        path = "/tooling/query" if tooling else "/queryAll" if all_rows else "/query"
+        body = self.data_json(path, kind="query", params={"q": soql})
+        while True:
+            yield from body["records"]
+            if body.get("done", True) or not body.get("nextRecordsUrl"):
+                return
+            body = self.get_json(body["nextRecordsUrl"], kind="query")
+
+    def count(self, sobject: str, where: str = "") -> int:
+        """`SELECT COUNT() FROM sobject`; recordCount is a cached figure and not fit to reconcile."""
+        soql = f"SELECT COUNT() FROM {sobject}" + (f" WHERE {where}" if where else "")
+        return int(self.data_json("/query", kind="query", params={"q": soql})["totalSize"])
+
+    # ---- inside -------------------------------------------------------------------------------
+    def _http(self) -> requests.Session:
+        if not hasattr(self._local, "session"):
+            session = requests.Session()
+            adapter = HTTPAdapter(pool_connections=4, pool_maxsize=8, max_retries=0)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            self._local.session = session
+        return self._local.session  # type: ignore[no-any-return]
+
+    def _post_login(
+        self, url: str, data: dict[str, str] | str, headers: dict[str, str]
+    ) -> tuple[int, Any, str]:
+        body = data.encode() if isinstance(data, str) else data
+        for attempt in range(1, self.settings.request_retries + 1):
+            try:
+                self.calls["login"] += 1
+                response = self._http().post(
+                    url,
+                    data=body,
+                    headers=headers,
+                    auth=_Bearer(""),
+                    timeout=(self.settings.connect_timeout, self.settings.read_timeout),
+                )
+            except requests.RequestException as error:
+                self._pause_or_give_up(attempt, f"login at {url}: {describe_failure(error)}", error)
+                continue
+            if response.status_code in TRANSIENT_STATUSES and "Soap" not in url:
+                self._pause_or_give_up(attempt, f"login at {url} answered {response.status_code}", None)
+                continue
+            try:
+                parsed = response.json()
+            except ValueError:
+                parsed = None
+            return response.status_code, parsed, response.text
+        raise OrgUnavailable(f"Connection {self.name}: login at {url} did not succeed.")
+
+    def _renew(self, used: Token) -> None:
+        with self._lock:
+            # Another thread may have renewed it already.
+            if self._token is used:
+                if self.connection.session_id:
+                    raise AuthenticationFailed(
+                        f"Connection {self.name}: its session has expired.",
+                        next_step="put a fresh session_id into the connection, or use client credentials.",
+                    )
+                self._token = None
+
+    def _forbid_leaving_this_machine(self, instance_url: str) -> None:
+        """A local org must not send us to another machine over plain http."""
+        host = urlsplit(instance_url).hostname or ""
+        if urlsplit(instance_url).scheme == "http" and not is_loopback(host):
+            raise ConfigurationError(
+                f"Connection {self.name}: the org sends us to {host} over plain http.",
+                next_step="use an org whose instance URL is https.",
+            )
+
+    def _choose_version(self) -> str:
+        offered = [str(v["version"]) for v in self.get_json("/services/data", kind="login")]
+        usable = [v for v in offered if float(v) <= self.settings.newest_api_version]
+        if not usable:
+            raise ConfigurationError(
+                f"{self.name} offers only API versions newer than {self.settings.newest_api_version}.",
+                next_step="set the extra `version` of the connection to one that the org offers.",
+            )
+        return max(usable, key=float)
+
+    def _count(self, kind: str, response: requests.Response | None) -> None:
+        with self._lock:
+            self.calls[kind] += 1
+            found = re.search(
+                r"(?<![-\w])api-usage=(\d+)/(\d+)",
+                response.headers.get("Sforce-Limit-Info", "") if response is not None else "",
+            )
+            if found:
+                self.usage = int(found.group(1)), int(found.group(2))
+
+    def _respect_allowance(self) -> None:
+        if self.usage is None:
+            return
+        used, allowed = self.usage
+        reserve = min(self.settings.api_reserve, allowed // 10)
+        if allowed and used >= allowed - reserve:
+            raise LimitExceeded(
+                f"{self.name}: {used} of {allowed} API calls of the last 24 hours are used; "
+                f"the last {reserve} are left to others.",
+                next_step="run again when the allowance has recovered, or set COA_API_RESERVE.",
+            )
+
+    def _pause_or_give_up(
+        self,
+        attempt: int,
+        failure: str,
+        cause: BaseException | None,
+        error_class: type[OrgUnavailable] | type[LimitExceeded] = OrgUnavailable,
+    ) -> None:
+        if attempt >= self.settings.request_retries:
+            raise error_class(
+                f"{failure} (tried {attempt} times).",
+                next_step=f"check that {self.connection.login_url or self.connection.instance_url} "
+                f"(connection {self.name}) can be reached from the workers.",
+            ) from cause
+        gap = min(self.settings.retry_first_seconds * 2 ** (attempt - 1), self.settings.retry_max_seconds)
+        # Jitter, so that lanes that failed together do not come back together.
+        gap *= random.uniform(0.7, 1.3)
+        log.warning("%s: retry %d in %.1f s", failure, attempt, gap)
+        time.sleep(gap)
+
+
+def error_of(response: requests.Response) -> tuple[str, str]:
+    """(errorCode, message) of a Salesforce error body; empty when it is something else."""
+    try:
+        body = response.json()
+    except (ValueError, requests.RequestException):
+        return "", ""
+    first = body[0] if isinstance(body, list) and body else body
+    if not isinstance(first, dict):
+        return "", ""
+    return str(first.get("errorCode", "")), " ".join(str(first.get("message", "")).split())[:300]
+
+
+def never_sent(error: requests.RequestException) -> bool:
+    """Whether the request certainly did not reach the org: no connection was made."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, NewConnectionError)
+
+
+def describe_failure(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    text = str(error)
+    if "Name or service not known" in text or "getaddrinfo" in text or "NameResolution" in text:
+        return "the host name cannot be resolved"
+    if "Connection refused" in text:
+        return "the connection was refused"
+    return type(error).__name__
+
+
+def advice_for(code: str, name: str) -> str:
+    if code in ("INVALID_FIELD", "INVALID_TYPE"):
+        return f"check the field and object rights of the user behind {name} (permission set COA Admin User)."
+    if code in ("API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INSUFFICIENT_ACCESS"):
+        return f"give the user behind {name} API access."
+    return ""
