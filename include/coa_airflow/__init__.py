@@ -1,0 +1,1 @@
+"""Everything that imports Airflow: hook, approval gate, tasks of the DAGs, local runner."""
