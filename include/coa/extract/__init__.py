@@ -1,0 +1,1 @@
+"""One Bulk query an sObject, streamed into the staging database."""

@@ -1,0 +1,219 @@
+"""Extracts one sObject: a Bulk query whose result pages go from the socket into PostgreSQL by COPY.
+
+No row passes through Python. A page lands in one transaction together with the locator of the next
+one, so a break anywhere goes on at the first page that is missing, and a page that was cut off leaves
+nothing behind.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import sql
+from psycopg.errors import BadCopyFileFormat
+
+from coa.errors import CoaError, ConfigurationError, IncompleteExtract
+from coa.salesforce.bulk import QueryJobs
+from coa.salesforce.session import Org
+from coa.staging.database import Row, copy_into
+from coa.staging.runs import Run
+
+log = logging.getLogger(__name__)
+
+PAGE_TRIES = 5
+
+
+@dataclass(frozen=True)
+class ExtractSpec:
+    """What to extract: `kind` names the table (source, target, verify), `where` is SOQL or empty."""
+
+    kind: str
+    sobject: str
+    fields: list[str]
+    where: str = ""
+
+    @property
+    def soql(self) -> str:
+        # No ORDER BY and no LIMIT: either would switch PK chunking off.
+        where = f" WHERE {self.where}" if self.where else ""
+        return f"SELECT {', '.join(self.fields)} FROM {self.sobject}{where}"
+
+
+def ensure_state_table(run: Run) -> None:
+    """Where each extract of the run stands; call once before extracts run side by side."""
+    run.db.execute(
+        sql.SQL(
+            """CREATE TABLE IF NOT EXISTS {} (
+                 kind text, sobject text, job_id text NOT NULL, locator text NOT NULL DEFAULT '',
+                 rows bigint NOT NULL DEFAULT 0, done boolean NOT NULL DEFAULT false,
+                 PRIMARY KEY (kind, sobject))"""
+        ).format(run.table("extract_state"))
+    )
+
+
+def extract_object(run: Run, org: Org, spec: ExtractSpec) -> int:
+    """Extracts into the table `<kind>__<slug>`; the number of rows. Goes on where a broken try stopped.
+
+    Raises `IncompleteExtract` when the org announced more rows than arrived.
+    """
+    jobs = QueryJobs(org)
+    step = f"extract_{spec.kind}"
+    state = _state(run, spec)
+    if state and state["done"]:
+        return int(state["rows"])
+    if state and jobs.status(state["job_id"]) is None:
+        state = None
+    if state is None:
+        state = _begin(run, spec, jobs.create(spec.soql))
+    run.reset_progress(step, spec.sobject)
+    run.progress(step, spec.sobject, done=int(state["rows"]))
+    status = jobs.wait(state["job_id"])
+    if status.state != "JobComplete":
+        _forget(run, spec)
+        raise ConfigurationError(
+            f"{org.name}: the Bulk query on {spec.sobject} ended as {status.state}: {status.message}.",
+            next_step="read the message; a field or filter that Bulk queries do not take has to go.",
+        )
+    run.progress(step, spec.sobject, total=status.processed)
+    locator, rows = str(state["locator"]), int(state["rows"])
+    while locator != "null":
+        landed, locator = _land_page(run, jobs, spec, str(state["job_id"]), locator)
+        rows += landed
+        run.progress(step, spec.sobject, done=landed)
+    _check_and_finish(run, org, spec, rows, status.processed)
+    return rows
+
+
+def _land_page(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: str) -> tuple[int, str]:
+    """Fetches one page, with a few tries; (rows landed, next locator)."""
+    for attempt in range(1, PAGE_TRIES + 1):
+        try:
+            return _land_page_once(run, jobs, spec, job_id, locator)
+        except IncompleteExtract as error:
+            if attempt == PAGE_TRIES:
+                raise
+            log.warning("%s Fetching the page again (try %d).", error.message, attempt + 1)
+    raise AssertionError("unreachable")
+
+
+def _land_page_once(
+    run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: str
+) -> tuple[int, str]:
+    with (
+        jobs.page(job_id, locator, run.settings.result_page_rows) as (headers, chunks),
+        run.db.transaction() as connection,
+    ):
+        lower = {k.lower(): v for k, v in headers.items()}
+        columns, body = split_header(chunks)
+        landed = 0
+        if columns:
+            names = sql.SQL(", ").join(map(sql.Identifier, _as_described(columns, spec)))
+            copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FORCE_NULL ({}))").format(
+                run.table(spec.kind, spec.sobject), names, names
+            )
+            try:
+                landed = copy_into(connection, copy, body)
+            except BadCopyFileFormat as error:
+                # A body that ended inside a quoted value or a row.
+                raise IncompleteExtract(
+                    f"{jobs.org.name}: a page of {spec.sobject} is broken CSV."
+                ) from error
+        announced = lower.get("sforce-numberofrecords", "")
+        if announced.isdigit() and int(announced) != landed:
+            raise IncompleteExtract(
+                f"{jobs.org.name}: a page of {spec.sobject} announced {announced} rows and held {landed}."
+            )
+        following = lower.get("sforce-locator", "") or "null"
+        connection.execute(
+            sql.SQL("UPDATE {} SET locator = %s, rows = rows + %s WHERE kind = %s AND sobject = %s").format(
+                run.table("extract_state")
+            ),
+            [following, landed, spec.kind, spec.sobject],
+        )
+    return landed, following
+
+
+def split_header(chunks: Iterator[bytes]) -> tuple[list[str], Iterator[bytes]]:
+    """Column names of a CSV and an iterator over what follows the first line.
+
+    Field names hold no line breaks, so the first LF ends the header.
+    """
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if b"\n" in head:
+            break
+    line, _, rest = head.partition(b"\n")
+    columns = next(csv.reader([line.decode("utf-8-sig").rstrip("\r")]), [])
+
+    def body() -> Iterator[bytes]:
+        if rest:
+            yield rest
+        yield from chunks
+
+    return columns, body()
+
+
+def _as_described(columns: list[str], spec: ExtractSpec) -> list[str]:
+    """The columns of a page in the spelling of the describe."""
+    known = {name.lower(): name for name in spec.fields}
+    unknown = [c for c in columns if c.lower() not in known]
+    if unknown:
+        raise CoaError(f"A page of {spec.sobject} has columns that were not asked for: {', '.join(unknown)}.")
+    return [known[c.lower()] for c in columns]
+
+
+def _state(run: Run, spec: ExtractSpec) -> Row | None:
+    return run.db.row(
+        sql.SQL("SELECT * FROM {} WHERE kind = %s AND sobject = %s").format(run.table("extract_state")),
+        [spec.kind, spec.sobject],
+    )
+
+
+def _begin(run: Run, spec: ExtractSpec, job_id: str) -> Row:
+    table = run.table(spec.kind, spec.sobject)
+    columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(f)) for f in spec.fields)
+    with run.db.transaction() as connection:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, columns))
+        connection.execute(
+            sql.SQL(
+                """INSERT INTO {} (kind, sobject, job_id) VALUES (%s, %s, %s)
+                   ON CONFLICT (kind, sobject) DO UPDATE
+                     SET job_id = EXCLUDED.job_id, locator = '', rows = 0, done = false"""
+            ).format(run.table("extract_state")),
+            [spec.kind, spec.sobject, job_id],
+        )
+    return {"job_id": job_id, "locator": "", "rows": 0, "done": False}
+
+
+def _forget(run: Run, spec: ExtractSpec) -> None:
+    run.db.execute(
+        sql.SQL("DELETE FROM {} WHERE kind = %s AND sobject = %s").format(run.table("extract_state")),
+        [spec.kind, spec.sobject],
+    )
+
+
+def _check_and_finish(run: Run, org: Org, spec: ExtractSpec, rows: int, announced: int) -> None:
+    """Counts again, indexes the table, and marks the extract as done."""
+    table = run.table(spec.kind, spec.sobject)
+    distinct = int(run.db.value(sql.SQL('SELECT count(DISTINCT "Id") FROM {}').format(table)))
+    if rows != announced or distinct != rows:
+        _forget(run, spec)
+        raise IncompleteExtract(
+            f"{org.name}: {spec.sobject} announced {announced} rows; {rows} arrived, {distinct} of them distinct.",
+            next_step="the next try extracts it anew.",
+        )
+    with run.db.transaction() as connection:
+        connection.execute(sql.SQL('ALTER TABLE {} ADD PRIMARY KEY ("Id")').format(table))
+        connection.execute(
+            sql.SQL("UPDATE {} SET done = true WHERE kind = %s AND sobject = %s").format(
+                run.table("extract_state")
+            ),
+            [spec.kind, spec.sobject],
+        )
+        connection.execute(sql.SQL("ANALYZE {}").format(table))
+    log.info("extracted %s %s: %d rows", spec.kind, spec.sobject, rows)

@@ -1,0 +1,141 @@
+"""Builds `desired__<slug>`: what each record should look like in the target.
+
+One text column a carried field, canonical. Lookups that we match hold target ids; lookups to records
+that we load ourselves (`parent`) hold source ids, which the ledger turns into target ids.
+"""
+
+from __future__ import annotations
+
+import json
+
+from psycopg import sql
+
+from coa.config import RunParams
+from coa.fieldmap import CarriedField
+from coa.model import AUDIT_FIELDS, CUSTOMER_ORG_ID, MIGRATION_FIELDS, ORDER_TYPE, STATUS
+from coa.staging.runs import SOURCE, TARGET, Run
+
+OWNER_FIELDS = ("OwnerId",)
+NEVER_TRUNCATED = frozenset({*MIGRATION_FIELDS, CUSTOMER_ORG_ID})
+NEVER_BLANKED = frozenset({STATUS, ORDER_TYPE})
+
+
+def build_desired(run: Run, sobject: str, fields: list[CarriedField], fallback_owner: str) -> int:
+    """Creates the table anew; rows in it. `fallback_owner`: target user id, empty when unknown."""
+    table = run.table("desired", sobject)
+    columns, joins = [], []
+    for n, one in enumerate(fields):
+        joins += _joins(run, one, n)
+        columns.append(
+            sql.SQL("{} AS {}").format(_expression(run, one, n, fallback_owner), sql.Identifier(one.name))
+        )
+    with run.db.transaction() as connection:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        made = connection.execute(
+            sql.SQL('CREATE TABLE {} AS SELECT s."Id" AS source_id, {} FROM {} s {}').format(
+                table, sql.SQL(", ").join(columns), run.table(SOURCE, sobject), sql.SQL(" ").join(joins)
+            )
+        ).rowcount
+        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (source_id)").format(table))
+        connection.execute(sql.SQL("ANALYZE {}").format(table))
+    return made
+
+
+def source_value(one: CarriedField) -> sql.Composed:
+    """The raw source value of a field, before any rule, as SQL over the alias `s`."""
+    if one.source is None:
+        return sql.SQL("NULL::text").format()
+    return sql.SQL("NULLIF(s.{}, '')").format(sql.Identifier(one.source.name))
+
+
+def ruled_value(one: CarriedField) -> sql.Composed:
+    """The value after renames, constants, value maps and defaults: what policies then look at."""
+    rule = one.rule
+    if rule.constant is not None:
+        return sql.SQL("NULLIF({}::text, '')").format(sql.Literal(rule.constant))
+    value = source_value(one)
+    if rule.values:
+        value = sql.SQL("NULLIF(COALESCE({}::jsonb ->> {v}, {v}), '')").format(
+            sql.Literal(json.dumps(rule.values)), v=value
+        )
+    if rule.default is not None:
+        value = sql.SQL("COALESCE({}, {})").format(value, sql.Literal(rule.default))
+    return value
+
+
+def may_truncate(one: CarriedField, params: RunParams) -> bool:
+    """Never ids and keys: a shortened key is another key."""
+    key = one.name in NEVER_TRUNCATED or one.target.flag("unique") or one.target.flag("externalId")
+    return not key and (one.rule.truncate or params.too_long_policy == "truncate")
+
+
+def _joins(run: Run, one: CarriedField, n: int) -> list[sql.Composed]:
+    if one.kind != "lookup":
+        return []
+    joins = []
+    for k, name in enumerate(one.refers_to):
+        if run.has_table("map", name):
+            joins.append(
+                sql.SQL("LEFT JOIN {} {a} ON {a}.source_id = coa.id18({v})").format(
+                    run.table("map", name), a=sql.Identifier(f"m{n}_{k}"), v=ruled_value(one)
+                )
+            )
+            if name == "User" and one.name in OWNER_FIELDS:
+                joins.append(
+                    sql.SQL(
+                        """LEFT JOIN {} {u} ON {u}."Id" = {a}.target_id AND {u}."IsActive" = 'true'"""
+                    ).format(
+                        run.table(TARGET, "User"),
+                        a=sql.Identifier(f"m{n}_{k}"),
+                        u=sql.Identifier(f"u{n}_{k}"),
+                    )
+                )
+    return joins
+
+
+def lookup_expression(run: Run, one: CarriedField, n: int) -> sql.Composed:
+    """The matched target id of a lookup field, as SQL over the joins of `_joins`."""
+    found = []
+    for k, name in enumerate(one.refers_to):
+        if not run.has_table("map", name):
+            continue
+        if name == "User" and one.name in OWNER_FIELDS:
+            found.append(sql.SQL('{}."Id"').format(sql.Identifier(f"u{n}_{k}")))
+        else:
+            found.append(sql.SQL("{}.target_id").format(sql.Identifier(f"m{n}_{k}")))
+    return sql.SQL("COALESCE({}, NULL::text)").format(sql.SQL(", ").join(found or [sql.SQL("NULL::text")]))
+
+
+def _expression(run: Run, one: CarriedField, n: int, fallback_owner: str) -> sql.Composed:
+    if one.kind == "parent":
+        return sql.SQL("coa.id18({})").format(ruled_value(one))
+    if one.kind == "lookup":
+        found = lookup_expression(run, one, n)
+        if one.name in OWNER_FIELDS and fallback_owner:
+            return sql.SQL("COALESCE({}, {}::text)").format(found, sql.Literal(fallback_owner))
+        return found
+    value = ruled_value(one)
+    if one.name in MIGRATION_FIELDS or one.name in AUDIT_FIELDS:
+        return _canonical(one, value)
+    if (
+        one.target.restricted_picklist
+        and run.params.picklist_policy == "blank"
+        and one.name not in NEVER_BLANKED
+    ):
+        value = sql.SQL("CASE WHEN {} THEN {} END").format(picklist_fits(one, value), value)
+    length = one.target.length
+    if length and one.target.canonical_function == "canon_text" and may_truncate(one, run.params):
+        value = sql.SQL("left({}, {})").format(value, sql.Literal(length))
+    return _canonical(one, value)
+
+
+def picklist_fits(one: CarriedField, value: sql.Composed) -> sql.Composed:
+    """Whether every value of a picklist (several, separated by `;`, in a multi-select one) is there."""
+    allowed = sql.Literal(one.target.picklist_values)
+    if one.target.type == "multipicklist":
+        return sql.SQL("string_to_array({}, ';') <@ {}::text[]").format(value, allowed)
+    return sql.SQL("{} = ANY ({}::text[])").format(value, allowed)
+
+
+def _canonical(one: CarriedField, value: sql.Composed) -> sql.Composed:
+    return sql.SQL("coa.{}({})").format(sql.Identifier(one.target.canonical_function), value)

@@ -1,0 +1,99 @@
+"""Records which desired values differ from the source on purpose, and why: explained differences."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.fieldmap import CarriedField
+from coa.staging.runs import SOURCE, Run
+from coa.transform.desired import may_truncate, picklist_fits, ruled_value, source_value
+
+
+def explain(run: Run, carried: dict[str, list[CarriedField]]) -> None:
+    """Writes `coa.explained` anew for every policy or rule that changed a value."""
+    run.db.execute("DELETE FROM coa.explained WHERE run_id = %s", [run.run_id])
+    for sobject, fields in carried.items():
+        for one in fields:
+            if one.kind == "lookup":
+                _explain_lookup(run, sobject, one)
+            elif one.kind == "value":
+                _explain_value(run, sobject, one)
+
+
+def _explain_lookup(run: Run, sobject: str, one: CarriedField) -> None:
+    value = ruled_value(one)
+    if one.name == "OwnerId":
+        mapped = _mapped_condition(run, one)
+        condition = sql.SQL("{} IS NOT NULL AND NOT ({})").format(value, mapped)
+        reason = f"owner without an active counterpart: owner_policy {run.params.owner_policy}"
+    elif one.name == "CreatedById":
+        condition = sql.SQL("{} IS NOT NULL AND d.{} IS NULL").format(value, sql.Identifier(one.name))
+        reason = "creator without a counterpart: the user who loads"
+    else:
+        condition = sql.SQL("{} IS NOT NULL AND d.{} IS NULL").format(value, sql.Identifier(one.name))
+        reason = "not found in the target: unmatched_lookup_policy blank"
+    _insert(run, sobject, one, condition, reason)
+
+
+def _mapped_condition(run: Run, one: CarriedField) -> sql.Composed:
+    """Whether the desired value is what the maps say, not the fallback."""
+    tests = [
+        sql.SQL("EXISTS (SELECT FROM {} m WHERE m.source_id = coa.id18({}) AND m.target_id = d.{})").format(
+            run.table("map", name), ruled_value(one), sql.Identifier(one.name)
+        )
+        for name in one.refers_to
+        if run.has_table("map", name)
+    ]
+    return sql.SQL(" OR ").join(tests) if tests else sql.SQL("false").format()
+
+
+def _explain_value(run: Run, sobject: str, one: CarriedField) -> None:
+    rule, value = one.rule, source_value(one)
+    if rule.constant is not None or rule.values or rule.default is not None:
+        _insert(
+            run,
+            sobject,
+            one,
+            sql.SQL("{} IS DISTINCT FROM {}").format(value, ruled_value(one)),
+            "by the mapping file",
+        )
+    if one.target.restricted_picklist and run.params.picklist_policy == "blank":
+        _insert(
+            run,
+            sobject,
+            one,
+            sql.SQL("{v} IS NOT NULL AND d.{f} IS NULL AND NOT {fits}").format(
+                v=ruled_value(one), f=sql.Identifier(one.name), fits=picklist_fits(one, ruled_value(one))
+            ),
+            "value missing in the target's picklist: picklist_policy blank",
+        )
+    length = one.target.length
+    if length and one.target.canonical_function == "canon_text" and may_truncate(one, run.params):
+        _insert(
+            run,
+            sobject,
+            one,
+            sql.SQL("char_length({}) > {}").format(ruled_value(one), sql.Literal(length)),
+            f"longer than {length} characters: truncated",
+        )
+
+
+def _insert(run: Run, sobject: str, one: CarriedField, condition: sql.Composed, reason: str) -> None:
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, reason)
+               SELECT {run}, {sobject}, s."Id", {field}, {value}, d.{column}, {reason}
+               FROM {source} s JOIN {desired} d ON d.source_id = s."Id" WHERE {condition}
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            run=sql.Literal(run.run_id),
+            sobject=sql.Literal(sobject),
+            field=sql.Literal(one.name),
+            value=source_value(one),
+            column=sql.Identifier(one.name),
+            reason=sql.Literal(reason),
+            source=run.table(SOURCE, sobject),
+            desired=run.table("desired", sobject),
+            condition=condition,
+        )
+    )

@@ -1,0 +1,380 @@
+"""What stands against a record: values that do not fit, links that lead nowhere, rules of the package.
+
+Each rule adds rows to `problem` (sobject, source_id, reason_code, field, reason, next_step, verdict).
+`verdict`: `block` blocks the record, `stop` stops the run (it becomes a finding).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from coa.fieldmap import CarriedField
+from coa.model import (
+    CONTRACT,
+    CUSTOMER,
+    DETAIL,
+    DETAIL_CONTRACT,
+    DETAIL_ORDER,
+    DETAIL_PRODUCT,
+    NS,
+    ORDER,
+    ORDER_CONTRACT,
+    ORDER_TYPE,
+    PRODUCT,
+    PRODUCT_CONTRACT,
+    QUANTITY,
+)
+from coa.staging.runs import SOURCE, TARGET, Run
+from coa.transform.desired import NEVER_BLANKED, may_truncate, picklist_fits, ruled_value
+
+# Validation rule -> (flag of the target's contract terms, field of the detail that it then requires).
+TERMS_RULES = {
+    "CancellationTerms_is_required": ("Allow_Cancellation_Terms_Override__c", "pc_Cancellation_Terms__c"),
+    "ContractLength_is_required": ("Allow_Contract_Length_Override__c", "pc_Contract_Length__c"),
+    "RenewalTerms_is_required": ("Allow_Renewal_Length_Override__c", "pc_Renewal_Terms__c"),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One kind of problem: `condition` is SQL over `s` (raw source), `d` (desired) and `joins`."""
+
+    sobject: str
+    code: str
+    field: str
+    condition: sql.Composed
+    reason: str
+    next_step: str
+    verdict: str = "block"
+    joins: sql.Composed | None = None
+
+
+def create_problem_table(run: Run) -> None:
+    with run.db.transaction() as connection:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table("problem")))
+        connection.execute(
+            sql.SQL(
+                """CREATE TABLE {} (sobject text NOT NULL, source_id text NOT NULL, reason_code text NOT NULL,
+                     field text NOT NULL, reason text NOT NULL, next_step text NOT NULL, verdict text NOT NULL,
+                     PRIMARY KEY (sobject, source_id, reason_code, field))"""
+            ).format(run.table("problem"))
+        )
+
+
+def apply_rule(run: Run, rule: Rule) -> int:
+    """Adds the records that a rule hits; how many."""
+    return run.db.execute(
+        sql.SQL(
+            """INSERT INTO {problem}
+               SELECT {sobject}, s."Id", {code}, {field}, {reason}, {next_step}, {verdict}
+               FROM {source} s JOIN {desired} d ON d.source_id = s."Id" {joins}
+               WHERE {condition} ON CONFLICT DO NOTHING"""
+        ).format(
+            problem=run.table("problem"),
+            sobject=sql.Literal(rule.sobject),
+            code=sql.Literal(rule.code),
+            field=sql.Literal(rule.field),
+            reason=sql.Literal(rule.reason),
+            next_step=sql.Literal(rule.next_step),
+            verdict=sql.Literal(rule.verdict),
+            source=run.table(SOURCE, rule.sobject),
+            desired=run.table("desired", rule.sobject),
+            joins=rule.joins or sql.SQL(""),
+            condition=rule.condition,
+        )
+    )
+
+
+def all_rules(run: Run, carried: dict[str, list[CarriedField]], inactive_rules: frozenset[str]) -> list[Rule]:
+    """Every rule that the params, the describes and the target's active validation rules call for."""
+    rules: list[Rule] = []
+    for sobject, fields in carried.items():
+        for one in fields:
+            rules += _value_rules(run, sobject, one)
+            rules += _lookup_rules(run, sobject, one)
+            rules += _required_rules(sobject, one)
+    return rules + _order_rules(run, inactive_rules) + _detail_rules(run, carried, inactive_rules)
+
+
+def _value_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
+    rules = []
+    value = ruled_value(one)
+    if one.target.restricted_picklist and one.kind == "value":
+        policy = run.params.picklist_policy
+        if one.name in NEVER_BLANKED and policy == "blank":
+            policy = "block_record"
+        if policy != "blank":
+            rules.append(
+                Rule(
+                    sobject,
+                    "picklist_value_missing",
+                    one.name,
+                    sql.SQL("{} IS NOT NULL AND NOT {}").format(value, picklist_fits(one, value)),
+                    f"The target's picklist {one.name} lacks the record's value.",
+                    "add the value to the target's picklist, map it in the mapping file, or set picklist_policy.",
+                    "stop" if policy == "stop" else "block",
+                )
+            )
+    length = one.target.length
+    comes_longer = one.source is None or not one.source.length or one.source.length > length
+    is_text = one.target.canonical_function == "canon_text" and one.kind in ("value", "key")
+    if is_text and length and comes_longer and not may_truncate(one, run.params):
+        rules.append(
+            Rule(
+                sobject,
+                "value_too_long",
+                one.name,
+                sql.SQL("char_length({}) > {}").format(value, sql.Literal(length)),
+                f"The value is longer than the {length} characters of the target's {one.name}.",
+                "lengthen the target's field, or set too_long_policy.",
+                "block" if run.params.too_long_policy in ("block_record", "truncate") else "stop",
+            )
+        )
+    return rules
+
+
+def _lookup_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
+    if one.kind != "lookup" or one.name == "CreatedById":
+        return []
+    unmatched = sql.SQL("{} IS NOT NULL AND d.{} IS NULL").format(ruled_value(one), sql.Identifier(one.name))
+    if one.name == "OwnerId":
+        if run.params.owner_policy != "stop":
+            return []
+        return [
+            Rule(
+                sobject,
+                "owner_unmatched",
+                one.name,
+                unmatched,
+                "The owner has no active counterpart among the target's users.",
+                "map the owner in the mapping file (owners), activate the user, or set owner_policy.",
+                "stop",
+            )
+        ]
+    if one.refers_to == (CONTRACT,):
+        return [
+            Rule(
+                sobject,
+                "contract_unmatched",
+                one.name,
+                unmatched,
+                "The record's contract terms are not found in the target, or several fit equally well.",
+                "refresh the target's Channel Order App, or map the contract in the mapping file (contracts).",
+                "stop" if run.params.unmatched_contract_policy == "stop" else "block",
+            )
+        ]
+    if one.refers_to == (PRODUCT,):
+        return [
+            Rule(
+                sobject,
+                "product_unmatched",
+                one.name,
+                unmatched,
+                "The product is not found in the target's catalog under the matched contract, or several fit.",
+                "refresh the target's catalog, or name a substitute in the mapping file (products).",
+                "stop" if run.params.unmatched_product_policy == "stop" else "block",
+            )
+        ]
+    if run.params.unmatched_lookup_policy == "blank" and not one.target.required:
+        return []
+    return [
+        Rule(
+            sobject,
+            "lookup_unmatched",
+            one.name,
+            unmatched,
+            f"The record that {one.name} points at is not found in the target.",
+            "create it there, configure its key in the mapping file (lookups), or set unmatched_lookup_policy.",
+        )
+    ]
+
+
+def _required_rules(sobject: str, one: CarriedField) -> list[Rule]:
+    if not one.target.required or one.target.type == "boolean" or one.name in (DETAIL_ORDER,):
+        return []
+    if one.kind in ("lookup", "parent"):
+        condition = sql.SQL("{} IS NULL").format(ruled_value(one))
+    else:
+        condition = sql.SQL("d.{} IS NULL").format(sql.Identifier(one.name))
+    return [
+        Rule(
+            sobject,
+            "refused_by_org",
+            one.name,
+            condition,
+            f"The target requires {one.name}, and it is empty in the source.",
+            "fill it in in the source, or give it a default in the mapping file.",
+        )
+    ]
+
+
+def _order_rules(run: Run, inactive: frozenset[str]) -> list[Rule]:
+    rules = []
+    if "Contract_is_Required" not in inactive:
+        rules.append(
+            Rule(
+                ORDER,
+                "contract_unmatched",
+                ORDER_CONTRACT,
+                sql.SQL("NULLIF(s.{}, '') IS NULL AND d.{} IS NULL").format(
+                    sql.Identifier(ORDER_CONTRACT), sql.Identifier(ORDER_CONTRACT)
+                ),
+                "The order has no contract terms; the package's rule Contract_is_Required refuses it.",
+                "fill in the contract in the source.",
+            )
+        )
+    if "OrderTypeRequired" not in inactive:
+        rules.append(
+            Rule(
+                ORDER,
+                "picklist_value_missing",
+                ORDER_TYPE,
+                sql.SQL("d.{} IS NULL").format(sql.Identifier(ORDER_TYPE)),
+                "The order has no order type; the package's rule OrderTypeRequired refuses it.",
+                "fill in the order type in the source, or give it a default in the mapping file.",
+            )
+        )
+    return rules
+
+
+def _detail_rules(run: Run, carried: dict[str, list[CarriedField]], inactive: frozenset[str]) -> list[Rule]:
+    names = {f.name for f in carried[DETAIL]}
+    of_order = sql.SQL("JOIN {} o ON o.source_id = d.{}").format(
+        run.table("desired", ORDER), sql.Identifier(DETAIL_ORDER)
+    )
+    order_contract = sql.SQL("o.{}").format(sql.Identifier(ORDER_CONTRACT))
+    rules = []
+    if "Order_must_belong_to_contract_terms" not in inactive and DETAIL_CONTRACT in names:
+        rules.append(
+            Rule(
+                DETAIL,
+                "contract_mismatch",
+                DETAIL_CONTRACT,
+                sql.SQL(
+                    """{oc} IS NOT NULL AND d.{dc} IS DISTINCT FROM {oc}
+                       AND (d.{dc} IS NOT NULL OR NULLIF(s.{dc}, '') IS NULL)"""
+                ).format(oc=order_contract, dc=sql.Identifier(DETAIL_CONTRACT)),
+                "The detail's contract terms are not those of its order; the package refuses such a detail.",
+                "correct the contract of the detail in the source.",
+                joins=of_order,
+            )
+        )
+    if "Product_must_belong_to_contract_terms" not in inactive and DETAIL_PRODUCT in names:
+        rules.append(
+            Rule(
+                DETAIL,
+                "product_unmatched",
+                DETAIL_PRODUCT,
+                sql.SQL("NULLIF(s.{p}, '') IS NULL AND d.{p} IS NULL").format(
+                    p=sql.Identifier(DETAIL_PRODUCT)
+                ),
+                "The detail has no product (it was deleted from the source's catalog); the package refuses it.",
+                "give the detail a product in the source.",
+            )
+        )
+        rules.append(
+            Rule(
+                DETAIL,
+                "contract_mismatch",
+                DETAIL_PRODUCT,
+                sql.SQL('pc."Name" IS DISTINCT FROM cc."Name"'),
+                "The product belongs to contract terms of another name than its order's; the package refuses it.",
+                "name a product of the order's contract in the mapping file (products).",
+                joins=sql.SQL(
+                    """{of_order} JOIN {products} p ON p."Id" = d.{product}
+                       LEFT JOIN {contracts} pc ON pc."Id" = p.{product_contract}
+                       JOIN {contracts} cc ON cc."Id" = {oc}"""
+                ).format(
+                    of_order=of_order,
+                    products=run.table(TARGET, PRODUCT),
+                    contracts=run.table(TARGET, CONTRACT),
+                    product=sql.Identifier(DETAIL_PRODUCT),
+                    product_contract=sql.Identifier(PRODUCT_CONTRACT),
+                    oc=order_contract,
+                ),
+            )
+        )
+    if "Quantity_is_required" not in inactive and QUANTITY in names:
+        rules.append(
+            Rule(
+                DETAIL,
+                "quantity_missing",
+                QUANTITY,
+                sql.SQL("d.{} IS NULL").format(sql.Identifier(QUANTITY)),
+                "The detail has no quantity; the package's rule Quantity_is_required refuses it.",
+                "fill in the quantity in the source.",
+            )
+        )
+    contract_columns = set(run.columns(TARGET, CONTRACT))
+    for rule_name, (flag, field) in TERMS_RULES.items():
+        if rule_name in inactive or NS + flag not in contract_columns or NS + field not in names:
+            continue
+        rules.append(
+            Rule(
+                DETAIL,
+                "terms_missing",
+                NS + field,
+                sql.SQL("d.{} IS NULL AND cc.{} = 'true'").format(
+                    sql.Identifier(NS + field), sql.Identifier(NS + flag)
+                ),
+                f"{NS}{field} is empty, and the target's contract terms allow overrides ({flag}); "
+                f"the package's rule {rule_name} refuses it.",
+                f"fill in {NS}{field} in the source, or give it a default in the mapping file.",
+                joins=sql.SQL('{} JOIN {} cc ON cc."Id" = {}').format(
+                    of_order, run.table(TARGET, CONTRACT), order_contract
+                ),
+            )
+        )
+    return rules
+
+
+def pass_on_blocks(run: Run, incomplete_orders: str) -> None:
+    """What hangs on a blocked record is blocked as well: orders on customers, details on orders.
+
+    With `incomplete_orders: block` an order with a blocked detail is blocked too, and so its other details.
+    """
+    _block_children(run, ORDER, NS + "Customer__c", CUSTOMER, "The order's customer is blocked.")
+    if incomplete_orders == "block":
+        run.db.execute(
+            sql.SQL(
+                """INSERT INTO {problem}
+                   SELECT DISTINCT {order}, d.{parent}, 'order_incomplete', '',
+                          'A detail of the order is blocked, and incomplete_orders is block.',
+                          'mend the detail, or set incomplete_orders to load.', 'block'
+                   FROM {problem} p JOIN {desired} d ON p.sobject = {detail} AND d.source_id = p.source_id
+                   WHERE p.verdict = 'block' AND d.{parent} IS NOT NULL ON CONFLICT DO NOTHING"""
+            ).format(
+                problem=run.table("problem"),
+                order=sql.Literal(ORDER),
+                detail=sql.Literal(DETAIL),
+                parent=sql.Identifier(DETAIL_ORDER),
+                desired=run.table("desired", DETAIL),
+            )
+        )
+    _block_children(run, DETAIL, DETAIL_ORDER, ORDER, "The detail's order is blocked.")
+
+
+def _block_children(run: Run, child: str, lookup: str, parent: str, reason: str) -> None:
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {problem}
+               SELECT {child}, d.source_id, 'parent_blocked', {lookup_name}, {reason},
+                      'see what blocks the parent.', 'block'
+               FROM {desired} d
+               WHERE EXISTS (SELECT FROM {problem} p WHERE p.sobject = {parent} AND p.source_id = d.{lookup}
+                               AND p.verdict = 'block')
+                 AND NOT EXISTS (SELECT FROM {problem} q WHERE q.sobject = {child}
+                               AND q.source_id = d.source_id AND q.verdict = 'block')
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            problem=run.table("problem"),
+            child=sql.Literal(child),
+            parent=sql.Literal(parent),
+            lookup=sql.Identifier(lookup),
+            lookup_name=sql.Literal(lookup),
+            reason=sql.Literal(reason),
+            desired=run.table("desired", child),
+        )
+    )

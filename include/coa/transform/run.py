@@ -1,0 +1,152 @@
+"""The transform stage: maps, desired records, and what stands against them."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.fieldmap import CarriedField, lookup_objects, not_carried_fields
+from coa.mapping import Mapping
+from coa.model import COA_OBJECTS, LOADED
+from coa.preflight.orgs import saved_describes
+from coa.preflight.run import saved_carried
+from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.transform.desired import build_desired
+from coa.transform.explain import explain
+from coa.transform.maps import map_by_keys
+from coa.transform.provisioned import map_provisioned
+from coa.transform.rules import all_rules, apply_rule, create_problem_table, pass_on_blocks
+
+
+def run_transform(run: Run, mapping: Mapping) -> None:
+    """Builds maps and desired tables, applies every rule, records findings about the data."""
+    carried = saved_carried(run, mapping)
+    map_provisioned(run, mapping)
+    for name in sorted(set().union(*(lookup_objects(f) for f in carried.values())) - set(COA_OBJECTS)):
+        map_by_keys(run, name, mapping)
+    findings: list[Finding] = []
+    fallback_owner = _fallback_owner(run, findings)
+    for sobject, fields in carried.items():
+        build_desired(run, sobject, fields, fallback_owner)
+    create_problem_table(run)
+    inactive = frozenset(run.row["target_org"].get("inactive_validation_rules", []))
+    for rule in all_rules(run, carried, inactive):
+        apply_rule(run, rule)
+    pass_on_blocks(run, run.params.incomplete_orders)
+    explain(run, carried)
+    findings += _stop_findings(run)
+    findings += _not_carried_findings(run, mapping)
+    findings += _explained_findings(run, carried)
+    run.set_findings("transform", findings)
+
+
+def _fallback_owner(run: Run, findings: list[Finding]) -> str:
+    """Target id of the user who gets records whose owner has no active counterpart."""
+    policy = run.params.owner_policy
+    if policy == "stop":
+        return ""
+    if policy == "running_user":
+        return str(run.row["target_org"].get("user_id", ""))
+    if run.has_table(TARGET, "User"):
+        found = run.db.value(
+            sql.SQL(
+                """SELECT "Id" FROM {} WHERE lower("Username") = lower(%s) AND "IsActive" = 'true'"""
+            ).format(run.table(TARGET, "User")),
+            [policy],
+        )
+        if found:
+            return str(found)
+    findings.append(
+        Finding(
+            "blocker",
+            "owner_policy_user",
+            f"owner_policy names {policy}, which is no active user of the target.",
+            "set owner_policy to running_user, stop, or the user name of an active user there.",
+        )
+    )
+    return ""
+
+
+def _stop_findings(run: Run) -> list[Finding]:
+    """Problems whose policy says stop, one blocker a kind and field."""
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT sobject, reason_code, field, min(reason) AS reason, min(next_step) AS next_step,
+                      count(*) AS n, (array_agg(source_id ORDER BY source_id))[1:10] AS examples
+               FROM {} WHERE verdict = 'stop' GROUP BY sobject, reason_code, field ORDER BY 1, 2, 3"""
+        ).format(run.table("problem"))
+    )
+    return [
+        Finding(
+            "blocker",
+            r["reason_code"],
+            f"{r['n']} records of {r['sobject']}: {r['reason']} Examples: {', '.join(r['examples'][:3])}.",
+            r["next_step"],
+            sobject=r["sobject"],
+            field=r["field"],
+            count=r["n"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
+
+
+def _not_carried_findings(run: Run, mapping: Mapping) -> list[Finding]:
+    """Source fields with data that have no place in the target, with how many records use them."""
+    source, target = saved_describes(run, SOURCE), saved_describes(run, TARGET)
+    findings = []
+    for sobject in LOADED:
+        lost = not_carried_fields(sobject, source[sobject], target[sobject], mapping)
+        if not lost:
+            continue
+        counts = run.db.row(
+            sql.SQL("SELECT {} FROM {}").format(
+                sql.SQL(", ").join(
+                    sql.SQL("count(*) FILTER (WHERE NULLIF({f}, {blank}) IS NOT NULL) AS {f}").format(
+                        f=sql.Identifier(one.field),
+                        # An unticked checkbox says nothing.
+                        blank=sql.Literal(
+                            "false" if source[sobject].fields[one.field].type == "boolean" else ""
+                        ),
+                    )
+                    for one in lost
+                ),
+                run.table(SOURCE, sobject),
+            )
+        )
+        for one in lost:
+            used = int((counts or {}).get(one.field, 0))
+            if used:
+                findings.append(
+                    Finding(
+                        "warning",
+                        "field_not_carried",
+                        f"{sobject}.{one.field} holds data in {used} records and is not carried: {one.reason}.",
+                        "create the field in the target and give the user write access, or accept the loss.",
+                        sobject=sobject,
+                        field=one.field,
+                        count=used,
+                    )
+                )
+    return findings
+
+
+def _explained_findings(run: Run, carried: dict[str, list[CarriedField]]) -> list[Finding]:
+    """One note a field and reason for what policies change."""
+    rows = run.db.rows(
+        """SELECT sobject, field, reason, count(*) AS n, (array_agg(source_id ORDER BY source_id))[1:10] AS examples
+           FROM coa.explained WHERE run_id = %s GROUP BY sobject, field, reason ORDER BY 1, 2, 3""",
+        [run.run_id],
+    )
+    return [
+        Finding(
+            "note",
+            "value_changed_by_policy",
+            f"{r['n']} records of {r['sobject']}: {r['field']}: {r['reason']}.",
+            "nothing, if this is wanted; the records are listed in differences.csv as explained.",
+            sobject=r["sobject"],
+            field=r["field"],
+            count=r["n"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
