@@ -1,0 +1,1 @@
+"""Source snapshot, target snapshot and ledger give exactly one action a record: the plan."""

@@ -103,7 +103,9 @@ def lookup_expression(run: Run, one: CarriedField, n: int) -> sql.Composed:
             found.append(sql.SQL('{}."Id"').format(sql.Identifier(f"u{n}_{k}")))
         else:
             found.append(sql.SQL("{}.target_id").format(sql.Identifier(f"m{n}_{k}")))
-    return sql.SQL("COALESCE({}, NULL::text)").format(sql.SQL(", ").join(found or [sql.SQL("NULL::text")]))
+    return sql.SQL("COALESCE({}, NULL::text)").format(
+        sql.SQL(", ").join(found or [sql.SQL("NULL::text").format()])
+    )
 
 
 def _expression(run: Run, one: CarriedField, n: int, fallback_owner: str) -> sql.Composed:

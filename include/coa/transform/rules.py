@@ -13,7 +13,6 @@ from psycopg import sql
 from coa.fieldmap import CarriedField
 from coa.model import (
     CONTRACT,
-    CUSTOMER,
     DETAIL,
     DETAIL_CONTRACT,
     DETAIL_ORDER,
@@ -279,7 +278,7 @@ def _detail_rules(run: Run, carried: dict[str, list[CarriedField]], inactive: fr
                 DETAIL,
                 "contract_mismatch",
                 DETAIL_PRODUCT,
-                sql.SQL('pc."Name" IS DISTINCT FROM cc."Name"'),
+                sql.SQL('pc."Name" IS DISTINCT FROM cc."Name"').format(),
                 "The product belongs to contract terms of another name than its order's; the package refuses it.",
                 "name a product of the order's contract in the mapping file (products).",
                 joins=sql.SQL(
@@ -328,53 +327,3 @@ def _detail_rules(run: Run, carried: dict[str, list[CarriedField]], inactive: fr
             )
         )
     return rules
-
-
-def pass_on_blocks(run: Run, incomplete_orders: str) -> None:
-    """What hangs on a blocked record is blocked as well: orders on customers, details on orders.
-
-    With `incomplete_orders: block` an order with a blocked detail is blocked too, and so its other details.
-    """
-    _block_children(run, ORDER, NS + "Customer__c", CUSTOMER, "The order's customer is blocked.")
-    if incomplete_orders == "block":
-        run.db.execute(
-            sql.SQL(
-                """INSERT INTO {problem}
-                   SELECT DISTINCT {order}, d.{parent}, 'order_incomplete', '',
-                          'A detail of the order is blocked, and incomplete_orders is block.',
-                          'mend the detail, or set incomplete_orders to load.', 'block'
-                   FROM {problem} p JOIN {desired} d ON p.sobject = {detail} AND d.source_id = p.source_id
-                   WHERE p.verdict = 'block' AND d.{parent} IS NOT NULL ON CONFLICT DO NOTHING"""
-            ).format(
-                problem=run.table("problem"),
-                order=sql.Literal(ORDER),
-                detail=sql.Literal(DETAIL),
-                parent=sql.Identifier(DETAIL_ORDER),
-                desired=run.table("desired", DETAIL),
-            )
-        )
-    _block_children(run, DETAIL, DETAIL_ORDER, ORDER, "The detail's order is blocked.")
-
-
-def _block_children(run: Run, child: str, lookup: str, parent: str, reason: str) -> None:
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO {problem}
-               SELECT {child}, d.source_id, 'parent_blocked', {lookup_name}, {reason},
-                      'see what blocks the parent.', 'block'
-               FROM {desired} d
-               WHERE EXISTS (SELECT FROM {problem} p WHERE p.sobject = {parent} AND p.source_id = d.{lookup}
-                               AND p.verdict = 'block')
-                 AND NOT EXISTS (SELECT FROM {problem} q WHERE q.sobject = {child}
-                               AND q.source_id = d.source_id AND q.verdict = 'block')
-               ON CONFLICT DO NOTHING"""
-        ).format(
-            problem=run.table("problem"),
-            child=sql.Literal(child),
-            parent=sql.Literal(parent),
-            lookup=sql.Identifier(lookup),
-            lookup_name=sql.Literal(lookup),
-            reason=sql.Literal(reason),
-            desired=run.table("desired", child),
-        )
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.fieldmap import CarriedField, lookup_objects, not_carried_fields
+from coa.fieldmap import lookup_objects, not_carried_fields
 from coa.mapping import Mapping
 from coa.model import COA_OBJECTS, LOADED
 from coa.preflight.orgs import saved_describes
@@ -14,7 +14,7 @@ from coa.transform.desired import build_desired
 from coa.transform.explain import explain
 from coa.transform.maps import map_by_keys
 from coa.transform.provisioned import map_provisioned
-from coa.transform.rules import all_rules, apply_rule, create_problem_table, pass_on_blocks
+from coa.transform.rules import all_rules, apply_rule, create_problem_table
 
 
 def run_transform(run: Run, mapping: Mapping) -> None:
@@ -31,11 +31,8 @@ def run_transform(run: Run, mapping: Mapping) -> None:
     inactive = frozenset(run.row["target_org"].get("inactive_validation_rules", []))
     for rule in all_rules(run, carried, inactive):
         apply_rule(run, rule)
-    pass_on_blocks(run, run.params.incomplete_orders)
     explain(run, carried)
-    findings += _stop_findings(run)
     findings += _not_carried_findings(run, mapping)
-    findings += _explained_findings(run, carried)
     run.set_findings("transform", findings)
 
 
@@ -64,30 +61,6 @@ def _fallback_owner(run: Run, findings: list[Finding]) -> str:
         )
     )
     return ""
-
-
-def _stop_findings(run: Run) -> list[Finding]:
-    """Problems whose policy says stop, one blocker a kind and field."""
-    rows = run.db.rows(
-        sql.SQL(
-            """SELECT sobject, reason_code, field, min(reason) AS reason, min(next_step) AS next_step,
-                      count(*) AS n, (array_agg(source_id ORDER BY source_id))[1:10] AS examples
-               FROM {} WHERE verdict = 'stop' GROUP BY sobject, reason_code, field ORDER BY 1, 2, 3"""
-        ).format(run.table("problem"))
-    )
-    return [
-        Finding(
-            "blocker",
-            r["reason_code"],
-            f"{r['n']} records of {r['sobject']}: {r['reason']} Examples: {', '.join(r['examples'][:3])}.",
-            r["next_step"],
-            sobject=r["sobject"],
-            field=r["field"],
-            count=r["n"],
-            examples=r["examples"],
-        )
-        for r in rows
-    ]
 
 
 def _not_carried_findings(run: Run, mapping: Mapping) -> list[Finding]:
@@ -128,25 +101,3 @@ def _not_carried_findings(run: Run, mapping: Mapping) -> list[Finding]:
                     )
                 )
     return findings
-
-
-def _explained_findings(run: Run, carried: dict[str, list[CarriedField]]) -> list[Finding]:
-    """One note a field and reason for what policies change."""
-    rows = run.db.rows(
-        """SELECT sobject, field, reason, count(*) AS n, (array_agg(source_id ORDER BY source_id))[1:10] AS examples
-           FROM coa.explained WHERE run_id = %s GROUP BY sobject, field, reason ORDER BY 1, 2, 3""",
-        [run.run_id],
-    )
-    return [
-        Finding(
-            "note",
-            "value_changed_by_policy",
-            f"{r['n']} records of {r['sobject']}: {r['field']}: {r['reason']}.",
-            "nothing, if this is wanted; the records are listed in differences.csv as explained.",
-            sobject=r["sobject"],
-            field=r["field"],
-            count=r["n"],
-            examples=r["examples"],
-        )
-        for r in rows
-    ]

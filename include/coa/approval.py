@@ -1,0 +1,63 @@
+"""Who said yes to which plan. Load asks here and nowhere else, and fails closed.
+
+Only the code of the approval gate calls `record`: marking the gate's task as success or posting an
+XCom writes nothing here, so it approves nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coa.errors import RunStopped
+from coa.staging.database import json_value
+from coa.staging.runs import Run
+
+
+def record(
+    run: Run,
+    *,
+    kind: str,
+    approved: bool,
+    answered_by: str,
+    plan_hash: str,
+    reason: str = "",
+    form: dict[str, Any] | None = None,
+) -> None:
+    """Writes an answer: `kind` is `approval` (a person), `waiver` (require_approval false) or `standing`."""
+    run.db.execute(
+        """INSERT INTO coa.approval (run_id, plan_hash, kind, approved, answered_by, reason, form)
+           VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+        [run.run_id, plan_hash, kind, approved, answered_by, reason, json_value(form or {})],
+    )
+    run.event("plan_answered", kind=kind, approved=approved, answered_by=answered_by, plan_hash=plan_hash)
+
+
+def last_answer(run: Run) -> dict[str, Any] | None:
+    """The newest answer of the run, None when nobody answered."""
+    return run.db.row(
+        "SELECT * FROM coa.approval WHERE run_id = %s ORDER BY approval_id DESC LIMIT 1", [run.run_id]
+    )
+
+
+def require(run: Run, current_hash: str) -> None:
+    """Raises `RunStopped` (not_approved) unless the plan as it stands now was approved."""
+    answer = last_answer(run)
+    if answer is None:
+        raise RunStopped(
+            f"The plan of run {run.run_id} has no recorded answer; nothing is written.",
+            state="not_approved",
+            next_step="answer the approval task; marking it as success does not approve anything.",
+        )
+    if not answer["approved"]:
+        raise RunStopped(
+            f"{answer['answered_by']} did not approve the plan of run {run.run_id}"
+            + (f": {answer['reason']}." if answer["reason"] else "."),
+            state="not_approved",
+            next_step="settle the reason, then trigger a new run.",
+        )
+    if answer["plan_hash"] != current_hash:
+        raise RunStopped(
+            f"The plan of run {run.run_id} is not the one that {answer['answered_by']} approved.",
+            state="not_approved",
+            next_step="trigger a new run and have its plan approved.",
+        )

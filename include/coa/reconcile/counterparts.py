@@ -1,0 +1,91 @@
+"""Which source records already have a counterpart in the target: brings the ledger up to the snapshot.
+
+A fresh snapshot outranks the ledger: what is not in the target any more is not there, whatever the
+ledger says, and what bears our migration key is there.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.model import CUSTOMER, CUSTOMER_ORG_ID, LOADED, SOURCE_ID
+from coa.staging.runs import SOURCE, TARGET, Run
+
+
+def sync_ledger(run: Run) -> None:
+    """One ledger row for each source record, with the target id that the snapshot shows."""
+    for sobject in LOADED:
+        _forget_what_is_gone(run, sobject)
+        _recognise_our_own(run, sobject)
+        _add_unknown(run, sobject)
+    match_customers(run)
+    run.db.execute("ANALYZE coa.ledger")
+
+
+def _forget_what_is_gone(run: Run, sobject: str) -> None:
+    run.db.execute(
+        sql.SQL(
+            """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', proved_hash = NULL,
+                      updated_at = clock_timestamp()
+               WHERE pair_id = %s AND sobject = %s AND target_id IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM {} t WHERE t."Id" = l.target_id)"""
+        ).format(run.table(TARGET, sobject)),
+        [run.pair_id, sobject],
+    )
+
+
+def _recognise_our_own(run: Run, sobject: str) -> None:
+    """By migration key. A record that the ledger did not know as created starts at step `created`."""
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step)
+               SELECT %s, %s, s."Id", t."Id", 'inserted', 'created'
+               FROM {target} t JOIN {source} s ON s."Id" = coa.id18(t.{key})
+               ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
+                 SET target_id = EXCLUDED.target_id, origin = 'inserted',
+                     step = CASE WHEN l.target_id = EXCLUDED.target_id THEN l.step ELSE 'created' END,
+                     proved_hash = CASE WHEN l.target_id = EXCLUDED.target_id THEN l.proved_hash END,
+                     updated_at = clock_timestamp()
+                 WHERE l.target_id IS DISTINCT FROM EXCLUDED.target_id OR l.origin <> 'inserted'"""
+        ).format(
+            target=run.table(TARGET, sobject),
+            source=run.table(SOURCE, sobject),
+            key=sql.Identifier(SOURCE_ID),
+        ),
+        [run.pair_id, sobject],
+    )
+
+
+def _add_unknown(run: Run, sobject: str) -> None:
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.ledger (pair_id, sobject, source_id)
+               SELECT %s, %s, "Id" FROM {} ON CONFLICT DO NOTHING"""
+        ).format(run.table(SOURCE, sobject)),
+        [run.pair_id, sobject],
+    )
+
+
+def match_customers(run: Run) -> None:
+    """Customers that the target has already, by org id: 15 and 18 characters name one org, case matters.
+
+    Of several target records for one org the one with the very same text wins, then the oldest.
+    """
+    run.db.execute(
+        sql.SQL(
+            """WITH candidate AS (
+                 SELECT DISTINCT ON (s."Id") s."Id" AS source_id, t."Id" AS target_id
+                 FROM {source} s JOIN {target} t ON coa.org_key(t.{org}) = coa.org_key(s.{org})
+                 ORDER BY s."Id", (t.{org} = s.{org}) DESC, t."CreatedDate", t."Id")
+               UPDATE coa.ledger l SET target_id = c.target_id, origin = 'matched', step = 'done',
+                      updated_at = clock_timestamp()
+               FROM candidate c
+               WHERE l.pair_id = %s AND l.sobject = %s AND l.source_id = c.source_id
+                 AND l.origin IN ('none', 'matched')"""
+        ).format(
+            source=run.table(SOURCE, CUSTOMER),
+            target=run.table(TARGET, CUSTOMER),
+            org=sql.Identifier(CUSTOMER_ORG_ID),
+        ),
+        [run.pair_id, CUSTOMER],
+    )

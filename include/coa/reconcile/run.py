@@ -1,0 +1,132 @@
+"""The reconcile stage: counterparts, duplicates, blocks, actions; then the plan, its hash and its page."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.errors import RunStopped
+from coa.mapping import Mapping
+from coa.model import CLONED_FROM, LOADED, ORDER
+from coa.preflight.run import saved_carried, stop_on_blockers
+from coa.reconcile.actions import assign_actions
+from coa.reconcile.blocks import drop_problems_of_matched, pass_on_blocks
+from coa.reconcile.counterparts import sync_ledger
+from coa.reconcile.duplicates import block_possible_duplicates, match_decided
+from coa.staging.runs import Finding, Run
+
+
+def run_reconcile(run: Run, mapping: Mapping) -> None:
+    """Fills `plan` and records findings about what policies stop or change. Writes nothing to an org."""
+    carried = saved_carried(run, mapping)
+    sync_ledger(run)
+    match_decided(run, mapping)
+    drop_problems_of_matched(run)
+    block_possible_duplicates(run, mapping)
+    pass_on_blocks(run)
+    assign_actions(run, carried)
+    _explain_clones_outside(run)
+    run.set_findings("reconcile", [*_stop_findings(run), *_explained_findings(run)])
+
+
+def check_plan(run: Run) -> None:
+    """Raises `RunStopped` (blocked) for blocking findings and when more is blocked than `max_blocked`."""
+    stop_on_blockers(run)
+    counts = run.db.row(
+        sql.SQL(
+            """SELECT count(*) FILTER (WHERE action = 'blocked') AS blocked,
+                      count(*) FILTER (WHERE action <> 'held') AS records FROM {}"""
+        ).format(run.table("plan"))
+    )
+    assert counts is not None
+    limit = run.params.blocked_limit(int(counts["records"]))
+    if limit is not None and counts["blocked"] > limit:
+        raise RunStopped(
+            f"{counts['blocked']} of {counts['records']} records are blocked; max_blocked allows {limit}. "
+            "rejected_rows.csv lists them with reasons.",
+            state="blocked",
+            next_step="mend the records or their mapping, or raise max_blocked.",
+        )
+
+
+def _explain_clones_outside(run: Run) -> None:
+    """Clone links to orders that are neither moved now nor were before: left empty, and listed."""
+    if CLONED_FROM not in run.columns("desired", ORDER):
+        return
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, reason)
+               SELECT %(run)s, %(order)s, d.source_id, %(field)s, d.{clone}, NULL,
+                      'the order that it was cloned from is not moved'
+               FROM {desired} d
+               LEFT JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone}
+               LEFT JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.{clone}
+               WHERE d.{clone} IS NOT NULL AND l.target_id IS NULL AND COALESCE(o.action, '') <> 'insert'
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            desired=run.table("desired", ORDER), plan=run.table("plan"), clone=sql.Identifier(CLONED_FROM)
+        ),
+        {"run": run.run_id, "order": ORDER, "field": CLONED_FROM, "pair": run.pair_id},
+    )
+
+
+def _stop_findings(run: Run) -> list[Finding]:
+    """Problems of records to be written whose policy says stop: one blocker a kind and field."""
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT p.sobject, p.reason_code, p.field, min(p.reason) AS reason, min(p.next_step) AS next_step,
+                      count(*) AS n, (array_agg(p.source_id ORDER BY p.source_id))[1:10] AS examples
+               FROM {problem} p JOIN {plan} a USING (sobject, source_id)
+               WHERE p.verdict = 'stop' AND a.action IN ('insert', 'update', 'blocked')
+               GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+        ).format(problem=run.table("problem"), plan=run.table("plan"))
+    )
+    return [
+        Finding(
+            "blocker",
+            r["reason_code"],
+            f"{r['n']} records of {r['sobject']}: {r['reason']} Examples: {', '.join(r['examples'][:3])}.",
+            r["next_step"],
+            sobject=r["sobject"],
+            field=r["field"],
+            count=r["n"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
+
+
+def _explained_findings(run: Run) -> list[Finding]:
+    """One note a field and reason for what policies change in records that are written."""
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT e.sobject, e.field, string_agg(DISTINCT e.reason, '; ') AS reason, count(*) AS n,
+                      (array_agg(e.source_id ORDER BY e.source_id))[1:10] AS examples
+               FROM coa.explained e JOIN {plan} a USING (sobject, source_id)
+               WHERE e.run_id = %s AND a.action IN ('insert', 'update')
+               GROUP BY 1, 2 ORDER BY 1, 2"""
+        ).format(plan=run.table("plan")),
+        [run.run_id],
+    )
+    return [
+        Finding(
+            "note",
+            "value_changed_by_policy",
+            f"{r['n']} records of {r['sobject']}: {r['field']}: {r['reason']}.",
+            "nothing, if this is wanted; the records are listed in differences.csv as explained.",
+            sobject=r["sobject"],
+            field=r["field"],
+            count=r["n"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
+
+
+def action_counts(run: Run) -> dict[str, dict[str, int]]:
+    """sObject -> action -> records."""
+    counts: dict[str, dict[str, int]] = {name: {} for name in LOADED}
+    for r in run.db.rows(
+        sql.SQL("SELECT sobject, action, count(*) AS n FROM {} GROUP BY 1, 2").format(run.table("plan"))
+    ):
+        counts[r["sobject"]][r["action"]] = int(r["n"])
+    return counts
