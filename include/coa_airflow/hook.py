@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow.exceptions import AirflowException, AirflowNotFoundException
 from airflow.providers.salesforce.hooks.salesforce import SalesforceHook
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce

@@ -1,0 +1,51 @@
+# One command for each habit. Each makes what it needs by itself; a second call makes nothing again.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+READY := .venv/.complete
+
+.PHONY: help demo up down migrate preflight verify test lint format lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+$(READY): requirements.txt constraints.txt scripts/venv.sh
+	@scripts/venv.sh
+
+demo: $(READY)  ## two local orgs, Airflow, one whole migration (APPROVE=manual, WAIT=0, ORDERS=1000)
+	@$(PY) -m coa_airflow.local.demo
+
+up: $(READY)  ## Airflow with its UI in the background, against the configured orgs (AIRFLOW_PORT=8080)
+	@$(PY) -m coa_airflow.local.server up
+
+down: $(READY)  ## stops what `make up` started
+	@$(PY) -m coa_airflow.local.server down
+
+migrate: $(READY)  ## one headless run of coa_migrate (PARAMS='{"dry_run": true}')
+	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_migrate
+
+preflight: $(READY)  ## one headless run of coa_preflight: plan and findings, writes nothing
+	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_preflight
+
+verify: $(READY)  ## one headless run of coa_verify (PARAMS='{"run_id": "..."}')
+	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_verify
+
+test: $(READY)  ## all tests (ARGS='-k name')
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(READY)  ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: $(READY)  ## ruff's format and fixes
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+lock: $(READY)  ## constraints.txt anew from requirements.txt
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links requirements.txt --output-file constraints.txt
+
+clean:  ## removes the Python environment and local state (not artifacts/)
+	@if [ -x $(PY) ]; then $(PY) -m coa_airflow.local.server down && $(PY) -m coa.staging.embedded stop; fi
+	rm -rf .venv .local .pytest_cache .mypy_cache .ruff_cache .hypothesis

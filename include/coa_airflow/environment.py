@@ -1,0 +1,136 @@
+"""What a task finds around it: the orgs, the staging database, the place for artifacts, settings.
+
+Imports of drivers stay inside the functions: this module is read at every parse of the DAG files.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coa.config import Settings
+from coa.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from coa.salesforce.session import Org
+    from coa.staging.database import Database
+
+CONNECTIONS = {"source": "coa_source", "target": "coa_target"}
+STAGING_CONNECTION = "coa_staging"
+HEADLESS = "COA_HEADLESS"
+"""Environment variable: the token of a run that `make migrate` started; nobody can be asked there."""
+
+
+def settings() -> Settings:
+    return Settings.from_environment()
+
+
+def org(role: str) -> Org:
+    """The org behind the connection of a role, `source` or `target`."""
+    from coa_airflow.hook import CoaSalesforceHook
+
+    return CoaSalesforceHook(CONNECTIONS[role], settings()).org
+
+
+def staging() -> Database:
+    """The staging database: connection `coa_staging`, else the embedded PostgreSQL of the project."""
+    return _database(_staging_url())
+
+
+@cache
+def _database(url: str) -> Database:
+    from coa.staging.database import Database
+
+    return Database(url)
+
+
+def _staging_url() -> str:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowException
+    from airflow.sdk.log import mask_secret
+
+    try:
+        fields = Connection.get(STAGING_CONNECTION)
+    except (AirflowException, ValueError, TypeError) as error:
+        variable = f"AIRFLOW_CONN_{STAGING_CONNECTION.upper()}"
+        if os.environ.get(variable):
+            problem = type(error).__name__
+        else:
+            return _embedded_url()
+    else:
+        if fields.password:
+            mask_secret(fields.password)
+        return staging_url(fields)
+    # Outside of the except block: the cause may hold the password.
+    raise ConfigurationError(
+        f"The connection {STAGING_CONNECTION} cannot be read ({problem}).",
+        next_step=f"write {variable} as JSON, or as postgresql://login:password@host:5432/database.",
+    )
+
+
+def _embedded_url() -> str:
+    from airflow.sdk.log import mask_secret
+    from sqlalchemy import make_url
+
+    from coa.staging.embedded import EmbeddedPostgres
+
+    server = EmbeddedPostgres()
+    server.start()
+    url = server.url()
+    mask_secret(make_url(url).password)
+    return url
+
+
+def staging_url(fields: Any) -> str:
+    """libpq URL from an Airflow connection of type postgres; its extras go along as libpq options."""
+    from sqlalchemy import URL
+
+    if fields.conn_type not in ("postgres", "postgresql"):
+        raise ConfigurationError(
+            f"The connection {STAGING_CONNECTION} is of type {fields.conn_type}.",
+            next_step="point it at a PostgreSQL 14+ database (type Postgres).",
+        )
+    if not fields.host or not fields.schema:
+        raise ConfigurationError(
+            f"The connection {STAGING_CONNECTION} lacks its {'host' if not fields.host else 'database'}.",
+            next_step="fill in host, port, database, login and password.",
+        )
+    options = {k: str(v) for k, v in fields.extra_dejson.items() if isinstance(v, (str, int)) and v != ""}
+    url = URL.create(
+        "postgresql", fields.login, fields.password, fields.host, fields.port, fields.schema, options
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def setting(variable: str, environment: str) -> str:
+    """An Airflow variable, else an environment variable, else nothing."""
+    from airflow.sdk import Variable
+
+    return str(Variable.get(variable, default="") or os.environ.get(environment, "")).strip()
+
+
+def artifacts_of(run_id: str) -> Any:
+    """Folder of a run's artifacts: a `Path`, or an `ObjectStoragePath` for any other place."""
+    return artifacts_root(setting("coa_artifacts_path", "COA_ARTIFACTS_PATH")) / run_id
+
+
+def artifacts_root(configured: str) -> Any:
+    if "://" in configured and not configured.startswith("file://"):
+        from airflow.sdk import ObjectStoragePath
+
+        return ObjectStoragePath(configured)
+    path = configured.removeprefix("file://")
+    return Path(path).expanduser().absolute() if path else project_folder() / "artifacts"
+
+
+def project_folder() -> Path:
+    return Path(__file__).resolve().parents[2]
+
+
+def approvers() -> list[dict[str, str]]:
+    """Users who alone may answer the gate: variable `coa_approvers`, such as `anna,bert`; empty: anybody
+    whom Airflow lets answer."""
+    listed = setting("coa_approvers", "COA_APPROVERS")
+    return [{"id": name, "name": name} for name in (part.strip() for part in listed.split(",")) if name]

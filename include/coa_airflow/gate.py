@@ -1,0 +1,176 @@
+"""The gate between the plan and the first write.
+
+Only the code below writes approvals, and the load reads only what it wrote: a gate that somebody
+marked as success, or an XCom that somebody posted, has written nothing, so the load refuses.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowSkipException
+
+from coa.errors import RunStopped
+from coa_airflow.environment import HEADLESS, approvers, artifacts_of
+from coa_airflow.running import task_run
+
+if TYPE_CHECKING:
+    from coa.staging.runs import Run
+
+APPROVE = "Approve"
+REJECT = "Reject"
+NOT_APPROVED = "not_approved"
+PLAN_SUMMARY = "plan_summary"
+"""Event of a run: the plan as Markdown; data: plan_hash, markdown."""
+APPROVAL_ASKED = "approval_asked"
+"""Event of a run: a person was shown a plan; data: plan_hash."""
+
+DEFAULT_HOURS = 168.0
+
+
+def approval_form() -> dict[str, Param]:
+    """What the approver may fill in beside the answer. It is kept with the approval and in the report."""
+
+    def text(title: str, description: str) -> Param:
+        return Param("", type=["null", "string"], title=title, description_md=description, maxLength=1000)
+
+    return {
+        "reason": text("Reason", "Why this plan is approved or rejected."),
+        "ticket": text("Ticket", "Number of the change ticket."),
+        "approval_case": text(
+            "Salesforce approval case", "The case in which Salesforce agreed to the consolidation."
+        ),
+        "lma_case": text("LMA case", "The separate case for the License Management App."),
+        "agentexchange_case": text("AgentExchange case", "The separate case for the listings."),
+        "community_case": text("Partner Community case", "The separate case for the Partner Community."),
+    }
+
+
+def response_hours() -> float:
+    """How long the gate waits: COA_APPROVAL_HOURS, a week by default. Then the run is not approved."""
+    try:
+        hours = float(os.environ.get("COA_APPROVAL_HOURS", ""))
+    except ValueError:
+        return DEFAULT_HOURS
+    return hours if hours > 0 else DEFAULT_HOURS
+
+
+class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has no types for us
+    """Asks a person to approve the plan, or records that nobody was to be asked.
+
+    Passes on an approval or a waiver, skips what follows on a dry run, and fails as `not_approved` when
+    the plan was rejected, when nobody answered in time, or when there is nobody to ask (headless).
+    `params` is the form beside the answer: `approval_form()`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            subject="Approve the plan of this migration?",
+            options=[APPROVE, REJECT],
+            response_timeout=timedelta(hours=response_hours()),
+            **kwargs,
+        )
+
+    def execute(self, context: Any) -> Any:
+        from coa import approval
+
+        with task_run() as run:
+            plan_hash = str(run.row["plan_hash"] or "")
+            if run.params.dry_run:
+                raise AirflowSkipException("Dry run: the plan is ready, nothing is written.")
+            if not run.params.require_approval:
+                who = run.row["triggered_by"] or "unknown"
+                approval.record(
+                    run,
+                    kind="waiver",
+                    approved=True,
+                    answered_by=who,
+                    plan_hash=plan_hash,
+                    reason="Triggered with require_approval false.",
+                    form={"params": run.row["params"]},
+                )
+                self.log.info("No approval asked for: %s waived it for the plan %s.", who, plan_hash)
+                return {"waived_by": who, "plan_hash": plan_hash}
+            if os.environ.get(HEADLESS):
+                raise RunStopped(
+                    "The plan needs an approval, and nobody can be asked in a headless run.",
+                    state=NOT_APPROVED,
+                    next_step="""read the plan, then run again with PARAMS='{"require_approval": false}'; """
+                    "or run it under `make up`, where a person answers in the browser.",
+                )
+            self.subject = f"Approve the plan of run {run.run_id}?"
+            self.body = plan_text(run, plan_hash)
+            self.assigned_users = approvers() or None
+            run.event(
+                APPROVAL_ASKED, plan_hash=plan_hash, assigned=[u["id"] for u in self.assigned_users or []]
+            )
+            return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        from coa import approval
+
+        with task_run() as run:
+            # What was shown counts, not what the plan is by now: the load compares the two.
+            shown_hash = shown_plan(run)
+            if event.get("error_type") == "timeout":
+                message = f"Nobody answered within {response_hours():g} hours."
+                approval.record(
+                    run, kind="approval", approved=False, answered_by="", plan_hash=shown_hash, reason=message
+                )
+                raise RunStopped(
+                    message, state=NOT_APPROVED, next_step="trigger the run again when somebody can answer."
+                )
+            answer = super().execute_complete(context, event)
+            who = answer["responded_by_user"] or {}
+            name = str(who.get("name") or who.get("id") or "")
+            form = {key: value for key, value in (answer["params_input"] or {}).items() if value}
+            reason = str(form.get("reason", ""))
+            # Without an answerer nobody has answered: Airflow fills defaults in without one.
+            approved = answer["chosen_options"] == [APPROVE] and bool(name)
+            approval.record(
+                run,
+                kind="approval",
+                approved=approved,
+                answered_by=name,
+                plan_hash=shown_hash,
+                reason=reason,
+                form=form,
+            )
+            if not approved:
+                raise RunStopped(
+                    f"{name or 'Nobody'} rejected the plan{': ' + reason if reason else ''}.",
+                    state=NOT_APPROVED,
+                    next_step="settle what was objected to, then trigger a new run.",
+                )
+            self.log.info("%s approved the plan %s.", name, shown_hash)
+            return {"approved_by": name, "plan_hash": shown_hash}
+
+
+def plan_text(run: Run, plan_hash: str) -> str:
+    """The page the approver reads. Raises `RunStopped` when the kept text is of another plan."""
+    shown = last_event(run, PLAN_SUMMARY)
+    if shown.get("plan_hash") != plan_hash:
+        raise RunStopped(
+            "The plan has changed since its summary was written.",
+            state=NOT_APPROVED,
+            next_step="clear the task `plan`; it computes plan and summary anew.",
+        )
+    return (
+        f"{shown['markdown']}\n\nFull plan: `{artifacts_of(run.run_id)}/plan.json`. Plan hash: `{plan_hash}`."
+    )
+
+
+def shown_plan(run: Run) -> str:
+    return str(last_event(run, APPROVAL_ASKED).get("plan_hash", ""))
+
+
+def last_event(run: Run, name: str) -> dict[str, Any]:
+    row = run.db.row(
+        "SELECT data FROM coa.event WHERE run_id = %s AND event = %s ORDER BY event_id DESC LIMIT 1",
+        [run.run_id, name],
+    )
+    return dict(row["data"]) if row else {}

@@ -1,0 +1,69 @@
+"""How a run that `make migrate` started is known, and whether its process still lives.
+
+The process holds a PostgreSQL session lock named after its token for as long as it lives: a killed
+process loses its connection, and with it the lock, at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from coa_airflow.environment import HEADLESS
+
+if TYPE_CHECKING:
+    from coa.staging.database import Database
+
+TOKEN_KEY = "headless"
+ARTIFACTS_KEY = "artifacts"
+
+
+def versions() -> dict[str, str]:
+    """What a run's row keeps of how it was run."""
+    known = {
+        "coa": _project_version(),
+        "airflow": version("apache-airflow-core"),
+        "python": ".".join(str(part) for part in sys.version_info[:3]),
+    }
+    token = os.environ.get(HEADLESS)
+    return {**known, TOKEN_KEY: token} if token else known
+
+
+def token_of(run_row: dict[str, Any]) -> str:
+    return str((run_row.get("versions") or {}).get(TOKEN_KEY, ""))
+
+
+def _lock_name(token: str) -> str:
+    return f"coa headless {token}"
+
+
+@contextmanager
+def alive(url: str, token: str) -> Iterator[None]:
+    """Holds the lock of a token, on a connection of its own."""
+    import psycopg
+
+    from coa.staging.database import lock_key
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [lock_key(_lock_name(token))])
+        yield
+
+
+def process_lives(db: Database, token: str) -> bool:
+    from coa.staging.database import lock_key
+
+    with db.transaction() as connection:
+        got = connection.execute(
+            "SELECT pg_try_advisory_xact_lock(%s) AS got", [lock_key(_lock_name(token))]
+        ).fetchone()
+    return not (got and got["got"])
+
+
+def _project_version() -> str:
+    from coa import __version__
+
+    return __version__

@@ -1,0 +1,211 @@
+"""The params of the DAGs as Airflow's trigger form shows them. Checked again by `coa.config.RunParams`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param
+
+from coa.config import CHOICES, RunParams
+
+_DEFAULTS = RunParams()
+
+_CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
+    # name: (section, title, description)
+    "mode": (
+        "What to do",
+        "Mode",
+        "`full` reads everything; `delta` only what changed since the last run of this pair of orgs.",
+    ),
+    "on_row_failure": (
+        "What to do",
+        "When the org refuses a row",
+        "`stop` ends the load at the first refused row; `continue` loads the rest. Either way the run "
+        "ends as `rows_rejected`.",
+    ),
+    "received_dates": (
+        "Dates",
+        "Received dates",
+        "`restore` writes Date Service Order Received back after the package stamped it; `accept_reset` "
+        "leaves the stamp.",
+    ),
+    "created_dates": (
+        "Dates",
+        "Created dates (audit fields)",
+        "`required` stops when the target does not let us set CreatedDate and CreatedById; `auto` sets them "
+        "if it does; `off` never.",
+    ),
+    "draft_orders": (
+        "Which orders",
+        "Draft orders",
+        "`hold` leaves Drafts in the source: in the target they could be submitted by anybody; `load` moves them.",
+    ),
+    "in_flight_orders": (
+        "Which orders",
+        "Orders in flight",
+        "Submitted, Received and In Process: `load` moves them, `hold` leaves them until they are settled.",
+    ),
+    "incomplete_orders": (
+        "Which orders",
+        "Orders with a blocked detail",
+        "`block` holds the whole order back; `load` moves it without the blocked details.",
+    ),
+    "picklist_policy": (
+        "When values do not fit",
+        "Value missing in a restricted picklist",
+        "`stop` the run, leave the field `blank`, or `block_record`. Status and order type always block.",
+    ),
+    "too_long_policy": (
+        "When values do not fit",
+        "Text longer than the target's field",
+        "`stop` the run, `truncate` (the cut text is kept in the report), or `block_record`. Ids and keys are never cut.",
+    ),
+    "unmatched_contract_policy": (
+        "When nothing matches",
+        "Contract terms not found in the target",
+        "`stop` the run, or `block_record`: the orders under them stay behind.",
+    ),
+    "unmatched_product_policy": (
+        "When nothing matches",
+        "Product not found in the target",
+        "`block_record`: the details stay behind; or `stop` the run.",
+    ),
+    "unmatched_lookup_policy": (
+        "When nothing matches",
+        "Account, opportunity or other lookup not found",
+        "leave it `blank` (listed in the report), or `block_record`.",
+    ),
+    "possible_duplicates": (
+        "When the target already has something",
+        "Orders that look like one in the target",
+        "`block_record` for a person's decision; `load` them all the same.",
+    ),
+    "conflict_policy": (
+        "When the target already has something",
+        "Record changed in the target since we wrote it",
+        "`block_record`, or `source_wins`, or `target_wins`.",
+    ),
+    "deletions": (
+        "When the target already has something",
+        "Record deleted in the source since we moved it",
+        "`report` it, or `carry` the deletion to the target.",
+    ),
+}
+
+
+def policy_params() -> dict[str, Param]:
+    """What `coa_migrate`, `coa_preflight` and `coa_sync` have in common."""
+    params = {
+        name: Param(
+            CHOICES[name][0],
+            type="string",
+            enum=list(CHOICES[name]),
+            title=title,
+            description_md=description,
+            section=section,
+        )
+        for name, (section, title, description) in _CHOICE_TEXTS.items()
+    }
+    params["max_blocked"] = Param(
+        None,
+        type=["null", "integer", "string"],
+        title="Blocked records allowed",
+        description_md="A number or a percentage such as `2%`. More than that ends the run as `blocked`. Empty: no limit "
+        "when a person approves, 0 when nobody does. Held records do not count.",
+        section="What to do",
+    )
+    params["owner_policy"] = Param(
+        _DEFAULTS.owner_policy,
+        type="string",
+        minLength=1,
+        title="Owner not found, or inactive",
+        description_md="`running_user`, `stop`, or the user name of an active user of the target.",
+        section="When nothing matches",
+        examples=["running_user", "stop"],
+    )
+    params["accept_submit_jobs"] = Param(
+        False,
+        type="boolean",
+        title="Accept jobs that could submit Drafts",
+        description_md="Our orders stand as Draft for a moment. With scheduled jobs or flows in the target that submit "
+        "Drafts the run stops, unless this says that they have been looked at.",
+        section="Which orders",
+    )
+    params["orders_where"] = Param(
+        "",
+        type=["null", "string"],
+        title="Only orders where",
+        description_md="SOQL condition on the source's Service Orders, such as `CreatedDate >= 2020-01-01T00:00:00Z`. "
+        "Only the customers that these orders use are moved.",
+        section="Which orders",
+    )
+    params["chunk_size"] = _whole_number(
+        _DEFAULTS.chunk_size,
+        10_000,
+        "Orders a chunk",
+        "A chunk goes through all its steps before the next one starts.",
+    )
+    params["lanes"] = _whole_number(
+        _DEFAULTS.lanes,
+        16,
+        "Lanes",
+        "Chunks that are on their way at the same time, each in a task of its own.",
+    )
+    params["mapping"] = Param(
+        "",
+        type=["null", "string"],
+        title="Mapping file",
+        description_md="Path of a YAML file. Empty: the variable `coa_mapping`, else the environment's `COA_MAPPING`.",
+        section="Size and files",
+    )
+    return params
+
+
+def migrate_params() -> dict[str, Param]:
+    first = {
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description_md="Everything up to the plan; writes nothing to any org.",
+            section="What to do",
+        ),
+        "require_approval": Param(
+            True,
+            type="boolean",
+            title="Ask a person before the first write",
+            description_md="Off: the waiver is recorded with your name and the plan's hash, and no blocked record is "
+            "tolerated unless *Blocked records allowed* says so.",
+            section="What to do",
+        ),
+    }
+    return {**first, **policy_params()}
+
+
+def verify_params() -> dict[str, Param]:
+    return {
+        "run_id": Param(
+            "",
+            type=["null", "string"],
+            title="Run",
+            description_md="The run to verify, such as `20261123T144200Z-a1b2c3`. Empty: all that was migrated.",
+        )
+    }
+
+
+def _whole_number(default: int, maximum: int, title: str, description: str) -> Param:
+    return Param(
+        default,
+        type="integer",
+        minimum=1,
+        maximum=maximum,
+        title=title,
+        description_md=description,
+        section="Size and files",
+    )
+
+
+def given(params: Any) -> dict[str, Any]:
+    """The values of a task's `params`, as plain data; an emptied text field counts as empty text."""
+    values = dict(params.dump() if hasattr(params, "dump") else params)
+    return {name: "" if value is None and name != "max_blocked" else value for name, value in values.items()}

@@ -1,0 +1,107 @@
+"""The frame around each task: finds the run, binds it to the log, keeps what went wrong.
+
+A task is given no run id: the run is the one that belongs to the task's own Airflow run, so that no
+forged XCom can point a task at another run's plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowException
+
+from coa.errors import CoaError, ConfigurationError, RetryableError, RunStopped
+from coa_airflow.environment import settings, staging
+
+if TYPE_CHECKING:
+    from coa.staging.database import Database
+    from coa.staging.runs import Run
+
+TASK_FAILED = "task_failed"
+"""Event of a run: a task ended badly; data: task, kind, state, message."""
+
+
+@contextmanager
+def task_run() -> Iterator[Run]:
+    """The run of the current task. What goes wrong inside is kept for the run's end state."""
+    from coa.staging.runs import Run
+
+    context = get_current_context()
+    ti = context["ti"]
+    db = staging()
+    run_id = run_id_of(db, ti.dag_id, ti.run_id)
+    with structlog.contextvars.bound_contextvars(coa_run=run_id):
+        run = Run.load(db, settings(), run_id)
+        try:
+            yield run
+        except AirflowException:
+            raise  # skipping and parking are no failures
+        except Exception as error:
+            record_failure(run, task_name(ti), error)
+            raise
+
+
+def run_id_of(db: Database, dag_id: str, airflow_run_id: str) -> str:
+    """Raises `ConfigurationError` when the Airflow run has no run of ours (its task `start` did not pass)."""
+    found = db.value(
+        "SELECT run_id FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s", [dag_id, airflow_run_id]
+    )
+    if found is None:
+        raise ConfigurationError(
+            f"The Airflow run {airflow_run_id} of {dag_id} has not started a migration run.",
+            next_step="look at the log of its task `start`.",
+        )
+    return str(found)
+
+
+def record_failure(run: Run, task: str, error: BaseException) -> None:
+    """One event that says which task failed and why, in words for the run's message."""
+    run.event(
+        TASK_FAILED,
+        "error",
+        task=task,
+        kind=type(error).__name__,
+        retryable=isinstance(error, RetryableError),
+        state=error.state if isinstance(error, RunStopped) else "",
+        message=str(error) if isinstance(error, CoaError) else f"{type(error).__name__}: {first_line(error)}",
+    )
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:500]
+
+
+def task_name(ti: Any) -> str:
+    """As Airflow's list of states names it: `load.lane_2` is the third mapped instance of `load.lane`."""
+    index = getattr(ti, "map_index", -1)
+    return f"{ti.task_id}_{index}" if index is not None and index >= 0 else str(ti.task_id)
+
+
+def failed_tasks(ti: Any) -> list[str]:
+    """Names of the tasks of this Airflow run that failed for good, `upstream_failed` not counted."""
+    states: dict[str, dict[str, str]] = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
+    return sorted(task for task, state in states.get(ti.run_id, {}).items() if state == "failed")
+
+
+def failure_message(run: Run, failed: list[str]) -> str | None:
+    """Why tasks failed, for the run's end state; None when none did, or when a rule of ours stopped the run.
+
+    A task that was killed leaves no message of its own: it is named instead.
+    """
+    events = run.db.rows(
+        "SELECT data FROM coa.event WHERE run_id = %s AND event = %s ORDER BY event_id",
+        [run.run_id, TASK_FAILED],
+    )
+    last = {str(event["data"]["task"]): event["data"] for event in events}
+    known = {task: last.get(task) for task in failed}
+    if any(data and data["state"] for data in known.values()):
+        return None
+    messages = [
+        f"{task}: {data['message']}" if data else f"{task}: it ended without a message (killed?)."
+        for task, data in known.items()
+    ]
+    return " ".join(messages) or None

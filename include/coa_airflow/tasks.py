@@ -1,0 +1,176 @@
+"""The tasks of the DAGs: each finds its run and calls one function of `coa.pipeline`.
+
+Imports of the engine stay inside the tasks: DAG files are parsed again and again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
+from coa_airflow.gate import PLAN_SUMMARY
+from coa_airflow.params import given
+from coa_airflow.running import failed_tasks, failure_message, task_run
+
+GOOD_STATES = ("verified", "dry_run")
+
+
+@task
+def start(**fixed_params: Any) -> str:
+    """Creates the run: checks the params, gives it its id, opens its tables.
+
+    `fixed_params` are those that the DAG does not leave to its user.
+    """
+    from coa.staging.runs import Run
+    from coa_airflow.headless_token import ARTIFACTS_KEY, versions
+
+    context = get_current_context()
+    ti, dag_run = context["ti"], context["dag_run"]
+    raw = {**given(context["params"]), **fixed_params}
+    if "mapping" in raw and not raw["mapping"]:
+        from coa_airflow.environment import setting
+
+        raw["mapping"] = setting("coa_mapping", "COA_MAPPING")
+    run = Run.start(
+        staging(),
+        settings(),
+        dag_id=ti.dag_id,
+        airflow_run_id=ti.run_id,
+        triggered_by=os.environ.get("COA_TRIGGERED_BY") or dag_run.triggering_user_name or "",
+        raw_params=raw,
+        versions=versions(),
+    )
+    run.update(versions={**run.row["versions"], ARTIFACTS_KEY: str(artifacts_of(run.run_id))})
+    return run.run_id
+
+
+@task
+def preflight() -> None:
+    """Are these two different orgs, with the app, the fields and the rights that a run needs?"""
+    from coa import pipeline
+    from coa_airflow.holder import holder_is_over
+
+    with task_run() as run:
+        pipeline.preflight(run, org("source"), org("target"), holder_is_over=holder_is_over)
+
+
+@task
+def extract(role: str) -> None:
+    """Every record of one org's COA objects, streamed into staging as Salesforce gave it."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.extract(run, org(role), role)
+
+
+@task
+def transform() -> None:
+    """What each record should look like in the target, and what stands against it."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.transform(run)
+
+
+@task
+def reconcile() -> None:
+    """Exactly one action for each source record."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.reconcile(run)
+
+
+@task
+def plan() -> None:
+    """The plan and its hash, as a page for the approver and as plan.json."""
+    from coa import pipeline
+
+    with task_run() as run:
+        markdown = pipeline.plan(run, artifacts_of(run.run_id))
+        run.refresh()
+        # Kept in staging, where only our own code writes: an approver reads nothing that an XCom could forge.
+        run.event(PLAN_SUMMARY, plan_hash=run.row["plan_hash"], markdown=markdown)
+
+
+@task
+def prepare() -> list[list[int]]:
+    """Checks the approval, takes the pair of orgs, holds back what changed since the plan.
+
+    Returns the lanes of each mapped task: one a task, all in one where tasks run one after another.
+    Never an empty list: Airflow would skip the mapped task, and with it all that follows.
+    """
+    from coa import pipeline
+
+    with task_run() as run:
+        if run.params.dry_run:
+            raise AirflowSkipException("Dry run: nothing is written.")
+        lanes = pipeline.prepare_load(run, org("source"), org("target"))
+        together = os.environ.get(HEADLESS) or not lanes
+        return [lanes] if together else [[number] for number in lanes]
+
+
+@task
+def customers() -> None:
+    """Inserts the customers that the target does not have."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.load_customers(run, org("target"))
+
+
+@task(map_index_template="{{ lane_name }}")
+def lane(lanes: list[int]) -> None:
+    """Takes chunks of orders, one after another, through all their steps."""
+    from coa import pipeline
+
+    context: Any = get_current_context()
+    context["lane_name"] = "lane " + ", ".join(str(number) for number in lanes)
+    with task_run() as run:
+        pipeline.load_lanes(run, org("target"), lanes)
+
+
+@task
+def links() -> None:
+    """Sets the links from cloned orders to their originals, which may sit in any chunk."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.load_links(run, org("target"))
+
+
+@task
+def verify() -> None:
+    """Reads everything back from the target and compares it field by field."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.verify(run, org("target"))
+
+
+@task(trigger_rule="all_done")
+def report() -> None:
+    """Writes the artifacts, whatever became of the run."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.report(run, artifacts_of(run.run_id))
+
+
+@task(trigger_rule="all_done", retries=2)
+def verdict() -> str:
+    """Decides the run's end state and fails unless it is `verified` or `dry_run`."""
+    from coa import pipeline
+
+    ti: Any = get_current_context()["ti"]
+    with task_run() as run:
+        failed = failed_tasks(ti)
+        state = pipeline.finish(run, artifacts_of(run.run_id), failure_message(run, failed))
+        run.refresh()
+        if state not in GOOD_STATES:
+            raise AirflowFailException(f"The run ended as {state}. {run.row['message']}".strip())
+        return str(state)
