@@ -46,4 +46,8 @@ def not_found() -> ApiError:
 
 
 def malformed_id(value: str, field: str = "") -> RowError:
-    return RowError("MALFORMED_ID", f"{field or 'Record'} ID: id value of incorrect type: {value}", (field,) if field else ())
+    return RowError(
+        "MALFORMED_ID",
+        f"{field or 'Record'} ID: id value of incorrect type: {value}",
+        (field,) if field else (),
+    )

@@ -38,7 +38,11 @@ _TYPES = {
     "TextArea": "textarea",
 }
 #: Roll-ups are stored and kept up to date with each write of a detail, as Salesforce does.
-_ROLLUPS = {"Order_Total_Value__c": ("currency", 18, 2), "Total_Quantity__c": ("double", 18, 2), "Product_Lines__c": ("double", 18, 0)}
+_ROLLUPS = {
+    "Order_Total_Value__c": ("currency", 18, 2),
+    "Total_Quantity__c": ("double", 18, 2),
+    "Product_Lines__c": ("double", 18, 0),
+}
 #: Not in either permission set, yet an administrator's profile sees them; nobody may write the version stamp.
 _UNKNOWN_RIGHTS = {"Version__c": (True, True), "Send_Order__c": (True, True)}
 
@@ -46,7 +50,9 @@ _UNKNOWN_RIGHTS = {"Version__c": (True, True), "Send_Order__c": (True, True)}
 @cache
 def facts() -> dict[str, Any]:
     """The schema facts as retrieved from real orgs."""
-    loaded: dict[str, Any] = json.loads(resources.files(__package__).joinpath("coa_schema.json").read_text("utf-8"))
+    loaded: dict[str, Any] = json.loads(
+        resources.files(__package__).joinpath("coa_schema.json").read_text("utf-8")
+    )
     return loaded
 
 
@@ -58,7 +64,9 @@ def build(settings: Settings) -> list[SObject]:
 def _sobject(name: str, raw: dict[str, Any], settings: Settings) -> SObject:
     naming = raw.get("nameField") or {"type": "Text", "label": "Label", "length": 40}
     fields = head(
-        naming["displayFormat"] if naming["type"] == "AutoNumber" else "", naming["label"], naming.get("length", 80)
+        naming["displayFormat"] if naming["type"] == "AutoNumber" else "",
+        naming["label"],
+        naming.get("length", 80),
     )
     if not any(one["type"] == "MasterDetail" for one in raw["fields"].values()):
         fields.insert(1, owner())
@@ -68,13 +76,27 @@ def _sobject(name: str, raw: dict[str, Any], settings: Settings) -> SObject:
     fields += [_field(name, key, one, settings) for key, one in raw["fields"].items()]
     if settings.migration_fields and name in (CUSTOMER, ORDER, DETAIL):
         fields += migration_fields()
-    return SObject(name, raw["label"], raw["label"] + ("" if raw["label"].endswith("s") else "s"), fields, record_types=True)
+    return SObject(
+        name,
+        raw["label"],
+        raw["label"] + ("" if raw["label"].endswith("s") else "s"),
+        fields,
+        record_types=True,
+    )
 
 
 def migration_fields() -> list[Field]:
     """The three fields that a migration needs in its target."""
     return [
-        text("COA_Source_Id__c", "COA Source Id", 18, external_id=True, unique=True, case_sensitive=True, id_lookup=True),
+        text(
+            "COA_Source_Id__c",
+            "COA Source Id",
+            18,
+            external_id=True,
+            unique=True,
+            case_sensitive=True,
+            id_lookup=True,
+        ),
         text("COA_Source_Number__c", "COA Source Number", 80),
         Field("COA_Original_Received_At__c", "COA Original Received At", "datetime"),
     ]
@@ -106,10 +128,19 @@ def _field(object_name: str, name: str, raw: dict[str, Any], settings: Settings)
         one = flag(name, raw["label"], bool(raw.get("default", False)))
     else:
         kind = _TYPES[raw["type"]]
-        length = raw.get("length") or {"picklist": 255, "email": 80, "textarea": 255, "string": 255}.get(kind, 0)
+        length = raw.get("length") or {"picklist": 255, "email": 80, "textarea": 255, "string": 255}.get(
+            kind, 0
+        )
         if raw.get("formula") and kind == "string":
             length = 1300
-        one = Field(name, raw["label"], kind, length=length, precision=raw.get("precision", 0), scale=raw.get("scale", 0))
+        one = Field(
+            name,
+            raw["label"],
+            kind,
+            length=length,
+            precision=raw.get("precision", 0),
+            scale=raw.get("scale", 0),
+        )
         one.long_text = raw["type"] == "LongTextArea"
         one.nillable = not raw.get("required")
         one.default = raw.get("default")

@@ -6,6 +6,7 @@ from typing import Any
 
 from orgsim.schema.model import NUMBERS, SOAP_TYPES, Field, Schema, SObject
 
+
 def field_describe(one: Field, sobject: SObject) -> dict[str, Any]:
     """All 57 keys of a field."""
     text = SOAP_TYPES.get(one.type, "xsd:string") == "xsd:string"
@@ -53,7 +54,13 @@ def field_describe(one: Field, sobject: SObject) -> dict[str, Any]:
         "nillable": one.nillable and one.type != "boolean",
         "permissionable": one.custom and one.nillable and not one.master_detail,
         "picklistValues": [
-            {"active": True, "defaultValue": value == one.default, "label": value, "validFor": None, "value": value}
+            {
+                "active": True,
+                "defaultValue": value == one.default,
+                "label": value,
+                "validFor": None,
+                "value": value,
+            }
             for value in one.picklist
         ],
         "polymorphicForeignKey": one.polymorphic,
@@ -146,7 +153,9 @@ def full(schema: Schema, sobject: SObject, base: str, record_types: list[dict[st
         "defaultImplementation": None,
         "extendedBy": None,
         "extendsInterfaces": None,
-        "fields": [field_describe(one, sobject) for one in sobject.fields if not schema.is_hidden(sobject, one)],
+        "fields": [
+            field_describe(one, sobject) for one in sobject.fields if not schema.is_hidden(sobject, one)
+        ],
         "implementedBy": None,
         "implementsInterfaces": None,
         "listviewable": None,

@@ -32,7 +32,10 @@ def constant(value: str) -> Formula:
 
 def _price_text(column: str, kind: str) -> Formula:
     def expression(scope: Scope) -> str:
-        price, pricing = path("Product_Name__r", column)(scope), path("Product_Name__r", "Pricing_Type__c")(scope)
+        price, pricing = (
+            path("Product_Name__r", column)(scope),
+            path("Product_Name__r", "Pricing_Type__c")(scope),
+        )
         return f"CASE WHEN {pricing} = '{kind}' THEN printf('%.2f', {price}) END"
 
     return expression
@@ -55,7 +58,10 @@ def _estimated(scope: Scope) -> str:
 
 
 def _expired(scope: Scope) -> str:
-    start, months = path("Partner_Order__r", "Service_Start_Date__c")(scope), path("pc_Contract_Length__c")(scope)
+    start, months = (
+        path("Partner_Order__r", "Service_Start_Date__c")(scope),
+        path("pc_Contract_Length__c")(scope),
+    )
     return (
         f"CASE WHEN {path('pc_Contract_Auto_Renew__c')(scope)} = 'Yes' OR {start} IS NULL OR {months} IS NULL THEN 0"
         f" ELSE date({start}, '+' || CAST({months} AS INTEGER) || ' months') < '{scope.today()}' END"
@@ -107,10 +113,14 @@ _FORMULAS: dict[tuple[str, str], Formula] = {
         "Standard_Partner_Pricebook_Entry__r", "Product_Name__c"
     ),
     ("Partner_Product_Catalog__c", "Unit_Price_Formula__c"): _unit_price,
-    ("Service_Order__c", "Billing_Currency__c"): path("Partner_Contract_Rules__r", "Default_Contract_Currency__c"),
+    ("Service_Order__c", "Billing_Currency__c"): path(
+        "Partner_Contract_Rules__r", "Default_Contract_Currency__c"
+    ),
     ("Service_Order__c", "Custom_Actions__c"): _actions,
     ("Service_Order__c", "Customer_Company_Name_Formula__c"): _company,
-    ("Service_Order__c", "Default_Auto_Renew_Policy__c"): path("Partner_Contract_Rules__r", "Default_Auto_Renew_Policy__c"),
+    ("Service_Order__c", "Default_Auto_Renew_Policy__c"): path(
+        "Partner_Contract_Rules__r", "Default_Auto_Renew_Policy__c"
+    ),
     ("Service_Order__c", "Default_Contract_Length_Policy_Months__c"): path(
         "Partner_Contract_Rules__r", "Default_Contract_Length_Months__c"
     ),
@@ -127,11 +137,17 @@ _FORMULAS: dict[tuple[str, str], Formula] = {
     ("Service_Order_Detail__c", "Is_Expired__c"): _expired,
     ("Service_Order_Detail__c", "Order_Detail_Value__c"): detail_value,
     ("Service_Order_Detail__c", "PNR__c"): path("Product_Name__r", "PNR__c"),
-    ("Service_Order_Detail__c", "Partner_Contract_Term__c"): path("Partner_Order__r", "Partner_Contract_Rules__r", "Name"),
+    ("Service_Order_Detail__c", "Partner_Contract_Term__c"): path(
+        "Partner_Order__r", "Partner_Contract_Rules__r", "Name"
+    ),
     ("Service_Order_Detail__c", "Pricing_Type__c"): path("Product_Name__r", "Pricing_Type__c"),
     ("Service_Order_Detail__c", "Product_ID__c"): path("Product_Name__r", "Product_ID__c"),
-    ("Customer_Order_Product_History__c", "Customer_Name__c"): path("Customer__r", "Customer_Company_Name__c"),
-    ("Customer_Order_Product_History__c", "Product_Name__c"): path("Partner_Pricebook_Entry__r", "Product_Name__c"),
+    ("Customer_Order_Product_History__c", "Customer_Name__c"): path(
+        "Customer__r", "Customer_Company_Name__c"
+    ),
+    ("Customer_Order_Product_History__c", "Product_Name__c"): path(
+        "Partner_Pricebook_Entry__r", "Product_Name__c"
+    ),
     ("Customer_Order_Product_History__c", "Standard_Product_Name__c"): path(
         "Standard_Partner_Pricebook_Entry__r", "Product_Name__c"
     ),

@@ -22,12 +22,24 @@ def extend(custom: list[SObject], settings: Settings) -> list[SObject]:
         Field("Partner_Touched_At__c", "Partner Touched At", "datetime"),
     )
     by_name[CUSTOMER].add(
-        reference("Related_License__c", "Related License", LICENSE, relationship="Related_License__r", children="COA_Customers__r"),
+        reference(
+            "Related_License__c",
+            "Related License",
+            LICENSE,
+            relationship="Related_License__r",
+            children="COA_Customers__r",
+        ),
         flag("Active__c", "Active", True),
     )
     by_name[DETAIL].add(
         text("Related_Opportunity_Line_Item__c", "Related Opportunity Line Item", 18, unique=True),
-        reference("Product__c", "Product", "Product2", relationship="Product__r", children="Service_Order_Details__r"),
+        reference(
+            "Product__c",
+            "Product",
+            "Product2",
+            relationship="Product__r",
+            children="Service_Order_Details__r",
+        ),
         Field(
             "Annualized_Run_Rate__c",
             "Annualized Run Rate",
@@ -59,6 +71,12 @@ def _license(settings: Settings) -> SObject:
             picklist("sfLma__Status__c", "Status", ("Trial", "Active", "Suspended", "Uninstalled")),
             Field("sfLma__Expiration__c", "Expiration", "date"),
             Field("sfLma__Seats__c", "Seats", "double", precision=5, scale=0),
-            reference("COA_Customer__c", "COA Customer", CUSTOMER, relationship="COA_Customer__r", children="Licenses__r"),
+            reference(
+                "COA_Customer__c",
+                "COA Customer",
+                CUSTOMER,
+                relationship="COA_Customer__r",
+                children="Licenses__r",
+            ),
         ],
     )

@@ -37,11 +37,19 @@ def build(settings: Settings) -> list[SObject]:
             "001",
             [
                 _record_type(),
-                reference("ParentId", "Parent Account ID", "Account", relationship="Parent", children="ChildAccounts"),
+                reference(
+                    "ParentId",
+                    "Parent Account ID",
+                    "Account",
+                    relationship="Parent",
+                    children="ChildAccounts",
+                ),
                 text("AccountNumber", "Account Number", 40),
                 text("Website", "Website"),
                 text("Phone", "Account Phone", 40),
-                picklist("Type", "Account Type", ("Prospect", "Customer - Direct", "Customer - Channel", "Partner")),
+                picklist(
+                    "Type", "Account Type", ("Prospect", "Customer - Direct", "Customer - Channel", "Partner")
+                ),
                 picklist("Industry", "Industry", ("Banking", "Energy", "Retail", "Technology")),
                 Field("AnnualRevenue", "Annual Revenue", "currency", precision=18, scale=0),
                 Field("NumberOfEmployees", "Employees", "int"),
@@ -57,7 +65,9 @@ def build(settings: Settings) -> list[SObject]:
             "Opportunities",
             "006",
             [
-                reference("AccountId", "Account ID", "Account", relationship="Account", children="Opportunities"),
+                reference(
+                    "AccountId", "Account ID", "Account", relationship="Account", children="Opportunities"
+                ),
                 picklist(
                     "StageName",
                     "Stage",
@@ -74,7 +84,11 @@ def build(settings: Settings) -> list[SObject]:
             "Product",
             "Products",
             "01t",
-            [text("ProductCode", "Product Code"), flag("IsActive", "Active"), text("Description", "Description", 4000)],
+            [
+                text("ProductCode", "Product Code"),
+                flag("IsActive", "Active"),
+                text("Description", "Description", 4000),
+            ],
         ),
         *_people(settings),
         *_setup(),
@@ -86,7 +100,12 @@ def _contact(settings: Settings) -> list[Field]:
     record_id, deleted, _name = head()
     # A person's Name is compound: not writable, made of first and last name (contract E2).
     name = read_only(
-        text("Name", "Full Name", 121, sql=lambda s: f"TRIM(COALESCE({s.column('FirstName')}, '') || ' ' || {s.column('LastName')})")
+        text(
+            "Name",
+            "Full Name",
+            121,
+            sql=lambda s: f"TRIM(COALESCE({s.column('FirstName')}, '') || ' ' || {s.column('LastName')})",
+        )
     )
     name.name_field = True
     return [
@@ -119,7 +138,9 @@ def _people(settings: Settings) -> list[SObject]:
             text("Alias", "Alias", 8, nillable=False),
             text("FederationIdentifier", "SAML Federation ID", 512, unique=True, case_sensitive=True),
             flag("IsActive", "Active", True),
-            picklist("UserType", "User Type", ("Standard", "PowerPartner", "AutomatedProcess"), default="Standard"),
+            picklist(
+                "UserType", "User Type", ("Standard", "PowerPartner", "AutomatedProcess"), default="Standard"
+            ),
             text("TimeZoneSidKey", "Time Zone", 40, default="Etc/UTC"),
             text("LanguageLocaleKey", "Language", 40, default="en_US"),
             text("LocaleSidKey", "Locale", 40, default="en_US"),
@@ -146,7 +167,9 @@ def _people(settings: Settings) -> list[SObject]:
 
 
 def _setup() -> list[SObject]:
-    def setup(name: str, prefix: str, fields: list[Field], *, tooling: bool = False, named: bool = True) -> SObject:
+    def setup(
+        name: str, prefix: str, fields: list[Field], *, tooling: bool = False, named: bool = True
+    ) -> SObject:
         start = head() if named else head()[:1]
         return SObject(
             name,
@@ -168,7 +191,11 @@ def _setup() -> list[SObject]:
             [
                 flag("IsSandbox", "Is Sandbox"),
                 text("InstanceName", "Instance Name", 5),
-                picklist("OrganizationType", "Edition", ("Enterprise Edition", "Developer Edition", "Unlimited Edition")),
+                picklist(
+                    "OrganizationType",
+                    "Edition",
+                    ("Enterprise Edition", "Developer Edition", "Unlimited Edition"),
+                ),
                 Field("TrialExpirationDate", "Trial Expiration Date", "datetime"),
                 text("NamespacePrefix", "Namespace Prefix", 15),
                 text("DefaultLocaleSidKey", "Locale", 40),
@@ -194,8 +221,20 @@ def _setup() -> list[SObject]:
             "PermissionSetAssignment",
             "0Pa",
             [
-                reference("PermissionSetId", "PermissionSet ID", "PermissionSet", relationship="PermissionSet", children="Assignments"),
-                reference("AssigneeId", "Assignee ID", "User", relationship="Assignee", children="PermissionSetAssignments"),
+                reference(
+                    "PermissionSetId",
+                    "PermissionSet ID",
+                    "PermissionSet",
+                    relationship="PermissionSet",
+                    children="Assignments",
+                ),
+                reference(
+                    "AssigneeId",
+                    "Assignee ID",
+                    "User",
+                    relationship="Assignee",
+                    children="PermissionSetAssignments",
+                ),
             ],
             named=False,
         ),
@@ -238,7 +277,11 @@ def _setup() -> list[SObject]:
             ],
             named=False,
         ),
-        setup("ApexClass", "01p", [text("NamespacePrefix", "Namespace Prefix", 15), text("Status", "Status", 40)]),
+        setup(
+            "ApexClass",
+            "01p",
+            [text("NamespacePrefix", "Namespace Prefix", 15), text("Status", "Status", 40)],
+        ),
         setup(
             "ApexTrigger",
             "01q",
@@ -284,9 +327,14 @@ def _setup() -> list[SObject]:
             "InstalledSubscriberPackage",
             "0A3",
             [
-                reference("SubscriberPackageId", "Package", "SubscriberPackage", relationship="SubscriberPackage"),
                 reference(
-                    "SubscriberPackageVersionId", "Version", "SubscriberPackageVersion", relationship="SubscriberPackageVersion"
+                    "SubscriberPackageId", "Package", "SubscriberPackage", relationship="SubscriberPackage"
+                ),
+                reference(
+                    "SubscriberPackageVersionId",
+                    "Version",
+                    "SubscriberPackageVersion",
+                    relationship="SubscriberPackageVersion",
                 ),
             ],
             tooling=True,

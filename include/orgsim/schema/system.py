@@ -54,7 +54,9 @@ def picklist(name: str, label: str, values: tuple[str, ...], **more: object) -> 
 def head(auto_number: str = "", name_label: str = "Name", name_length: int = 80) -> list[Field]:
     """Id, IsDeleted and Name."""
     if auto_number:
-        name = read_only(text("Name", name_label, 80, auto_number=auto_number, nillable=False, id_lookup=True))
+        name = read_only(
+            text("Name", name_label, 80, auto_number=auto_number, nillable=False, id_lookup=True)
+        )
     else:
         name = text("Name", name_label, name_length, nillable=False, id_lookup=True)
     name.name_field = True
@@ -78,7 +80,9 @@ def audit(may_set: bool) -> list[Field]:
         Field("CreatedDate", "Created Date", "datetime", nillable=False),
         reference("CreatedById", "Created By ID", "User", relationship="CreatedBy", required=True),
         Field("LastModifiedDate", "Last Modified Date", "datetime", nillable=False),
-        reference("LastModifiedById", "Last Modified By ID", "User", relationship="LastModifiedBy", required=True),
+        reference(
+            "LastModifiedById", "Last Modified By ID", "User", relationship="LastModifiedBy", required=True
+        ),
     ]
     for one in fields:
         one.audit = True

@@ -1,0 +1,81 @@
+"""``python -m orgsim``: one org on a port of this machine, until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+
+import uvicorn
+
+from orgsim.org import Org
+from orgsim.rest.app import App
+from orgsim.seed.build import seed
+from orgsim.settings import Settings, from_arguments
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket; a clear message when the port is taken."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+    except OSError as problem:
+        sock.close()
+        raise SystemExit(
+            f"orgsim: cannot listen on {settings.host}:{settings.port}: {problem.strerror}"
+        ) from None
+    sock.listen(128)
+    return sock
+
+
+def build(settings: Settings) -> Org:
+    """A seeded org."""
+    org = Org(settings)
+    seed(org)
+    return org
+
+
+async def serve(org: Org, sock: socket.socket) -> None:
+    """Announce the org, then answer until the server is told to stop."""
+    config = uvicorn.Config(
+        App(org),
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=120,
+        lifespan="off",
+        http="httptools",
+        timeout_graceful_shutdown=1,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    host, port = sock.getsockname()[:2]
+    org.base_url = f"http://{host}:{port}"
+    print(f"orgsim ready on {org.base_url} org {org.id} role {org.settings.role}", flush=True)
+    await server.serve(sockets=[sock])
+    org.jobs.shutdown()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    settings = from_arguments(arguments)
+    sock = listen(settings)
+    started = time.perf_counter()
+    org = build(settings)
+    records = sum(org.store.count(one) for one in org.schema)
+    print(
+        f"orgsim: {records} records seeded in {time.perf_counter() - started:.1f} s",
+        file=sys.stderr,
+        flush=True,
+    )
+    # Workers and the event loop share one interpreter lock: hand it over quickly.
+    sys.setswitchinterval(0.002)
+    asyncio.run(serve(org, sock), loop_factory=None) if sys.version_info >= (3, 12) else asyncio.run(
+        serve(org, sock)
+    )
+
+
+if __name__ == "__main__":
+    main()

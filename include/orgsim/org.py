@@ -1,0 +1,52 @@
+"""One org: schema, records, rules, sessions, jobs and counters, held together."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from orgsim.bulk.jobs import Jobs
+from orgsim.clock import Clock
+from orgsim.dml import Dml
+from orgsim.faults import Faults
+from orgsim.ids import DIGITS, IdSpace
+from orgsim.package import Package
+from orgsim.rollups import Rollups
+from orgsim.schema.build import build
+from orgsim.sessions import Sessions
+from orgsim.settings import Settings
+from orgsim.soql.compile import Compiler
+from orgsim.store import Store
+
+
+class Org:
+    """Everything that one simulated org is; the HTTP layer and the Bulk workers share it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = Clock()
+        self.clock.offset = settings.created_date_drift
+        maker = random.Random(f"org {settings.seed} {settings.role} {settings.org_id}")
+        self.pod = maker.choice("ABCDEFGHJKL") + maker.choice(DIGITS)
+        self.id = settings.org_id or IdSpace("00D", self.pod).make(maker.randrange(62**4, 62**6))
+        self.random = random.Random(maker.random())
+        self.schema = build(settings)
+        self.store = Store(self.schema, self.pod)
+        self.compiler = Compiler(self.schema, self.clock)
+        self.package = Package(self)
+        self.rollups = Rollups(self)
+        self.dml = Dml(self)
+        self.sessions = Sessions(self)
+        self.faults = Faults(self)
+        self.jobs = Jobs(self)
+        #: id of the integration user, set by seeding
+        self.user_id = ""
+        #: API calls of the day by kind
+        self.calls: Counter[str] = Counter()
+        #: what was planted on purpose, for tests to compare with
+        self.planted: dict[str, object] = {}
+        self.base_url = ""
+
+    @property
+    def api_usage(self) -> int:
+        return self.calls["api"]

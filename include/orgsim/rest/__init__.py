@@ -1,0 +1,1 @@
+"""The HTTP side: requests, routes and what each resource answers."""

@@ -1,0 +1,1 @@
+"""Seeding: two consistent orgs from one seed."""

@@ -1,0 +1,36 @@
+"""Text that breaks careless CSV, JSON or spreadsheet code; each must arrive as it left."""
+
+from __future__ import annotations
+
+NASTY = (
+    "line one\nline two",
+    "line one\r\nline two\r\n",
+    'she said "yes", twice',
+    '"quoted"',
+    "comma, semicolon; tab\tpipe|",
+    "emoji \U0001f680 and \U0001f469\u200d\U0001f4bb",
+    "#N/A",
+    "null",
+    "NULL",
+    "None",
+    "  leading and trailing  ",
+    "line\u2028separator\u2029paragraph",
+    "=1+1",
+    "@SUM(A1:A9)",
+    "+49 89 1234567",
+    "-5",
+    "Zoë Müller – Ångström & Søn, 東京",
+    "back\\slash \\n not a line break",
+    "'single' ''double''",
+    "<b>markup</b> &amp; {braces} %s %(x)s",
+    "vertical\x0btab and form\x0cfeed",
+    "nbsp\u00a0zero\u200bwidth",
+    "e\u0301 decomposed, é composed",
+    "0012",
+    "1E5",
+    "true",
+    '"',
+    ",",
+    "\u202eright to left",
+    "end of file\x1a",
+)

@@ -1,0 +1,245 @@
+"""Values on their way in and out: CSV text, JSON, and the stored form.
+
+Stored: text as sent, booleans 0/1, numbers as doubles, dates ``YYYY-MM-DD``, date-times ``...T...000Z`` (UTC).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+
+from orgsim.errors import RowError
+from orgsim.ids import looks_like_id, to_18
+from orgsim.schema.model import IDS, NUMBERS, Field
+
+_DATETIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d\d:?\d\d)?)?\Z"
+)
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z")
+_EMAIL = re.compile(r"[^@\s,;<>()\[\]]+@[^@\s,;<>()\[\]]+\.[^@\s,;<>()\[\]]+\Z")
+_TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
+_EARLIEST, _LATEST = 1700, 4000
+
+
+class BadValue(Exception):
+    """The value does not fit the field; carries the row error."""
+
+    def __init__(self, code: str, message: str, field: Field) -> None:
+        super().__init__(message)
+        self.error = RowError(code, message, (field.name,))
+
+
+def java_double(value: float | None) -> str | None:
+    """A double as ``Double.toString`` prints it: scientific below 1e-3 and from 1e7 on (contract I7)."""
+    if value is None:
+        return None
+    value = float(value)
+    size = abs(value)
+    if size == 0:
+        return "0.0"
+    if 1e-3 <= size < 1e7:
+        text = repr(value)
+        return text if "." in text else text + ".0"
+    mantissa, _, exponent = f"{Decimal(repr(value)):E}".partition("E")
+    digits = mantissa.rstrip("0") if "." in mantissa else mantissa
+    if digits.endswith("."):
+        digits += "0"
+    elif "." not in digits:
+        digits += ".0"
+    return f"{digits}E{int(exponent)}"
+
+
+# in -----------------------------------------------------------------------------------------------------------
+
+
+def parse_datetime(text: str, field: Field) -> str:
+    match = _DATETIME.match(text)
+    if match is None:
+        raise BadValue(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+        )
+    year, month, day, hour, minute, second, _fraction, zone = match.groups()
+    try:
+        moment = dt.datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=dt.UTC
+        )
+        if zone and zone != "Z":
+            sign = -1 if zone[0] == "-" else 1
+            moment -= sign * dt.timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+    except (ValueError, OverflowError):
+        raise BadValue(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+        ) from None
+    if not _EARLIEST <= moment.year <= _LATEST:
+        raise BadValue("NUMBER_OUTSIDE_VALID_RANGE", f"{field.label}: invalid date: {text}", field)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def parse_date(text: str, field: Field) -> str:
+    match = _DATE.match(text[:10])
+    rest = text[10:]
+    if match is None or (rest and rest != "Z" and not _DATETIME.match(text)):
+        raise BadValue(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+        )
+    try:
+        day = dt.date(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:
+        raise BadValue(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+        ) from None
+    if not _EARLIEST <= day.year <= _LATEST:
+        raise BadValue("NUMBER_OUTSIDE_VALID_RANGE", f"{field.label}: invalid date: {text}", field)
+    return day.isoformat()
+
+
+def parse_number(text: str, field: Field) -> float:
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        raise BadValue(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+        ) from None
+    if not number.is_finite():
+        raise BadValue(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+        )
+    if field.precision and number.adjusted() >= field.precision - field.scale and number:
+        message = f"{field.label}: value outside of valid range on numeric field: {text}"
+        raise BadValue("NUMBER_OUTSIDE_VALID_RANGE", message, field)
+    step = Decimal(1).scaleb(-field.scale)
+    # Salesforce rounds to the field's scale, half away from zero.
+    return float(number.quantize(step, ROUND_HALF_UP) if field.precision else number)
+
+
+def parse_int(text: str, field: Field) -> int:
+    number = parse_number(text, field)
+    if number != int(number) or abs(number) >= 2**31:
+        raise BadValue(
+            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+        )
+    return int(number)
+
+
+def parse_boolean(text: str, field: Field) -> int:
+    lowered = text.strip().lower()
+    if lowered in _TRUE:
+        return 1
+    if lowered in _FALSE:
+        return 0
+    raise BadValue(
+        "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+    )
+
+
+def parse_id(text: str, field: Field) -> str:
+    if not looks_like_id(text):
+        raise BadValue("MALFORMED_ID", f"{field.label}: id value of incorrect type: {text}", field)
+    return to_18(text)
+
+
+def parse_text(text: str, field: Field) -> str:
+    if len(text) > field.length:
+        message = f"{field.label}: data value too large: {text} (max length={field.length})"
+        raise BadValue("STRING_TOO_LONG", message, field)
+    if "\x00" in text:
+        raise BadValue("INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type", field)
+    return text
+
+
+def parse_email(text: str, field: Field) -> str:
+    if not _EMAIL.match(text):
+        raise BadValue("INVALID_EMAIL_ADDRESS", f"{field.label}: invalid email address: {text}", field)
+    return parse_text(text, field)
+
+
+def parse_picklist(text: str, field: Field) -> str:
+    if field.restricted and text not in field.picklist:
+        matched = next((value for value in field.picklist if value.lower() == text.lower()), None)
+        if matched is None:
+            message = f"{field.label}: bad value for restricted picklist field: {text}"
+            raise BadValue("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, field)
+        return matched
+    return parse_text(text, field)
+
+
+_PARSERS: dict[str, Callable[[str, Field], Any]] = {
+    "datetime": parse_datetime,
+    "date": parse_date,
+    "boolean": parse_boolean,
+    "int": parse_int,
+    "email": parse_email,
+    "picklist": parse_picklist,
+    **dict.fromkeys(NUMBERS, parse_number),
+    **dict.fromkeys(IDS, parse_id),
+}
+
+
+def parser_for(field: Field) -> Callable[[str, Field], Any]:
+    return _PARSERS.get(field.type, parse_text)
+
+
+def from_text(text: str, field: Field) -> Any:
+    """Stored form of a non-empty CSV value; raises :class:`BadValue`."""
+    return parser_for(field)(text, field)
+
+
+def from_json(value: object, field: Field) -> Any:
+    """Stored form of a JSON value; strings are converted as text, other types must fit the field."""
+    if value is None or value == "":
+        return None if field.type != "boolean" else 0
+    if isinstance(value, str):
+        return from_text(value, field)
+    if isinstance(value, bool):
+        if field.type == "boolean":
+            return int(value)
+    elif isinstance(value, (int, float)):
+        if field.type in NUMBERS or field.type in ("int", "long"):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise BadValue(
+                    "JSON_PARSER_ERROR", f"Cannot deserialize instance of {field.type} from {value}", field
+                )
+            return from_text(repr(value), field)
+        if field.type in ("string", "textarea", "phone", "picklist"):
+            return from_text(str(value), field)
+    raise BadValue("JSON_PARSER_ERROR", f"Cannot deserialize instance of {field.type} from {value!r}", field)
+
+
+# out ----------------------------------------------------------------------------------------------------------
+
+
+def to_json_converter(field: Field | None, kind: str = "") -> Callable[[Any], Any] | None:
+    """How REST prints this field; None: as stored. Date-times end in ``+0000`` (contract C3)."""
+    kind = kind or (field.type if field else "")
+    if kind == "boolean":
+        return lambda value: None if value is None else bool(value)
+    if kind == "datetime":
+        return lambda value: None if value is None else value[:-1] + "+0000"
+    if kind in NUMBERS:
+        return lambda value: None if value is None else float(value)
+    return None
+
+
+def csv_expression(sql: str, kind: str) -> str:
+    """SQL that renders a stored value as Bulk query text: Java doubles, ``true``/``false`` (contract C3)."""
+    if kind == "boolean":
+        return f"CASE WHEN {sql} THEN 'true' ELSE 'false' END"
+    if kind in NUMBERS:
+        plain = f"ABS({sql}) BETWEEN 0.001 AND 9999999.999"
+        return f"CASE WHEN {sql} IS NULL THEN NULL WHEN {plain} THEN CAST({sql} AS TEXT) ELSE java_double({sql}) END"
+    return sql
+
+
+def to_text(value: Any, field: Field) -> str:
+    """One stored value as Bulk query text."""
+    if value is None:
+        return ""
+    if field.type == "boolean":
+        return "true" if value else "false"
+    if field.type in NUMBERS:
+        return java_double(value) or ""
+    return str(value)
