@@ -152,7 +152,7 @@ class Store:
         """One record as the org's own set-up makes it, past every rule; returns its id."""
         sobject = self.schema[object_name]
         serials, ids = self.new_ids(sobject, 1)
-        record = {
+        record: dict[str, Any] = {
             one.name: one.default for one in sobject.stored() if isinstance(one.default, (bool, str, float))
         }
         record.pop("OwnerId", None)

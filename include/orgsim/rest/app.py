@@ -91,8 +91,8 @@ class App:
         """Runs in a worker thread; every refusal becomes an answer of the contract."""
         try:
             return self._dispatch(request)
-        except ApiError as error:
-            return error_response(error)
+        except ApiError as refusal:
+            return error_response(refusal)
         except Exception:
             log.exception("%s %s", request.method, request.path)
             error = ApiError(

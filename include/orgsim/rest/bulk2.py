@@ -303,9 +303,9 @@ def delete(request: Request) -> Response:
 # results ----------------------------------------------------------------------------------------------------
 
 
-def _csv(request: Request, body: Any, status_code: int = 200, **headers: str) -> Response:
+def _csv(request: Request, body: Any, headers: dict[str, str] | None = None) -> Response:
     charset = "; charset=UTF-8" if request.org.settings.csv_charset else ""
-    return Response(status_code, body, f"text/csv{charset}", headers)
+    return Response(200, body, f"text/csv{charset}", headers or {})
 
 
 def results(request: Request, which: str) -> Response:
@@ -349,7 +349,7 @@ def query_results(request: Request) -> Response:
     return _csv(
         request,
         page(job, start, count),
-        **{"Sforce-Locator": following, "Sforce-NumberOfRecords": str(count)},
+        {"Sforce-Locator": following, "Sforce-NumberOfRecords": str(count)},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from orgsim.dml import WriteOptions
@@ -62,7 +63,7 @@ def _decoded(request: Request, records: list[dict[str, Any]]) -> list[tuple[SObj
         sobject = _type(request, record)
         row = decode_json(request.org.schema, sobject, record)
         pairs.append((sobject, row))
-    changes = sum(1 for before, after in zip(pairs, pairs[1:], strict=False) if before[0] is not after[0])
+    changes = sum(1 for before, after in pairwise(pairs) if before[0] is not after[0])
     if changes >= 10:
         raise ApiError("LIMIT_EXCEEDED", "cannot have more than 10 chunks in a single operation")
     return pairs

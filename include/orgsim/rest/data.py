@@ -95,7 +95,7 @@ def _record_types(request: Request, sobject: SObject) -> list[dict[str, Any]]:
         }
 
     sql = 'SELECT "Name", "DeveloperName", "Id" FROM "RecordType" WHERE "SobjectType" = ?'
-    own = [info(*row, False) for row in request.org.store.all(sql, [sobject.name])]
+    own = [info(name, key, one, False) for name, key, one in request.org.store.all(sql, [sobject.name])]
     return [*own, info("Master", "Master", _MASTER, True)]
 
 

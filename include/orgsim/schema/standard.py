@@ -25,9 +25,12 @@ def build(settings: Settings) -> list[SObject]:
     """Standard objects; ``settings`` decides the audit fields' rights and the currency."""
     may = bool(settings.audit_fields)
 
-    def record(name: str, label: str, plural: str, prefix: str, fields: list[Field], **more: bool) -> SObject:
+    def record(
+        name: str, label: str, plural: str, prefix: str, fields: list[Field], *, record_types: bool = False
+    ) -> SObject:
         extra = [currency_code()] if settings.multi_currency else []
-        return SObject(name, label, plural, [*head(), owner(), *fields, *extra, *audit(may)], prefix, **more)
+        own = [*head(), owner(), *fields, *extra, *audit(may)]
+        return SObject(name, label, plural, own, prefix, record_types=record_types)
 
     objects = [
         record(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orgsim.org import Org
 from orgsim.package import VALIDATIONS, WORKFLOWS
-from orgsim.schema.coa import CATALOG, NS, PRICEBOOK, TERMS
+from orgsim.schema.coa import CATALOG, DETAIL, NS, ORDER, PRICEBOOK, TERMS
 from orgsim.seed import customers, orders
 from orgsim.seed.world import World, make
 
@@ -169,12 +169,8 @@ def _package(org: Org) -> None:
             ApiVersion=53.0,
         )
     for key, name in WORKFLOWS.items():
-        where = {
-            "draft": "Service_Order__c",
-            "received": "Service_Order__c",
-            "pricing": "Service_Order_Detail__c",
-        }
-        table = NS + where.get(key, "Partner_Contract_Terms__c")
+        on_orders = key in ("draft", "received")
+        table = ORDER if on_orders else DETAIL if key == "pricing" else TERMS
         store.add("WorkflowRule", Name=name, TableEnumOrId=table, NamespacePrefix="CHANNEL_ORDERS")
     for name, where_name in VALIDATIONS.items():
         store.add(
@@ -190,7 +186,9 @@ def _package(org: Org) -> None:
 
 def _jobs(org: Org) -> None:
     """Scheduled Apex: the package's own auto-renew batch, and with ``draft_job`` one that submits drafts."""
-    names = [("COA Process Details Auto Renew", "COA_ProcessDetailsAutoRenewBatch", "CHANNEL_ORDERS")]
+    names: list[tuple[str, str, str | None]] = [
+        ("COA Process Details Auto Renew", "COA_ProcessDetailsAutoRenewBatch", "CHANNEL_ORDERS")
+    ]
     if org.settings.draft_job:
         names.append(("Submit Draft Service Orders", "SubmitDraftServiceOrders", None))
     for name, class_name, namespace in names:

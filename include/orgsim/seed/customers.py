@@ -47,7 +47,7 @@ def accounts(org: Org, world: World, seeded: Seeded) -> None:
     ]
     values = [org.user_id, org.user_id, org.user_id, stamp, stamp, stamp]
     kept = [n for n in range(len(world.companies)) if not (target and n % ACCOUNT_MISSING_EVERY == 3)]
-    rows = [
+    rows: list[list[Any]] = [
         [world.companies[n].name, world.companies[n].city, world.companies[n].country, *values] for n in kept
     ]
     ids = dict(

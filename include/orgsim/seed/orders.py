@@ -50,7 +50,8 @@ def days(numbers: Array) -> list[str]:
 
 
 def pick(choices: list[Any], index: Array) -> list[Any]:
-    return np.array(choices, dtype=object)[index].tolist()
+    picked: list[Any] = np.array(choices, dtype=object)[index].tolist()
+    return picked
 
 
 def blank(values: list[Any], keep: Array) -> list[Any]:

@@ -208,7 +208,7 @@ class _Build(Transformer[Token, Any]):
     def excludes(self, parts: list[Any]) -> Compare:
         return Compare(parts[0], "excludes", parts[1])
 
-    def list(self, parts: list[Any]) -> tuple[Literal, ...]:
+    def literals(self, parts: list[Any]) -> tuple[Literal, ...]:
         return tuple(parts)
 
     def string(self, parts: list[Any]) -> Literal:
