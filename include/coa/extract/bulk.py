@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 from psycopg.errors import BadCopyFileFormat
 
@@ -79,19 +80,49 @@ def extract_object(run: Run, org: Org, spec: ExtractSpec) -> int:
         )
     run.progress(step, spec.sobject, total=status.processed)
     locator, rows = str(state["locator"]), int(state["rows"])
+
+    def remember(connection: psycopg.Connection[Row], landed: int, following: str) -> None:
+        connection.execute(
+            sql.SQL("UPDATE {} SET locator = %s, rows = rows + %s WHERE kind = %s AND sobject = %s").format(
+                run.table("extract_state")
+            ),
+            [following, landed, spec.kind, spec.sobject],
+        )
+
     while locator != "null":
-        landed, locator = _land_page(run, jobs, spec, str(state["job_id"]), locator)
+        landed, locator = land_page(
+            run, jobs, run.table(spec.kind, spec.sobject), spec, str(state["job_id"]), locator, remember
+        )
         rows += landed
         run.progress(step, spec.sobject, done=landed)
     _check_and_finish(run, org, spec, rows, status.processed)
     return rows
 
 
-def _land_page(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: str) -> tuple[int, str]:
-    """Fetches one page, with a few tries; (rows landed, next locator)."""
+def land_page(
+    run: Run,
+    jobs: QueryJobs,
+    into: sql.Identifier,
+    spec: ExtractSpec,
+    job_id: str,
+    locator: str,
+    also: Callable[[psycopg.Connection[Row], int, str], None] | None = None,
+) -> tuple[int, str]:
+    """One page of a finished query into a table, with a few tries; (rows landed, next locator or `null`).
+
+    `also(connection, rows, next_locator)` runs in the transaction that keeps the page.
+    """
     for attempt in range(1, PAGE_TRIES + 1):
         try:
-            return _land_page_once(run, jobs, spec, job_id, locator)
+            with (
+                jobs.page(job_id, locator, run.settings.result_page_rows) as (headers, chunks),
+                run.db.transaction() as connection,
+            ):
+                landed = _copy_page(jobs, connection, into, spec, headers, chunks)
+                following = _header(headers, "sforce-locator") or "null"
+                if also:
+                    also(connection, landed, following)
+            return landed, following
         except IncompleteExtract as error:
             if attempt == PAGE_TRIES:
                 raise
@@ -99,41 +130,56 @@ def _land_page(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locato
     raise AssertionError("unreachable")
 
 
-def _land_page_once(
-    run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: str
-) -> tuple[int, str]:
-    with (
-        jobs.page(job_id, locator, run.settings.result_page_rows) as (headers, chunks),
-        run.db.transaction() as connection,
-    ):
-        lower = {k.lower(): v for k, v in headers.items()}
-        columns, body = split_header(chunks)
-        landed = 0
-        if columns:
-            names = sql.SQL(", ").join(map(sql.Identifier, _as_described(columns, spec)))
-            copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FORCE_NULL ({}))").format(
-                run.table(spec.kind, spec.sobject), names, names
-            )
-            try:
-                landed = copy_into(connection, copy, body)
-            except BadCopyFileFormat as error:
-                # A body that ended inside a quoted value or a row.
-                raise IncompleteExtract(
-                    f"{jobs.org.name}: a page of {spec.sobject} is broken CSV."
-                ) from error
-        announced = lower.get("sforce-numberofrecords", "")
-        if announced.isdigit() and int(announced) != landed:
-            raise IncompleteExtract(
-                f"{jobs.org.name}: a page of {spec.sobject} announced {announced} rows and held {landed}."
-            )
-        following = lower.get("sforce-locator", "") or "null"
-        connection.execute(
-            sql.SQL("UPDATE {} SET locator = %s, rows = rows + %s WHERE kind = %s AND sobject = %s").format(
-                run.table("extract_state")
-            ),
-            [following, landed, spec.kind, spec.sobject],
+def _copy_page(
+    jobs: QueryJobs,
+    connection: psycopg.Connection[Row],
+    into: sql.Identifier,
+    spec: ExtractSpec,
+    headers: dict[str, str],
+    chunks: Iterator[bytes],
+) -> int:
+    columns, body = split_header(chunks)
+    landed = 0
+    if columns:
+        names = sql.SQL(", ").join(map(sql.Identifier, _as_described(columns, spec)))
+        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FORCE_NULL ({}))").format(into, names, names)
+        try:
+            landed = copy_into(connection, copy, body)
+        except BadCopyFileFormat as error:
+            # A body that ended inside a quoted value or a row.
+            raise IncompleteExtract(f"{jobs.org.name}: a page of {spec.sobject} is broken CSV.") from error
+    announced = _header(headers, "sforce-numberofrecords")
+    if announced.isdigit() and int(announced) != landed:
+        raise IncompleteExtract(
+            f"{jobs.org.name}: a page of {spec.sobject} announced {announced} rows and held {landed}."
         )
-    return landed, following
+    return landed
+
+
+def _header(headers: dict[str, str], name: str) -> str:
+    return next((v for k, v in headers.items() if k.lower() == name), "")
+
+
+def query_into(run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier) -> int:
+    """A whole Bulk query into a table that exists, for results of bounded size; rows landed."""
+    jobs = QueryJobs(org)
+    job_id = jobs.create(spec.soql)
+    status = jobs.wait(job_id)
+    if status.state != "JobComplete":
+        raise IncompleteExtract(
+            f"{org.name}: the Bulk query on {spec.sobject} ended as {status.state}: {status.message}.",
+            next_step="retry the task.",
+        )
+    locator, rows = "", 0
+    while locator != "null":
+        landed, locator = land_page(run, jobs, into, spec, job_id, locator)
+        rows += landed
+    if rows != status.processed:
+        raise IncompleteExtract(
+            f"{org.name}: {spec.sobject} announced {status.processed} rows and brought {rows}.",
+            next_step="retry the task.",
+        )
+    return rows
 
 
 def split_header(chunks: Iterator[bytes]) -> tuple[list[str], Iterator[bytes]]:

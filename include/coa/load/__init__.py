@@ -1,0 +1,1 @@
+"""Writes the approved plan to the target, exactly once: jobs, ledger, steps, lanes."""

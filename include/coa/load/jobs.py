@@ -1,0 +1,289 @@
+"""Bulk ingest jobs that survive anything: written down before they are created, settled by reading back.
+
+A job's row in `coa.job` goes planned -> open -> uploaded -> submitted -> settled, each advance committed
+before the next call. Whoever finds an unfinished job (the same task after a lost answer, its retry, the
+next run) brings it to an end from that row and from what the org says of the job:
+
+  planned    created without our knowing its id: empty, so harmless; its rows are sent in another job
+  open       data may be half there: aborted before anything is processed
+  uploaded   closed again if the org still has it open
+  submitted  waited for, then its results are applied
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from coa.errors import AmbiguousWrite, ConfigurationError, OrgRefused, OrgUnavailable
+from coa.fieldmap import CarriedField
+from coa.load.payload import payload_query, row_bytes, spool
+from coa.load.results import apply_results, look_up_unknown
+from coa.load.work import INSERT, Step, pending
+from coa.salesforce.bulk import IngestJobs, JobStatus
+from coa.salesforce.session import Org
+from coa.staging.database import Row
+from coa.staging.runs import Run
+
+log = logging.getLogger(__name__)
+
+SMALLEST_JOB = 200
+# Causes of a failed job that sending the same rows again cannot cure.
+BROKEN_JOB = ("InvalidBatch", "ClientInputError", "InvalidJob", "InvalidEntity", "FeatureNotEnabled")
+
+
+@dataclass
+class Loader:
+    """Sends the pending rows of a step and brings every job of it to its end."""
+
+    run: Run
+    org: Org
+    fields: list[CarriedField]
+
+    def __post_init__(self) -> None:
+        self.jobs = IngestJobs(self.org)
+
+    def send(self, step: Step) -> None:
+        """Until no row of the step is pending: each is accepted or rejected then.
+
+        Raises `OrgUnavailable` when the org cannot be reached; a retry goes on where this stopped.
+        """
+        self.settle_open_jobs(step)
+        look_up_unknown(self.run, self.org, step)
+        rows_per_job = self.run.settings.rows_per_job
+        tries = 0
+        while pending(self.run, step):
+            if tries:
+                # Locks and half-failed jobs: smaller jobs, later.
+                rows_per_job = max(SMALLEST_JOB, rows_per_job // 2)
+                self._pause(tries)
+            while job := self._plan_job(step, rows_per_job):
+                self._carry_out(job, step)
+            look_up_unknown(self.run, self.org, step)
+            self._release_deferred(step)
+            tries += 1
+
+    def settle_open_jobs(self, step: Step) -> None:
+        """Jobs that an earlier try of this step left unfinished."""
+        for job in self.run.db.rows(
+            """SELECT * FROM coa.job WHERE run_id = %s AND step = %s AND sobject = %s AND chunk_no = %s
+                 AND state NOT IN ('settled', 'abandoned') ORDER BY job_key""",
+            [self.run.run_id, step.name, step.sobject, step.chunk_no],
+        ):
+            self._bring_to_end(job, step)
+
+    # ---- one job ------------------------------------------------------------------------------
+    def _plan_job(self, step: Step, rows_per_job: int) -> Row | None:
+        """Puts the next rows into a new job, never cutting a parent's children in two; None when none is left.
+
+        The job's row and its rows' state are one transaction.
+        """
+        run = self.run
+        with run.db.transaction() as connection:
+            chosen = connection.execute(
+                sql.SQL(
+                    """WITH rows AS (
+                         SELECT w.source_id, COALESCE(w.parent_id, w.source_id) AS parent, {size} AS bytes
+                         FROM {work} w JOIN {desired} d ON d.source_id = w.source_id
+                         WHERE w.step = %(step)s AND w.sobject = %(sobject)s AND w.chunk_no = %(chunk)s
+                           AND w.state = 'pending'),
+                       parents AS (
+                         SELECT parent, sum(count(*)) OVER (ORDER BY parent) AS rows_so_far,
+                                sum(sum(bytes)) OVER (ORDER BY parent) AS bytes_so_far,
+                                row_number() OVER (ORDER BY parent) AS n
+                         FROM rows GROUP BY parent)
+                       SELECT r.source_id, r.bytes FROM rows r JOIN parents p USING (parent)
+                       WHERE p.n = 1 OR (p.rows_so_far <= %(rows)s AND p.bytes_so_far <= %(bytes)s)"""
+                ).format(
+                    size=row_bytes(self.fields),
+                    work=run.table("work"),
+                    desired=run.table("desired", step.sobject),
+                ),
+                {
+                    "step": step.name,
+                    "sobject": step.sobject,
+                    "chunk": step.chunk_no,
+                    "rows": rows_per_job,
+                    "bytes": run.settings.bytes_per_job,
+                },
+            ).fetchall()
+            if not chosen:
+                return None
+            job = connection.execute(
+                """INSERT INTO coa.job (pair_id, run_id, step, sobject, operation, chunk_no, rows_planned)
+                   VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING *""",
+                [
+                    run.pair_id,
+                    run.run_id,
+                    step.name,
+                    step.sobject,
+                    step.operation,
+                    step.chunk_no,
+                    len(chosen),
+                ],
+            ).fetchone()
+            assert job is not None
+            connection.execute(
+                sql.SQL(
+                    """UPDATE {} SET state = 'sent', job_key = %s, attempts = attempts + 1,
+                              error_code = NULL, error = NULL
+                       WHERE step = %s AND sobject = %s AND source_id = ANY (%s)"""
+                ).format(run.table("work")),
+                [job["job_key"], step.name, step.sobject, [c["source_id"] for c in chosen]],
+            )
+            return job
+
+    def _carry_out(self, job: Row, step: Step) -> None:
+        """Create, upload, close; a lost answer anywhere ends in `_bring_to_end`."""
+        try:
+            job_id = self.jobs.create(step.sobject, step.operation)
+            job = self._advance(job, "open", job_id=job_id)
+            with spool(self.run, payload_query(self.run, step, job["job_key"], self.fields)) as csv:
+                self.jobs.upload(job_id, csv)
+            job = self._advance(job, "uploaded")
+            self.jobs.close(job_id)
+            job = self._advance(job, "submitted")
+        except AmbiguousWrite as lost:
+            log.warning("%s The job is read back.", lost.message)
+        self._bring_to_end(job, step)
+
+    def _bring_to_end(self, job: Row, step: Step) -> None:
+        if not job["job_id"]:
+            self._abandon(job, step, "the answer to its creation was lost")
+            return
+        status = self.jobs.status(job["job_id"])
+        if status is None:
+            self._abandon(job, step, "the org does not know it any more")
+            return
+        if status.state == "Open" and job["state"] == "open":
+            # Whether the upload arrived whole cannot be read back; nothing was processed yet.
+            self.jobs.abort(job["job_id"])
+            self._abandon(job, step, "upload without an answer")
+            return
+        while status.state == "Open":
+            try:
+                self.jobs.close(job["job_id"])
+            except (AmbiguousWrite, OrgRefused) as error:
+                log.warning("closing job %s: %s", job["job_id"], error.message)
+            status = self.jobs.status(job["job_id"]) or status
+        if job["state"] != "submitted":
+            job = self._advance(job, "submitted")
+        if not status.over:
+            status = self.jobs.wait(job["job_id"], lambda s: self._show(step, s))
+        apply_results(self.run, self.jobs, job, step, status)
+        self._refuse_broken_job(job, status)
+
+    def _refuse_broken_job(self, job: Row, status: JobStatus) -> None:
+        """A job that the org could not read at all fails the same way next time."""
+        if (
+            status.state == "Failed"
+            and status.message.split(":")[0].strip() in BROKEN_JOB
+            and not status.processed
+        ):
+            raise ConfigurationError(
+                f"{self.org.name}: Bulk job {job['job_id']} on {job['sobject']} was refused as a whole: "
+                f"{status.message}.",
+                next_step="check the field-level rights of the user behind coa_target; then run again, "
+                "the ledger knows what is done.",
+            )
+
+    def _abandon(self, job: Row, step: Step, why: str) -> None:
+        """Gives a job up that processed nothing; inserts are looked up all the same before they are sent again."""
+        state = "unknown" if step.operation == INSERT and job["state"] != "planned" else "pending"
+        with self.run.db.transaction() as connection:
+            connection.execute(
+                sql.SQL("UPDATE {} SET state = %s WHERE job_key = %s AND state = 'sent'").format(
+                    self.run.table("work")
+                ),
+                [state, job["job_key"]],
+            )
+            connection.execute(
+                """UPDATE coa.job SET state = 'abandoned', message = %s, updated_at = clock_timestamp()
+                   WHERE job_key = %s""",
+                [why, job["job_key"]],
+            )
+        log.warning("gave up job %s of %s: %s", job["job_id"] or job["job_key"], job["sobject"], why)
+
+    def _advance(self, job: Row, state: str, job_id: str = "") -> Row:
+        """Commits a job's new state before the next call; an order is a Draft from `submitted` on."""
+        with self.run.db.transaction() as connection:
+            advanced = connection.execute(
+                """UPDATE coa.job SET state = %s, job_id = COALESCE(NULLIF(%s, ''), job_id),
+                          updated_at = clock_timestamp() WHERE job_key = %s RETURNING *""",
+                [state, job_id, job["job_key"]],
+            ).fetchone()
+            if state == "submitted" and job["operation"] == INSERT:
+                connection.execute(
+                    sql.SQL(
+                        """UPDATE coa.ledger l SET draft_since = clock_timestamp(), draft_until = NULL
+                           FROM {} w WHERE w.job_key = %s AND l.pair_id = %s AND l.sobject = w.sobject
+                             AND l.source_id = w.source_id"""
+                    ).format(self.run.table("work")),
+                    [job["job_key"], job["pair_id"]],
+                )
+        self.run.renew_lease()
+        assert advanced is not None
+        return advanced
+
+    def _show(self, step: Step, status: JobStatus) -> None:
+        self.run.renew_lease()
+        log.info(
+            "%s %s chunk %d: job %s %s, %d rows processed",
+            step.name,
+            step.sobject,
+            step.chunk_no,
+            status.job_id,
+            status.state,
+            status.processed,
+        )
+
+    def _release_deferred(self, step: Step) -> None:
+        """Rows that met a transient error wait as `retry` until the current round is over."""
+        self.run.db.execute(
+            sql.SQL(
+                """UPDATE {} SET state = 'pending' WHERE step = %s AND sobject = %s AND chunk_no = %s
+                   AND state = 'retry'"""
+            ).format(self.run.table("work")),
+            [step.name, step.sobject, step.chunk_no],
+        )
+
+    def _pause(self, tries: int) -> None:
+        settings = self.run.settings
+        if tries > settings.row_attempts + settings.request_retries:
+            raise OrgUnavailable(
+                f"{self.org.name}: rows stay without an outcome after {tries} rounds of jobs.",
+                next_step="look at Setup > Bulk Data Load Jobs of the target, then retry the task.",
+            )
+        time.sleep(min(settings.retry_first_seconds * 2 ** (tries - 1), settings.retry_max_seconds))
+
+
+def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
+    """Brings jobs that earlier runs on this pair left unfinished to their end; how many.
+
+    Called before the target is extracted: what they wrote is then in the snapshot, which outranks the
+    ledger, so their results need not be applied. Jobs that the ledger does not know are never touched.
+    """
+    jobs = IngestJobs(org)
+    left = run.db.rows(
+        """SELECT * FROM coa.job WHERE pair_id = %s AND run_id <> %s
+             AND state NOT IN ('settled', 'abandoned') ORDER BY job_key""",
+        [run.pair_id, run.run_id],
+    )
+    for job in left:
+        status = jobs.status(job["job_id"]) if job["job_id"] else None
+        if status is not None and status.state == "Open":
+            jobs.abort(job["job_id"])
+        elif status is not None and not status.over:
+            jobs.wait(job["job_id"])
+        run.db.execute(
+            """UPDATE coa.job SET state = 'abandoned', org_state = %s, message = 'ended by a later run',
+                      updated_at = clock_timestamp() WHERE job_key = %s""",
+            [status.state if status else "", job["job_key"]],
+        )
+        run.event(
+            "job_of_earlier_run_ended", job_id=job["job_id"] or "", sobject=job["sobject"], run=job["run_id"]
+        )
+    return len(left)

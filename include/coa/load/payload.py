@@ -1,0 +1,130 @@
+"""The CSV of a job, made by PostgreSQL: quoting, line ends and nulls the way Bulk API 2.0 takes them.
+
+On insert an empty cell means "not set"; on update it means "leave as it is" and `#N/A` means null
+(Bulk API 2.0 guide, "Prepare CSV files"). So a text that literally is `#N/A`, and a carriage return whose
+survival inside a quoted value is disputed, are not trusted to Bulk: see `coa.load.exact`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import IO
+
+from psycopg import sql
+
+from coa.compare import parent_join
+from coa.config import Settings
+from coa.fieldmap import CarriedField
+from coa.load.work import INSERT, Step
+from coa.model import STATUS
+from coa.staging.runs import Run
+
+NULL_MARK = "#N/A"
+SPOOL_BYTES = 8_000_000
+# Stands in a required field until the exact value follows by REST.
+PLACEHOLDER = "-"
+
+
+def value_of(one: CarriedField, n: int) -> sql.Composed:
+    """The value to write: a parent's target id comes from the ledger (alias `p<n>`)."""
+    if one.kind == "parent":
+        return sql.SQL("{}.target_id").format(sql.Identifier(f"p{n}"))
+    return sql.SQL("d.{}").format(sql.Identifier(one.name))
+
+
+def is_text(one: CarriedField) -> bool:
+    return one.kind == "value" and one.target.canonical_function == "canon_text"
+
+
+def bulk_cannot_carry(one: CarriedField, value: sql.Composable, settings: Settings) -> sql.Composed:
+    """SQL: whether a value must not go through Bulk CSV as it is."""
+    if not is_text(one):
+        return sql.SQL("false").format()
+    test = sql.SQL("{} = {}").format(value, sql.Literal(NULL_MARK))
+    if settings.embedded_cr == "rest" and one.target.type in ("textarea", "string"):
+        test = sql.SQL("({} OR position(E'\\r' in {}) > 0)").format(test, value)
+    return sql.SQL("COALESCE({}, false)").format(test)
+
+
+def bulk_text(one: CarriedField, value: sql.Composable, settings: Settings) -> sql.Composed:
+    """What Bulk gets in the place of a value that it cannot carry: line feeds for CR, blank for the null mark."""
+    if not is_text(one):
+        return sql.SQL("{}").format(value)
+    blank = sql.Literal(PLACEHOLDER) if one.target.required else sql.SQL("NULL")
+    safe: sql.Composable = value
+    if settings.embedded_cr == "rest":
+        safe = sql.SQL("replace(replace({}, E'\\r\\n', E'\\n'), E'\\r', E'\\n')").format(value)
+    return sql.SQL("CASE WHEN {v} = {mark} THEN {blank} ELSE {safe} END").format(
+        v=value, mark=sql.Literal(NULL_MARK), blank=blank, safe=safe
+    )
+
+
+def insert_fields(fields: list[CarriedField]) -> list[CarriedField]:
+    """What an insert carries: all but the status (the package makes it Draft) and links to later records."""
+    return [f for f in fields if f.createable and not f.deferred and f.name != STATUS]
+
+
+def default_status_to_send(fields: list[CarriedField]) -> str:
+    """`Draft` when the target's own default is another one, so that an insert is a Draft in any org."""
+    for one in fields:
+        if one.name == STATUS and one.target.default_picklist_value != "Draft":
+            return "Draft"
+    return ""
+
+
+def payload_query(run: Run, step: Step, job_key: int, fields: list[CarriedField]) -> sql.Composed:
+    """`COPY (...) TO STDOUT` of the rows of a job, sorted by parent."""
+    columns, joins = [], []
+    if step.operation == INSERT:
+        chosen = insert_fields(fields)
+        status = default_status_to_send(fields)
+        if status:
+            columns.append(sql.SQL("{} AS {}").format(sql.Literal(status), sql.Identifier(STATUS)))
+    else:
+        changed = _changed_names(run, job_key)
+        chosen = [f for f in fields if f.name in changed]
+        columns.append(sql.SQL('w.target_id AS "Id"').format())
+    for n, one in enumerate(chosen):
+        value = value_of(one, n)
+        if one.kind == "parent":
+            joins.append(parent_join(run, step.sobject, one, sql.Identifier(f"p{n}")))
+        sent = bulk_text(one, value, run.settings)
+        if step.operation != INSERT:
+            sent = sql.SQL("CASE WHEN {} = ANY (w.changed) THEN COALESCE({}, {}) END").format(
+                sql.Literal(one.name), sent, sql.Literal(NULL_MARK)
+            )
+        columns.append(sql.SQL("{} AS {}").format(sent, sql.Identifier(one.name)))
+    return sql.SQL(
+        """COPY (SELECT {columns} FROM {work} w JOIN {desired} d ON d.source_id = w.source_id {joins}
+                 WHERE w.job_key = {job} ORDER BY w.parent_id, w.source_id)
+           TO STDOUT (FORMAT csv, HEADER true)"""
+    ).format(
+        columns=sql.SQL(", ").join(columns),
+        work=run.table("work"),
+        desired=run.table("desired", step.sobject),
+        joins=sql.SQL(" ").join(joins),
+        job=sql.Literal(job_key),
+    )
+
+
+def _changed_names(run: Run, job_key: int) -> set[str]:
+    rows = run.db.rows(
+        sql.SQL("SELECT DISTINCT unnest(changed) AS f FROM {} WHERE job_key = %s").format(run.table("work")),
+        [job_key],
+    )
+    return {str(r["f"]) for r in rows}
+
+
+def spool(run: Run, query: sql.Composed) -> IO[bytes]:
+    """The CSV in a temporary file (memory up to a few MB): its length is known before it is sent."""
+    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
+    for data in run.db.copy_out(query):
+        file.write(data)
+    file.seek(0)
+    return file
+
+
+def row_bytes(fields: list[CarriedField]) -> sql.Composed:
+    """SQL for the approximate size of a row of `desired` (alias `d`) in the CSV."""
+    parts = [sql.SQL("COALESCE(octet_length(d.{}), 0) + 3").format(sql.Identifier(f.name)) for f in fields]
+    return sql.SQL("({})").format(sql.SQL(" + ").join(parts))

@@ -1,0 +1,296 @@
+"""What became of each row of a job: every row sent is found in a result file, or looked up in the org.
+
+JobComplete is no proof, and Failed does not mean that nothing was written: all results are read in
+either case. Rows that stand in no file are `unknown` until the org was asked for them by migration key.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import sql
+
+from coa.errors import IncompleteExtract
+from coa.extract.bulk import PAGE_TRIES, split_header
+from coa.load.work import INSERT, Step
+from coa.model import ORDER, SOURCE_ID
+from coa.salesforce.bulk import IngestJobs, JobStatus
+from coa.salesforce.session import Org
+from coa.staging.database import Row, copy_into
+from coa.staging.runs import Run
+
+log = logging.getLogger(__name__)
+
+TRANSIENT_CODES = (
+    "UNABLE_TO_LOCK_ROW",
+    "API_TEMPORARILY_UNAVAILABLE",
+    "TooManyLockFailure",
+    "SERVER_UNAVAILABLE",
+    "REQUEST_RUNNING_TOO_LONG",
+    "UNKNOWN_EXCEPTION",
+    "TXN_LOCK_TIMEOUT",
+)
+LOOKUP_IDS = 300
+"""Ids in one query: the URL stays below Salesforce's 16,384 bytes."""
+
+
+def apply_results(run: Run, jobs: IngestJobs, job: Row, step: Step, status: JobStatus) -> None:
+    """Reads the result files of a job that is over and applies them with the job's end in one transaction."""
+    with run.db.transaction() as connection:
+        accepted = _read(connection, jobs, job, "successfulResults", "coa_accepted")
+        if accepted < job["rows_planned"]:
+            _read(connection, jobs, job, "failedResults", "coa_failed")
+        else:
+            _empty(connection, "coa_failed")
+        _apply_accepted(connection, run, job, step)
+        _apply_failed(connection, run, job, step)
+        # In neither file: unprocessed, or lost by the org. Updates can simply be sent again.
+        connection.execute(
+            sql.SQL("UPDATE {} SET state = %s WHERE job_key = %s AND state = 'sent'").format(
+                run.table("work")
+            ),
+            ["unknown" if step.operation == INSERT else "retry", job["job_key"]],
+        )
+        _reject_worn_out(connection, run, job)
+        counts = _count(connection, run, job)
+        connection.execute(
+            """UPDATE coa.job SET state = 'settled', org_state = %s, message = %s, accepted = %s, rejected = %s,
+                      updated_at = clock_timestamp() WHERE job_key = %s""",
+            [status.state, status.message[:1000], counts["accepted"], counts["rejected"], job["job_key"]],
+        )
+    run.progress(step.name, step.sobject, done=counts["accepted"], rejected=counts["rejected"])
+    log.info(
+        "%s %s chunk %d: job %s %s: %d accepted, %d refused, %d to be looked up or sent again",
+        step.name,
+        step.sobject,
+        step.chunk_no,
+        job["job_id"],
+        status.state,
+        counts["accepted"],
+        counts["rejected"],
+        job["rows_planned"] - counts["accepted"] - counts["rejected"],
+    )
+
+
+def _read(connection: psycopg.Connection[Row], jobs: IngestJobs, job: Row, which: str, table: str) -> int:
+    """Streams a result file into a temporary table (key, sf_id, error); rows read."""
+    for attempt in range(1, PAGE_TRIES + 1):
+        _empty(connection, table)
+        try:
+            with connection.transaction(), jobs.results(job["job_id"], which) as (_, chunks):
+                return _land(connection, table, chunks)
+        except (IncompleteExtract, psycopg.errors.BadCopyFileFormat) as error:
+            if attempt == PAGE_TRIES:
+                raise IncompleteExtract(
+                    f"{which} of job {job['job_id']} could not be read whole.", next_step="retry the task."
+                ) from error
+            log.warning("%s of job %s: %s Reading it again.", which, job["job_id"], error)
+    raise AssertionError("unreachable")
+
+
+def _empty(connection: psycopg.Connection[Row], table: str) -> None:
+    name = sql.Identifier(table)
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE {} (key text, sf_id text, error text) ON COMMIT DROP").format(name)
+    )
+
+
+def _land(connection: psycopg.Connection[Row], table: str, chunks: Iterator[bytes]) -> int:
+    """COPY of all columns into a temporary table, of which the three that matter are kept."""
+    columns, body = split_header(chunks)
+    if not columns:
+        return 0
+    names = [f"c{n}" for n in range(len(columns))]
+    lower = [c.lower() for c in columns]
+    connection.execute("DROP TABLE IF EXISTS coa_result")
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE coa_result ({}) ON COMMIT DROP").format(
+            sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(n)) for n in names)
+        )
+    )
+    landed = copy_into(connection, sql.SQL("COPY coa_result FROM STDIN (FORMAT csv)"), body)
+
+    def column(name: str) -> sql.Composable:
+        if name.lower() in lower:
+            return sql.SQL("NULLIF({}, '')").format(sql.Identifier(names[lower.index(name.lower())]))
+        return sql.SQL("NULL::text")
+
+    connection.execute(
+        sql.SQL("INSERT INTO {} SELECT {}, coa.id18(COALESCE({}, {})), {} FROM coa_result").format(
+            sql.Identifier(table), column(SOURCE_ID), column("sf__Id"), column("Id"), column("sf__Error")
+        )
+    )
+    return landed
+
+
+def _correlation(step: Step) -> sql.SQL:
+    """Text keys only: numbers come back printed in another way, and rows in another order."""
+    return sql.SQL("r.key = w.source_id") if step.operation == INSERT else sql.SQL("r.sf_id = w.target_id")
+
+
+def _apply_accepted(connection: psycopg.Connection[Row], run: Run, job: Row, step: Step) -> None:
+    connection.execute(
+        sql.SQL(
+            """UPDATE {work} w SET state = 'accepted', target_id = r.sf_id, error_code = NULL, error = NULL
+               FROM coa_accepted r WHERE w.job_key = %s AND w.state = 'sent' AND {match}"""
+        ).format(work=run.table("work"), match=_correlation(step)),
+        [job["job_key"]],
+    )
+    note_accepted(connection, run, step, job["job_key"])
+
+
+def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job_key: int) -> None:
+    """Brings the ledger up to rows that were just accepted."""
+    if step.operation == INSERT:
+        connection.execute(
+            sql.SQL(
+                """UPDATE coa.ledger l SET target_id = w.target_id, origin = 'inserted', inserted_run = %(run)s,
+                          last_run = %(run)s, step = 'created', job_key = w.job_key, attempts = w.attempts,
+                          error_code = NULL, error = NULL, updated_at = clock_timestamp()
+                   FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
+                     AND l.sobject = w.sobject AND l.source_id = w.source_id"""
+            ).format(run.table("work")),
+            {"run": run.run_id, "job": job_key, "pair": run.pair_id},
+        )
+    elif step.sobject == ORDER and step.name == "statuses":
+        connection.execute(
+            sql.SQL(
+                """UPDATE coa.ledger l SET step = 'released', last_run = %(run)s,
+                          draft_until = COALESCE(l.draft_until, clock_timestamp()), updated_at = clock_timestamp()
+                   FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
+                     AND l.sobject = w.sobject AND l.source_id = w.source_id"""
+            ).format(run.table("work")),
+            {"run": run.run_id, "job": job_key, "pair": run.pair_id},
+        )
+
+
+def _apply_failed(connection: psycopg.Connection[Row], run: Run, job: Row, step: Step) -> None:
+    """`sf__Error` reads `CODE:message:fields --`. Transient ones are sent again; a duplicate key may be us."""
+    connection.execute(
+        sql.SQL(
+            """UPDATE {work} w SET error_code = split_part(r.error, ':', 1),
+                 error = substr(r.error, length(split_part(r.error, ':', 1)) + 2),
+                 state = CASE
+                   WHEN split_part(r.error, ':', 1) = ANY (%(transient)s)
+                        OR r.error LIKE '%%UNABLE_TO_LOCK_ROW%%' THEN 'retry'
+                   WHEN %(insert)s AND split_part(r.error, ':', 1) IN ('DUPLICATE_VALUE', 'DUPLICATE_EXTERNAL_ID')
+                     THEN 'unknown'
+                   ELSE 'rejected' END
+               FROM coa_failed r WHERE w.job_key = %(job)s AND w.state = 'sent' AND {match}"""
+        ).format(work=run.table("work"), match=_correlation(step)),
+        {"transient": list(TRANSIENT_CODES), "insert": step.operation == INSERT, "job": job["job_key"]},
+    )
+
+
+def _reject_worn_out(connection: psycopg.Connection[Row], run: Run, job: Row) -> None:
+    """Rows that met transient errors too often are rejected; all rejections of the job are listed."""
+    connection.execute(
+        sql.SQL(
+            "UPDATE {} SET state = 'rejected' WHERE job_key = %s AND state = 'retry' AND attempts >= %s"
+        ).format(run.table("work")),
+        [job["job_key"], run.settings.row_attempts],
+    )
+    record_rejections(connection, run, sql.SQL("job_key = {}").format(job["job_key"]))
+
+
+def record_rejections(connection: psycopg.Connection[Row], run: Run, condition: sql.Composed) -> None:
+    connection.execute(
+        sql.SQL(
+            """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error, fields)
+               SELECT {run}, sobject, source_id, step, COALESCE(error_code, 'NO_RESULT'),
+                      COALESCE(regexp_replace(error, ':[^:]*--\\s*$', ''), 'the org gave no result for the row'),
+                      COALESCE(substring(error from ':([^:]*?)\\s*--\\s*$'), '')
+               FROM {work} WHERE state = 'rejected' AND {condition}
+               ON CONFLICT (run_id, sobject, source_id, step) DO UPDATE
+                 SET error_code = EXCLUDED.error_code, error = EXCLUDED.error, fields = EXCLUDED.fields"""
+        ).format(run=sql.Literal(run.run_id), work=run.table("work"), condition=condition)
+    )
+
+
+def _count(connection: psycopg.Connection[Row], run: Run, job: Row) -> dict[str, int]:
+    found = connection.execute(
+        sql.SQL(
+            """SELECT count(*) FILTER (WHERE state = 'accepted') AS accepted,
+                      count(*) FILTER (WHERE state = 'rejected') AS rejected FROM {} WHERE job_key = %s"""
+        ).format(run.table("work")),
+        [job["job_key"]],
+    ).fetchone()
+    assert found is not None
+    return {"accepted": int(found["accepted"]), "rejected": int(found["rejected"])}
+
+
+def look_up_unknown(run: Run, org: Org, step: Step) -> None:
+    """Asks the org for inserted rows without an outcome, by migration key; found ones are ours.
+
+    Those not found are sent again, unless the org had refused them as duplicates of something else.
+    """
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT source_id FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s
+               AND state = 'unknown' ORDER BY source_id"""
+        ).format(run.table("work")),
+        [step.name, step.sobject, step.chunk_no],
+    )
+    ids = [str(r["source_id"]) for r in rows]
+    for start in range(0, len(ids), LOOKUP_IDS):
+        batch = ids[start : start + LOOKUP_IDS]
+        found = find_by_key(org, step.sobject, batch)
+        with run.db.transaction() as connection:
+            _apply_lookup(connection, run, step, batch, found)
+
+
+def find_by_key(org: Org, sobject: str, source_ids: list[str]) -> dict[str, str]:
+    """Source id -> target id of the records that bear our key in the target."""
+    quoted = ", ".join(f"'{i}'" for i in source_ids)
+    records = org.query(f"SELECT Id, {SOURCE_ID} FROM {sobject} WHERE {SOURCE_ID} IN ({quoted})")
+    return {str(r[SOURCE_ID]): str(r["Id"]) for r in records}
+
+
+def _apply_lookup(
+    connection: psycopg.Connection[Row], run: Run, step: Step, batch: list[str], found: dict[str, str]
+) -> None:
+    work = run.table("work")
+    keys = [step.name, step.sobject]
+    accepted = rejected = 0
+    for source_id, target_id in found.items():
+        row = connection.execute(
+            sql.SQL(
+                """UPDATE {} SET state = 'accepted', target_id = coa.id18(%s), error_code = NULL, error = NULL
+                   WHERE step = %s AND sobject = %s AND source_id = %s RETURNING job_key"""
+            ).format(work),
+            [target_id, *keys, source_id],
+        ).fetchone()
+        if row:
+            accepted += 1
+            note_accepted(connection, run, step, row["job_key"])
+    missing = [i for i in batch if i not in found]
+    rejected = connection.execute(
+        sql.SQL(
+            """UPDATE {} SET state = 'rejected' WHERE step = %s AND sobject = %s AND source_id = ANY (%s)
+               AND (error_code IS NOT NULL OR attempts >= %s)"""
+        ).format(work),
+        [*keys, missing, run.settings.row_attempts],
+    ).rowcount
+    record_rejections(
+        connection,
+        run,
+        sql.SQL("step = {} AND sobject = {} AND source_id = ANY ({})").format(
+            step.name, step.sobject, sql.Literal(missing)
+        ),
+    )
+    connection.execute(
+        sql.SQL(
+            """UPDATE {} SET state = 'pending' WHERE step = %s AND sobject = %s AND source_id = ANY (%s)
+               AND state = 'unknown'"""
+        ).format(work),
+        [*keys, missing],
+    )
+    # Within the caller's transaction the counters are a row of their own.
+    connection.execute(
+        """UPDATE coa.progress SET done = done + %s, rejected = rejected + %s, updated_at = clock_timestamp()
+           WHERE run_id = %s AND step = %s AND sobject = %s""",
+        [accepted, rejected, run.run_id, step.name, step.sobject],
+    )

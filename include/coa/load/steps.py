@@ -1,0 +1,194 @@
+"""The life of a chunk of orders, step by step; each step can be started again after any interruption.
+
+orders (insert, Draft) -> details (insert, while Draft) -> statuses -> corrections -> received dates.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from psycopg import sql
+
+from coa.compare import parent_join
+from coa.fieldmap import CarriedField
+from coa.load.corrections import correct, not_held_back
+from coa.load.exact import plan_exact, send_exact
+from coa.load.jobs import Loader
+from coa.load.work import INSERT, UPDATE, Step, chunk_step_done, mark_chunk_step
+from coa.model import CUSTOMER, DETAIL, DRAFT, FROZEN_DETAIL_FIELDS, ORDER, STATUS
+from coa.salesforce.session import Org
+from coa.staging.runs import Run
+
+log = logging.getLogger(__name__)
+
+CUSTOMERS_CHUNK = -1
+"""Customers are one chunk of their own, before all orders; links one after them."""
+LINKS_CHUNK = -2
+
+
+def load_customer_records(run: Run, org: Org, carried: dict[str, list[CarriedField]]) -> None:
+    """Inserts new customers, then corrects what automation changed on them and on updated ones."""
+    fields = carried[CUSTOMER]
+    step = Step("customers", CUSTOMER, INSERT, CUSTOMERS_CHUNK)
+    _plan_inserts(run, step)
+    Loader(run, org, fields).send(step)
+    correct(run, org, CUSTOMER, CUSTOMERS_CHUNK, fields)
+
+
+def load_chunk(run: Run, org: Org, carried: dict[str, list[CarriedField]], chunk_no: int) -> None:
+    """Takes one chunk through all its steps; those that are done already are skipped."""
+    steps = (
+        ("orders", lambda: _insert_orders(run, org, carried[ORDER], chunk_no)),
+        ("details", lambda: _insert_details(run, org, carried[DETAIL], chunk_no)),
+        ("statuses", lambda: _set_statuses(run, org, carried[ORDER], chunk_no)),
+        ("corrections_details", lambda: correct(run, org, DETAIL, chunk_no, carried[DETAIL])),
+        ("corrections_orders", lambda: correct(run, org, ORDER, chunk_no, carried[ORDER])),
+    )
+    for name, action in steps:
+        if not chunk_step_done(run, chunk_no, name):
+            action()
+            mark_chunk_step(run, chunk_no, name)
+    run.db.execute(
+        sql.SQL("UPDATE {} SET done_at = clock_timestamp() WHERE chunk_no = %s").format(run.table("chunk")),
+        [chunk_no],
+    )
+
+
+def _plan_inserts(run: Run, step: Step) -> None:
+    """Rows of the plan that are to be created and are not there yet; details only under a parent that is."""
+    parent = (
+        sql.SQL(
+            """AND EXISTS (SELECT FROM coa.ledger q WHERE q.pair_id = {pair} AND q.sobject = {order}
+                             AND q.source_id = p.parent_id AND q.target_id IS NOT NULL)"""
+        ).format(pair=sql.Literal(run.pair_id), order=sql.Literal(ORDER))
+        if step.sobject == DETAIL
+        else sql.SQL("").format()
+    )
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id)
+               SELECT {step}, p.sobject, {chunk}, p.source_id, {parent_id}
+               FROM {plan} p JOIN coa.ledger l
+                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               WHERE p.sobject = {sobject} AND p.action = 'insert' AND COALESCE(p.chunk_no, {chunk}) = {chunk}
+                 AND l.target_id IS NULL AND {not_held} {parent}
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            work=run.table("work"),
+            step=sql.Literal(step.name),
+            chunk=sql.Literal(step.chunk_no),
+            # Only details are kept together by parent: orders lock nothing of their customers.
+            parent_id=sql.SQL("p.parent_id") if step.sobject == DETAIL else sql.SQL("NULL"),
+            plan=run.table("plan"),
+            pair=sql.Literal(run.pair_id),
+            sobject=sql.Literal(step.sobject),
+            not_held=not_held_back(run),
+            parent=parent,
+        )
+    )
+
+
+def _insert_orders(run: Run, org: Org, fields: list[CarriedField], chunk_no: int) -> None:
+    step = Step("orders", ORDER, INSERT, chunk_no)
+    _plan_inserts(run, step)
+    Loader(run, org, fields).send(step)
+
+
+def _insert_details(run: Run, org: Org, fields: list[CarriedField], chunk_no: int) -> None:
+    """Details, then at once those of their values that are frozen when the order leaves Draft."""
+    step = Step("details", DETAIL, INSERT, chunk_no)
+    _plan_inserts(run, step)
+    Loader(run, org, fields).send(step)
+    _list_details_without_parent(run, chunk_no)
+    exact = Step("details_exact", DETAIL, UPDATE, chunk_no)
+    plan_exact(run, exact, "details", fields, FROZEN_DETAIL_FIELDS)
+    send_exact(run, org, exact, fields)
+
+
+def _list_details_without_parent(run: Run, chunk_no: int) -> None:
+    """Details whose order the org refused are not sent to fail; they are listed."""
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
+               SELECT %(run)s, p.sobject, p.source_id, 'details', 'PARENT_REJECTED',
+                      'its order ' || p.parent_id || ' was not created'
+               FROM {plan} p LEFT JOIN coa.ledger q
+                 ON q.pair_id = %(pair)s AND q.sobject = %(order)s AND q.source_id = p.parent_id
+               WHERE p.sobject = %(detail)s AND p.chunk_no = %(chunk)s AND p.action = 'insert'
+                 AND q.target_id IS NULL AND {not_held}
+               ON CONFLICT DO NOTHING"""
+        ).format(plan=run.table("plan"), not_held=not_held_back(run)),
+        {"run": run.run_id, "pair": run.pair_id, "order": ORDER, "detail": DETAIL, "chunk": chunk_no},
+    )
+
+
+def _set_statuses(run: Run, org: Org, fields: list[CarriedField], chunk_no: int) -> None:
+    """The real status of every order of the chunk that has another one now; a genuine Draft stays."""
+    step = Step("statuses", ORDER, UPDATE, chunk_no)
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
+               SELECT 'statuses', p.sobject, {chunk}, p.source_id, l.target_id, ARRAY[{status_name}]
+               FROM {plan} p JOIN coa.ledger l
+                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               JOIN {desired} d ON d.source_id = p.source_id
+               WHERE p.sobject = {order} AND p.chunk_no = {chunk} AND l.target_id IS NOT NULL AND {not_held}
+                 AND ((p.action = 'insert' AND d.{status} IS DISTINCT FROM {draft})
+                      OR (p.action = 'update' AND {status_name} = ANY (p.changed)))
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            work=run.table("work"),
+            chunk=sql.Literal(chunk_no),
+            status_name=sql.Literal(STATUS),
+            plan=run.table("plan"),
+            pair=sql.Literal(run.pair_id),
+            desired=run.table("desired", ORDER),
+            order=sql.Literal(ORDER),
+            not_held=not_held_back(run),
+            status=sql.Identifier(STATUS),
+            draft=sql.Literal(DRAFT),
+        )
+    )
+    Loader(run, org, fields).send(step)
+
+
+def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[CarriedField]) -> None:
+    """Links to records that may have been created later than the one that points: clone links first of all."""
+    deferred = [f for f in fields if f.deferred and f.updateable]
+    if not deferred:
+        return
+    step = Step("links", sobject, UPDATE, LINKS_CHUNK)
+    changed, joins = [], []
+    for n, one in enumerate(deferred):
+        alias = sql.Identifier(f"p{n}")
+        joins.append(parent_join(run, sobject, one, alias))
+        changed.append(
+            sql.SQL(
+                """CASE WHEN (p.action = 'insert' AND {a}.target_id IS NOT NULL)
+                          OR (p.action = 'update' AND {name} = ANY (p.changed)) THEN {name} END"""
+            ).format(a=alias, name=sql.Literal(one.name))
+        )
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
+               SELECT {step}, p.sobject, {chunk}, p.source_id, l.target_id, c.changed
+               FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
+               JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               {joins}, LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed) c
+               WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND l.target_id IS NOT NULL
+                 AND c.changed <> '{{}}' AND {not_held}
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            work=run.table("work"),
+            step=sql.Literal(step.name),
+            chunk=sql.Literal(step.chunk_no),
+            plan=run.table("plan"),
+            desired=run.table("desired", sobject),
+            pair=sql.Literal(run.pair_id),
+            joins=sql.SQL(" ").join(joins),
+            changed=sql.SQL(", ").join(changed),
+            sobject=sql.Literal(sobject),
+            not_held=not_held_back(run),
+        )
+    )
+    Loader(run, org, fields).send(step)

@@ -1,0 +1,106 @@
+"""The work list of a run: one row for each record and step that has to be sent to the org.
+
+States of a row: `pending` -> `sent` (in a job) -> `accepted` | `rejected`; `unknown` (sent, no outcome) is
+looked up before it is sent again. Tables `work` and `chunk` live in the schema of the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from coa.staging.runs import Run
+
+INSERT = "insert"
+UPDATE = "update"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pass over a chunk: `name` is unique within the run, `show` is its name in progress displays."""
+
+    name: str
+    sobject: str
+    operation: str
+    chunk_no: int
+
+
+def create_work_tables(run: Run) -> None:
+    """Idempotent: a retried task finds what was there."""
+    run.db.execute(
+        sql.SQL(
+            """CREATE TABLE IF NOT EXISTS {} (
+                 step text NOT NULL, sobject text NOT NULL, chunk_no int NOT NULL, source_id text NOT NULL,
+                 parent_id text, target_id text, changed text[], state text NOT NULL DEFAULT 'pending',
+                 job_key bigint, attempts int NOT NULL DEFAULT 0, error_code text, error text,
+                 PRIMARY KEY (step, sobject, source_id))"""
+        ).format(run.table("work"))
+    )
+    run.db.execute(
+        sql.SQL("CREATE INDEX IF NOT EXISTS work_by_chunk ON {} (step, sobject, chunk_no, state)").format(
+            run.table("work")
+        )
+    )
+    run.db.execute(
+        sql.SQL("CREATE INDEX IF NOT EXISTS work_by_job ON {} (job_key)").format(run.table("work"))
+    )
+    run.db.execute(
+        sql.SQL(
+            """CREATE TABLE IF NOT EXISTS {} (
+                 chunk_no int PRIMARY KEY, lane int NOT NULL, orders bigint NOT NULL,
+                 steps_done text[] NOT NULL DEFAULT '{{}}', done_at timestamptz)"""
+        ).format(run.table("chunk"))
+    )
+    run.db.execute(
+        sql.SQL(
+            """CREATE TABLE IF NOT EXISTS {} (sobject text, source_id text, reason text NOT NULL,
+                 PRIMARY KEY (sobject, source_id))"""
+        ).format(run.table("holdback"))
+    )
+
+
+def pending(run: Run, step: Step) -> int:
+    return int(
+        run.db.value(
+            sql.SQL(
+                """SELECT count(*) FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s
+                   AND state = 'pending'"""
+            ).format(run.table("work")),
+            [step.name, step.sobject, step.chunk_no],
+        )
+    )
+
+
+def forget_work(run: Run, step: Step) -> None:
+    """Drops the rows of a step whose rows are found anew at each try (corrections)."""
+    run.db.execute(
+        sql.SQL("DELETE FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s").format(
+            run.table("work")
+        ),
+        [step.name, step.sobject, step.chunk_no],
+    )
+
+
+def chunk_step_done(run: Run, chunk_no: int, step: str) -> bool:
+    return bool(
+        run.db.value(
+            sql.SQL("SELECT %s = ANY (steps_done) FROM {} WHERE chunk_no = %s").format(run.table("chunk")),
+            [step, chunk_no],
+        )
+    )
+
+
+def mark_chunk_step(run: Run, chunk_no: int, step: str) -> None:
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {} SET steps_done = array_append(steps_done, %s)
+               WHERE chunk_no = %s AND NOT %s = ANY (steps_done)"""
+        ).format(run.table("chunk")),
+        [step, chunk_no, step],
+    )
+
+
+def rejections(run: Run) -> int:
+    """Records that the org refused in this run so far."""
+    return int(run.db.value("SELECT count(*) FROM coa.rejection WHERE run_id = %s", [run.run_id]))
