@@ -24,7 +24,7 @@ with DAG(
         tasks.extract.override(task_id="target")("target")
 
     chain(
-        tasks.start(dry_run=True),
+        tasks.start(only_plan=True),
         tasks.preflight(),
         extract,
         tasks.transform(),

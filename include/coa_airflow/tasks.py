@@ -20,17 +20,16 @@ GOOD_STATES = ("verified", "dry_run")
 
 
 @task
-def start(**fixed_params: Any) -> str:
-    """Creates the run: checks the params, gives it its id, opens its tables.
-
-    `fixed_params` are those that the DAG does not leave to its user.
-    """
+def start(only_plan: bool = False) -> str:
+    """Creates the run: checks the params, gives it its id, opens its tables."""
     from coa.staging.runs import Run
     from coa_airflow.headless_token import ARTIFACTS_KEY, versions
 
     context = get_current_context()
     ti, dag_run = context["ti"], context["dag_run"]
-    raw = {**given(context["params"]), **fixed_params}
+    raw = given(context["params"])
+    if only_plan:
+        raw["dry_run"] = True
     if "mapping" in raw and not raw["mapping"]:
         from coa_airflow.environment import setting
 

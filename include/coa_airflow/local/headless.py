@@ -1,0 +1,273 @@
+"""`make migrate`, `make preflight`, `make verify`: one run of a DAG without a server, for scripts.
+
+    python -m coa_airflow.local.headless coa_migrate        PARAMS='{"dry_run": true}' in the environment
+
+This process shows the run and outlives it; a second one (`headless_run`) does the work, so that it can
+be killed at any moment: the ledger lets the next run go on. The last line of the output is the run's
+artifacts folder. Exit status 0 only for the states `verified` and `dry_run`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from coa.config import RunParams, Settings
+from coa.errors import CoaError, ConfigurationError, InvalidParams
+from coa.staging.database import Database
+from coa.staging.embedded import EmbeddedPostgres, local_folder
+from coa_airflow.environment import HEADLESS, artifacts_root, staging_url
+from coa_airflow.headless_token import ARTIFACTS_KEY, TOKEN_KEY
+from coa_airflow.local.home import airflow_home, common_environment
+from coa_airflow.local.processes import end_group
+from coa_airflow.local.view import RunView, show_findings, show_totals
+
+GOOD_STATES = ("verified", "dry_run")
+NOT_STARTED = 2
+FOLLOW_PARENT = "COA_FOLLOW_PARENT"
+"""Set by the Makefile: end with `make`, even when that is killed and can tell nobody."""
+
+
+class Interrupted(Exception):
+    """A signal, or the death of `make`, asks us to end."""
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print(
+            "usage: python -m coa_airflow.local.headless coa_migrate|coa_preflight|coa_verify",
+            file=sys.stderr,
+        )
+        return NOT_STARTED
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        return run(arguments[0], params_from_environment(arguments[0]), console)
+    except CoaError as error:
+        console.print(f"[red]{escape(error.message)}[/red]")
+        if error.next_step:
+            console.print(f"Next step: {escape(error.next_step)}")
+        return NOT_STARTED
+    except Interrupted as interruption:
+        console.print(escape(str(interruption)))
+        return 130
+
+
+def params_from_environment(dag_id: str) -> dict[str, Any]:
+    """PARAMS as JSON, checked before anything is started. Raises `InvalidParams`."""
+    text = os.environ.get("PARAMS", "").strip()
+    try:
+        params = json.loads(text) if text else {}
+    except ValueError as error:
+        raise InvalidParams(
+            f"PARAMS is not JSON: {error}.",
+            next_step="""write it as in PARAMS='{"dry_run": true}' make migrate.""",
+        ) from error
+    if not isinstance(params, dict):
+        raise InvalidParams(
+            "PARAMS is not a JSON object.", next_step="""write it as in '{"dry_run": true}'."""
+        )
+    if dag_id in ("coa_migrate", "coa_preflight"):
+        RunParams.parse(params)
+    return params
+
+
+def run(dag_id: str, params: dict[str, Any], console: Console) -> int:
+    with EmbeddedPostgres().in_use() as server:
+        url = _staging_url(server)
+        db = Database(url)
+        token = secrets.token_hex(8)
+        log = local_folder() / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{dag_id}-{token[:6]}.log"
+        environment = _environment(server, url, token)
+        console.print(f"{dag_id}: starting; full log in {log}")
+        with _launch_lock() as launched, _worker(dag_id, params, environment, log) as worker:
+            row = _follow(db, token, worker, console, launched)
+        if row is None:
+            console.print(
+                f"[red]The run did not start (exit status {worker.returncode}).[/red] The log ends:"
+            )
+            console.print(escape(_tail(log)))
+            return NOT_STARTED
+        return conclude(db, row, console)
+
+
+def conclude(db: Database, row: dict[str, Any], console: Console) -> int:
+    """Shows how the run ended; its artifacts folder is the last line."""
+    run_id, state = str(row["run_id"]), row["state"]
+    console.print()
+    show_findings(db, run_id, console)
+    show_totals({**(row["summary"] or {}), "state": state}, console)
+    good = state in GOOD_STATES
+    console.print(f"State: [{'green' if good else 'red'}]{state}[/]  {escape(row['message'] or '')}")
+    console.print(_artifacts(row))
+    return 0 if good else 1
+
+
+# ---- the run ---------------------------------------------------------------------------------
+def _follow(
+    db: Database, token: str, worker: subprocess.Popen[bytes], console: Console, launched: Any
+) -> dict[str, Any] | None:
+    """Shows the run until its worker ends; the run's row as it is then, None if there never was one."""
+    parent = os.getppid()
+    follow_parent = bool(os.environ.get(FOLLOW_PARENT))
+    row: dict[str, Any] | None = None
+    with RunView(db, console) as view:
+        try:
+            while worker.poll() is None:
+                time.sleep(0.3)
+                if follow_parent and os.getppid() != parent:
+                    raise Interrupted("The command that started this run is gone; the run ends with it.")
+                if row is None:
+                    row = _row(db, token)
+                    if row:
+                        launched()
+                        view.run_id = str(row["run_id"])
+                        console.print(f"Run {view.run_id}")
+                view.update()
+        except Interrupted as interruption:
+            view.pause()
+            _end(worker)
+            row = _row(db, token)
+            if row and row["state"] is None:
+                _close(db, row, str(interruption))
+            raise
+        view.run_id = view.run_id or str((_row(db, token) or {}).get("run_id", ""))
+        view.update()
+    row = _row(db, token)
+    if row and row["state"] is None:
+        _close(db, row, f"The run's process ended with status {worker.returncode}.")
+        row = _row(db, token)
+    return row
+
+
+def _close(db: Database, row: dict[str, Any], why: str) -> None:
+    """Gives a run whose process is dead its end: state, lease, artifacts as far as they go."""
+    from coa import pipeline
+    from coa.staging.runs import Run
+
+    folder = _artifacts(row)
+    try:
+        run = Run.load(db, Settings.from_environment(), str(row["run_id"]))
+        pipeline.finish(run, artifacts_root(folder) if folder else Path(), why)
+    except CoaError as error:
+        # A run whose params nobody can use has no more to it than its row.
+        db.execute(
+            "UPDATE coa.run SET state = 'failed', message = %s, finished_at = now() WHERE run_id = %s",
+            [f"{why} {error}", row["run_id"]],
+        )
+
+
+def _row(db: Database, token: str) -> dict[str, Any] | None:
+    return db.row(f"SELECT * FROM coa.run WHERE versions ->> '{TOKEN_KEY}' = %s", [token])
+
+
+def _artifacts(row: dict[str, Any]) -> str:
+    return str((row["versions"] or {}).get(ARTIFACTS_KEY, ""))
+
+
+@contextmanager
+def _worker(
+    dag_id: str, params: dict[str, Any], environment: dict[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The process that does the work. It ends when its standard input closes, that is with us at the latest."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "coa_airflow.local.headless_run", dag_id, json.dumps(params)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            # Ctrl-C in the terminal reaches us alone.
+            start_new_session=True,
+        )
+    try:
+        yield worker
+    finally:
+        _end(worker)
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    # Once a task has run, Airflow's handler swallows SIGTERM; and the ledger is made for being killed.
+    end_group(worker.pid, seconds=0.5)
+    worker.wait()
+
+
+@contextmanager
+def _launch_lock() -> Iterator[Any]:
+    """One start at a time: Airflow writes the DAGs into its tables then. Yields what ends the start."""
+    folder = airflow_home()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "launch.lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield lambda: fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _environment(server: EmbeddedPostgres, url: str, token: str) -> dict[str, str]:
+    environment = {
+        **common_environment(server),
+        HEADLESS: token,
+        "COA_TRIGGERED_BY": os.environ.get("COA_TRIGGERED_BY") or _user(),
+        # The database that we look at is the one that the tasks use, whatever else Airflow knows.
+        "AIRFLOW_CONN_COA_STAGING": url,
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO"),
+    }
+    environment.pop("PARAMS", None)
+    return environment
+
+
+def _staging_url(server: EmbeddedPostgres) -> str:
+    if not os.environ.get("AIRFLOW_CONN_COA_STAGING"):
+        return server.url()
+    os.environ["AIRFLOW_HOME"] = str(airflow_home())
+    from airflow.sdk import Connection
+
+    text = os.environ["AIRFLOW_CONN_COA_STAGING"]
+    try:
+        if text.lstrip().startswith("{"):
+            fields = Connection.from_json(text, "coa_staging")
+        else:
+            fields = Connection(conn_id="coa_staging", uri=text)
+    except Exception as error:  # noqa: BLE001  # the cause may hold the password
+        problem = type(error).__name__
+    else:
+        return staging_url(fields)
+    raise ConfigurationError(
+        f"The connection coa_staging cannot be read ({problem}).",
+        next_step="write AIRFLOW_CONN_COA_STAGING as JSON, or as postgresql://login:password@host:5432/database.",
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _tail(log: Path, lines: int = 25) -> str:
+    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-lines:])
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise Interrupted(f"Stopped by {signal.Signals(number).name}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,176 @@
+"""A run as the terminal shows it: live bars, or one line a finished step where no person looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from coa.staging.database import Database
+
+STEP_NAMES = {
+    "preflight": "Check both orgs",
+    "extract_source": "Read the source",
+    "extract_target": "Read the target",
+    "transform": "Transform",
+    "reconcile": "Match and decide",
+    "plan": "Plan",
+    "prepare": "Prepare the load",
+    "customers": "Write customers",
+    "orders": "Write orders as Draft",
+    "details": "Write details",
+    "statuses": "Set statuses",
+    "corrections": "Correct what automation changed",
+    "links": "Set clone links",
+    "verify": "Read back and compare",
+    "report": "Report",
+}
+
+
+def step_name(step: str) -> str:
+    return STEP_NAMES.get(step, step.replace("_", " ").capitalize())
+
+
+class RunView:
+    """Follows one run in the staging database and draws it. Use as a context manager around the wait."""
+
+    def __init__(self, db: Database, console: Console) -> None:
+        self.db = db
+        self.console = console
+        self.live = console.is_terminal
+        self.run_id = ""
+        self._progress = Progress(
+            TextColumn("  {task.description:<34}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=False,
+        )
+        self._bars: dict[str, Any] = {}
+        self._told: set[str] = set()
+
+    def __enter__(self) -> RunView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pause()
+
+    def pause(self) -> None:
+        """Leaves the terminal to others; the next `update` goes on below."""
+        if self.live:
+            self._progress.stop()
+
+    def update(self) -> None:
+        """Reads the run's progress and shows what is new."""
+        if not self.run_id:
+            return
+        stages = self.db.rows(
+            """SELECT stage, sum(seconds) AS seconds FROM coa.stage_time WHERE run_id = %s
+               GROUP BY stage ORDER BY min(started_at)""",
+            [self.run_id],
+        )
+        steps = self.db.rows(
+            """SELECT step, sum(total)::bigint AS total, sum(done)::bigint AS done, sum(rejected)::bigint AS rejected
+               FROM coa.progress WHERE run_id = %s GROUP BY step ORDER BY min(started_at)""",
+            [self.run_id],
+        )
+        if self.live:
+            self._draw(stages, steps)
+        else:
+            self._tell(stages, steps)
+
+    def _draw(self, stages: Iterable[dict[str, Any]], steps: Iterable[dict[str, Any]]) -> None:
+        if not self._progress.live.is_started:
+            self._progress.start()
+        rows = {step["step"]: step for step in steps}
+        for stage in stages:
+            if stage["stage"] not in rows and not stage["stage"].startswith("load"):
+                rows[stage["stage"]] = {"total": 1, "done": 1, "rejected": 0}
+        for name, row in rows.items():
+            total = max(row["total"], row["done"] + row["rejected"])
+            if name not in self._bars:
+                self._bars[name] = self._progress.add_task(step_name(name), total=total, note="")
+            note = f"[red]{row['rejected']} refused[/red]" if row["rejected"] else ""
+            self._progress.update(
+                self._bars[name], total=total or 1, completed=row["done"] if total else 1, note=note
+            )
+
+    def _tell(self, stages: Iterable[dict[str, Any]], steps: Iterable[dict[str, Any]]) -> None:
+        rows = {step["step"]: step for step in steps}
+        for name, row in rows.items():
+            settled = row["total"] and row["done"] + row["rejected"] >= row["total"]
+            if settled and name not in self._told:
+                self._told.add(name)
+                refused = f", {row['rejected']:,} refused" if row["rejected"] else ""
+                self._line(f"{step_name(name)}: {row['done']:,} of {row['total']:,} rows{refused}")
+        for stage in stages:
+            if stage["stage"] not in self._told and stage["stage"] not in rows:
+                self._told.add(stage["stage"])
+                self._line(f"{step_name(stage['stage'])}: {stage['seconds']:.1f} s")
+
+    def _line(self, text: str) -> None:
+        self.console.print(f"  {time.strftime('%H:%M:%S')}  {escape(text)}", highlight=False)
+
+
+def show_findings(
+    db: Database, run_id: str, console: Console, grades: tuple[str, ...] = ("blocker", "warning")
+) -> None:
+    """What a person should read: blockers first, each with its next step."""
+    findings = db.rows(
+        """SELECT grade, message, next_step FROM coa.finding WHERE run_id = %s AND grade = ANY(%s)
+           ORDER BY grade, code, sobject, field""",
+        [run_id, list(grades)],
+    )
+    for finding in findings:
+        colour = "red" if finding["grade"] == "blocker" else "yellow"
+        console.print(
+            f"  [{colour}]{finding['grade']}[/{colour}]  {escape(finding['message'])}", highlight=False
+        )
+        if finding["next_step"]:
+            console.print(f"           Next step: {escape(finding['next_step'])}", highlight=False)
+
+
+COUNTS = (
+    "extracted",
+    "inserted",
+    "updated",
+    "unchanged",
+    "matched",
+    "blocked",
+    "held",
+    "rejected",
+    "verified",
+    "different",
+    "missing",
+    "duplicated",
+)
+
+
+def show_totals(summary: dict[str, Any] | None, console: Console) -> None:
+    """The table of counts an sObject; columns that are zero everywhere are left out."""
+    objects = (summary or {}).get("objects") or {}
+    if not objects:
+        return
+    dry = (summary or {}).get("state") not in ("verified", "differences", "rows_rejected")
+    names = [
+        ("to_insert" if n == "inserted" else "to_update" if n == "updated" else n) if dry else n
+        for n in COUNTS
+    ]
+    shown = [
+        n for n in names if any((counts or {}).get(n) for counts in objects.values()) or n == "extracted"
+    ]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("", no_wrap=True)
+    for name in shown:
+        table.add_column(name.replace("_", " "), justify="right")
+    for sobject, counts in objects.items():
+        label = sobject.removeprefix("CHANNEL_ORDERS__").removesuffix("__c").replace("_", " ")
+        table.add_row(f"  {label}", *(f"{(counts or {}).get(name) or 0:,}" for name in shown))
+    console.print(table)
