@@ -6,6 +6,7 @@ orders (insert, Draft) -> details (insert, while Draft) -> statuses -> correctio
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from psycopg import sql
 
@@ -37,7 +38,7 @@ def load_customer_records(run: Run, org: Org, carried: dict[str, list[CarriedFie
 
 def load_chunk(run: Run, org: Org, carried: dict[str, list[CarriedField]], chunk_no: int) -> None:
     """Takes one chunk through all its steps; those that are done already are skipped."""
-    steps = (
+    steps: tuple[tuple[str, Callable[[], None]], ...] = (
         ("orders", lambda: _insert_orders(run, org, carried[ORDER], chunk_no)),
         ("details", lambda: _insert_details(run, org, carried[DETAIL], chunk_no)),
         ("statuses", lambda: _set_statuses(run, org, carried[ORDER], chunk_no)),

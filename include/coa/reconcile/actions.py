@@ -7,6 +7,7 @@ from psycopg import sql
 from coa.compare import Comparison, actual_hash, changed_fields, comparisons
 from coa.fieldmap import CarriedField
 from coa.model import (
+    CLONED_FROM,
     DETAIL,
     DETAIL_ORDER,
     DRAFT,
@@ -57,6 +58,7 @@ def assign_actions(run: Run, carried: dict[str, list[CarriedField]]) -> None:
     _apply_conflict_policy(run)
     _block_frozen_terms(run)
     _hold(run)
+    _link_to_new_orders(run)
     _number_chunks(run)
     run.db.execute(sql.SQL("ANALYZE {}").format(run.table("plan")))
 
@@ -221,6 +223,23 @@ def _hold(run: Run) -> None:
                  AND o.action = 'held' AND d.action = 'insert'"""
         ).format(plan=run.table("plan")),
         [DETAIL, ORDER],
+    )
+
+
+def _link_to_new_orders(run: Run) -> None:
+    """An order that is there already gets its clone link when the original comes with this plan."""
+    if CLONED_FROM not in run.columns("desired", ORDER):
+        return
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {plan} p SET action = 'update', changed = p.changed || ARRAY[%(field)s]
+               FROM {desired} d JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone}
+               WHERE p.sobject = %(order)s AND d.source_id = p.source_id AND o.action = 'insert'
+                 AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)"""
+        ).format(
+            plan=run.table("plan"), desired=run.table("desired", ORDER), clone=sql.Identifier(CLONED_FROM)
+        ),
+        {"field": CLONED_FROM, "order": ORDER},
     )
 
 

@@ -110,6 +110,13 @@ class Org:
     def record_url(self, record_id: str) -> str:
         return f"{self.instance_url}/{record_id}"
 
+    def take_calls(self) -> dict[str, int]:
+        """API calls by kind since this was asked last: a task writes them down when it ends."""
+        with self._lock:
+            taken = dict(self.calls)
+            self.calls.clear()
+            return taken
+
     # ---- requests -----------------------------------------------------------------------------
     def get_json(self, path: str, *, kind: str, params: dict[str, str] | None = None) -> Any:
         """GET; `path` is absolute on the instance. Retried. Raises `OrgRefused`, `OrgUnavailable`."""

@@ -1,0 +1,1 @@
+"""Proves the result: fresh extracts, every record, every carried field."""

@@ -1,0 +1,218 @@
+"""Between approval and the first write: is it this plan, do we hold the pair, what has changed since?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from psycopg import sql
+
+from coa import approval
+from coa.errors import PairBusy, RunStopped
+from coa.load.work import create_work_tables
+from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, SOURCE_ID
+from coa.reconcile.plan import plan_hash
+from coa.salesforce.session import Org
+from coa.staging.database import Row
+from coa.staging.runs import SOURCE, TARGET, Run
+
+OVERLAP = timedelta(minutes=5)
+"""SystemModstamp is set before the commit: a record may show up with a stamp older than one already read."""
+
+
+def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
+    """Checks everything that load rests on and cuts the lanes; their numbers.
+
+    Raises `RunStopped` (not_approved) without an approval of exactly this plan, `RunStopped` (blocked)
+    when the target changed under the plan, `PairBusy` when another run took the pair over.
+    """
+    current = plan_hash(run)
+    if current != run.row["plan_hash"]:
+        raise RunStopped(
+            f"The plan of run {run.run_id} was changed after it was made.",
+            state="not_approved",
+            next_step="trigger a new run and have its plan approved.",
+        )
+    approval.require(run, current)
+    if not run.holds_lease():
+        raise PairBusy(
+            f"Run {run.run_id} no longer holds its pair of orgs: a newer run took it over.",
+            next_step="trigger a new run; this plan is out of date.",
+        )
+    create_work_tables(run)
+    if run.row["loaded_at"] is None:
+        # A retry has written already: what it wrote itself must not count as a foreign change.
+        _refuse_changed_target(run, target)
+        hold_back_changed(run, source)
+        run.update(loaded_at=datetime.now(UTC))
+    return _cut_lanes(run)
+
+
+def changed_since(run: Run, org: Org, kind: str, sobject: str) -> dict[str, str]:
+    """Id -> SystemModstamp of records that changed, came or went since the extract `kind` (source, target)."""
+    newest = run.db.value(
+        sql.SQL('SELECT max("SystemModstamp"::timestamptz) FROM {}').format(run.table(kind, sobject))
+    )
+    since = (newest or datetime(1970, 1, 1, tzinfo=UTC)) - OVERLAP
+    where = f"SystemModstamp >= {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    found: dict[str, str] = {}
+    for record in org.query(
+        f"SELECT Id, SystemModstamp, IsDeleted FROM {sobject} WHERE {where}", all_rows=True
+    ):
+        deleted = "deleted" if record.get("IsDeleted") else ""
+        found[str(record["Id"])] = deleted or str(record["SystemModstamp"])
+    known = {
+        r["Id"]: r["same"]
+        for r in run.db.rows(
+            sql.SQL(
+                """SELECT s."Id", n.stamp <> 'deleted' AND n.stamp::timestamptz = s."SystemModstamp"::timestamptz AS same
+                   FROM {} s JOIN unnest(%s::text[], %s::text[]) AS n(id, stamp) ON n.id = s."Id" """
+            ).format(run.table(kind, sobject)),
+            [list(found), list(found.values())],
+        )
+    }
+    return {i: stamp for i, stamp in found.items() if not known.get(i, False)}
+
+
+def hold_back_changed(run: Run, source: Org) -> int:
+    """Holds back planned records that changed in the source since the extract; an order is held whole."""
+    held: list[tuple[str, str, str]] = []
+    for sobject in LOADED:
+        held += [(sobject, i, s) for i, s in changed_since(run, source, SOURCE, sobject).items()]
+    with run.db.transaction() as connection:
+        for sobject, source_id, stamp in held:
+            reason = "deleted in the source" if stamp == "deleted" else "changed in the source"
+            connection.execute(
+                sql.SQL(
+                    """INSERT INTO {} SELECT sobject, source_id, %s FROM {}
+                       WHERE sobject = %s AND source_id = %s AND action IN ('insert', 'update')
+                       ON CONFLICT DO NOTHING"""
+                ).format(run.table("holdback"), run.table("plan")),
+                [f"The record was {reason} after the plan was made.", sobject, source_id],
+            )
+        _hold_whole_orders(run, connection, held, source)
+    count = int(run.db.value(sql.SQL("SELECT count(*) FROM {}").format(run.table("holdback"))))
+    if count:
+        run.event("held_back_changed_since_plan", level="warning", records=count)
+    return count
+
+
+def _hold_whole_orders(
+    run: Run, connection: psycopg.Connection[Row], held: list[tuple[str, str, str]], source: Org
+) -> None:
+    """An order with a changed or new detail, or of a new customer that is held, waits with all its details."""
+    plan, holdback = run.table("plan"), run.table("holdback")
+    details = [i for sobject, i, _ in held if sobject == DETAIL]
+    new_parents: list[str] = []
+    for start in range(0, len(details), 300):
+        quoted = ", ".join(f"'{i}'" for i in details[start : start + 300])
+        new_parents += [
+            str(r[DETAIL_ORDER])
+            for r in source.query(
+                f"SELECT {DETAIL_ORDER} FROM {DETAIL} WHERE Id IN ({quoted})", all_rows=True
+            )
+        ]
+    connection.execute(
+        sql.SQL(
+            """INSERT INTO {h} SELECT p.sobject, p.source_id, 'A detail of the order changed after the plan was made.'
+               FROM {p} p WHERE p.sobject = %s AND p.action IN ('insert', 'update', 'unchanged')
+                 AND p.source_id = ANY (%s) ON CONFLICT DO NOTHING"""
+        ).format(h=holdback, p=plan),
+        [ORDER, new_parents],
+    )
+    connection.execute(
+        sql.SQL(
+            """INSERT INTO {h} SELECT p.sobject, p.source_id, 'Its customer changed after the plan was made.'
+               FROM {p} p JOIN {p} c ON c.sobject = %s AND c.source_id = p.parent_id AND c.action = 'insert'
+               JOIN {h} x ON x.sobject = c.sobject AND x.source_id = c.source_id
+               WHERE p.sobject = %s AND p.action = 'insert' ON CONFLICT DO NOTHING"""
+        ).format(h=holdback, p=plan),
+        [CUSTOMER, ORDER],
+    )
+    connection.execute(
+        sql.SQL(
+            """INSERT INTO {h} SELECT p.sobject, p.source_id, 'Its order changed after the plan was made.'
+               FROM {p} p JOIN {h} x ON x.sobject = %s AND x.source_id = p.parent_id
+               WHERE p.sobject = %s AND p.action IN ('insert', 'update') ON CONFLICT DO NOTHING"""
+        ).format(h=holdback, p=plan),
+        [ORDER, DETAIL],
+    )
+
+
+def _refuse_changed_target(run: Run, target: Org) -> None:
+    """Records that the plan updates, or that bear our key, must stand as the plan saw them."""
+    for sobject in LOADED:
+        changed = changed_since(run, target, TARGET, sobject)
+        if not changed:
+            continue
+        planned = run.db.rows(
+            sql.SQL(
+                """SELECT target_id FROM {} WHERE sobject = %s AND action = 'update' AND target_id = ANY (%s)"""
+            ).format(run.table("plan")),
+            [sobject, list(changed)],
+        )
+        touched = [str(r["target_id"]) for r in planned]
+        if not touched:
+            touched = _new_with_our_key(run, target, sobject, list(changed))
+        if touched:
+            raise RunStopped(
+                f"{len(touched)} records of {sobject} changed in the target after the plan was made "
+                f"(such as {touched[0]}).",
+                state="blocked",
+                next_step="trigger a new run: its plan will take the target as it is now.",
+            )
+
+
+def _new_with_our_key(run: Run, target: Org, sobject: str, ids: list[str]) -> list[str]:
+    """Records created since the snapshot that claim to be one of the plan's inserts."""
+    known = {
+        str(r["Id"])
+        for r in run.db.rows(
+            sql.SQL('SELECT "Id" FROM {} WHERE "Id" = ANY (%s)').format(run.table(TARGET, sobject)), [ids]
+        )
+    }
+    new = [i for i in ids if i not in known]
+    found: list[str] = []
+    for start in range(0, len(new), 300):
+        quoted = ", ".join(f"'{i}'" for i in new[start : start + 300])
+        found += [
+            str(r["Id"])
+            for r in target.query(f"SELECT Id FROM {sobject} WHERE Id IN ({quoted}) AND {SOURCE_ID} != null")
+        ]
+    return found
+
+
+def _cut_lanes(run: Run) -> list[int]:
+    """One row a chunk, dealt out to the lanes in turn; lane numbers with work."""
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {chunk} (chunk_no, lane, orders)
+               SELECT chunk_no, chunk_no %% %s, count(*) FROM {plan}
+               WHERE sobject = %s AND chunk_no IS NOT NULL GROUP BY 1 ON CONFLICT DO NOTHING"""
+        ).format(chunk=run.table("chunk"), plan=run.table("plan")),
+        [run.params.lanes, ORDER],
+    )
+    _set_totals(run)
+    lanes = run.db.rows(sql.SQL("SELECT DISTINCT lane FROM {} ORDER BY lane").format(run.table("chunk")))
+    return [int(r["lane"]) for r in lanes]
+
+
+def _set_totals(run: Run) -> None:
+    """How many rows each step will send, for whoever watches."""
+    for step, sobject in (("customers", CUSTOMER), ("orders", ORDER), ("details", DETAIL)):
+        total = run.db.value(
+            sql.SQL(
+                """SELECT count(*) FROM {} p WHERE sobject = %s AND action = 'insert' AND NOT EXISTS (
+                     SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"""
+            ).format(run.table("plan"), run.table("holdback")),
+            [sobject],
+        )
+        run.progress(step, sobject, total=int(total))
+    statuses = run.db.value(
+        sql.SQL(
+            """SELECT count(*) FROM {} WHERE sobject = %s AND ((action = 'insert' AND status <> 'Draft')
+                 OR (action = 'update' AND %s = ANY (changed)))"""
+        ).format(run.table("plan")),
+        [ORDER, "CHANNEL_ORDERS__Service_Order_Status__c"],
+    )
+    run.progress("statuses", ORDER, total=int(statuses))

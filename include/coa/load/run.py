@@ -1,0 +1,81 @@
+"""The load stage: customers, lanes of order chunks, links between orders."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from psycopg import sql
+
+from coa.errors import RowsRejected, RunStopped
+from coa.load.prepare import prepare_load
+from coa.load.steps import load_chunk, load_customer_records, load_deferred_links
+from coa.load.work import rejections
+from coa.mapping import Mapping
+from coa.preflight.run import saved_carried
+from coa.salesforce.session import Org
+from coa.staging.runs import Run
+
+log = logging.getLogger(__name__)
+
+__all__ = ["load_customers", "load_lanes", "load_links", "prepare_load"]
+
+
+def load_customers(run: Run, target: Org, mapping: Mapping) -> None:
+    """Raises `RowsRejected` when the org refused some and `on_row_failure` is stop."""
+    _require_prepared(run)
+    load_customer_records(run, target, saved_carried(run, mapping))
+    stop_if_rejected(run)
+
+
+def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> None:
+    """Works off the chunks of these lanes, each lane in a thread of its own.
+
+    Raises the first error of a lane when all have come to a stop.
+    """
+    _require_prepared(run)
+    carried = saved_carried(run, mapping)
+
+    def work_off(lane: int) -> None:
+        chunks = run.db.rows(
+            sql.SQL(
+                "SELECT chunk_no, orders FROM {} WHERE lane = %s AND done_at IS NULL ORDER BY chunk_no"
+            ).format(run.table("chunk")),
+            [lane],
+        )
+        for chunk in chunks:
+            stop_if_rejected(run)
+            log.info("lane %d: chunk %d, %d orders", lane, chunk["chunk_no"], chunk["orders"])
+            load_chunk(run, target, carried, chunk["chunk_no"])
+        stop_if_rejected(run)
+
+    with ThreadPoolExecutor(max(1, len(lanes))) as pool:
+        for future in [pool.submit(work_off, lane) for lane in lanes]:
+            future.result()
+
+
+def load_links(run: Run, target: Org, mapping: Mapping) -> None:
+    """Clone links and other links that may point at a record of a later chunk."""
+    _require_prepared(run)
+    for sobject, fields in saved_carried(run, mapping).items():
+        load_deferred_links(run, target, sobject, fields)
+    stop_if_rejected(run)
+
+
+def stop_if_rejected(run: Run) -> None:
+    count = rejections(run)
+    if count and run.params.on_row_failure == "stop":
+        raise RowsRejected(
+            f"The target refused {count} records; on_row_failure is stop.",
+            next_step="see rejected_rows.csv, mend the causes, and run again: what is written stays and is known.",
+        )
+
+
+def _require_prepared(run: Run) -> None:
+    """Fails closed: without `prepare_load` there was no check of the approval."""
+    if not run.has_table("chunk") or run.row["loaded_at"] is None:
+        raise RunStopped(
+            f"Run {run.run_id} was not prepared for loading.",
+            state="not_approved",
+            next_step="run the task that checks the approval first.",
+        )

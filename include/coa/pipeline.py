@@ -1,0 +1,153 @@
+"""One function a task of the DAGs. All state is in the staging database; a task needs the run id only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from coa.errors import RunStopped
+from coa.extract.run import extract_org
+from coa.load import run as load_stage
+from coa.load.jobs import settle_jobs_of_other_runs
+from coa.mapping import Mapping
+from coa.preflight.run import run_preflight
+from coa.reconcile import plan as plan_stage
+from coa.reconcile.run import check_plan, run_reconcile
+from coa.report.run import Folder, decide_state, write_artifacts, write_json
+from coa.salesforce.session import Org
+from coa.staging.runs import TARGET, Run
+from coa.transform.run import run_transform
+from coa.verify.run import run_verify
+
+log = logging.getLogger(__name__)
+
+HolderIsOver = Callable[[dict[str, Any]], bool]
+
+
+def mapping_of(run: Run) -> Mapping:
+    """The mapping of the run; the defaults when it names no file."""
+    return Mapping()
+
+
+@contextmanager
+def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
+    """Times a stage, writes down its API calls, and remembers by which rule a run was stopped."""
+    with run.stage(name):
+        run.event("stage_started", stage=name)
+        try:
+            yield
+        except RunStopped as stopped:
+            run.event(
+                "run_stopped", level="warning", stage=name, state=stopped.state, message=stopped.message
+            )
+            run.update(message=str(stopped))
+            run.db.execute(
+                "UPDATE coa.run SET versions = versions || jsonb_build_object('stopped_state', %s::text) WHERE run_id = %s",
+                [stopped.state, run.run_id],
+            )
+            raise
+        finally:
+            for role, org in orgs.items():
+                _count_calls(run, role, org)
+    run.event("stage_ended", stage=name)
+
+
+def _count_calls(run: Run, role: str, org: Org) -> None:
+    for kind, calls in org.take_calls().items():
+        run.db.execute(
+            """INSERT INTO coa.api_usage (run_id, org, kind, calls) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (run_id, org, kind) DO UPDATE SET calls = coa.api_usage.calls + EXCLUDED.calls""",
+            [run.run_id, role, kind, calls],
+        )
+
+
+def preflight(run: Run, source: Org, target: Org, holder_is_over: HolderIsOver | None = None) -> None:
+    """Orgs, rights, fields, allowance; takes the pair's lease. Raises `RunStopped` (blocked)."""
+    with _stage(run, "preflight", source=source, target=target):
+        run_preflight(run, source, target, mapping_of(run), holder_is_over)
+
+
+def extract(run: Run, org: Org, role: str) -> None:
+    """All that is needed of one org; `role` is `source` or `target`."""
+    with _stage(run, f"extract_{role}", **{role: org}):
+        if role == TARGET:
+            settle_jobs_of_other_runs(run, org)
+        for sobject, rows in extract_org(run, org, role, mapping_of(run)).items():
+            run.event("extracted", org=role, sobject=sobject, rows=rows)
+
+
+def transform(run: Run) -> None:
+    with _stage(run, "transform"):
+        run_transform(run, mapping_of(run))
+
+
+def reconcile(run: Run) -> None:
+    with _stage(run, "reconcile"):
+        run_reconcile(run, mapping_of(run))
+
+
+def plan(run: Run, artifacts: Folder) -> str:
+    """Hashes the plan and writes `plan.json`; the Markdown for whoever approves.
+
+    Raises `RunStopped` (blocked) for blocking findings and when more is blocked than allowed.
+    """
+    with _stage(run, "plan"):
+        run.update(plan_hash=plan_stage.plan_hash(run))
+        folder = artifacts
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder, "plan.json", plan_stage.plan_document(run))
+        check_plan(run)
+        return plan_stage.plan_markdown(run)
+
+
+def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
+    """Lane numbers, after the approval and the orgs were checked; raises `RunStopped` otherwise."""
+    with _stage(run, "prepare_load", source=source, target=target):
+        return load_stage.prepare_load(run, source, target)
+
+
+def load_customers(run: Run, target: Org) -> None:
+    with _stage(run, "load_customers", target=target):
+        load_stage.load_customers(run, target, mapping_of(run))
+
+
+def load_lanes(run: Run, target: Org, lanes: list[int]) -> None:
+    """The chunks of these lanes, through all their steps."""
+    with _stage(run, "load_lanes", target=target):
+        load_stage.load_lanes(run, target, mapping_of(run), lanes)
+
+
+def load_links(run: Run, target: Org) -> None:
+    with _stage(run, "load_links", target=target):
+        load_stage.load_links(run, target, mapping_of(run))
+
+
+def verify(run: Run, target: Org) -> None:
+    with _stage(run, "verify", target=target):
+        run_verify(run, target, mapping_of(run))
+
+
+def report(run: Run, artifacts: Folder) -> None:
+    """All artifacts as the run stands now; works for a run that stopped anywhere."""
+    run.refresh()
+    write_artifacts(run, artifacts, run.row["state"] or "running")
+
+
+def finish(run: Run, artifacts: Folder, error: str | None) -> str:
+    """Decides the state of a run that is over, writes the artifacts, gives the pair free; the state.
+
+    `error`: message of the task that failed, None when none did.
+    """
+    run.refresh()
+    state = decide_state(run, error, run.row["versions"].get("stopped_state"))
+    if error and not run.row["message"]:
+        run.update(message=error)
+    run.update(state=state, finished_at=datetime.now(UTC), stage="finished")
+    summary = write_artifacts(run, artifacts, state)
+    run.update(summary=summary)
+    run.event("run_finished", level="info" if state in ("verified", "dry_run") else "error", state=state)
+    run.release_lease()
+    return state

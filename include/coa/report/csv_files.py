@@ -1,0 +1,157 @@
+"""The CSV artifacts: stable columns, UTF-8 with a mark that spreadsheets need, formulas neutralised."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from typing import IO, Any
+
+from psycopg import sql
+
+from coa.report.reasons import plain_words
+from coa.staging.runs import Run, table_name
+
+ID_MAP_COLUMNS = ("sobject", "source_id", "target_id", "action", "origin", "inserted_run")
+REJECTED_COLUMNS = (
+    "sobject",
+    "source_id",
+    "reason_code",
+    "reason",
+    "next_step",
+    "field",
+    "action",
+    "step",
+    "error_code",
+    "source_url",
+)
+DIFFERENCE_COLUMNS = (
+    "sobject",
+    "source_id",
+    "target_id",
+    "field",
+    "source_value",
+    "target_value",
+    "kind",
+    "reason",
+)
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def neutral(value: Any) -> str:
+    """A cell that no spreadsheet runs: a leading quote before what would start a formula.
+
+    >>> neutral("=1+1")
+    "'=1+1"
+    >>> neutral("-12.5")
+    '-12.5'
+    """
+    text = "" if value is None else str(value)
+    if text.startswith(FORMULA_STARTS) and not _is_number(text):
+        return "'" + text
+    return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def write_csv(file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> int:
+    """Rows written. The file is opened with encoding utf-8-sig and newline=''."""
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(columns)
+    count = 0
+    for row in rows:
+        writer.writerow([neutral(row.get(c)) for c in columns])
+        count += 1
+    return count
+
+
+def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
+    """Every record of the plan with its counterpart, matched ones too, and the matched reference records."""
+    if run.has_table("plan"):
+        yield from run.db.stream(
+            sql.SQL(
+                """SELECT p.sobject, p.source_id, l.target_id, p.action, l.origin, l.inserted_run
+                   FROM {} p JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = p.sobject
+                     AND l.source_id = p.source_id ORDER BY 1, 2"""
+            ).format(run.table("plan")),
+            [run.pair_id],
+        )
+    for table in run.db.rows(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name LIKE 'map\\_\\_%%' ORDER BY 1",
+        [run.schema],
+    ):
+        name = str(table["table_name"])
+        yield from run.db.stream(
+            sql.SQL(
+                "SELECT %s AS sobject, source_id, target_id, 'match' AS action, rule AS origin FROM {} ORDER BY 2"
+            ).format(sql.Identifier(run.schema, name)),
+            [_sobject_of(run, name)],
+        )
+
+
+def _sobject_of(run: Run, table: str) -> str:
+    """API name of the sObject whose map a table is."""
+
+    for r in run.db.rows("SELECT DISTINCT sobject FROM coa.describe WHERE run_id = %s", [run.run_id]):
+        if table_name("map", r["sobject"]) == table:
+            return str(r["sobject"])
+    return table.removeprefix("map__")
+
+
+def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
+    """Blocked and held by the plan, held back since, and refused by the org: one list, with what to do."""
+    base = str(run.row["source_org"].get("instance_url", ""))
+    if run.has_table("plan"):
+        for r in run.db.stream(
+            sql.SQL(
+                """SELECT sobject, source_id, reason_code, reason, next_step, field, action FROM {}
+                   WHERE action IN ('blocked', 'held') ORDER BY sobject, reason_code, source_id"""
+            ).format(run.table("plan"))
+        ):
+            yield {**r, "step": "plan", "source_url": f"{base}/{r['source_id']}"}
+    if run.has_table("holdback"):
+        for r in run.db.stream(
+            sql.SQL(
+                """SELECT h.sobject, h.source_id, h.reason FROM {} h JOIN {} p USING (sobject, source_id)
+                   WHERE p.action IN ('insert', 'update') ORDER BY 1, 2"""
+            ).format(run.table("holdback"), run.table("plan"))
+        ):
+            yield {
+                **r,
+                "reason_code": "changed_since_plan",
+                "action": "held",
+                "step": "load",
+                "next_step": "nothing: the next delta brings it.",
+                "source_url": f"{base}/{r['source_id']}",
+            }
+    for r in run.db.stream(
+        """SELECT sobject, source_id, step, error_code, error, fields FROM coa.rejection
+           WHERE run_id = %s ORDER BY sobject, error_code, source_id""",
+        [run.run_id],
+    ):
+        reason, next_step = plain_words(r["error_code"], r["error"])
+        yield {
+            "sobject": r["sobject"],
+            "source_id": r["source_id"],
+            "reason_code": "parent_blocked" if r["error_code"] == "PARENT_REJECTED" else "refused_by_org",
+            "reason": reason,
+            "next_step": next_step,
+            "field": r["fields"],
+            "action": "rejected",
+            "step": r["step"],
+            "error_code": r["error_code"],
+            "source_url": f"{base}/{r['source_id']}",
+        }
+
+
+def difference_rows(run: Run) -> Iterable[dict[str, Any]]:
+    return run.db.stream(
+        """SELECT sobject, source_id, target_id, field, source_value, target_value, kind, reason
+           FROM coa.difference WHERE run_id = %s ORDER BY kind = 'explained', sobject, source_id, field""",
+        [run.run_id],
+    )

@@ -1,0 +1,226 @@
+"""`summary.json`: the run in numbers, in the shape that other people's scripts read (DESIGN §2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import sql
+
+from coa.model import DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
+from coa.staging.runs import Run
+
+COUNTS = (
+    "extracted",
+    "to_insert",
+    "to_update",
+    "unchanged",
+    "matched",
+    "blocked",
+    "held",
+    "inserted",
+    "updated",
+    "rejected",
+    "verified",
+    "different",
+    "missing",
+    "duplicated",
+)
+PLANNED = {
+    "insert": "to_insert",
+    "update": "to_update",
+    "unchanged": "unchanged",
+    "match": "matched",
+    "blocked": "blocked",
+    "held": "held",
+}
+
+
+def summarize(run: Run, state: str) -> dict[str, Any]:
+    """The document; every count is there, 0 where the run did not get so far."""
+    objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
+    if run.has_table("plan"):
+        _count_plan(run, objects)
+    if run.has_table("work"):
+        _count_writes(run, objects)
+    _count_differences(run, objects)
+    return {
+        "run_id": run.run_id,
+        "mode": run.row["mode"],
+        "state": state,
+        "plan_hash": run.row["plan_hash"],
+        "objects": objects,
+        "received_dates": _dates(run, RECEIVED_AT, [ORDER]),
+        "created_dates": _dates(run, "CreatedDate", list(LOADED)),
+        "draft_exposure": _draft_exposure(run),
+        "api_calls": _api_calls(run),
+        "seconds": _seconds(run),
+        "message": run.row["message"],
+    }
+
+
+def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
+    """Records that changed since the plan count as held, so that the parts always add up to `extracted`."""
+    holdback = (
+        sql.SQL("LEFT JOIN {} h ON h.sobject = p.sobject AND h.source_id = p.source_id").format(
+            run.table("holdback")
+        )
+        if run.has_table("holdback")
+        else sql.SQL("LEFT JOIN (SELECT NULL::text AS source_id) h ON false").format()
+    )
+    for r in run.db.rows(
+        sql.SQL(
+            """SELECT p.sobject, CASE WHEN h.source_id IS NOT NULL AND p.action IN ('insert', 'update')
+                                      THEN 'held' ELSE p.action END AS action, count(*) AS n
+               FROM {} p {} GROUP BY 1, 2"""
+        ).format(run.table("plan"), holdback)
+    ):
+        counts = objects[r["sobject"]]
+        counts[PLANNED[r["action"]]] += int(r["n"])
+        counts["extracted"] += int(r["n"])
+
+
+def _count_writes(run: Run, objects: dict[str, dict[str, int]]) -> None:
+    for r in run.db.rows(
+        sql.SQL(
+            """SELECT p.sobject,
+                 count(DISTINCT p.source_id) FILTER (WHERE p.action = 'insert'
+                   AND w.step IN ('customers', 'orders', 'details')) AS inserted,
+                 count(DISTINCT p.source_id) FILTER (WHERE p.action = 'update') AS updated
+               FROM {} p JOIN {} w ON w.sobject = p.sobject AND w.source_id = p.source_id
+               WHERE w.state = 'accepted' GROUP BY 1"""
+        ).format(run.table("plan"), run.table("work"))
+    ):
+        objects[r["sobject"]]["inserted"] = int(r["inserted"])
+        objects[r["sobject"]]["updated"] = int(r["updated"])
+    for r in run.db.rows(
+        "SELECT sobject, count(DISTINCT source_id) AS n FROM coa.rejection WHERE run_id = %s GROUP BY 1",
+        [run.run_id],
+    ):
+        objects[r["sobject"]]["rejected"] = int(r["n"])
+
+
+def _count_differences(run: Run, objects: dict[str, dict[str, int]]) -> None:
+    for r in run.db.rows(
+        """SELECT sobject,
+             count(DISTINCT source_id) FILTER (WHERE kind NOT IN ('missing', 'duplicate', 'unexpected', 'explained'))
+               + count(*) FILTER (WHERE kind = 'unexpected') AS different,
+             count(DISTINCT source_id) FILTER (WHERE kind = 'missing') AS missing,
+             count(*) FILTER (WHERE kind = 'duplicate') AS duplicated
+           FROM coa.difference WHERE run_id = %s GROUP BY 1""",
+        [run.run_id],
+    ):
+        for name in ("different", "missing", "duplicated"):
+            objects[r["sobject"]][name] = int(r[name])
+    for sobject in LOADED:
+        if run.has_table("expected", sobject):
+            objects[sobject]["verified"] = int(
+                run.db.value(
+                    sql.SQL(
+                        """SELECT count(*) FROM {} e WHERE NOT e.rejected AND NOT EXISTS (
+                             SELECT FROM coa.difference x WHERE x.run_id = %s AND x.sobject = %s
+                               AND x.source_id = e.source_id AND x.kind <> 'explained')"""
+                    ).format(run.table("expected", sobject)),
+                    [run.run_id, sobject],
+                )
+            )
+
+
+def _dates(run: Run, field: str, sobjects: list[str]) -> dict[str, int]:
+    """Of the moved records with such a date in the source: how many have it to the second in the target."""
+    totals = {"expected": 0, "equal": 0, "different": 0}
+    for sobject in sobjects:
+        if not run.has_table("expected", sobject):
+            continue
+        if field not in run.columns("source", sobject) or field not in run.columns("verify", sobject):
+            continue
+        counts = run.db.row(
+            sql.SQL(
+                """SELECT count(*) AS expected, count(*) FILTER (WHERE
+                     coa.to_second(coa.canon_datetime(t.{f})) = coa.to_second(coa.canon_datetime(s.{f}))) AS equal
+                   FROM {expected} e JOIN {source} s ON s."Id" = e.source_id
+                   LEFT JOIN {verify} t ON t."Id" = e.target_id
+                   WHERE NOT e.rejected AND NULLIF(s.{f}, '') IS NOT NULL"""
+            ).format(
+                f=sql.Identifier(field),
+                expected=run.table("expected", sobject),
+                source=run.table("source", sobject),
+                verify=run.table("verify", sobject),
+            )
+        )
+        assert counts is not None
+        totals["expected"] += int(counts["expected"])
+        totals["equal"] += int(counts["equal"])
+    totals["different"] = totals["expected"] - totals["equal"]
+    return totals
+
+
+def _draft_exposure(run: Run) -> dict[str, Any]:
+    """How long an order stood as Draft that is none, and how many still do, by the freshest reading."""
+    longest = 0.0
+    if run.has_table("desired", ORDER):
+        longest = run.db.value(
+            sql.SQL(
+                """SELECT max(extract(epoch FROM COALESCE(l.draft_until, clock_timestamp()) - l.draft_since))
+                   FROM coa.ledger l JOIN {} d ON d.source_id = l.source_id
+                   WHERE l.pair_id = %s AND l.sobject = %s AND %s IN (l.inserted_run, l.last_run)
+                     AND d.{} IS DISTINCT FROM %s AND l.draft_since IS NOT NULL
+                     AND (l.draft_until IS NOT NULL OR l.step = 'created')"""
+            ).format(run.table("desired", ORDER), sql.Identifier(STATUS)),
+            [run.row["pair_id"], ORDER, run.run_id, DRAFT],
+        )
+    return {"max_seconds": round(float(longest or 0), 1), "left_draft": len(left_draft(run))}
+
+
+def left_draft(run: Run) -> list[dict[str, Any]]:
+    """Orders of ours that stand as Draft in the target and are none in the source."""
+    if not run.has_table("desired", ORDER):
+        return []
+    reading = "verify" if run.has_table("verify", ORDER) else None
+    if reading:
+        return run.db.rows(
+            sql.SQL(
+                """SELECT d.source_id, t."Id" AS target_id FROM {desired} d
+                   JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = %s AND l.source_id = d.source_id
+                     AND l.origin = 'inserted'
+                   JOIN {verify} t ON t."Id" = l.target_id
+                   WHERE t.{status} = %s AND d.{status} IS DISTINCT FROM %s ORDER BY 1"""
+            ).format(
+                desired=run.table("desired", ORDER),
+                verify=run.table("verify", ORDER),
+                status=sql.Identifier(STATUS),
+            ),
+            [run.pair_id, ORDER, DRAFT, DRAFT],
+        )
+    return run.db.rows(
+        sql.SQL(
+            """SELECT d.source_id, l.target_id FROM {desired} d
+               JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = %s AND l.source_id = d.source_id
+                 AND l.origin = 'inserted' AND l.inserted_run = %s AND l.step = 'created'
+               WHERE d.{status} IS DISTINCT FROM %s ORDER BY 1"""
+        ).format(desired=run.table("desired", ORDER), status=sql.Identifier(STATUS)),
+        [run.row["pair_id"], ORDER, run.run_id, DRAFT],
+    )
+
+
+def _api_calls(run: Run) -> dict[str, int]:
+    calls = {"source": 0, "target": 0}
+    for r in run.db.rows(
+        "SELECT org, sum(calls)::bigint AS n FROM coa.api_usage WHERE run_id = %s GROUP BY 1", [run.run_id]
+    ):
+        calls[r["org"]] = int(r["n"])
+    return calls
+
+
+def _seconds(run: Run) -> dict[str, float]:
+    """Seconds of each stage (of side-by-side lanes: of the longest), and of the run."""
+    rows = run.db.rows(
+        "SELECT stage, sum(seconds) AS s FROM coa.stage_time WHERE run_id = %s GROUP BY 1 ORDER BY min(started_at)",
+        [run.run_id],
+    )
+    seconds = {str(r["stage"]): round(float(r["s"]), 2) for r in rows}
+    total = run.db.value(
+        "SELECT extract(epoch FROM COALESCE(finished_at, clock_timestamp()) - started_at) FROM coa.run WHERE run_id = %s",
+        [run.run_id],
+    )
+    seconds["total"] = round(float(total or 0), 2)
+    return seconds
