@@ -134,8 +134,8 @@ def _find_field_differences(run: Run, sobject: str, compared: list[Comparison], 
                SELECT {run}, {sobject}, e.source_id, t."Id", v.field, v.expected, v.actual,
                       CASE WHEN x.reason IS NULL THEN v.kind ELSE 'explained' END, COALESCE(x.reason, '')
                FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id
-               JOIN {verify} t ON t."Id" = e.target_id {joins},
-                    LATERAL (VALUES {values}) AS v (field, kind, expected, actual)
+               JOIN {verify} t ON t."Id" = e.target_id {joins}
+               CROSS JOIN LATERAL (VALUES {values}) AS v (field, kind, expected, actual)
                LEFT JOIN coa.explained x ON x.run_id = {run} AND x.sobject = {sobject}
                  AND x.source_id = e.source_id AND x.field = v.field AND x.reason LIKE 'changed in the target%'
                WHERE ({differs}) AND v.expected IS DISTINCT FROM v.actual"""
@@ -145,7 +145,7 @@ def _find_field_differences(run: Run, sobject: str, compared: list[Comparison], 
             expected=run.table("expected", sobject),
             desired=run.table("desired", sobject),
             verify=run.table(VERIFY, sobject),
-            joins=sql.SQL("{}").format(joins),
+            joins=joins,
             values=values,
             differs=differs,
         )

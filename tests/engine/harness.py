@@ -1,0 +1,126 @@
+"""Runs a whole migration in this process, as the tasks of the DAG do one after another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from coa import approval, pipeline
+from coa.config import Settings
+from coa.errors import CoaError
+from coa.salesforce.session import Org, OrgConnection
+from coa.staging.database import Database
+from coa.staging.runs import Run
+from orgsim.launch import RunningOrg
+
+# The simulated orgs answer in milliseconds: waiting a second for them would only slow the tests down.
+FAST = Settings(
+    poll_first_seconds=0.05,
+    poll_max_seconds=0.5,
+    retry_first_seconds=0.05,
+    retry_max_seconds=0.5,
+    read_timeout=20.0,
+)
+LENIENT: dict[str, Any] = {
+    "require_approval": False,
+    "max_blocked": "100%",
+    "draft_orders": "load",
+    "unmatched_contract_policy": "block_record",
+    "picklist_policy": "block_record",
+    "too_long_policy": "block_record",
+    "chunk_size": 50,
+    "lanes": 2,
+}
+
+
+def connection_to(org: RunningOrg, name: str) -> OrgConnection:
+    return OrgConnection(
+        name=name, login_url=org.url, consumer_key=org.consumer_key, consumer_secret=org.consumer_secret
+    )
+
+
+@dataclass
+class Migration:
+    """A run that is over."""
+
+    run: Run
+    state: str
+    folder: Path
+    error: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Migrator:
+    """Two orgs and a staging database."""
+
+    db: Database
+    source: RunningOrg
+    target: RunningOrg
+    artifacts: Path
+    settings: Settings = FAST
+
+    def orgs(self) -> tuple[Org, Org]:
+        return (
+            Org(connection_to(self.source, "coa_source"), self.settings),
+            Org(connection_to(self.target, "coa_target"), self.settings),
+        )
+
+    def start(self, **params: Any) -> Run:
+        return Run.start(
+            self.db,
+            self.settings,
+            dag_id="coa_migrate",
+            airflow_run_id=f"test-{uuid4().hex}",
+            triggered_by="test",
+            raw_params={**LENIENT, **params},
+        )
+
+    def plan(self, run: Run) -> str:
+        source, target = self.orgs()
+        pipeline.preflight(run, source, target)
+        pipeline.extract(run, source, "source")
+        pipeline.extract(run, target, "target")
+        pipeline.transform(run)
+        pipeline.reconcile(run)
+        return pipeline.plan(run, self.artifacts / run.run_id)
+
+    def waive(self, run: Run) -> None:
+        approval.record(run, kind="waiver", approved=True, answered_by="test", plan_hash=run.row["plan_hash"])
+
+    def load(self, run: Run) -> None:
+        source, target = self.orgs()
+        lanes = pipeline.prepare_load(run, source, target)
+        pipeline.load_customers(run, target)
+        pipeline.load_lanes(run, target, lanes)
+        pipeline.load_links(run, target)
+
+    def verify(self, run: Run) -> None:
+        pipeline.verify(run, self.orgs()[1])
+
+    def finish(self, run: Run, error: str | None = None) -> Migration:
+        folder = self.artifacts / run.run_id
+        state = pipeline.finish(run, folder, error)
+        summary = json.loads((folder / "summary.json").read_text())
+        return Migration(run, state, folder, error or "", summary)
+
+    def migrate(self, **params: Any) -> Migration:
+        """A whole run; an error of a stage ends it, as it does in Airflow."""
+        run = self.start(**params)
+        error = None
+        try:
+            self.plan(run)
+            if not run.params.dry_run:
+                if not run.params.require_approval:
+                    self.waive(run)
+                try:
+                    self.load(run)
+                finally:
+                    if run.row["loaded_at"]:
+                        self.verify(run)
+        except CoaError as failure:
+            error = str(failure)
+        return self.finish(run, error)
