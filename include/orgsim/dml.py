@@ -112,7 +112,8 @@ class Dml:
             row.id = row.values["Id"] = record_id
             row.created = True
             row.values["IsDeleted"] = 0
-        names = list(dict.fromkeys(column for row in good for column in row.values))
+        shapes = {tuple(row.values) for row in good}
+        names = list(dict.fromkeys(column for shape in shapes for column in shape))
         self._store.insert(
             sobject,
             names,
@@ -230,7 +231,7 @@ class Dml:
                 fresh.append(row)
         for row in matched:
             # The key itself may stand in an update although nobody may change it.
-            if not key.updateable:
+            if not key.updateable and key.name != "Id":
                 row.values.pop(key.name, None)
         audit = self._org.settings.audit_on_upsert
         self.insert(sobject, fresh, WriteOptions(options.user_id, audit))

@@ -7,6 +7,7 @@ from collections import Counter
 
 from orgsim.bulk.jobs import Jobs
 from orgsim.clock import Clock
+from orgsim.cursors import Cursors
 from orgsim.dml import Dml
 from orgsim.faults import Faults
 from orgsim.ids import DIGITS, IdSpace
@@ -39,6 +40,7 @@ class Org:
         self.sessions = Sessions(self)
         self.faults = Faults(self)
         self.jobs = Jobs(self)
+        self.cursors = Cursors()
         #: id of the integration user, set by seeding
         self.user_id = ""
         #: API calls of the day by kind

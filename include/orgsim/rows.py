@@ -93,19 +93,24 @@ def decode_cells(bindings: Sequence[ColumnBinding], records: Sequence[Sequence[s
             continue
         field, name = binding.field, binding.field.name
         parse = parser_for(field)
-        for row, record in zip(rows, records, strict=True):
-            if row.error is not None:
-                continue
-            text = record[position]
-            if text == "":
-                continue
+        column = [record[position] if len(record) == width else "" for record in records]
+        # Many columns have few values: each distinct one is parsed once.
+        parsed: dict[str, Any] = {}
+        for text in set(column):
             if text == "#N/A":
-                row.values[name] = None if field.type != "boolean" else 0
-                continue
-            try:
-                row.values[name] = parse(text, field)
-            except BadValue as bad:
-                row.error = bad.error
+                parsed[text] = None if field.type != "boolean" else 0
+            elif text:
+                try:
+                    parsed[text] = parse(text, field)
+                except BadValue as bad:
+                    parsed[text] = bad.error
+        for row, text in zip(rows, column, strict=True):
+            if text:
+                value = parsed[text]
+                if value.__class__ is RowError:
+                    row.error = row.error or value
+                else:
+                    row.values[name] = value
     return rows
 
 

@@ -33,6 +33,12 @@ class BadValue(Exception):
         self.error = RowError(code, message, (field.name,))
 
 
+def _wrong_type(text: str, field: Field) -> BadValue:
+    return BadValue(
+        "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
+    )
+
+
 def java_double(value: float | None) -> str | None:
     """A double as ``Double.toString`` prints it: scientific below 1e-3 and from 1e7 on (contract I7)."""
     if value is None:
@@ -57,11 +63,16 @@ def java_double(value: float | None) -> str | None:
 
 
 def parse_datetime(text: str, field: Field) -> str:
+    if len(text) == 20 and text[19] == "Z" and text[10] == "T" and "1700" <= text[:4] < "4000":
+        # The form that nearly every client sends, without the cost of the general one.
+        try:
+            dt.datetime.fromisoformat(text)
+        except ValueError:
+            raise _wrong_type(text, field) from None
+        return text[:19] + ".000Z"
     match = _DATETIME.match(text)
     if match is None:
-        raise BadValue(
-            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
-        )
+        raise _wrong_type(text, field)
     year, month, day, hour, minute, second, _fraction, zone = match.groups()
     try:
         moment = dt.datetime(
@@ -71,9 +82,7 @@ def parse_datetime(text: str, field: Field) -> str:
             sign = -1 if zone[0] == "-" else 1
             moment -= sign * dt.timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
     except (ValueError, OverflowError):
-        raise BadValue(
-            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
-        ) from None
+        raise _wrong_type(text, field) from None
     if not _EARLIEST <= moment.year <= _LATEST:
         raise BadValue("NUMBER_OUTSIDE_VALID_RANGE", f"{field.label}: invalid date: {text}", field)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -83,15 +92,11 @@ def parse_date(text: str, field: Field) -> str:
     match = _DATE.match(text[:10])
     rest = text[10:]
     if match is None or (rest and rest != "Z" and not _DATETIME.match(text)):
-        raise BadValue(
-            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
-        )
+        raise _wrong_type(text, field)
     try:
         day = dt.date(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
-        raise BadValue(
-            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
-        ) from None
+        raise _wrong_type(text, field) from None
     if not _EARLIEST <= day.year <= _LATEST:
         raise BadValue("NUMBER_OUTSIDE_VALID_RANGE", f"{field.label}: invalid date: {text}", field)
     return day.isoformat()
@@ -101,13 +106,9 @@ def parse_number(text: str, field: Field) -> float:
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
-        raise BadValue(
-            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
-        ) from None
+        raise _wrong_type(text, field) from None
     if not number.is_finite():
-        raise BadValue(
-            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
-        )
+        raise _wrong_type(text, field)
     if field.precision and number.adjusted() >= field.precision - field.scale and number:
         message = f"{field.label}: value outside of valid range on numeric field: {text}"
         raise BadValue("NUMBER_OUTSIDE_VALID_RANGE", message, field)
@@ -119,9 +120,7 @@ def parse_number(text: str, field: Field) -> float:
 def parse_int(text: str, field: Field) -> int:
     number = parse_number(text, field)
     if number != int(number) or abs(number) >= 2**31:
-        raise BadValue(
-            "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
-        )
+        raise _wrong_type(text, field)
     return int(number)
 
 
@@ -131,9 +130,7 @@ def parse_boolean(text: str, field: Field) -> int:
         return 1
     if lowered in _FALSE:
         return 0
-    raise BadValue(
-        "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type: {text}", field
-    )
+    raise _wrong_type(text, field)
 
 
 def parse_id(text: str, field: Field) -> str:

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orgsim.bulk.csvtext import (
@@ -228,7 +229,9 @@ class Ingest:
         """Success and failure rows, in another order than sent, numbers as Java prints them (contract B6)."""
         if self._org.settings.shuffle:
             self._random.shuffle(done)
-        numeric = [n for n, one in enumerate(bindings) if one.parent is None and one.field.type in NUMBERS]
+        named = [(n, one.field) for n, one in enumerate(bindings) if one.parent is None]
+        numeric = [(n, one.name) for n, one in named if one.type in NUMBERS]
+        printed = lru_cache(maxsize=4096)(java_double)
         if not self._org.settings.rerender_numbers:
             numeric = []
         good, bad = [], []
@@ -236,9 +239,9 @@ class Ingest:
             if row.error is not None:
                 bad.append([row.id, row.error.as_bulk(), *cells])
                 continue
-            for position in numeric:
+            for position, name in numeric:
                 if cells[position] not in ("", "#N/A"):
-                    cells[position] = java_double(row.values[bindings[position].field.name]) or ""
+                    cells[position] = printed(row.values[name]) or ""
             good.append([row.id, "true" if row.created else "false", *cells])
         self._writer.rows(good)
         self._job.success.append(self._writer.take())

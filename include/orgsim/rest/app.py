@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from orgsim.errors import ApiError, not_found
 from orgsim.faults import Fault
 from orgsim.org import Org
+from orgsim.rest import bulk1
 from orgsim.rest.faulty import planned_answer
 from orgsim.rest.http import Request, Response, Router, error_response
 from orgsim.rest.routes import build_router
@@ -85,6 +86,7 @@ class App:
             headers,
             body,
             f"{scope.get('scheme', 'http')}://{host}",
+            self.router,
         )
 
     def _answer(self, request: Request) -> Response:
@@ -92,6 +94,8 @@ class App:
         try:
             return self._dispatch(request)
         except ApiError as refusal:
+            if request.path.lower().startswith("/services/async"):
+                return bulk1.refuse(request, refusal)
             return error_response(refusal)
         except Exception:
             log.exception("%s %s", request.method, request.path)

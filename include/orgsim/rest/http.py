@@ -27,6 +27,7 @@ class Request:
     headers: dict[str, str]
     body: bytes
     base_url: str
+    router: Router
     session: Session | None = None
     version: float = 0.0
     parameters: dict[str, str] = field(default_factory=dict)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
+from orgsim.cursors import Cursor
 from orgsim.errors import ApiError
 from orgsim.rest.http import Request, Response, Router, json_response
 from orgsim.soql import rest_rows
@@ -16,43 +14,6 @@ from orgsim.soql.tree import parse
 
 _BATCH = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
 _LOCATOR = re.compile(r"(0r8\w{15})-(\d+)\Z")
-_KEPT = 50
-_TWO_DAYS = 2 * 86400
-
-
-@dataclass(slots=True)
-class Cursor:
-    plan: Plan
-    rows: list[tuple[Any, ...]]
-    size: int
-    opened: float
-
-
-class Cursors:
-    """Open query results by locator; the oldest go when there are too many."""
-
-    def __init__(self) -> None:
-        self._open: OrderedDict[str, Cursor] = OrderedDict()
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def keep(self, cursor: Cursor) -> str:
-        with self._lock:
-            self._count += 1
-            locator = f"0r8{self._count:012d}AAA"
-            self._open[locator] = cursor
-            while len(self._open) > _KEPT:
-                self._open.popitem(last=False)
-        return locator
-
-    def get(self, locator: str, now: float) -> Cursor:
-        cursor = self._open.get(locator)
-        if cursor is None or now - cursor.opened > _TWO_DAYS:
-            raise ApiError("INVALID_QUERY_LOCATOR", "invalid query locator")
-        return cursor
-
-
-_CURSORS: dict[int, Cursors] = {}
 
 
 def register(router: Router) -> None:
@@ -105,15 +66,11 @@ def more(request: Request) -> Response:
     match = _LOCATOR.match(request.parameters["locator"])
     if match is None:
         raise ApiError("INVALID_QUERY_LOCATOR", "invalid query locator")
-    cursor = _cursors(request).get(match[1], request.org.clock.time())
+    cursor = request.org.cursors.get(match[1], request.org.clock.time())
     start = int(match[2])
     if start >= len(cursor.rows):
         raise ApiError("INVALID_QUERY_LOCATOR", "invalid query locator")
     return _page(request, cursor, start, match[1])
-
-
-def _cursors(request: Request) -> Cursors:
-    return _CURSORS.setdefault(id(request.org), Cursors())
 
 
 def _page(request: Request, cursor: Cursor, start: int, locator: str) -> Response:
@@ -121,7 +78,7 @@ def _page(request: Request, cursor: Cursor, start: int, locator: str) -> Respons
     done = end >= len(cursor.rows)
     answer: dict[str, Any] = {"totalSize": len(cursor.rows), "done": done}
     if not done:
-        locator = locator or _cursors(request).keep(cursor)
+        locator = locator or request.org.cursors.keep(cursor)
         answer["nextRecordsUrl"] = f"{request.data_path}/query/{locator}-{end}"
     answer["records"] = rest_rows.render(request.org, cursor.plan, cursor.rows[start:end], request.data_path)
     return json_response(answer)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from orgsim import control
-from orgsim.rest import bulk2, collections, data, oauth, query, sobjects
+from orgsim.rest import bulk1, bulk2, collections, composite, data, extras, oauth, query, soap, sobjects
 from orgsim.rest.http import Router
 
 
 def build_router() -> Router:
     router = Router()
-    for module in (oauth, data, query, bulk2, collections, sobjects, control):
+    for module in (oauth, soap, data, query, extras, bulk2, bulk1, collections, composite, sobjects, control):
         module.register(router)
     return router

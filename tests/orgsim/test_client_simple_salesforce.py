@@ -1,0 +1,202 @@
+"""simple-salesforce, unmodified, works against an org: all of its REST, Bulk 1.0 and Bulk 2.0 (contract A4, D2, D3)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from simple_salesforce import Salesforce
+from simple_salesforce.exceptions import (
+    SalesforceAuthenticationFailed,
+    SalesforceMalformedRequest,
+    SalesforceMoreThanOneRecord,
+    SalesforceResourceNotFound,
+)
+
+from orgsim.launch import RunningOrg
+
+ORG = {"role": "target", "orders": 60, "hard_delete": True}
+NS = "CHANNEL_ORDERS__"
+ORDER = NS + "Service_Order__c"
+
+
+class ToOrg(HTTPAdapter):
+    """simple-salesforce knows https hosts only: send them to the local org (contract A4)."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self.base = base
+
+    def send(self, request: Any, **more: Any) -> Any:
+        parts = urlsplit(request.url)
+        request.url = self.base + parts.path + ("?" + parts.query if parts.query else "")
+        return super().send(request, **more)
+
+
+def session_to(org: RunningOrg) -> requests.Session:
+    session = requests.Session()
+    session.mount("https://", ToOrg(org.url))
+    return session
+
+
+def login(org: RunningOrg, **more: Any) -> Salesforce:
+    credentials = {"consumer_key": org.consumer_key, "consumer_secret": org.consumer_secret, "domain": "acme.my"}
+    return Salesforce(session=session_to(org), version="64.0", **{**credentials, **more})
+
+
+@pytest.fixture
+def sf(org: RunningOrg) -> Iterator[Salesforce]:
+    yield login(org)
+
+
+def order_values(sf: Salesforce) -> dict[str, Any]:
+    customer = sf.query(f"SELECT Id FROM {NS}Customer__c LIMIT 1")["records"][0]["Id"]
+    contract = sf.query(f"SELECT Id FROM {NS}Partner_Contract_Terms__c LIMIT 1")["records"][0]["Id"]
+    return {
+        f"{NS}Customer__c": customer,
+        f"{NS}Customer_Org_ID__c": "00D000000000001",
+        f"{NS}Partner_Contract_Rules__c": contract,
+        f"{NS}Order_Type__c": "Initial",
+    }
+
+
+def test_logs_in_by_soap_with_a_security_token(org: RunningOrg) -> None:
+    settings = org.settings
+    sf = Salesforce(
+        username=settings.username,
+        password=settings.password,
+        security_token=settings.security_token,
+        session=session_to(org),
+        version="64.0",
+    )
+    assert sf.query("SELECT Id FROM Organization")["records"][0]["Id"] == org.org_id
+
+
+def test_soap_login_is_gone_in_65_and_refuses_a_wrong_password(org: RunningOrg) -> None:
+    settings = org.settings
+    for password, version in (("wrong", "64.0"), (settings.password, "65.0")):
+        with pytest.raises(SalesforceAuthenticationFailed):
+            Salesforce(
+                username=settings.username,
+                password=password,
+                security_token=settings.security_token,
+                session=session_to(org),
+                version=version,
+            )
+
+
+def test_logs_in_by_oauth_password(org: RunningOrg) -> None:
+    sf = Salesforce(
+        username=org.settings.username,
+        password=org.settings.password + org.settings.security_token,
+        consumer_key=org.consumer_key,
+        consumer_secret=org.consumer_secret,
+        session=session_to(org),
+        domain="acme.my",
+    )
+    assert sf.limits()["DailyApiRequests"]["Max"] == 100000
+
+
+def test_refuses_a_wrong_secret(org: RunningOrg) -> None:
+    with pytest.raises(SalesforceAuthenticationFailed):
+        login(org, consumer_secret="wrong")
+
+
+def test_describes_queries_and_pages(sf: Salesforce) -> None:
+    assert sf.describe()["encoding"] == "UTF-8"
+    assert {one["name"] for one in sf.Account.describe()["fields"]} >= {"Id", "Name", "OwnerId"}
+    names = [one["Name"] for one in sf.query_all_iter(f"SELECT Name FROM {NS}Partner_Product_Catalog__c")]
+    assert len(names) == 35
+    assert sf.query("SELECT COUNT() FROM Account")["totalSize"] > 0
+    assert sf.Account.metadata()["objectDescribe"]["name"] == "Account"
+    assert sf.api_usage["api-usage"].total == 100000
+
+
+def test_single_record_life(sf: Salesforce) -> None:
+    made = sf.Account.create({"Name": "Süß & Söhne"})
+    assert sf.Account.get(made["id"])["Name"] == "Süß & Söhne"
+    assert sf.Account.update(made["id"], {"Phone": "1"}) == 204
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    assert made["id"] in sf.Account.updated(start, start + dt.timedelta(hours=2))["ids"]
+    assert sf.Account.delete(made["id"]) == 204
+    gone = sf.Account.deleted(start, start + dt.timedelta(hours=2))["deletedRecords"]
+    assert made["id"] in [one["id"] for one in gone]
+    with pytest.raises(SalesforceResourceNotFound):
+        sf.Account.get("001000000000000AAA")
+
+
+def test_upsert_by_external_id(sf: Salesforce) -> None:
+    orders = getattr(sf, ORDER)
+    assert orders.upsert("COA_Source_Id__c/a0B000000000001AAA", order_values(sf)) == 201
+    assert orders.upsert("COA_Source_Id__c/a0B000000000001AAA", {f"{NS}Error_Comment__c": "x"}) == 200
+    found = orders.get_by_custom_id("COA_Source_Id__c", "a0B000000000001AAA")
+    assert found[f"{NS}Error_Comment__c"] == "x"
+
+
+def test_an_ambiguous_name_answers_300(sf: Salesforce) -> None:
+    for _ in range(2):
+        sf.Account.create({"Name": "Twin"})
+    with pytest.raises(SalesforceMoreThanOneRecord):
+        sf.Account.get_by_custom_id("Name", "Twin")
+
+
+def test_errors_are_its_own_exceptions(sf: Salesforce) -> None:
+    with pytest.raises(SalesforceMalformedRequest) as refused:
+        sf.query("SELECT Nope FROM Account")
+    assert refused.value.content[0]["errorCode"] == "INVALID_FIELD"
+
+
+def test_search_and_tooling(sf: Salesforce) -> None:
+    sf.Account.create({"Name": "Searchable Company"})
+    assert sf.quick_search("Searchable")["searchRecords"]
+    found = sf.toolingexecute("query/?q=SELECT+SubscriberPackage.NamespacePrefix+FROM+InstalledSubscriberPackage")
+    assert found["records"][0]["SubscriberPackage"]["NamespacePrefix"] == "CHANNEL_ORDERS"
+
+
+def test_an_expired_session_is_renewed(org: RunningOrg, sf: Salesforce) -> None:
+    sf.query("SELECT Id FROM Account LIMIT 1")
+    org.control("POST", "sessions/expire")
+    assert sf.query("SELECT Id FROM Account LIMIT 1")["totalSize"] == 1
+
+
+def test_bulk_1_all_operations(sf: Salesforce) -> None:
+    data = [{"Name": f"Bulk One {n}"} for n in range(30)]
+    results = sf.bulk.Account.insert(data, batch_size=10, use_serial=True)
+    assert [one["success"] for one in results] == [True] * 30
+    ids = [one["id"] for one in results]
+    assert all(one["success"] for one in sf.bulk.Account.update([{"Id": one, "Phone": "1"} for one in ids]))
+    queried = sf.bulk.Account.query("SELECT Id, Name, CreatedDate FROM Account WHERE Phone = '1'")
+    # In order of the request, and dates as milliseconds (contract D1).
+    assert [one["Name"] for one in queried] == [one["Name"] for one in data]
+    assert isinstance(queried[0]["CreatedDate"], int)
+    bad = sf.bulk.Account.insert([{"Name": None}, {"Name": "x", "Nope": 1}])
+    assert [one["errors"][0]["statusCode"] for one in bad] == ["REQUIRED_FIELD_MISSING", "INVALID_FIELD"]
+    assert "No such column 'Nope'" in bad[1]["errors"][0]["message"]
+    upserted = sf.bulk.Account.upsert([{"Id": ids[0], "Phone": "2"}], "Id")
+    assert upserted[0]["success"]
+    assert not upserted[0]["created"]
+    assert all(one["success"] for one in sf.bulk.Account.delete([{"Id": one} for one in ids[:20]]))
+    assert all(one["success"] for one in sf.bulk.Account.hard_delete([{"Id": one} for one in ids[20:]]))
+
+
+def test_bulk_2_all_operations(sf: Salesforce) -> None:
+    data = [{"Name": f"Bulk Two {n}", "NumberOfEmployees": str(n)} for n in range(450)]
+    summary = sf.bulk2.Account.insert(records=data, wait=0.05)
+    assert summary[0]["numberRecordsProcessed"] == 450
+    job = summary[0]["job_id"]
+    assert sf.bulk2.Account.get_successful_records(job).count("\n") == 451
+    assert sf.bulk2.Account.get_unprocessed_records(job).splitlines() == ["Name,NumberOfEmployees"]
+    pages = list(sf.bulk2.Account.query("SELECT Id FROM Account WHERE Name LIKE 'Bulk Two%'", max_records=200, wait=0.05))
+    assert [page.count("\n") - 1 for page in pages] == [200, 200, 50]
+    ids = [line.strip('"') for page in pages for line in page.splitlines()[1:]]
+    updated = sf.bulk2.Account.update(records=[{"Id": one, "Phone": "9"} for one in ids], wait=0.05)
+    assert updated[0]["numberRecordsFailed"] == 0
+    deleted = sf.bulk2.Account.delete(records=[{"Id": one} for one in ids[:400]], wait=0.05)
+    assert deleted[0]["numberRecordsProcessed"] == 400
+    hard = sf.bulk2.Account.hard_delete(records=[{"Id": one} for one in ids[400:]], wait=0.05)
+    assert hard[0]["numberRecordsFailed"] == 0
