@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from coa.errors import ConfigurationError, PairBusy, RetryableError, RowsRejected, RunStopped
+from coa.errors import ConfigurationError, OrgUnavailable, PairBusy, RetryableError, RowsRejected, RunStopped
 
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
@@ -34,6 +34,15 @@ RETRY_POLICY = ExceptionRetryPolicy(
             action=RetryAction.FAIL,
             reason="an error of the program",
         ),
+    ]
+)
+
+PREFLIGHT_POLICY = ExceptionRetryPolicy(
+    rules=[
+        # The session has tried for half a minute by then, and nothing is under way yet: a wrong address
+        # is far more likely than an outage, and somebody waits for the answer.
+        RetryRule(OrgUnavailable, action=RetryAction.FAIL, reason="the org cannot be reached"),
+        *RETRY_POLICY.rules,
     ]
 )
 

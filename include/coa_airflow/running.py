@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     from coa.staging.database import Database
     from coa.staging.runs import Run
 
+STOPPED_STATE = "stopped_state"
+"""Key of a run's `versions`: the state by which a rule of ours ended it."""
 TASK_FAILED = "task_failed"
 """Event of a run: a task ended badly; data: task, kind, state, message."""
 
 
 @contextmanager
-def task_run() -> Iterator[Run]:
-    """The run of the current task. What goes wrong inside is kept for the run's end state."""
+def task_run(*, ending: bool = False) -> Iterator[Run]:
+    """The run of the current task. What goes wrong inside is kept for the run's end state.
+
+    `ending`: the task only looks at what the others did. Any other task that runs again (somebody
+    cleared it) reopens a run that had ended.
+    """
     from coa.staging.runs import Run
 
     context = get_current_context()
@@ -36,6 +42,8 @@ def task_run() -> Iterator[Run]:
     run_id = run_id_of(db, ti.dag_id, ti.run_id)
     with structlog.contextvars.bound_contextvars(coa_run=run_id):
         run = Run.load(db, settings(), run_id)
+        if not ending:
+            _reopen(run)
         try:
             yield run
         except AirflowException:
@@ -58,8 +66,26 @@ def run_id_of(db: Database, dag_id: str, airflow_run_id: str) -> str:
     return str(found)
 
 
+def _reopen(run: Run) -> None:
+    if run.row["state"] is None and STOPPED_STATE not in run.row["versions"]:
+        return
+    run.db.execute(
+        "UPDATE coa.run SET state = NULL, message = '', finished_at = NULL, versions = versions - %s WHERE run_id = %s",
+        [STOPPED_STATE, run.run_id],
+    )
+    run.refresh()
+
+
+def _remember_stop(run: Run, stopped: RunStopped) -> None:
+    """As `coa.pipeline` does for a rule that stops one of its own stages."""
+    run.refresh()
+    run.update(message=str(stopped), versions={**run.row["versions"], STOPPED_STATE: stopped.state})
+
+
 def record_failure(run: Run, task: str, error: BaseException) -> None:
     """One event that says which task failed and why, in words for the run's message."""
+    if isinstance(error, RunStopped):
+        _remember_stop(run, error)
     run.event(
         TASK_FAILED,
         "error",

@@ -6,7 +6,9 @@ Imports of the engine stay inside the tasks: DAG files are parsed again and agai
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -14,7 +16,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
 from coa_airflow.gate import PLAN_SUMMARY
 from coa_airflow.params import given
+from coa_airflow.retries import PREFLIGHT_POLICY
 from coa_airflow.running import failed_tasks, failure_message, task_run
+
+if TYPE_CHECKING:
+    from coa.staging.runs import Run
 
 GOOD_STATES = ("verified", "dry_run")
 
@@ -47,7 +53,7 @@ def start(only_plan: bool = False) -> str:
     return run.run_id
 
 
-@task
+@task(retry_policy=PREFLIGHT_POLICY)
 def preflight() -> None:
     """Are these two different orgs, with the app, the fields and the rights that a run needs?"""
     from coa import pipeline
@@ -113,12 +119,22 @@ def prepare() -> list[list[int]]:
         return [lanes] if together else [[number] for number in lanes]
 
 
+@contextmanager
+def _approved_run() -> Iterator[Run]:
+    """Each task that writes asks again: one before it may have been marked as success by hand."""
+    from coa import approval
+
+    with task_run() as run:
+        approval.require(run, str(run.row["plan_hash"] or ""))
+        yield run
+
+
 @task
 def customers() -> None:
     """Inserts the customers that the target does not have."""
     from coa import pipeline
 
-    with task_run() as run:
+    with _approved_run() as run:
         pipeline.load_customers(run, org("target"))
 
 
@@ -129,7 +145,7 @@ def lane(lanes: list[int]) -> None:
 
     context: Any = get_current_context()
     context["lane_name"] = "lane " + ", ".join(str(number) for number in lanes)
-    with task_run() as run:
+    with _approved_run() as run:
         pipeline.load_lanes(run, org("target"), lanes)
 
 
@@ -138,7 +154,7 @@ def links() -> None:
     """Sets the links from cloned orders to their originals, which may sit in any chunk."""
     from coa import pipeline
 
-    with task_run() as run:
+    with _approved_run() as run:
         pipeline.load_links(run, org("target"))
 
 
@@ -156,7 +172,7 @@ def report() -> None:
     """Writes the artifacts, whatever became of the run."""
     from coa import pipeline
 
-    with task_run() as run:
+    with task_run(ending=True) as run:
         pipeline.report(run, artifacts_of(run.run_id))
 
 
@@ -166,7 +182,7 @@ def verdict() -> str:
     from coa import pipeline
 
     ti: Any = get_current_context()["ti"]
-    with task_run() as run:
+    with task_run(ending=True) as run:
         failed = failed_tasks(ti)
         state = pipeline.finish(run, artifacts_of(run.run_id), failure_message(run, failed))
         run.refresh()

@@ -156,7 +156,7 @@ COUNTS = (
 def show_totals(summary: dict[str, Any] | None, console: Console) -> None:
     """The table of counts an sObject; columns that are zero everywhere are left out."""
     objects = (summary or {}).get("objects") or {}
-    if not objects:
+    if not any((counts or {}).get("extracted") for counts in objects.values()):
         return
     dry = (summary or {}).get("state") not in ("verified", "differences", "rows_rejected")
     names = [

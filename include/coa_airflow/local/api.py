@@ -1,0 +1,90 @@
+"""The few calls of Airflow's REST API that the demo makes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import requests
+
+
+class AirflowApi:
+    """One user of a local Airflow. Raises `requests.HTTPError` with Airflow's own words."""
+
+    def __init__(self, base_url: str, user: str, password: str) -> None:
+        self.base_url = base_url
+        self._user = user
+        self._password = password
+        self._token = ""
+
+    def login(self) -> None:
+        answer = requests.post(
+            f"{self.base_url}/auth/token",
+            json={"username": self._user, "password": self._password},
+            timeout=30,
+        )
+        answer.raise_for_status()
+        self._token = str(answer.json()["access_token"])
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """A call below `/api/v2`; the answer's JSON."""
+        if not self._token:
+            self.login()
+        answer = requests.request(
+            method,
+            f"{self.base_url}/api/v2{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=60,
+        )
+        if not answer.ok:
+            raise requests.HTTPError(
+                f"{method} {path}: {answer.status_code} {answer.text[:500]}", response=answer
+            )
+        return answer.json() if answer.content else None
+
+    def healthy(self) -> bool:
+        try:
+            parts = requests.get(f"{self.base_url}/api/v2/monitor/health", timeout=5).json()
+        except (requests.RequestException, ValueError):
+            return False
+        needed = ("metadatabase", "scheduler", "dag_processor")
+        return all((parts.get(name) or {}).get("status") == "healthy" for name in needed)
+
+    def knows(self, dag_id: str) -> bool:
+        try:
+            self.call("GET", f"/dags/{dag_id}")
+        except requests.RequestException:
+            return False
+        return True
+
+    def trigger(self, dag_id: str, params: dict[str, Any]) -> str:
+        """The run id of the new Airflow run."""
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": params})
+        return str(run["dag_run_id"])
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def waits_for_answer(self, dag_id: str, run_id: str, task_id: str) -> bool:
+        details = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/hitlDetails?response_received=false")
+        return any(
+            d["task_instance"]["task_id"] == task_id and d["task_instance"]["state"] == "awaiting_input"
+            for d in details["hitl_details"]
+        )
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, form: dict[str, Any]) -> None:
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+        self.call("PATCH", path, {"chosen_options": [option], "params_input": form})
+
+    def failed_tasks(self, dag_id: str, run_id: str) -> list[str]:
+        listed = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=200")
+        return [str(t["task_id"]) for t in listed["task_instances"] if t["state"] == "failed"]
+
+    def wait_for_dag(self, dag_id: str, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.knows(dag_id):
+                return True
+            time.sleep(0.3)
+        return False

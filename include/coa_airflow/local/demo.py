@@ -1,0 +1,269 @@
+"""`make demo`: a whole migration between two local orgs, in a real Airflow, to look at.
+
+Environment: ORDERS=1000, SEED=7, APPROVE=manual (answer the gate yourself in the browser), WAIT=0 (end
+after the run, exit status = its verdict), AIRFLOW_PORT=8080, SOURCE_PORT=9101, TARGET_PORT=9102.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+
+from coa.errors import CoaError, ConfigurationError
+from coa.staging.database import Database
+from coa.staging.embedded import EmbeddedPostgres, local_folder
+from coa_airflow.headless_token import ARTIFACTS_KEY
+from coa_airflow.local.api import AirflowApi
+from coa_airflow.local.home import passwords, port_from, require_free
+from coa_airflow.local.processes import Group, wait_until
+from coa_airflow.local.server import local_airflow, show_access, wait_until_healthy
+from coa_airflow.local.view import RunView, show_findings, show_totals
+
+DAG_ID = "coa_migrate"
+GOOD_STATES = ("verified", "dry_run")
+RUN_SECONDS = 1800
+PARAMS = {
+    # The seeded source has Drafts that the demo moves as well, and records that cannot be moved by
+    # design: a person sees them in the plan, and approves all the same.
+    "draft_orders": "load",
+    "unmatched_contract_policy": "block_record",
+    "picklist_policy": "block_record",
+    "too_long_policy": "block_record",
+    "chunk_size": 250,
+}
+
+
+class Interrupted(Exception):
+    """Ctrl-C, or SIGTERM."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the person who calls wants; from the environment."""
+
+    orders: int
+    seed: int
+    airflow_port: int
+    source_port: int
+    target_port: int
+    manual: bool
+    wait: bool
+
+    @classmethod
+    def from_environment(cls) -> Plan:
+        return cls(
+            orders=_number("ORDERS", 1000),
+            seed=_number("SEED", 7),
+            airflow_port=port_from("AIRFLOW_PORT", 8080),
+            source_port=port_from("SOURCE_PORT", 9101),
+            target_port=port_from("TARGET_PORT", 9102),
+            manual=os.environ.get("APPROVE", "") == "manual",
+            wait=os.environ.get("WAIT", "1") not in ("0", "no", "false"),
+        )
+
+
+def main() -> int:
+    console = Console(highlight=False, soft_wrap=True)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        with _only_demo():
+            return demo(Plan.from_environment(), console)
+    except CoaError as error:
+        console.print(f"[red]{escape(error.message)}[/red]")
+        console.print(f"Next step: {escape(error.next_step)}")
+        return 1
+    except Interrupted:
+        console.print("Stopped; everything that the demo started has ended.")
+        return 130
+
+
+def demo(plan: Plan, console: Console) -> int:
+    require_free(plan.airflow_port, "Airflow", "AIRFLOW_PORT")
+    require_free(plan.source_port, "the source org", "SOURCE_PORT")
+    require_free(plan.target_port, "the target org", "TARGET_PORT")
+    started = time.monotonic()
+    console.print(
+        f"Two local orgs with {plan.orders:,} service orders, PostgreSQL and Airflow are starting ..."
+    )
+    with ExitStack() as stack:
+        orgs = [
+            stack.enter_context(_org("source", plan.source_port, plan)),
+            stack.enter_context(_org("target", plan.target_port, plan)),
+        ]
+        server = stack.enter_context(EmbeddedPostgres().in_use())
+        airflow = stack.enter_context(local_airflow(server, plan.airflow_port, _connections(plan)))
+        for org in orgs:
+            _wait_for_org(org)
+        api = wait_until_healthy(airflow, plan.airflow_port)
+        if not api.wait_for_dag(DAG_ID, 60):
+            raise ConfigurationError(f"Airflow does not list {DAG_ID}.", next_step=f"read {airflow.log}.")
+        console.print(f"All up after {time.monotonic() - started:.0f} s.")
+        show_access(console, plan.airflow_port)
+        operator = AirflowApi(api.base_url, "operator", passwords()["operator"])
+        good = _migrate(plan, operator, Database(server.url()), console)
+        console.print(f"From start to verdict: {time.monotonic() - started:.0f} s.")
+        if plan.wait:
+            console.print(
+                f"Airflow goes on serving: http://localhost:{plan.airflow_port}  (Ctrl-C ends the demo)"
+            )
+            try:
+                while airflow.running:
+                    time.sleep(0.5)
+            except Interrupted:
+                console.print("\nStopping everything that the demo started ...")
+        return 0 if good else 1
+
+
+def _migrate(plan: Plan, operator: AirflowApi, db: Database, console: Console) -> bool:
+    """Triggers the DAG, shows it, answers its gate; whether the run ended well."""
+    airflow_run = operator.trigger(DAG_ID, PARAMS)
+    ui = f"{operator.base_url}/dags/{DAG_ID}/runs/{airflow_run}"
+    console.print(f"\n[bold]{DAG_ID}[/bold]  {ui}")
+    deadline = time.monotonic() + RUN_SECONDS
+    answered = False
+    next_look = 0.0
+    with RunView(db, console) as view:
+        while time.monotonic() < deadline:
+            time.sleep(0.3)
+            if not view.run_id:
+                view.run_id = str(
+                    db.value("SELECT run_id FROM coa.run WHERE airflow_run_id = %s", [airflow_run]) or ""
+                )
+            view.update()
+            if time.monotonic() < next_look:
+                continue
+            next_look = time.monotonic() + 1
+            if not answered and view.run_id and operator.waits_for_answer(DAG_ID, airflow_run, "approve"):
+                view.pause()
+                answered = True
+                _approve(plan, operator, db, view.run_id, airflow_run, console)
+            if operator.state(DAG_ID, airflow_run) in ("success", "failed"):
+                view.update()
+                break
+    return _conclude(db, airflow_run, operator, console)
+
+
+def _approve(
+    plan: Plan, operator: AirflowApi, db: Database, run_id: str, airflow_run: str, console: Console
+) -> None:
+    console.print("\nThe plan waits for approval:\n")
+    text = db.value(
+        "SELECT data ->> 'markdown' FROM coa.event WHERE run_id = %s AND event = 'plan_summary' ORDER BY event_id DESC LIMIT 1",
+        [run_id],
+    )
+    console.print(Markdown(str(text or "")))
+    page = f"{operator.base_url}/dags/{DAG_ID}/runs/{airflow_run}/tasks/approve/required_actions"
+    if plan.manual:
+        console.print(f"\nAnswer it in the browser (user operator or admin): {page}\n")
+        return
+    form = dict.fromkeys(("ticket", "approval_case", "lma_case", "agentexchange_case", "community_case"), "")
+    operator.answer(
+        DAG_ID, airflow_run, "approve", "Approve", {"reason": "Demo: the plan is as expected.", **form}
+    )
+    console.print("\nApproved by the demo's user [bold]operator[/bold].\n")
+
+
+def _conclude(db: Database, airflow_run: str, operator: AirflowApi, console: Console) -> bool:
+    row: dict[str, Any] | None = db.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [airflow_run])
+    console.print()
+    if row is None or row["state"] is None:
+        failed = ", ".join(operator.failed_tasks(DAG_ID, airflow_run)) or "none"
+        console.print(f"[red]The run did not come to an end state.[/red] Failed tasks: {failed}.")
+        return False
+    show_findings(db, row["run_id"], console, ("blocker",))
+    show_totals({**(row["summary"] or {}), "state": row["state"]}, console)
+    good = row["state"] in GOOD_STATES
+    console.print(f"State: [{'green' if good else 'red'}]{row['state']}[/]  {escape(row['message'] or '')}")
+    console.print(f"Report: {(row['versions'] or {}).get(ARTIFACTS_KEY, '')}/report.html")
+    return good
+
+
+# ---- what the demo starts ---------------------------------------------------------------------
+@contextmanager
+def _org(role: str, port: int, plan: Plan) -> Iterator[Group]:
+    org = Group(
+        f"{role} org",
+        [
+            *(sys.executable, "-m", "orgsim", "--port", str(port), "--role", role),
+            *("--orders", str(plan.orders), "--seed", str(plan.seed)),
+        ],
+        dict(os.environ),
+        local_folder() / "logs" / f"org-{role}.log",
+    )
+    try:
+        yield org
+    finally:
+        org.stop(5)
+
+
+def _wait_for_org(org: Group) -> None:
+    wait_until(lambda: "ready on" in org.log_tail() or not org.running, 180)
+    if not org.running:
+        raise ConfigurationError(
+            f"The {org.name} did not start: {org.log_tail()}", next_step=f"read {org.log}."
+        )
+
+
+def _connections(plan: Plan) -> dict[str, str]:
+    def uri(port: int) -> str:
+        return f"salesforce://http%3A%2F%2F127.0.0.1%3A{port}/?consumer_key=coa&consumer_secret=secret"
+
+    return {
+        "AIRFLOW_CONN_COA_SOURCE": uri(plan.source_port),
+        "AIRFLOW_CONN_COA_TARGET": uri(plan.target_port),
+        # The demo looks into the staging database: it must be its own.
+        "AIRFLOW_CONN_COA_STAGING": EmbeddedPostgres().url(),
+    }
+
+
+@contextmanager
+def _only_demo() -> Iterator[None]:
+    """The demo's own folder, fresh: its orgs are new at each start, so nothing may be remembered of them."""
+    folder = local_folder() / "demo"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "demo.lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                "A demo of this project runs already.", next_step="stop it (Ctrl-C) before starting another."
+            ) from error
+        # A demo that was killed may have left its PostgreSQL.
+        EmbeddedPostgres(folder / "postgres").stop()
+        _remove(folder)
+        os.environ["COA_LOCAL_FOLDER"] = str(folder)
+        yield
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _number(variable: str, default: int) -> int:
+    text = os.environ.get(variable) or str(default)
+    if not text.isdigit():
+        raise ConfigurationError(f"{variable} is {text!r}.", next_step="set it to a whole number.")
+    return int(text)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise Interrupted
+
+
+if __name__ == "__main__":
+    sys.exit(main())
