@@ -15,6 +15,7 @@ from coa.load.jobs import settle_jobs_of_other_runs
 from coa.mapping import Mapping
 from coa.preflight.run import run_preflight
 from coa.reconcile import plan as plan_stage
+from coa.reconcile.counts import count_plan
 from coa.reconcile.run import check_plan, run_reconcile
 from coa.report.run import Folder, decide_state, write_artifacts, write_json
 from coa.salesforce.session import Org
@@ -96,6 +97,7 @@ def plan(run: Run, artifacts: Folder) -> str:
     """
     with _stage(run, "plan"):
         run.update(plan_hash=plan_stage.plan_hash(run))
+        count_plan(run)
         folder = artifacts
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder, "plan.json", plan_stage.plan_document(run))

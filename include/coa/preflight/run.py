@@ -136,5 +136,7 @@ def _check_allowances(run: Run, source: Org, target: Org) -> list[Finding]:
         except OrgRefused as refused:
             log.info("limits of %s cannot be read: %s", org.name, refused.message)
             continue
+        daily = limits.get("DailyApiRequests") or {}
+        run.event("api_allowance", org=role, remaining=daily.get("Remaining"), allowed=daily.get("Max"))
         findings += checks.check_allowance(role, limits, needed[role], run.settings.api_reserve)
     return findings

@@ -104,6 +104,19 @@ CREATE TABLE IF NOT EXISTS coa.describe (
     PRIMARY KEY (run_id, org, sobject)
 );
 
+-- The plan in numbers, written with the plan: reading it never counts the plan's rows.
+CREATE TABLE IF NOT EXISTS coa.plan_count (
+    run_id      text NOT NULL REFERENCES coa.run ON DELETE CASCADE,
+    sobject     text NOT NULL,
+    action      text NOT NULL,
+    reason_code text NOT NULL,
+    records     bigint NOT NULL,
+    reason      text NOT NULL DEFAULT '',            -- of one of the records, where there is a reason
+    next_step   text NOT NULL DEFAULT '',
+    examples    text[] NOT NULL DEFAULT '{}',
+    PRIMARY KEY (run_id, sobject, action, reason_code)
+);
+
 -- Written only by the code of the approval gate.
 CREATE TABLE IF NOT EXISTS coa.approval (
     approval_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
