@@ -48,6 +48,10 @@ class JobStalled(RetryableError):
     """A Bulk job made no progress for longer than the configured time."""
 
 
+class JobLost(RetryableError):
+    """The org no longer knows a Bulk job of ours; the next try makes a new one or reads the records back."""
+
+
 class IncompleteExtract(RetryableError):
     """An extract delivered fewer rows than the org announced; nothing of it was kept."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 from coa import approval, pipeline
 from coa.config import Settings
-from coa.errors import CoaError
+from coa.errors import CoaError, RetryableError
 from coa.salesforce.session import Org, OrgConnection
 from coa.staging.database import Database
 from coa.staging.runs import Run
@@ -51,6 +52,16 @@ class Migration:
     folder: Path
     error: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
+
+
+def _retried(stage: Callable[[], Any], tries: int) -> None:
+    for left in range(tries - 1, -1, -1):
+        try:
+            stage()
+            return
+        except RetryableError:
+            if not left:
+                raise
 
 
 @dataclass
@@ -106,6 +117,37 @@ class Migrator:
         state = pipeline.finish(run, folder, error)
         summary = json.loads((folder / "summary.json").read_text())
         return Migration(run, state, folder, error or "", summary)
+
+    def migrate_with_retries(self, tries: int = 6, **params: Any) -> Migration:
+        """A run whose stages are retried as Airflow retries tasks: after a `RetryableError`, and only then."""
+        return self.go_on(self.start(**params), tries)
+
+    def go_on(self, run: Run, tries: int = 6) -> Migration:
+        """Takes a run from wherever it stands to its end; each stage is a task with retries."""
+        source, target = self.orgs()
+        folder = self.artifacts / run.run_id
+        lanes: list[int] = []
+        stages: list[Callable[[], Any]] = [
+            lambda: pipeline.preflight(run, source, target),
+            lambda: pipeline.extract(run, source, "source"),
+            lambda: pipeline.extract(run, target, "target"),
+            lambda: pipeline.transform(run),
+            lambda: pipeline.reconcile(run),
+            lambda: pipeline.plan(run, folder),
+            lambda: self.waive(run),
+            lambda: lanes.extend(pipeline.prepare_load(run, source, target)),
+            lambda: pipeline.load_customers(run, target),
+            lambda: pipeline.load_lanes(run, target, sorted(set(lanes))),
+            lambda: pipeline.load_links(run, target),
+            lambda: pipeline.verify(run, target),
+        ]
+        error = None
+        try:
+            for stage in stages:
+                _retried(stage, tries)
+        except CoaError as failure:
+            error = str(failure)
+        return self.finish(run, error)
 
     def migrate(self, **params: Any) -> Migration:
         """A whole run; an error of a stage ends it, as it does in Airflow."""

@@ -16,8 +16,8 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import BadCopyFileFormat
 
-from coa.errors import CoaError, ConfigurationError, IncompleteExtract
-from coa.salesforce.bulk import QueryJobs
+from coa.errors import CoaError, ConfigurationError, IncompleteExtract, JobLost, RetryableError
+from coa.salesforce.bulk import JobStatus, QueryJobs
 from coa.salesforce.session import Org
 from coa.staging.database import Row, copy_into
 from coa.staging.runs import Run
@@ -25,6 +25,19 @@ from coa.staging.runs import Run
 log = logging.getLogger(__name__)
 
 PAGE_TRIES = 5
+JOB_TRIES = 4
+# Causes of a failed query that asking again cannot cure.
+BROKEN_QUERY = (
+    "MALFORMED_QUERY",
+    "INVALID_FIELD",
+    "INVALID_TYPE",
+    "InvalidBatch",
+    "FUNCTIONALITY_NOT_ENABLED",
+)
+
+
+class JobFailed(RetryableError):
+    """A query job ended as Failed or Aborted for a reason that may pass."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,18 @@ def extract_object(run: Run, org: Org, spec: ExtractSpec) -> int:
     Raises `IncompleteExtract` when the org announced more rows than arrived.
     """
     jobs = QueryJobs(org)
-    step = f"extract_{spec.kind}"
+    for attempt in range(1, JOB_TRIES + 1):
+        try:
+            return _extract_once(run, org, jobs, spec)
+        except (JobFailed, JobLost) as error:
+            _forget(run, spec)
+            if attempt == JOB_TRIES:
+                raise
+            log.warning("%s Starting another job (try %d).", error.message, attempt + 1)
+    raise AssertionError("unreachable")
+
+
+def _extract_once(run: Run, org: Org, jobs: QueryJobs, spec: ExtractSpec) -> int:
     state = _state(run, spec)
     if state and state["done"]:
         return int(state["rows"])
@@ -69,15 +93,11 @@ def extract_object(run: Run, org: Org, spec: ExtractSpec) -> int:
         state = None
     if state is None:
         state = _begin(run, spec, jobs.create(spec.soql))
+    step = f"extract_{spec.kind}"
     run.reset_progress(step, spec.sobject)
     run.progress(step, spec.sobject, done=int(state["rows"]))
     status = jobs.wait(state["job_id"])
-    if status.state != "JobComplete":
-        _forget(run, spec)
-        raise ConfigurationError(
-            f"{org.name}: the Bulk query on {spec.sobject} ended as {status.state}: {status.message}.",
-            next_step="read the message; a field or filter that Bulk queries do not take has to go.",
-        )
+    _require_complete(org, spec, status)
     run.progress(step, spec.sobject, total=status.processed)
     locator, rows = str(state["locator"]), int(state["rows"])
 
@@ -160,16 +180,24 @@ def _header(headers: dict[str, str], name: str) -> str:
     return next((v for k, v in headers.items() if k.lower() == name), "")
 
 
+def _require_complete(org: Org, spec: ExtractSpec, status: JobStatus) -> None:
+    """Raises `ConfigurationError` when the same query would fail again, else `JobFailed`."""
+    if status.state == "JobComplete":
+        return
+    said = f"{org.name}: the Bulk query on {spec.sobject} ended as {status.state}: {status.message}."
+    if any(code in status.message for code in BROKEN_QUERY):
+        raise ConfigurationError(
+            said, next_step="check orders_where and the field-level rights of the connection's user."
+        )
+    raise JobFailed(said, next_step="retry the task.")
+
+
 def query_into(run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier) -> int:
     """A whole Bulk query into a table that exists, for results of bounded size; rows landed."""
     jobs = QueryJobs(org)
     job_id = jobs.create(spec.soql)
     status = jobs.wait(job_id)
-    if status.state != "JobComplete":
-        raise IncompleteExtract(
-            f"{org.name}: the Bulk query on {spec.sobject} ended as {status.state}: {status.message}.",
-            next_step="retry the task.",
-        )
+    _require_complete(org, spec, status)
     locator, rows = "", 0
     while locator != "null":
         landed, locator = land_page(run, jobs, into, spec, job_id, locator)

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import requests
 
-from coa.errors import IncompleteExtract, JobStalled, OrgRefused
+from coa.errors import IncompleteExtract, JobLost, JobStalled, OrgRefused
 from coa.salesforce.session import Org
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,10 @@ class BulkJobs:
         while True:
             status = self.status(job_id)
             if status is None:
-                raise OrgRefused(f"{self.org.name} does not know its Bulk job {job_id} any more.", status=404)
+                raise JobLost(
+                    f"{self.org.name} does not know its Bulk job {job_id} any more.",
+                    next_step="retry the task.",
+                )
             if (status.state, status.processed) != seen:
                 seen, moved_at = (status.state, status.processed), time.monotonic()
                 if on_progress:
