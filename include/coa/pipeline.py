@@ -12,7 +12,7 @@ from coa.errors import RunStopped
 from coa.extract.run import extract_org
 from coa.load import run as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
-from coa.mapping import Mapping
+from coa.mapping_store import mapping_of
 from coa.preflight.run import run_preflight
 from coa.reconcile import plan as plan_stage
 from coa.reconcile.counts import count_plan
@@ -21,16 +21,12 @@ from coa.report.run import Folder, decide_state, write_artifacts, write_json
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Run
 from coa.transform.run import run_transform
+from coa.verify import later
 from coa.verify.run import run_verify
 
 log = logging.getLogger(__name__)
 
 HolderIsOver = Callable[[dict[str, Any]], bool]
-
-
-def mapping_of(run: Run) -> Mapping:
-    """The mapping of the run; the defaults when it names no file."""
-    return Mapping()
 
 
 @contextmanager
@@ -71,8 +67,18 @@ def preflight(run: Run, source: Org, target: Org, holder_is_over: HolderIsOver |
         run_preflight(run, source, target, mapping_of(run), holder_is_over)
 
 
+def _plan_is_fixed(run: Run, stage: str) -> bool:
+    """Once a run has begun to load, clearing its earlier tasks changes nothing: its plan was approved as it is."""
+    if run.row["loaded_at"] is None:
+        return False
+    log.info("%s: run %s began to load at %s; its plan is fixed.", stage, run.run_id, run.row["loaded_at"])
+    return True
+
+
 def extract(run: Run, org: Org, role: str) -> None:
     """All that is needed of one org; `role` is `source` or `target`."""
+    if _plan_is_fixed(run, f"extract_{role}"):
+        return
     with _stage(run, f"extract_{role}", **{role: org}):
         if role == TARGET:
             settle_jobs_of_other_runs(run, org)
@@ -81,11 +87,17 @@ def extract(run: Run, org: Org, role: str) -> None:
 
 
 def transform(run: Run) -> None:
+    """What each record should look like in the target, and what stands against it."""
+    if _plan_is_fixed(run, "transform"):
+        return
     with _stage(run, "transform"):
         run_transform(run, mapping_of(run))
 
 
 def reconcile(run: Run) -> None:
+    """Exactly one action a record."""
+    if _plan_is_fixed(run, "reconcile"):
+        return
     with _stage(run, "reconcile"):
         run_reconcile(run, mapping_of(run))
 
@@ -95,6 +107,8 @@ def plan(run: Run, artifacts: Folder) -> str:
 
     Raises `RunStopped` (blocked) for blocking findings and when more is blocked than allowed.
     """
+    if _plan_is_fixed(run, "plan"):
+        return plan_stage.plan_markdown(run)
     with _stage(run, "plan"):
         run.update(plan_hash=plan_stage.plan_hash(run))
         count_plan(run)
@@ -130,6 +144,21 @@ def load_links(run: Run, target: Org) -> None:
 def verify(run: Run, target: Org) -> None:
     with _stage(run, "verify", target=target):
         run_verify(run, target, mapping_of(run))
+
+
+def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
+    """What was migrated on this pair of orgs, read anew from both and compared; nothing is written to either.
+
+    Returns unexplained differences by origin: `migration` (an error of it), `source`, `target`, `both` (drift
+    since), `unknown`. The run's param `run_id` restricts it to what that run inserted.
+    Raises `ConfigurationError` when nothing was migrated between these orgs.
+    """
+    with _stage(run, "begin", source=source, target=target):
+        of_run = later.begin(run, source, target)
+    with _stage(run, "extract", source=source, target=target):
+        later.extract_both(run, source, target, mapping_of(run))
+    with _stage(run, "verify"):
+        return later.compare_migrated(run, mapping_of(run), of_run)
 
 
 def report(run: Run, artifacts: Folder) -> None:

@@ -97,6 +97,8 @@ class Run:
                     ],
                 )
                 db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(run_id))))
+            elif db.value("SELECT state FROM coa.run WHERE run_id = %s", [run_id]) is not None:
+                _reopen(db, run_id)
         return cls.load(db, settings, run_id)
 
     @classmethod
@@ -286,6 +288,24 @@ class Run:
 
     def release_lease(self) -> None:
         self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.run_id])
+
+
+def _reopen(db: Database, run_id: str) -> None:
+    """A run that was over and is cleared goes on: with its plan if it had begun to load, else from scratch."""
+    with db.transaction() as connection:
+        row = connection.execute(
+            """UPDATE coa.run SET state = NULL, finished_at = NULL, message = '', stage = 'created',
+                      versions = versions - 'stopped_state' WHERE run_id = %s RETURNING loaded_at""",
+            [run_id],
+        ).fetchone()
+        if row and row["loaded_at"] is None:
+            schema = sql.Identifier(schema_of(run_id))
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+            for table in ("finding", "progress", "explained", "difference"):
+                connection.execute(
+                    sql.SQL("DELETE FROM {} WHERE run_id = %s").format(sql.Identifier("coa", table)), [run_id]
+                )
 
 
 def schema_of(run_id: str) -> str:
