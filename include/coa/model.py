@@ -115,7 +115,7 @@ COA_OBJECTS = (CONTRACT, PRICEBOOK_ENTRY, PRODUCT, CUSTOMER, ORDER, DETAIL)
 DEFAULT_LOOKUP_KEYS: dict[str, tuple[str, ...]] = {
     "User": ("FederationIdentifier", "Email"),
     "Group": ("DeveloperName",),
-    "RecordType": ("DeveloperName",),
+    "RecordType": ("SobjectType+DeveloperName",),
     "Account": ("Name",),
     "Opportunity": ("Name",),
     "Contact": ("Email",),

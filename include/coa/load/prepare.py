@@ -49,29 +49,74 @@ def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
 
 
 def changed_since(run: Run, org: Org, kind: str, sobject: str) -> dict[str, str]:
-    """Id -> SystemModstamp of records that changed, came or went since the extract `kind` (source, target)."""
-    newest = run.db.value(
-        sql.SQL('SELECT max("SystemModstamp"::timestamptz) FROM {}').format(run.table(kind, sobject))
-    )
-    since = (newest or datetime(1970, 1, 1, tzinfo=UTC)) - OVERLAP
-    where = f"SystemModstamp >= {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    """Id -> SystemModstamp (or `deleted`) of records that changed, came or went since an extract.
+
+    `kind` is the extract, source or target. Three calls where nothing changed, whatever the size: a
+    count beyond the newest stamp of the extract, a count of the window before it in which a late commit
+    could hide, and the deletions.
+    """
+    table = run.table(kind, sobject)
+    newest = run.db.value(sql.SQL('SELECT max("SystemModstamp"::timestamptz) FROM {}').format(table))
+    if newest is None:
+        return {
+            r["Id"]: str(r["SystemModstamp"]) for r in org.query(f"SELECT Id, SystemModstamp FROM {sobject}")
+        }
+    since, until = _soql(newest - OVERLAP), _soql(newest)
     found: dict[str, str] = {}
-    for record in org.query(
-        f"SELECT Id, SystemModstamp, IsDeleted FROM {sobject} WHERE {where}", all_rows=True
-    ):
-        deleted = "deleted" if record.get("IsDeleted") else ""
-        found[str(record["Id"])] = deleted or str(record["SystemModstamp"])
+    if org.count(sobject, f"SystemModstamp > {until}"):
+        found |= _stamps(org, sobject, f"SystemModstamp > {until}")
+    window = f"SystemModstamp >= {since} AND SystemModstamp <= {until}"
+    expected = run.db.value(
+        sql.SQL('SELECT count(*) FROM {} WHERE "SystemModstamp"::timestamptz >= %s').format(table),
+        [newest - OVERLAP],
+    )
+    # A record that changed has left the window for a newer stamp: only what is missing otherwise is searched.
+    if org.count(sobject, window) != expected - _moved(run, table, found, newest - OVERLAP):
+        found |= _stamps(org, sobject, window)
+    deleted = org.query(
+        f"SELECT Id FROM {sobject} WHERE IsDeleted = true AND SystemModstamp >= {since}", all_rows=True
+    )
+    found |= {str(r["Id"]): "deleted" for r in deleted}
+    return _without_same(run, table, found)
+
+
+def _soql(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _stamps(org: Org, sobject: str, where: str) -> dict[str, str]:
+    records = org.query(f"SELECT Id, SystemModstamp FROM {sobject} WHERE {where}")
+    return {str(r["Id"]): str(r["SystemModstamp"]) for r in records}
+
+
+def _moved(run: Run, table: sql.Identifier, found: dict[str, str], since: datetime) -> int:
+    """How many of the changed records stood in the window when they were extracted."""
+    return int(
+        run.db.value(
+            sql.SQL(
+                'SELECT count(*) FROM {} WHERE "Id" = ANY (%s) AND "SystemModstamp"::timestamptz >= %s'
+            ).format(table),
+            [list(found), since],
+        )
+    )
+
+
+def _without_same(run: Run, table: sql.Identifier, found: dict[str, str]) -> dict[str, str]:
+    """Drops records that stand in the extract with the very same stamp, and deletions that it never held."""
     known = {
-        r["Id"]: r["same"]
+        str(r["Id"]): r["stamp"]
         for r in run.db.rows(
             sql.SQL(
-                """SELECT s."Id", n.stamp <> 'deleted' AND n.stamp::timestamptz = s."SystemModstamp"::timestamptz AS same
-                   FROM {} s JOIN unnest(%s::text[], %s::text[]) AS n(id, stamp) ON n.id = s."Id" """
-            ).format(run.table(kind, sobject)),
-            [list(found), list(found.values())],
+                'SELECT "Id", "SystemModstamp"::timestamptz AS stamp FROM {} WHERE "Id" = ANY (%s)'
+            ).format(table),
+            [list(found)],
         )
     }
-    return {i: stamp for i, stamp in found.items() if not known.get(i, False)}
+    return {
+        i: stamp
+        for i, stamp in found.items()
+        if (i in known if stamp == "deleted" else known.get(i) != datetime.fromisoformat(stamp))
+    }
 
 
 def hold_back_changed(run: Run, source: Org) -> int:

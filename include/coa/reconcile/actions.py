@@ -244,11 +244,14 @@ def _link_to_new_orders(run: Run) -> None:
 
 
 def _number_chunks(run: Run) -> None:
-    """Orders with work, oldest first, in chunks of `chunk_size`; details go with their order."""
+    """Orders with work in chunks of `chunk_size`, details with their order.
+
+    Oldest first, but before all others those whose status is not right yet: an earlier run left them as Draft.
+    """
     run.db.execute(
         sql.SQL(
             """WITH work AS (
-                 SELECT o.source_id, row_number() OVER (ORDER BY o.created_at, o.source_id) - 1 AS n
+                 SELECT o.source_id, row_number() OVER (ORDER BY (%(status)s = ANY (o.changed)) DESC, o.created_at, o.source_id) - 1 AS n
                  FROM {plan} o WHERE o.sobject = %(order)s AND o.action IN ('insert', 'update', 'unchanged')
                    AND (o.action <> 'unchanged' OR EXISTS (SELECT FROM {plan} d WHERE d.sobject = %(detail)s
                           AND d.parent_id = o.source_id AND d.action IN ('insert', 'update'))))
@@ -256,5 +259,5 @@ def _number_chunks(run: Run) -> None:
                WHERE (p.sobject = %(order)s AND p.source_id = w.source_id)
                   OR (p.sobject = %(detail)s AND p.parent_id = w.source_id AND p.action IN ('insert', 'update'))"""
         ).format(plan=run.table("plan")),
-        {"order": ORDER, "detail": DETAIL, "size": run.params.chunk_size},
+        {"order": ORDER, "detail": DETAIL, "size": run.params.chunk_size, "status": STATUS},
     )
