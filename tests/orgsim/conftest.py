@@ -93,10 +93,17 @@ class Client:
         import csv
         import io
 
-        job = self.bulk_query(soql)
-        answer = self.call("GET", f"/jobs/query/{job['id']}/results")
-        assert answer.status_code == 200, answer.text
-        return list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
+        job = self.bulk_query(soql)["id"]
+        rows: list[dict[str, str]] = []
+        locator = ""
+        while locator != "null":
+            answer = self.call(
+                "GET", f"/jobs/query/{job}/results", params={"locator": locator} if locator else {}
+            )
+            assert answer.status_code == 200, answer.text
+            rows += csv.DictReader(io.StringIO(answer.content.decode(), newline=""))
+            locator = answer.headers["Sforce-Locator"]
+        return rows
 
 
 def connect(org: RunningOrg) -> Client:

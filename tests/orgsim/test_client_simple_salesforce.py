@@ -45,7 +45,11 @@ def session_to(org: RunningOrg) -> requests.Session:
 
 
 def login(org: RunningOrg, **more: Any) -> Salesforce:
-    credentials = {"consumer_key": org.consumer_key, "consumer_secret": org.consumer_secret, "domain": "acme.my"}
+    credentials = {
+        "consumer_key": org.consumer_key,
+        "consumer_secret": org.consumer_secret,
+        "domain": "acme.my",
+    }
     return Salesforce(session=session_to(org), version="64.0", **{**credentials, **more})
 
 
@@ -154,7 +158,9 @@ def test_errors_are_its_own_exceptions(sf: Salesforce) -> None:
 def test_search_and_tooling(sf: Salesforce) -> None:
     sf.Account.create({"Name": "Searchable Company"})
     assert sf.quick_search("Searchable")["searchRecords"]
-    found = sf.toolingexecute("query/?q=SELECT+SubscriberPackage.NamespacePrefix+FROM+InstalledSubscriberPackage")
+    found = sf.toolingexecute(
+        "query/?q=SELECT+SubscriberPackage.NamespacePrefix+FROM+InstalledSubscriberPackage"
+    )
     assert found["records"][0]["SubscriberPackage"]["NamespacePrefix"] == "CHANNEL_ORDERS"
 
 
@@ -191,7 +197,11 @@ def test_bulk_2_all_operations(sf: Salesforce) -> None:
     job = summary[0]["job_id"]
     assert sf.bulk2.Account.get_successful_records(job).count("\n") == 451
     assert sf.bulk2.Account.get_unprocessed_records(job).splitlines() == ["Name,NumberOfEmployees"]
-    pages = list(sf.bulk2.Account.query("SELECT Id FROM Account WHERE Name LIKE 'Bulk Two%'", max_records=200, wait=0.05))
+    pages = list(
+        sf.bulk2.Account.query(
+            "SELECT Id FROM Account WHERE Name LIKE 'Bulk Two%'", max_records=200, wait=0.05
+        )
+    )
     assert [page.count("\n") - 1 for page in pages] == [200, 200, 50]
     ids = [line.strip('"') for page in pages for line in page.splitlines()[1:]]
     updated = sf.bulk2.Account.update(records=[{"Id": one, "Phone": "9"} for one in ids], wait=0.05)

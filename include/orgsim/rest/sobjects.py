@@ -13,11 +13,7 @@ from orgsim.rows import Row, decode_json
 from orgsim.schema.model import Field, SObject
 
 #: Row errors that REST answers with another status than 400.
-_STATUS = {
-    "ENTITY_IS_DELETED": 404,
-    "INVALID_CROSS_REFERENCE_KEY": 404,
-    "INSUFFICIENT_ACCESS_OR_READONLY": 403,
-}
+_STATUS = {"INSUFFICIENT_ACCESS_OR_READONLY": 403}
 
 
 def register(router: Router) -> None:
