@@ -22,7 +22,7 @@ from coa.errors import AmbiguousWrite, ConfigurationError, OrgRefused, OrgUnavai
 from coa.fieldmap import CarriedField
 from coa.load.payload import payload_query, row_bytes, spool
 from coa.load.results import apply_results, look_up_unknown
-from coa.load.work import INSERT, Step, pending
+from coa.load.work import INSERT, Step, analyze_work, pending
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org
 from coa.staging.database import Row
@@ -53,6 +53,7 @@ class Loader:
         """
         self.settle_open_jobs(step)
         look_up_unknown(self.run, self.org, step)
+        analyze_work(self.run)
         rows_per_job = self.run.settings.rows_per_job
         tries = 0
         while pending(self.run, step):
@@ -85,18 +86,17 @@ class Loader:
         with run.db.transaction() as connection:
             chosen = connection.execute(
                 sql.SQL(
-                    """WITH rows AS (
-                         SELECT w.source_id, COALESCE(w.parent_id, w.source_id) AS parent, {size} AS bytes
+                    """SELECT source_id FROM (
+                         SELECT w.source_id,
+                           dense_rank() OVER parents AS n,
+                           -- Up to the end of the row's parent: rows of one parent are peers.
+                           count(*) OVER parents AS rows_so_far,
+                           sum({size}) OVER parents AS bytes_so_far
                          FROM {work} w JOIN {desired} d ON d.source_id = w.source_id
                          WHERE w.step = %(step)s AND w.sobject = %(sobject)s AND w.chunk_no = %(chunk)s
-                           AND w.state = 'pending'),
-                       parents AS (
-                         SELECT parent, sum(count(*)) OVER (ORDER BY parent) AS rows_so_far,
-                                sum(sum(bytes)) OVER (ORDER BY parent) AS bytes_so_far,
-                                row_number() OVER (ORDER BY parent) AS n
-                         FROM rows GROUP BY parent)
-                       SELECT r.source_id, r.bytes FROM rows r JOIN parents p USING (parent)
-                       WHERE p.n = 1 OR (p.rows_so_far <= %(rows)s AND p.bytes_so_far <= %(bytes)s)"""
+                           AND w.state = 'pending'
+                         WINDOW parents AS (ORDER BY COALESCE(w.parent_id, w.source_id))) r
+                       WHERE n = 1 OR (rows_so_far <= %(rows)s AND bytes_so_far <= %(bytes)s)"""
                 ).format(
                     size=row_bytes(self.fields),
                     work=run.table("work"),

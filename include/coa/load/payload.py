@@ -15,7 +15,7 @@ from psycopg import sql
 from coa.compare import parent_join
 from coa.config import Settings
 from coa.fieldmap import CarriedField
-from coa.load.work import INSERT, Step
+from coa.load.work import DELETE, INSERT, Step
 from coa.model import STATUS
 from coa.staging.runs import Run
 
@@ -74,6 +74,12 @@ def default_status_to_send(fields: list[CarriedField]) -> str:
 
 def payload_query(run: Run, step: Step, job_key: int, fields: list[CarriedField]) -> sql.Composed:
     """`COPY (...) TO STDOUT` of the rows of a job, sorted by parent."""
+    if step.operation == DELETE:
+        # A delete job takes the column Id and no other; the records may be none of the source's.
+        return sql.SQL(
+            """COPY (SELECT w.target_id AS "Id" FROM {work} w WHERE w.job_key = {job}
+                     ORDER BY w.parent_id, w.source_id) TO STDOUT (FORMAT csv, HEADER true)"""
+        ).format(work=run.table("work"), job=sql.Literal(job_key))
     columns, joins = [], []
     if step.operation == INSERT:
         chosen = insert_fields(fields)
@@ -126,5 +132,7 @@ def spool(run: Run, query: sql.Composed) -> IO[bytes]:
 
 def row_bytes(fields: list[CarriedField]) -> sql.Composed:
     """SQL for the approximate size of a row of `desired` (alias `d`) in the CSV."""
+    if not fields:
+        return sql.SQL("20").format()
     parts = [sql.SQL("COALESCE(octet_length(d.{}), 0) + 3").format(sql.Identifier(f.name)) for f in fields]
     return sql.SQL("({})").format(sql.SQL(" + ").join(parts))

@@ -11,6 +11,7 @@ from coa import approval
 from coa.errors import PairBusy, RunStopped
 from coa.load.work import create_work_tables
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, SOURCE_ID
+from coa.reconcile.deletions import planned_deletions
 from coa.reconcile.plan import plan_hash
 from coa.salesforce.session import Org
 from coa.staging.database import Row
@@ -42,8 +43,9 @@ def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
     create_work_tables(run)
     if run.row["loaded_at"] is None:
         # A retry has written already: what it wrote itself must not count as a foreign change.
-        _refuse_changed_target(run, target)
-        hold_back_changed(run, source)
+        if not nothing_to_write(run):
+            _refuse_changed_target(run, target)
+            hold_back_changed(run, source)
         run.update(loaded_at=datetime.now(UTC))
     return _cut_lanes(run)
 
@@ -190,13 +192,7 @@ def _refuse_changed_target(run: Run, target: Org) -> None:
         changed = changed_since(run, target, TARGET, sobject)
         if not changed:
             continue
-        planned = run.db.rows(
-            sql.SQL(
-                """SELECT target_id FROM {} WHERE sobject = %s AND action = 'update' AND target_id = ANY (%s)"""
-            ).format(run.table("plan")),
-            [sobject, list(changed)],
-        )
-        touched = [str(r["target_id"]) for r in planned]
+        touched = _planned_among(run, sobject, list(changed))
         if not touched:
             touched = _new_with_our_key(run, target, sobject, list(changed))
         if touched:
@@ -206,6 +202,26 @@ def _refuse_changed_target(run: Run, target: Org) -> None:
                 state="blocked",
                 next_step="trigger a new run: its plan will take the target as it is now.",
             )
+
+
+def _planned_among(run: Run, sobject: str, ids: list[str]) -> list[str]:
+    """Of these records of the target, those that the plan updates or deletes."""
+    query = sql.SQL("SELECT target_id FROM {} WHERE sobject = %s AND action = %s AND target_id = ANY (%s)")
+    rows = run.db.rows(query.format(run.table("plan")), [sobject, "update", ids])
+    if run.has_table("deletion"):
+        rows += run.db.rows(query.format(run.table("deletion")), [sobject, "delete", ids])
+    return [str(r["target_id"]) for r in rows]
+
+
+def nothing_to_write(run: Run) -> bool:
+    """Whether the plan holds no write at all: then no org has to be asked anything more."""
+    if planned_deletions(run):
+        return False
+    return not run.db.value(
+        sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE action IN ('insert', 'update'))").format(
+            run.table("plan")
+        )
+    )
 
 
 def _new_with_our_key(run: Run, target: Org, sobject: str, ids: list[str]) -> list[str]:

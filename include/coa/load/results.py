@@ -14,7 +14,7 @@ from psycopg import sql
 
 from coa.errors import IncompleteExtract
 from coa.extract.bulk import PAGE_TRIES, split_header
-from coa.load.work import INSERT, Step
+from coa.load.work import DELETE, INSERT, Step
 from coa.model import ORDER, SOURCE_ID
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org
@@ -32,6 +32,8 @@ TRANSIENT_CODES = (
     "UNKNOWN_EXCEPTION",
     "TXN_LOCK_TIMEOUT",
 )
+# A record that is gone already is what a delete wanted: the answer to an earlier try was lost.
+GONE_CODES = ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY")
 LOOKUP_IDS = 300
 """Ids in one query: the URL stays below Salesforce's 16,384 bytes."""
 
@@ -46,6 +48,8 @@ def apply_results(run: Run, jobs: IngestJobs, job: Row, step: Step, status: JobS
             _empty(connection, "coa_failed")
         _apply_accepted(connection, run, job, step)
         _apply_failed(connection, run, job, step)
+        if step.operation == DELETE:
+            note_accepted(connection, run, step, job["job_key"])
         # In neither file: unprocessed, or lost by the org. Updates can simply be sent again.
         connection.execute(
             sql.SQL("UPDATE {} SET state = %s WHERE job_key = %s AND state = 'sent'").format(
@@ -155,6 +159,17 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job
             ).format(run.table("work")),
             {"run": run.run_id, "job": job_key, "pair": run.pair_id},
         )
+    elif step.operation == DELETE:
+        connection.execute(
+            sql.SQL(
+                """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', proved_hash = NULL,
+                          last_run = %(run)s, draft_since = NULL, draft_until = NULL,
+                          updated_at = clock_timestamp()
+                   FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
+                     AND l.sobject = w.sobject AND l.source_id = w.source_id AND l.target_id = w.target_id"""
+            ).format(run.table("work")),
+            {"run": run.run_id, "job": job_key, "pair": run.pair_id},
+        )
     elif step.sobject == ORDER and step.name == "statuses":
         connection.execute(
             sql.SQL(
@@ -174,6 +189,7 @@ def _apply_failed(connection: psycopg.Connection[Row], run: Run, job: Row, step:
             """UPDATE {work} w SET error_code = split_part(r.error, ':', 1),
                  error = substr(r.error, length(split_part(r.error, ':', 1)) + 2),
                  state = CASE
+                   WHEN %(delete)s AND split_part(r.error, ':', 1) = ANY (%(gone)s) THEN 'accepted'
                    WHEN split_part(r.error, ':', 1) = ANY (%(transient)s)
                         OR r.error LIKE '%%UNABLE_TO_LOCK_ROW%%' THEN 'retry'
                    WHEN %(insert)s AND split_part(r.error, ':', 1) IN ('DUPLICATE_VALUE', 'DUPLICATE_EXTERNAL_ID')
@@ -181,7 +197,13 @@ def _apply_failed(connection: psycopg.Connection[Row], run: Run, job: Row, step:
                    ELSE 'rejected' END
                FROM coa_failed r WHERE w.job_key = %(job)s AND w.state = 'sent' AND {match}"""
         ).format(work=run.table("work"), match=_correlation(step)),
-        {"transient": list(TRANSIENT_CODES), "insert": step.operation == INSERT, "job": job["job_key"]},
+        {
+            "transient": list(TRANSIENT_CODES),
+            "gone": list(GONE_CODES),
+            "insert": step.operation == INSERT,
+            "delete": step.operation == DELETE,
+            "job": job["job_key"],
+        },
     )
 
 

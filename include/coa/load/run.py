@@ -9,6 +9,7 @@ from psycopg import sql
 
 from coa.errors import RowsRejected, RunStopped
 from coa.load.prepare import prepare_load
+from coa.load.removal import remove
 from coa.load.steps import load_chunk, load_customer_records, load_deferred_links
 from coa.load.work import rejections
 from coa.mapping import Mapping
@@ -60,6 +61,10 @@ def load_links(run: Run, target: Org, mapping: Mapping) -> None:
     for sobject, fields in saved_carried(run, mapping).items():
         load_deferred_links(run, target, sobject, fields)
     stop_if_rejected(run)
+    if run.has_table("deletion"):
+        # Last of all: what is left has its links by now, nothing points at what goes.
+        remove(run, target, run.table("deletion"))
+        stop_if_rejected(run)
 
 
 def stop_if_rejected(run: Run) -> None:

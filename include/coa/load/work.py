@@ -14,6 +14,7 @@ from coa.staging.runs import Run
 
 INSERT = "insert"
 UPDATE = "update"
+DELETE = "delete"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ def create_work_tables(run: Run) -> None:
                  PRIMARY KEY (sobject, source_id))"""
         ).format(run.table("holdback"))
     )
+
+
+def analyze_work(run: Run) -> None:
+    """After many rows were added: without statistics the planner takes the table for empty."""
+    run.db.execute(sql.SQL("ANALYZE {}").format(run.table("work")))
 
 
 def pending(run: Run, step: Step) -> int:

@@ -1,0 +1,42 @@
+"""Deletes records of the target, children first, with the same jobs that survive anything as an insert.
+
+Used for deletions that are carried over and by a roll-back. Which records go was decided before, in a
+plan that a person approved: here is only the sending.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.load.jobs import Loader
+from coa.load.work import DELETE, Step, create_work_tables
+from coa.model import CUSTOMER, DETAIL, ORDER
+from coa.salesforce.session import Org
+from coa.staging.runs import Run
+
+CHILDREN_FIRST = (DETAIL, ORDER, CUSTOMER)
+REMOVAL_CHUNK = -3
+"""Deletions are a chunk of their own, after all that is written."""
+
+
+def remove(run: Run, org: Org, table: sql.Identifier) -> None:
+    """Deletes the rows of `table` (sobject, source_id, target_id, parent_id, action) whose action is `delete`."""
+    create_work_tables(run)
+    for sobject in CHILDREN_FIRST:
+        step = Step("deletions", sobject, DELETE, REMOVAL_CHUNK)
+        planned = run.db.execute(
+            sql.SQL(
+                """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id)
+                   SELECT {step}, sobject, {chunk}, source_id, parent_id, target_id FROM {plan}
+                   WHERE sobject = {sobject} AND action = 'delete' ON CONFLICT DO NOTHING"""
+            ).format(
+                work=run.table("work"),
+                step=sql.Literal(step.name),
+                chunk=sql.Literal(step.chunk_no),
+                plan=table,
+                sobject=sql.Literal(sobject),
+            )
+        )
+        if planned:
+            run.progress(step.name, sobject, total=planned)
+        Loader(run, org, []).send(step)
