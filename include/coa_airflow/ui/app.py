@@ -1,0 +1,129 @@
+"""The page's own small app: open shells without data, and data behind Airflow's permissions.
+
+No endpoint changes anything: approving, clearing and triggering are done on Airflow's own pages.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+
+from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, readable_dags, run_or_404
+from coa_airflow.ui.cache import CostCache
+from coa_airflow.ui.downloads import csv_stream, report_bytes
+from coa_airflow.ui.overview import all_runs, beside, dags_with_runs
+from coa_airflow.ui.problems import problems
+from coa_airflow.ui.run_data import run_page
+from coa_airflow.ui.staging import StagingUnavailable, reading
+
+log = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parent / "static"
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+# The report is a document that others may have written to: no scripts, no origin, no way out.
+REPORT_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+)
+
+
+def create_app() -> FastAPI:
+    app = FastAPI(title="COA migration page", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(StagingUnavailable, _unavailable)
+    app.middleware("http")(_headers)
+    _add_shells(app)
+    _add_data(app)
+    _add_files(app)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app
+
+
+async def _headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    answer = await call_next(request)
+    answer.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+    answer.headers.setdefault("Referrer-Policy", "no-referrer")
+    # Data is personal and live; static files are asked for again, and answered with 304.
+    static = request.url.path.startswith(f"{request.scope.get('root_path', '')}/static")
+    answer.headers.setdefault("Cache-Control", "no-cache" if static else "no-store")
+    return answer
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": str(error)}, status_code=503)
+
+
+def _add_shells(app: FastAPI) -> None:
+    @app.get("/run")
+    def run_shell() -> FileResponse:
+        return FileResponse(STATIC / "run.html")
+
+    @app.get("/runs")
+    def list_shell() -> FileResponse:
+        return FileResponse(STATIC / "runs.html")
+
+
+def _add_data(app: FastAPI) -> None:
+    cache = CostCache()
+
+    @app.get("/api/runs")
+    def runs(user: GetUserDep) -> dict[str, Any]:
+        with reading() as connection:
+            there = dags_with_runs(connection)
+            dag_ids = readable_dags(there, user)
+            if there and not dag_ids:
+                raise HTTPException(403, "You may not read the runs of these DAGs.")
+            return {"runs": all_runs(connection, dag_ids)}
+
+    @app.get("/api/dags/{dag_id}/run", dependencies=[MAY_READ_RUN])
+    def run(dag_id: DagId, run_id: RunId) -> dict[str, Any]:
+        with reading() as connection:
+            return run_page(connection, dag_id, run_id)
+
+    @app.get("/api/dags/{dag_id}/problems", dependencies=[MAY_READ_RUN])
+    def run_problems(dag_id: DagId, run_id: RunId) -> dict[str, Any]:
+        row = run_or_404(dag_id, run_id)
+
+        def make() -> dict[str, Any]:
+            with reading() as connection:
+                return problems(connection, row)
+
+        found: dict[str, Any] = cache.get((row["run_id"], row["state"]), make)
+        return found
+
+    @app.get("/api/dags/{dag_id}/beside", dependencies=[MAY_READ_RUN])
+    def run_beside(dag_id: DagId, run_id: RunId, user: GetUserDep) -> dict[str, Any]:
+        row = run_or_404(dag_id, run_id)
+        with reading() as connection:
+            return {"runs": beside(connection, row, readable_dags(dags_with_runs(connection), user))}
+
+
+def _add_files(app: FastAPI) -> None:
+    @app.get("/files/{dag_id}/{name}.csv", dependencies=[MAY_READ_RUN])
+    def csv_file(dag_id: DagId, run_id: RunId, name: Literal["rejected_rows", "differences"]) -> Response:
+        row = run_or_404(dag_id, run_id)
+        return StreamingResponse(
+            csv_stream(name, row["run_id"]),
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}-{row["run_id"]}.csv"'},
+        )
+
+    @app.get("/files/{dag_id}/report.html", dependencies=[MAY_READ_RUN])
+    def report(dag_id: DagId, run_id: RunId, download: Annotated[bool, Query()] = False) -> Response:
+        row = run_or_404(dag_id, run_id)
+        content = report_bytes(row)
+        if content is None:
+            raise HTTPException(404, "The report is not readable from here: see the run's artifacts folder.")
+        headers = {"Content-Security-Policy": REPORT_POLICY}
+        if download:
+            headers["Content-Disposition"] = f'attachment; filename="report-{row["run_id"]}.html"'
+        return Response(content, media_type="text/html; charset=utf-8", headers=headers)

@@ -1,0 +1,62 @@
+"""Files of a run: lists straight from staging, as streams; the report from the artifacts folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from coa.config import Settings
+from coa.report.csv_files import (
+    DIFFERENCE_COLUMNS,
+    REJECTED_COLUMNS,
+    difference_rows,
+    neutral,
+    rejected_rows,
+)
+from coa.staging.runs import Run
+from coa_airflow.ui.staging import database
+
+BOM = "\ufeff"
+"""Spreadsheets take a CSV file as UTF-8 only with it."""
+FLUSH_BYTES = 64 * 1024
+
+LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]]]] = {
+    "rejected_rows": (REJECTED_COLUMNS, rejected_rows),
+    "differences": (DIFFERENCE_COLUMNS, difference_rows),
+}
+
+
+def csv_stream(name: str, run_id: str) -> Iterator[bytes]:
+    """The same file as the artifact of that name, as of now; memory does not grow with it."""
+    columns, rows = LISTS[name]
+    run = Run.load(database(), Settings(), run_id)
+    buffer = io.StringIO(BOM)
+    buffer.seek(0, io.SEEK_END)
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows(run):
+        writer.writerow([neutral(row.get(column)) for column in columns])
+        if buffer.tell() > FLUSH_BYTES:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def report_bytes(run: dict[str, Any]) -> bytes | None:
+    """`report.html` of the run; None when this process cannot read the place where it lies."""
+    from coa_airflow.environment import artifacts_root
+    from coa_airflow.headless_token import ARTIFACTS_KEY
+
+    place = str(run["versions"].get(ARTIFACTS_KEY, ""))
+    if not place:
+        return None
+    try:
+        with (artifacts_root(place) / "report.html").open("rb") as file:
+            content: bytes = file.read()
+    except OSError:
+        # Written by a worker on another machine into a folder of its own.
+        return None
+    return content

@@ -1,0 +1,119 @@
+"""All migrations: the runs of every pair of orgs, and runs beside one another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from sqlalchemy import select, tuple_
+
+from coa_airflow.ui.steps import short
+
+if TYPE_CHECKING:
+    from coa_airflow.ui.staging import Connection
+
+RUNS = 200
+DELTAS = 5
+SHOWN = """run_id, pair_id, dag_id, airflow_run_id, mode, stage, state, message, triggered_by, plan_hash,
+           COALESCE(params ->> 'dry_run', 'false') = 'true' AS dry_run, source_org ->> 'name' AS source,
+           target_org ->> 'name' AS target, started_at, finished_at, summary -> 'objects' AS objects"""
+
+
+def dags_with_runs(connection: Connection) -> set[str]:
+    return {str(r["dag_id"]) for r in connection.execute("SELECT DISTINCT dag_id FROM coa.run").fetchall()}
+
+
+def all_runs(connection: Connection, dag_ids: list[str]) -> list[dict[str, Any]]:
+    """The newest runs of these DAGs, newest first."""
+    found = connection.execute(
+        f"SELECT {SHOWN} FROM coa.run WHERE dag_id = ANY (%s) ORDER BY started_at DESC LIMIT {RUNS}",
+        [dag_ids],
+    ).fetchall()
+    known = _known_to_airflow(found)
+    return [
+        {
+            **_line(r),
+            "in_airflow": (r["dag_id"], r["airflow_run_id"]) in known,
+            "totals": _totals(r["objects"]),
+        }
+        for r in found
+    ]
+
+
+def _known_to_airflow(runs: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Runs that this Airflow has: headless runs of a terminal have a place of their own."""
+    keys = [(r["dag_id"], r["airflow_run_id"]) for r in runs]
+    with create_session() as session:
+        found = session.execute(
+            select(DagRun.dag_id, DagRun.run_id).where(tuple_(DagRun.dag_id, DagRun.run_id).in_(keys))
+        )
+        return {(dag_id, run_id) for dag_id, run_id in found}
+
+
+def _line(r: dict[str, Any]) -> dict[str, Any]:
+    ended = r["finished_at"]
+    return {
+        "run_id": r["run_id"],
+        "dag_id": r["dag_id"],
+        "airflow_run_id": r["airflow_run_id"],
+        "pair": r["pair_id"],
+        "source": r["source"] or "",
+        "target": r["target"] or "",
+        "mode": r["mode"],
+        "dry_run": r["dry_run"],
+        "stage": r["stage"],
+        "state": r["state"],
+        "message": r["message"],
+        "triggered_by": r["triggered_by"],
+        "started": r["started_at"].timestamp(),
+        "seconds": (ended - r["started_at"]).total_seconds() if ended else None,
+    }
+
+
+def _totals(objects: dict[str, dict[str, int]] | None) -> dict[str, int] | None:
+    if not objects:
+        return None
+
+    def total(*names: str) -> int:
+        return sum(counts[name] for counts in objects.values() for name in names)
+
+    return {
+        "planned": total("to_insert", "to_update"),
+        "written": total("inserted", "updated"),
+        "rejected": total("rejected"),
+        "left_out": total("blocked", "held"),
+        "verified": total("verified"),
+        "different": total("different", "missing", "duplicated"),
+    }
+
+
+def beside(connection: Connection, run: dict[str, Any], dag_ids: list[str]) -> list[dict[str, Any]]:
+    """The last dry run before this run, this run, and the deltas since, of the same pair of orgs."""
+    if run["pair_id"] is None:
+        return []
+    key = {"pair": run["pair_id"], "at": run["started_at"], "dags": dag_ids, "run": run["run_id"]}
+    dry = connection.execute(
+        f"""SELECT {SHOWN} FROM coa.run
+            WHERE pair_id = %(pair)s AND started_at < %(at)s AND dag_id = ANY (%(dags)s)
+              AND params ->> 'dry_run' = 'true' AND summary IS NOT NULL
+            ORDER BY started_at DESC LIMIT 1""",
+        key,
+    ).fetchall()
+    this = connection.execute(f"SELECT {SHOWN} FROM coa.run WHERE run_id = %(run)s", key).fetchall()
+    since = connection.execute(
+        f"""SELECT {SHOWN} FROM coa.run
+            WHERE pair_id = %(pair)s AND started_at > %(at)s AND dag_id = ANY (%(dags)s)
+              AND mode = 'delta' AND summary IS NOT NULL
+            ORDER BY started_at LIMIT {DELTAS}""",
+        key,
+    ).fetchall()
+    columns = [("dry", r) for r in dry] + [("this", r) for r in this] + [("delta", r) for r in since]
+    return [
+        {
+            "role": role,
+            **_line(r),
+            "objects": {short(name): counts for name, counts in (r["objects"] or {}).items()},
+        }
+        for role, r in columns
+    ]

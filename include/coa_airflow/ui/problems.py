@@ -1,0 +1,128 @@
+"""What was not moved, grouped by reason, and what is not equal: counts, a few ids and what to do.
+
+Ids only: the values of records are in the CSV files, for those who may download them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from coa.report.reasons import plain_words
+from coa.staging.runs import schema_of
+from coa_airflow.ui.run_data import org_url
+from coa_airflow.ui.steps import short
+
+if TYPE_CHECKING:
+    from coa_airflow.ui.staging import Connection
+
+GROUPS = 100
+EXAMPLES = 3
+
+
+def problems(connection: Connection, run: dict[str, Any]) -> dict[str, Any]:
+    source = org_url(str(run["source_org"].get("instance_url", "")))
+    groups = [*_refused(connection, run), *_left_out(connection, run), *_changed_since(connection, run)]
+    differences = _differences(connection, run)
+    return {"source_url": source, "not_moved": groups[:GROUPS], "differences": differences}
+
+
+def _refused(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows that the org refused, by error code and sObject."""
+    found = connection.execute(
+        """SELECT sobject, error_code, count(*) AS records, min(error) AS error,
+                  (array_agg(source_id ORDER BY source_id))[1:%s] AS examples,
+                  string_agg(DISTINCT step, ', ') AS steps
+           FROM coa.rejection WHERE run_id = %s GROUP BY 1, 2 ORDER BY 3 DESC LIMIT %s""",
+        [EXAMPLES, run["run_id"], GROUPS],
+    ).fetchall()
+    groups = []
+    for r in found:
+        reason, next_step = plain_words(r["error_code"], r["error"])
+        groups.append(
+            {
+                "kind": "refused",
+                "name": short(r["sobject"]),
+                "code": r["error_code"],
+                "records": r["records"],
+                "reason": reason,
+                "next_step": next_step,
+                "examples": r["examples"],
+                "steps": r["steps"],
+            }
+        )
+    return groups
+
+
+def _left_out(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Records that the plan blocks or holds, from its counts."""
+    found = connection.execute(
+        """SELECT sobject, action, reason_code, records, reason, next_step, examples FROM coa.plan_count
+           WHERE run_id = %s AND action IN ('blocked', 'held') ORDER BY action, records DESC LIMIT %s""",
+        [run["run_id"], GROUPS],
+    ).fetchall()
+    return [
+        {
+            "kind": r["action"],
+            "name": short(r["sobject"]),
+            "code": r["reason_code"],
+            "records": r["records"],
+            "reason": r["reason"],
+            "next_step": r["next_step"],
+            "examples": r["examples"],
+            "steps": "plan",
+        }
+        for r in found
+    ]
+
+
+def _changed_since(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Records that changed in the source since the plan: held back, and left to the next delta."""
+    table = sql.Identifier(schema_of(run["run_id"]), "holdback")
+    there = connection.execute(
+        "SELECT to_regclass(%s) IS NOT NULL AS there", [f'"{schema_of(run["run_id"])}"."holdback"']
+    ).fetchone()
+    if not (there and there["there"]):
+        return []
+    found = connection.execute(
+        sql.SQL(
+            """SELECT sobject, count(*) AS records, (array_agg(source_id ORDER BY source_id))[1:%s] AS examples
+               FROM {} GROUP BY 1 ORDER BY 1"""
+        ).format(table),
+        [EXAMPLES],
+    ).fetchall()
+    return [
+        {
+            "kind": "held",
+            "name": short(r["sobject"]),
+            "code": "changed_since_plan",
+            "records": r["records"],
+            "reason": "The record changed in the source after the plan was made.",
+            "next_step": "nothing: the next delta brings it.",
+            "examples": r["examples"],
+            "steps": "load",
+        }
+        for r in found
+    ]
+
+
+def _differences(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
+    found = connection.execute(
+        """SELECT kind, sobject, field, count(*) AS differences, min(reason) AS reason,
+                  (array_agg(source_id ORDER BY source_id))[1:%s] AS examples
+           FROM coa.difference WHERE run_id = %s GROUP BY 1, 2, 3
+           ORDER BY kind = 'explained', 4 DESC, 1, 2, 3 LIMIT %s""",
+        [EXAMPLES, run["run_id"], GROUPS],
+    ).fetchall()
+    return [
+        {
+            "kind": r["kind"],
+            "name": short(r["sobject"]),
+            "field": r["field"],
+            "records": r["differences"],
+            "reason": r["reason"],
+            "examples": [e for e in r["examples"] if e],
+        }
+        for r in found
+    ]

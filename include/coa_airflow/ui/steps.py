@@ -1,0 +1,126 @@
+"""The bars of a run: rows of `coa.progress` and sums of `coa.job` as the page shows them. Pure functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coa.model import LOADED, NS
+
+PHASES = {
+    "extract_source": ("read", "Read from the source"),
+    "extract_target": ("read", "Read from the target"),
+    "customers": ("write", "Insert customers"),
+    "orders": ("write", "Insert orders as Draft"),
+    "details": ("write", "Insert details"),
+    "details_exact": ("write", "Correct frozen detail values"),
+    "statuses": ("write", "Set statuses"),
+    "corrections": ("write", "Correct what automation changed"),
+    "corrections_exact": ("write", "Correct line breaks and blanks"),
+    "received_dates": ("write", "Restore received dates"),
+    "links": ("write", "Set clone links"),
+    "extract_verify": ("prove", "Read back from the target"),
+}
+ORDER = list(PHASES)
+OBJECTS = list(LOADED)
+CREATING = ("customers", "orders", "details")
+"""Steps that create the records of an sObject: their accepted rows are its written records."""
+
+
+def short(sobject: str) -> str:
+    """`CHANNEL_ORDERS__Service_Order__c` as people say it.
+
+    >>> short("CHANNEL_ORDERS__Service_Order__c")
+    'Service Order'
+    """
+    return sobject.removeprefix(NS).removesuffix("__c").replace("_", " ")
+
+
+def step_rows(progress: list[dict[str, Any]], jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a step and sObject, in the order of the data; objects that are only matched make one row."""
+    sent = {(j["step"], j["sobject"]): j for j in jobs}
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for p in progress:
+        phase, label = PHASES.get(p["step"], ("write", p["step"].replace("_", " ").capitalize()))
+        matched_only = phase == "read" and p["sobject"] not in LOADED
+        name = "Reference objects" if matched_only else short(p["sobject"])
+        row = rows.setdefault(
+            (p["step"], name),
+            {
+                "step": p["step"],
+                "label": label,
+                "phase": phase,
+                "sobject": "" if matched_only else p["sobject"],
+                "name": name,
+                "planned": 0,
+                "sent": None,
+                "accepted": 0,
+                "rejected": 0,
+                "started": p["started_at"],
+                "updated": p["updated_at"],
+            },
+        )
+        job = sent.get((p["step"], p["sobject"]))
+        row["planned"] += p["total"]
+        row["accepted"] += p["done"]
+        row["rejected"] += p["rejected"]
+        row["started"] = min(row["started"], p["started_at"])
+        row["updated"] = max(row["updated"], p["updated_at"])
+        if job:
+            row["sent"] = (row["sent"] or 0) + job["rows_sent"]
+            # The total is set when the load is prepared: a rate counts from the first job.
+            row["started"] = max(row["started"], job["first_at"])
+    for row in rows.values():
+        # Steps that find their rows as they go have no total before: what was sent is the plan then.
+        row["planned"] = max(row["planned"], row["sent"] or 0, row["accepted"] + row["rejected"])
+        row["started"], row["updated"] = row["started"].timestamp(), row["updated"].timestamp()
+    return sorted(rows.values(), key=_position)
+
+
+def _position(row: dict[str, Any]) -> tuple[int, int, str]:
+    known = ORDER.index(row["step"]) if row["step"] in ORDER else len(ORDER)
+    place = OBJECTS.index(row["sobject"]) if row["sobject"] in OBJECTS else len(OBJECTS)
+    return known, place, row["name"]
+
+
+def object_rows(
+    plan: list[dict[str, Any]],
+    progress: list[dict[str, Any]],
+    summary: dict[str, Any] | None,
+    proved: bool,
+) -> list[dict[str, Any]]:
+    """One row a loaded sObject, from reading to proof. Null: not known yet.
+
+    `plan`: rows of `coa.plan_count`; `summary`: the run's, when it is over; `proved`: verify ran to its end.
+    """
+    done = {(p["step"], p["sobject"]): p for p in progress}
+    final = (summary or {}).get("objects") or {}
+    rows = []
+    for sobject in LOADED:
+        counts = dict.fromkeys(("insert", "update", "unchanged", "match", "blocked", "held"), 0)
+        for p in plan:
+            if p["sobject"] == sobject:
+                counts[p["action"]] += p["records"]
+        created = [done[step, sobject] for step in CREATING if (step, sobject) in done]
+        read = done.get(("extract_source", sobject))
+        row: dict[str, Any] = {
+            "sobject": sobject,
+            "name": short(sobject),
+            "extracted": read["done"] if read else None,
+            **(counts if plan else dict.fromkeys(counts)),
+            "written": sum(p["done"] for p in created) if created else None,
+            "rejected": sum(p["rejected"] for p in progress if p["sobject"] == sobject) if created else None,
+            "verified": None,
+            "different": None,
+        }
+        end = final.get(sobject)
+        if end:
+            row |= {
+                "extracted": end["extracted"] if plan else row["extracted"],
+                "held": end["held"] if plan else None,
+                "written": end["inserted"] + end["updated"],
+                "rejected": end["rejected"],
+                "verified": end["verified"] if proved else None,
+                "different": end["different"] + end["missing"] + end["duplicated"] if proved else None,
+            }
+        rows.append(row)
+    return rows
