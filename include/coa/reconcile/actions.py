@@ -227,7 +227,10 @@ def _hold(run: Run) -> None:
 
 
 def _link_to_new_orders(run: Run) -> None:
-    """An order that is there already gets its clone link when the original comes with this plan."""
+    """An order that is there already gets its clone link when the original comes with this plan.
+
+    Not where the target's version wins: an update would correct all the rest of the order as well.
+    """
     if CLONED_FROM not in run.columns("desired", ORDER):
         return
     run.db.execute(
@@ -235,11 +238,13 @@ def _link_to_new_orders(run: Run) -> None:
             """UPDATE {plan} p SET action = 'update', changed = p.changed || ARRAY[%(field)s]
                FROM {desired} d JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone}
                WHERE p.sobject = %(order)s AND d.source_id = p.source_id AND o.action = 'insert'
-                 AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)"""
+                 AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)
+                 AND NOT EXISTS (SELECT FROM coa.explained x WHERE x.run_id = %(run)s AND x.sobject = %(order)s
+                                   AND x.source_id = p.source_id AND x.reason LIKE 'changed in the target%%')"""
         ).format(
             plan=run.table("plan"), desired=run.table("desired", ORDER), clone=sql.Identifier(CLONED_FROM)
         ),
-        {"field": CLONED_FROM, "order": ORDER},
+        {"field": CLONED_FROM, "order": ORDER, "run": run.run_id},
     )
 
 

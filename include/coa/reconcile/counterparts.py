@@ -35,14 +35,21 @@ def _forget_what_is_gone(run: Run, sobject: str) -> None:
 
 
 def _recognise_our_own(run: Run, sobject: str) -> None:
-    """By migration key. A record that the ledger did not know as created starts at step `created`."""
+    """By migration key. A record that the ledger did not know as created starts at step `created`.
+
+    Who made it is known as well: runs on a pair never overlap, and each starts from a fresh snapshot, so it
+    was the last run that loaded. Without this a roll-back of that run would leave the record behind.
+    """
     run.db.execute(
         sql.SQL(
-            """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step)
-               SELECT %s, %s, s."Id", t."Id", 'inserted', 'created'
+            """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step, inserted_run)
+               SELECT %s, %s, s."Id", t."Id", 'inserted', 'created',
+                      (SELECT run_id FROM coa.run WHERE pair_id = %s AND loaded_at IS NOT NULL
+                         AND mode <> 'rollback' ORDER BY loaded_at DESC LIMIT 1)
                FROM {target} t JOIN {source} s ON s."Id" = coa.id18(t.{key})
                ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
                  SET target_id = EXCLUDED.target_id, origin = 'inserted',
+                     inserted_run = COALESCE(l.inserted_run, EXCLUDED.inserted_run),
                      step = CASE WHEN l.target_id = EXCLUDED.target_id THEN l.step ELSE 'created' END,
                      proved_hash = CASE WHEN l.target_id = EXCLUDED.target_id THEN l.proved_hash END,
                      updated_at = clock_timestamp()
@@ -52,7 +59,7 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
             source=run.table(SOURCE, sobject),
             key=sql.Identifier(SOURCE_ID),
         ),
-        [run.pair_id, sobject],
+        [run.pair_id, sobject, run.pair_id],
     )
 
 

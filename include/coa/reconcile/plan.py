@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, NS, ORDER, ORDER_TYPE, STATUS
+from coa.reconcile.deletions import deletion_counts, deletion_rows
 from coa.reconcile.run import action_counts
 from coa.staging.runs import Run
 
@@ -22,15 +23,24 @@ HASHED_PARAMS = ("received_dates", "created_dates", "on_row_failure", "deletions
 def plan_hash(run: Run) -> str:
     """SHA-256 over every action with the values it writes; the same inputs give the same hash.
 
+    The values are read from `desired` each time: what is approved is what will be sent, not a note of it.
     Hashed in groups of rows, so that memory does not grow with the plan.
     """
+    values = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {} AS sobject, d.source_id, md5(d::text) AS value_hash FROM {} d").format(
+            sql.Literal(name), run.table("desired", name)
+        )
+        for name in LOADED
+    )
     groups = run.db.rows(
         sql.SQL(
             """SELECT g, md5(string_agg(concat_ws('|', sobject, source_id, target_id, action, reason_code,
-                       array_to_string(changed, ','), desired_hash), E'\\n' ORDER BY sobject, source_id)) AS h
-               FROM (SELECT *, (row_number() OVER (ORDER BY sobject, source_id)) / {size} AS g FROM {plan}) n
+                       array_to_string(changed, ','), value_hash), E'\\n' ORDER BY sobject, source_id)) AS h
+               FROM (SELECT p.*, v.value_hash,
+                            (row_number() OVER (ORDER BY p.sobject, p.source_id)) / {size} AS g
+                     FROM {plan} p LEFT JOIN ({values}) v USING (sobject, source_id)) n
                GROUP BY g ORDER BY g"""
-        ).format(size=sql.Literal(GROUP_ROWS), plan=run.table("plan"))
+        ).format(size=sql.Literal(GROUP_ROWS), plan=run.table("plan"), values=values)
     )
     digest = sha256()
     digest.update(str(run.pair_id and _orgs(run)).encode())
@@ -38,6 +48,8 @@ def plan_hash(run: Run) -> str:
     digest.update(json.dumps(params, sort_keys=True).encode())
     for group in groups:
         digest.update(group["h"].encode())
+    for row in deletion_rows(run):
+        digest.update("|".join(str(row[k]) for k in ("sobject", "target_id", "action")).encode())
     return digest.hexdigest()
 
 
@@ -65,6 +77,7 @@ def plan_document(run: Run) -> dict[str, Any]:
                WHERE action = 'update' GROUP BY 1, 2 ORDER BY 1, 2""",
         ),
         "orders": _orders_by_status(run),
+        "deletions": {"counts": deletion_counts(run), "records": deletion_rows(run)},
         "findings": run.db.rows(
             """SELECT grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
                WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], grade), code, sobject""",
@@ -128,8 +141,13 @@ def plan_markdown(run: Run) -> str:
         "|---|" + "---:|" * len(ACTIONS),
     ]
     for name in LOADED:
-        label = name.removeprefix(NS).removesuffix("__c").replace("_", " ")
-        lines.append(f"| {label} | " + " | ".join(f"{counts[name].get(a, 0):,}" for a in ACTIONS) + " |")
+        lines.append(
+            f"| {_label(name)} | " + " | ".join(f"{counts[name].get(a, 0):,}" for a in ACTIONS) + " |"
+        )
+    going = {name: c["to_delete"] for name, c in deletion_counts(run).items() if c["to_delete"]}
+    if going:
+        told = ", ".join(f"{n:,} {_label(name)}" for name, n in going.items())
+        lines += ["", f"**Deleted in the target** because they are gone from the source: {told}."]
     reasons = _rows(
         run,
         """SELECT sobject, action, reason_code, count(*) AS n FROM {plan} WHERE reason_code <> ''
@@ -138,8 +156,7 @@ def plan_markdown(run: Run) -> str:
     if reasons:
         lines += ["", "**Left out**", "", "| sObject | action | reason | records |", "|---|---|---|---:|"]
         for r in reasons:
-            label = r["sobject"].removeprefix(NS).removesuffix("__c").replace("_", " ")
-            lines.append(f"| {label} | {r['action']} | `{r['reason_code']}` | {r['n']:,} |")
+            lines.append(f"| {_label(r['sobject'])} | {r['action']} | `{r['reason_code']}` | {r['n']:,} |")
     findings = run.db.rows(
         """SELECT grade, message, next_step FROM coa.finding WHERE run_id = %s AND grade <> 'note'
            ORDER BY array_position(ARRAY['blocker','warning'], grade), code LIMIT 20""",
@@ -150,6 +167,10 @@ def plan_markdown(run: Run) -> str:
         lines += [f"- {f['grade']}: {_text(f['message'])} *{_text(f['next_step'])}*" for f in findings]
     lines += ["", f"Plan hash `{run.row['plan_hash']}`: what is approved is this plan and no other."]
     return "\n".join(lines)
+
+
+def _label(sobject: str) -> str:
+    return sobject.removeprefix(NS).removesuffix("__c").replace("_", " ")
 
 
 def _text(value: str) -> str:

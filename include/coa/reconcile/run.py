@@ -11,6 +11,7 @@ from coa.preflight.run import saved_carried, stop_on_blockers
 from coa.reconcile.actions import assign_actions
 from coa.reconcile.blocks import drop_problems_of_matched, pass_on_blocks
 from coa.reconcile.counterparts import sync_ledger
+from coa.reconcile.deletions import deletion_findings, find_deletions
 from coa.reconcile.duplicates import block_possible_duplicates, match_decided
 from coa.staging.runs import Finding, Run
 
@@ -24,8 +25,11 @@ def run_reconcile(run: Run, mapping: Mapping) -> None:
     block_possible_duplicates(run, mapping)
     pass_on_blocks(run)
     assign_actions(run, carried)
+    find_deletions(run, carried)
     _explain_clones_outside(run)
-    run.set_findings("reconcile", [*_stop_findings(run), *_explained_findings(run)])
+    run.set_findings(
+        "reconcile", [*_problem_findings(run), *_explained_findings(run), *deletion_findings(run)]
+    )
 
 
 def check_plan(run: Run) -> None:
@@ -69,20 +73,22 @@ def _explain_clones_outside(run: Run) -> None:
     )
 
 
-def _stop_findings(run: Run) -> list[Finding]:
-    """Problems of records to be written whose policy says stop: one blocker a kind and field."""
+def _problem_findings(run: Run) -> list[Finding]:
+    """Problems of records to be written, one finding a kind and field: a blocker where the policy says stop,
+    a warning where the record is left behind."""
     rows = run.db.rows(
         sql.SQL(
-            """SELECT p.sobject, p.reason_code, p.field, min(p.reason) AS reason, min(p.next_step) AS next_step,
+            """SELECT p.sobject, p.reason_code, p.field, string_agg(DISTINCT p.reason, ' ') AS reason,
+                      string_agg(DISTINCT p.next_step, ' ') AS next_step, bool_or(p.verdict = 'stop') AS stops,
                       count(*) AS n, (array_agg(p.source_id ORDER BY p.source_id))[1:10] AS examples
                FROM {problem} p JOIN {plan} a USING (sobject, source_id)
-               WHERE p.verdict = 'stop' AND a.action IN ('insert', 'update', 'blocked')
+               WHERE a.action IN ('insert', 'update', 'blocked')
                GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
         ).format(problem=run.table("problem"), plan=run.table("plan"))
     )
     return [
         Finding(
-            "blocker",
+            "blocker" if r["stops"] else "warning",
             r["reason_code"],
             f"{r['n']} records of {r['sobject']}: {r['reason']} Examples: {', '.join(r['examples'][:3])}.",
             r["next_step"],
