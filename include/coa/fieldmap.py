@@ -6,7 +6,7 @@ written; a custom field or lookup of the partner is carried as soon as both side
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coa.mapping import FieldRule, Mapping
 from coa.model import (
@@ -15,6 +15,7 @@ from coa.model import (
     LOADED,
     MIGRATION_FIELDS,
     NEVER_WRITTEN,
+    NS,
     ORDER,
     ORDER_CUSTOMER,
     ORIGINAL_RECEIVED_AT,
@@ -40,6 +41,15 @@ TEXT_TYPES = frozenset(
 )
 NUMBER_TYPES = frozenset({"double", "currency", "percent", "int", "long"})
 
+# Successor -> field that version 2 of the package retired (its field mapping table). The retired field is
+# read where the source has nothing else to give, and where the target has no place for it.
+RETIRED = {
+    NS + "Customer_Price_Per_Month__c": NS + "Customer_Price__c",
+    NS + "pc_Fixed_Price__c": NS + "Fixed_Price__c",
+    NS + "SFDC_Price__c": NS + "Estimated_SFDC_Price_Per_Month__c",
+    NS + "pc_Pricing_Type__c": NS + "Pricing_Type__c",
+}
+
 
 @dataclass(frozen=True)
 class CarriedField:
@@ -54,6 +64,8 @@ class CarriedField:
     kind: str
     rule: FieldRule
     refers_to: tuple[str, ...] = ()
+    fallback: Field | None = None
+    """Another source field, read where `source` is empty."""
 
     @property
     def name(self) -> str:
@@ -89,8 +101,24 @@ def carried_fields(
     for field in target.fields.values():
         one = _carry(sobject, field, source, mapping, created_dates)
         if one is not None:
-            carried.append(one)
+            carried.append(_with_retired(one, source, target))
     return carried
+
+
+def _retired_source(name: str, source: Describe) -> Field | None:
+    """The retired field of the source that a successor's value can be read from; formulas only display."""
+    old = source.field(RETIRED.get(name, ""))
+    return old if old is not None and old.selectable and not old.computed else None
+
+
+def _with_retired(one: CarriedField, source: Describe, target: Describe) -> CarriedField:
+    """Where the target lacks the retired field, its values would be lost: they follow to the successor."""
+    if one.rule.source or one.rule.constant is not None or one.source is None or one.kind != "value":
+        return one
+    if RETIRED.get(one.name) == one.source.name or target.field(RETIRED.get(one.name, "")) is not None:
+        return one
+    old = _retired_source(one.name, source)
+    return replace(one, fallback=old) if old is not None and old.type == one.source.type else one
 
 
 def _carry(
@@ -100,13 +128,17 @@ def _carry(
     if field.name in SYSTEM_FIELDS or field.name in NEVER_WRITTEN or field.computed or not field.selectable:
         return None
     if field.name in MIGRATION_FIELDS:
-        return CarriedField(field, _migration_source(sobject, field.name, source), "key", rule)
+        return _migration_field(sobject, field, source, rule)
     if rule.drop or not (field.createable or field.updateable):
         return None
     if field.name in AUDIT_FIELDS and (created_dates == "off" or not field.createable):
         return None
     origin = source.field(rule.source or field.name)
     if rule.constant is not None:
+        return CarriedField(field, None, "value", rule)
+    if origin is None and not rule.source:
+        origin = _retired_source(field.name, source)
+    if origin is None and rule.default is not None:
         return CarriedField(field, None, "value", rule)
     if origin is None or not origin.selectable:
         return None
@@ -123,14 +155,17 @@ def _carry(
     return CarriedField(field, origin, "value", rule)
 
 
-def _migration_source(sobject: str, name: str, source: Describe) -> Field | None:
-    if name == SOURCE_ID:
-        return source.field("Id")
-    if name == SOURCE_NUMBER:
-        return source.field("Name")
-    if name == ORIGINAL_RECEIVED_AT and sobject == ORDER:
-        return source.field(RECEIVED_AT)
-    return None
+def _migration_field(sobject: str, field: Field, source: Describe, rule: FieldRule) -> CarriedField:
+    """Id, number and received date as the source has them.
+
+    A source that was filled by an earlier migration may know the original date better than the package's
+    field, which an accepted reset overwrote.
+    """
+    if field.name == ORIGINAL_RECEIVED_AT and sobject == ORDER:
+        kept, shown = source.field(ORIGINAL_RECEIVED_AT), source.field(RECEIVED_AT)
+        return CarriedField(field, kept or shown, "key", rule, fallback=shown if kept else None)
+    origin = {SOURCE_ID: "Id", SOURCE_NUMBER: "Name"}.get(field.name, "")
+    return CarriedField(field, source.field(origin), "key", rule)
 
 
 def not_carried_fields(
@@ -138,6 +173,9 @@ def not_carried_fields(
 ) -> list[NotCarried]:
     """Source fields that hold a partner's data and that the target does not take."""
     used_elsewhere = {rule.source for rule in mapping.fields.get(sobject, {}).values() if rule.source}
+    used_elsewhere |= {
+        old for new, old in RETIRED.items() if new in target.fields and old not in target.fields
+    }
     lost = []
     for field in source.fields.values():
         if (

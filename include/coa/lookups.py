@@ -6,6 +6,9 @@ from coa.mapping import Mapping
 from coa.model import CONTRACT, DEFAULT_LOOKUP_KEYS, PRICEBOOK_ENTRY, PRICEBOOK_ENTRY_ID, PRODUCT
 from coa.salesforce.describe import Describe
 
+# A developer name is unique for one object (record types) or one type of group only.
+SETUP_KEYS = {"RecordType": ("SobjectType+DeveloperName",), "Group": ("Type+DeveloperName", "DeveloperName")}
+
 
 def lookup_keys(sobject: str, source: Describe, target: Describe, mapping: Mapping) -> tuple[str, ...]:
     """Keys of an sObject, best first; each a field, or fields joined by `+`, that both orgs have.
@@ -13,7 +16,7 @@ def lookup_keys(sobject: str, source: Describe, target: Describe, mapping: Mappi
     From the mapping file, else the documented defaults, else shared external ids, else a Name that
     people give (an auto-numbered Name means something else in each org).
     """
-    configured = mapping.lookups.get(sobject) or DEFAULT_LOOKUP_KEYS.get(sobject)
+    configured = mapping.lookups.get(sobject) or SETUP_KEYS.get(sobject) or DEFAULT_LOOKUP_KEYS.get(sobject)
     if configured is None:
         configured = tuple(
             f.name

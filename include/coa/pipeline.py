@@ -10,6 +10,7 @@ from typing import Any
 
 from coa.errors import RunStopped
 from coa.extract.run import extract_org
+from coa.lineage import lineage
 from coa.load import run as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
 from coa.mapping_store import mapping_of
@@ -17,10 +18,11 @@ from coa.preflight.run import run_preflight
 from coa.reconcile import plan as plan_stage
 from coa.reconcile.counts import count_plan
 from coa.reconcile.run import check_plan, run_reconcile
-from coa.report.run import Folder, decide_state, write_artifacts, write_json
+from coa.report.run import Folder, decide_state, write_artifacts, write_json, write_text
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Run
 from coa.transform.run import run_transform
+from coa.transform.template import mapping_template
 from coa.verify import later
 from coa.verify.run import run_verify
 
@@ -114,7 +116,10 @@ def plan(run: Run, artifacts: Folder) -> str:
         count_plan(run)
         folder = artifacts
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder, "plan.json", plan_stage.plan_document(run))
+        write_json(
+            folder, "plan.json", plan_stage.plan_document(run) | {"lineage": lineage(run, mapping_of(run))}
+        )
+        write_text(folder, "mapping_template.yaml", mapping_template(run))
         check_plan(run)
         return plan_stage.plan_markdown(run)
 

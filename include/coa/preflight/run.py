@@ -1,18 +1,36 @@
-"""The preflight stage: all findings that can be had without data, then the lease on the pair."""
+"""The preflight stage: all findings that can be had without data, then the lease on the pair.
+
+Only what makes the rest meaningless ends the run here. Every other blocker is written down and the data
+is looked at as well, so that all that stands in the way is known at once; the plan stage then stops.
+"""
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from typing import Any
 
 from coa.errors import ConfigurationError, OrgRefused, RunStopped
-from coa.fieldmap import CarriedField, carried_fields, lookup_objects
+from coa.fieldmap import CarriedField, carried_fields, lookup_objects, type_conflict
 from coa.mapping import Mapping
-from coa.model import COA_OBJECTS, DETAIL, LOADED, ORDER
+from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight import checks
+from coa.preflight.automation import check_automation
+from coa.preflight.capacity import check_capacity, volume_of
+from coa.preflight.elsewhere import check_elsewhere
+from coa.preflight.jobs import check_submit_jobs
+from coa.preflight.mapping_check import check_mapping, objects_named
 from coa.preflight.orgs import describe_objects, identify, saved_describes
+from coa.preflight.package import (
+    check_validation_rules,
+    check_versions,
+    check_workflow_rules,
+    inactive_validation_rules,
+    package_version,
+    record_versions,
+)
+from coa.preflight.probe import Probe
+from coa.preflight.rights import check_user
 from coa.salesforce.describe import Describe
 from coa.salesforce.session import Org
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
@@ -46,14 +64,84 @@ def run_preflight(
     findings += checks.check_migration_fields(describes[TARGET])
     findings += checks.check_rights(describes[TARGET], run.params)
     if not missing:
-        carried = carried_by_object(describes[SOURCE], describes[TARGET], mapping, run.params.created_dates)
-        findings += checks.check_fields(carried, describes[SOURCE], describes[TARGET])
-        others = sorted(set().union(*(lookup_objects(f) for f in carried.values())) - set(COA_OBJECTS))
-        for role, org in ((SOURCE, source), (TARGET, target)):
-            describe_objects(run, org, role, others)
-        findings += _check_allowances(run, source, target)
+        probes = Probe(source, SOURCE), Probe(target, TARGET)
+        findings += _check_both(run, *probes, mapping, describes)
+        findings += [f for probe in probes for f in probe.findings()]
     run.set_findings("preflight", findings)
-    stop_on_blockers(run)
+    if any(_is_fatal(f) for f in findings):
+        stop_on_blockers(run)
+
+
+FATAL = ("same_org", "connection_", "coa_missing_", "mapping_wrong", "orders_where_refused", "api_allowance_")
+"""Blockers after which there is nothing to look at, or nothing to look at it with."""
+
+
+def _is_fatal(finding: Finding) -> bool:
+    return finding.grade == "blocker" and finding.code.startswith(FATAL)
+
+
+def _check_both(
+    run: Run, source: Probe, target: Probe, mapping: Mapping, describes: dict[str, dict[str, Describe]]
+) -> list[Finding]:
+    """Everything that needs the app in both orgs."""
+    carried = _carried(describes[SOURCE], describes[TARGET], mapping, run.params.created_dates)
+    others = sorted(
+        (set().union(*(lookup_objects(f) for f in carried.values())) | objects_named(mapping))
+        - set(COA_OBJECTS)
+    )
+    for probe in (source, target):
+        describes[probe.role] |= describe_objects(run, probe.org, probe.role, others)
+    findings = checks.check_fields(carried, describes[SOURCE], describes[TARGET])
+    findings += check_mapping(mapping, describes[SOURCE], describes[TARGET])
+    refused = _check_filter(run, source)
+    findings += refused
+    if not refused:
+        volume = volume_of(source, target, describes[TARGET], run.params.orders_where)
+        findings += [f for probe in (source, target) for f in check_capacity(run, probe, volume)]
+    versions = {probe.role: package_version(probe) for probe in (source, target)}
+    run.update(versions={**run.row["versions"], **record_versions(versions)})
+    findings += check_versions(versions[SOURCE], versions[TARGET])
+    inactive = inactive_validation_rules(target)
+    if inactive is not None:
+        run.update(target_org={**run.row["target_org"], "inactive_validation_rules": inactive})
+    findings += check_validation_rules(inactive)
+    findings += check_workflow_rules(target)
+    findings += check_automation(target)
+    findings += check_submit_jobs(target, run.params.accept_submit_jobs)
+    findings += check_user(source, str(run.row["source_org"].get("user_id", "")))
+    findings += check_user(target, str(run.row["target_org"].get("user_id", "")))
+    findings += check_elsewhere(source, describes[SOURCE])
+    return findings
+
+
+def _check_filter(run: Run, source: Probe) -> list[Finding]:
+    """Whether the source takes `orders_where`, and whether it leaves any order."""
+    if not run.params.orders_where:
+        return []
+    try:
+        chosen = source.org.count(ORDER, run.params.orders_where)
+    except OrgRefused as refused:
+        said = refused.message.split(" answered ", 1)[-1].strip()
+        return [
+            Finding(
+                "blocker",
+                "orders_where_refused",
+                f"The source does not take the param orders_where: {said}",
+                "correct orders_where: a SOQL condition on fields of Service Order, without the word WHERE.",
+                sobject=ORDER,
+            )
+        ]
+    if chosen:
+        return []
+    return [
+        Finding(
+            "warning",
+            "orders_where_empty",
+            "No order of the source fulfils orders_where.",
+            "widen it, unless nothing is to be moved.",
+            sobject=ORDER,
+        )
+    ]
 
 
 def stop_on_blockers(run: Run) -> None:
@@ -70,12 +158,23 @@ def stop_on_blockers(run: Run) -> None:
         )
 
 
-def carried_by_object(
+def _carried(
     source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
 ) -> dict[str, list[CarriedField]]:
     return {
         sobject: carried_fields(sobject, source[sobject], target[sobject], mapping, created_dates)
         for sobject in LOADED
+    }
+
+
+def carried_by_object(
+    source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
+) -> dict[str, list[CarriedField]]:
+    """The fields that are written. A field whose types do not fit is a blocker and is left out here, so that
+    the rest of the run's data can still be looked at."""
+    return {
+        sobject: [one for one in fields if not type_conflict(one)]
+        for sobject, fields in _carried(source, target, mapping, created_dates).items()
     }
 
 
@@ -110,33 +209,3 @@ def _join_pair(run: Run, identities: dict[str, dict[str, Any]]) -> None:
         [identities[SOURCE]["id"], identities[TARGET]["id"]],
     )
     run.update(pair_id=pair_id)
-
-
-def expected_calls(orders: int, details: int, chunk_size: int, rows_per_job: int) -> int:
-    """API calls on the target that a migration of so many records needs, without faults.
-
-    A chunk costs three jobs (orders, details, statuses) and two re-reads with up to three correcting
-    jobs; a job about eight calls, a query about five; forty more for describes, extracts and proof.
-    """
-    chunks = max(1, math.ceil(orders / chunk_size))
-    detail_jobs = max(chunks, math.ceil(details / rows_per_job))
-    return 100 + chunks * (5 * 8 + 2 * 5) + detail_jobs * 8
-
-
-def _check_allowances(run: Run, source: Org, target: Org) -> list[Finding]:
-    orders, details = source.count(ORDER), source.count(DETAIL)
-    needed = {
-        SOURCE: 100,
-        TARGET: expected_calls(orders, details, run.params.chunk_size, run.settings.rows_per_job),
-    }
-    findings = []
-    for role, org in ((SOURCE, source), (TARGET, target)):
-        try:
-            limits = org.data_json("/limits", kind="limits")
-        except OrgRefused as refused:
-            log.info("limits of %s cannot be read: %s", org.name, refused.message)
-            continue
-        daily = limits.get("DailyApiRequests") or {}
-        run.event("api_allowance", org=role, remaining=daily.get("Remaining"), allowed=daily.get("Max"))
-        findings += checks.check_allowance(role, limits, needed[role], run.settings.api_reserve)
-    return findings

@@ -45,7 +45,10 @@ def source_value(one: CarriedField) -> sql.Composed:
     """The raw source value of a field, before any rule, as SQL over the alias `s`."""
     if one.source is None:
         return sql.SQL("NULL::text").format()
-    return sql.SQL("NULLIF(s.{}, '')").format(sql.Identifier(one.source.name))
+    value = sql.SQL("NULLIF(s.{}, '')").format(sql.Identifier(one.source.name))
+    if one.fallback is None:
+        return value
+    return sql.SQL("COALESCE({}, NULLIF(s.{}, ''))").format(value, sql.Identifier(one.fallback.name))
 
 
 def ruled_value(one: CarriedField) -> sql.Composed:

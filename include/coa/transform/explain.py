@@ -5,13 +5,20 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.fieldmap import CarriedField
+from coa.mapping import Mapping
 from coa.staging.runs import SOURCE, Run
 from coa.transform.desired import may_truncate, picklist_fits, ruled_value, source_value
 
 
-def explain(run: Run, carried: dict[str, list[CarriedField]]) -> None:
+def explain(run: Run, carried: dict[str, list[CarriedField]], mapping: Mapping) -> None:
     """Writes `coa.explained` anew for every policy or rule that changed a value."""
     run.db.execute("DELETE FROM coa.explained WHERE run_id = %s", [run.run_id])
+    for sobject, custom in mapping.custom.items():
+        for one in carried[sobject]:
+            changed = sql.SQL(
+                "EXISTS (SELECT FROM {} c WHERE c.field = {} AND c.source_id = d.source_id)"
+            ).format(run.table("custom", sobject), sql.Literal(one.name))
+            _insert(run, sobject, one, changed, f"by the custom rule {custom.function}")
     for sobject, fields in carried.items():
         for one in fields:
             if one.kind == "lookup":

@@ -98,8 +98,9 @@ def all_rules(run: Run, carried: dict[str, list[CarriedField]], inactive_rules: 
 
 
 def _value_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
-    rules = []
-    value = ruled_value(one)
+    # The desired value, custom rules included; policies that change it make no rule.
+    value = sql.SQL("d.{}").format(sql.Identifier(one.name))
+    rules = _number_rules(run, sobject, one)
     if one.target.restricted_picklist and one.kind == "value":
         policy = run.params.picklist_policy
         if one.name in NEVER_BLANKED and policy == "blank":
@@ -132,6 +133,32 @@ def _value_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
             )
         )
     return rules
+
+
+def _number_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
+    """Numbers with more digits than the target's field has; only where it is narrower than the source's."""
+    if one.target.canonical_function != "canon_number" or one.kind != "value":
+        return []
+    precision, scale = (int(one.target.raw.get(k) or 0) for k in ("precision", "scale"))
+    source = one.source.raw if one.source is not None else {}
+    whole = precision - scale
+    have_scale = int(source.get("scale") or 0)
+    have_whole = int(source.get("precision") or 0) - have_scale
+    if not precision or (source and one.source is not None and have_whole <= whole and have_scale <= scale):
+        return []
+    return [
+        Rule(
+            sobject,
+            "value_too_long",
+            one.name,
+            sql.SQL("abs(d.{f}::numeric) >= power(10::numeric, {w}) OR scale(d.{f}::numeric) > {s}").format(
+                f=sql.Identifier(one.name), w=sql.Literal(whole), s=sql.Literal(scale)
+            ),
+            f"The number has more digits than the target's {one.name} takes ({whole} before, {scale} after the point).",
+            "widen the target's field, or drop or map it in the mapping file.",
+            "stop" if run.params.too_long_policy == "stop" else "block",
+        )
+    ]
 
 
 def _lookup_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:

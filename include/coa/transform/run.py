@@ -6,12 +6,15 @@ from psycopg import sql
 
 from coa.fieldmap import lookup_objects, not_carried_fields
 from coa.mapping import Mapping
-from coa.model import COA_OBJECTS, LOADED
+from coa.model import COA_OBJECTS, LOADED, MIGRATION_FIELDS
 from coa.preflight.orgs import saved_describes
 from coa.preflight.run import saved_carried
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.transform.currency_findings import CURRENCY
+from coa.transform.custom import apply_custom_rules, create_custom_tables
 from coa.transform.desired import build_desired
 from coa.transform.explain import explain
+from coa.transform.findings import data_findings
 from coa.transform.maps import map_by_keys
 from coa.transform.provisioned import map_provisioned
 from coa.transform.rules import all_rules, apply_rule, create_problem_table
@@ -20,6 +23,7 @@ from coa.transform.rules import all_rules, apply_rule, create_problem_table
 def run_transform(run: Run, mapping: Mapping) -> None:
     """Builds maps and desired tables, applies every rule, records findings about the data."""
     carried = saved_carried(run, mapping)
+    _complete_target_tables(run)
     map_provisioned(run, mapping)
     for name in sorted(set().union(*(lookup_objects(f) for f in carried.values())) - set(COA_OBJECTS)):
         map_by_keys(run, name, mapping)
@@ -27,13 +31,29 @@ def run_transform(run: Run, mapping: Mapping) -> None:
     fallback_owner = _fallback_owner(run, findings)
     for sobject, fields in carried.items():
         build_desired(run, sobject, fields, fallback_owner)
+    create_custom_tables(run, mapping)
+    apply_custom_rules(run, carried, mapping)
     create_problem_table(run)
     inactive = frozenset(run.row["target_org"].get("inactive_validation_rules", []))
     for rule in all_rules(run, carried, inactive):
         apply_rule(run, rule)
-    explain(run, carried)
+    explain(run, carried, mapping)
     findings += _not_carried_findings(run, mapping)
+    findings += data_findings(run, carried, mapping)
     run.set_findings("transform", findings)
+
+
+def _complete_target_tables(run: Run) -> None:
+    """Adds migration fields that the target lacks as empty columns: the run is blocked for them, and its data
+    is looked at all the same."""
+    for sobject in LOADED:
+        missing = [n for n in MIGRATION_FIELDS if n not in run.columns(TARGET, sobject)]
+        for name in missing:
+            run.db.execute(
+                sql.SQL("ALTER TABLE {} ADD COLUMN {} text").format(
+                    run.table(TARGET, sobject), sql.Identifier(name)
+                )
+            )
 
 
 def _fallback_owner(run: Run, findings: list[Finding]) -> str:
@@ -68,7 +88,11 @@ def _not_carried_findings(run: Run, mapping: Mapping) -> list[Finding]:
     source, target = saved_describes(run, SOURCE), saved_describes(run, TARGET)
     findings = []
     for sobject in LOADED:
-        lost = not_carried_fields(sobject, source[sobject], target[sobject], mapping)
+        lost = [
+            one
+            for one in not_carried_fields(sobject, source[sobject], target[sobject], mapping)
+            if one.field != CURRENCY  # a finding of its own
+        ]
         if not lost:
             continue
         counts = run.db.row(

@@ -1,0 +1,137 @@
+"""What of the partner's own acts on the COA objects of the target: triggers, flows, rules.
+
+It runs for every record that the load writes. What it changes is put back (the corrections step), but
+what it does elsewhere, to opportunities, licences or mail boxes, nobody can undo: a person has to decide.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coa.model import LOADED, NAMESPACE
+from coa.preflight.probe import Probe, quoted, related
+from coa.staging.runs import Finding
+
+SWITCH_OFF = "switch off for the load what must not act on historical orders, and on again afterwards."
+RECORD_TRIGGERS = ("RecordBeforeSave", "RecordAfterSave")
+
+
+def check_automation(probe: Probe) -> list[Finding]:
+    names = entity_names(probe)
+    return [
+        *_triggers(probe, names),
+        *_flows(probe, names),
+        *_validation_rules(probe, names),
+        *_workflow_rules(probe, names),
+    ]
+
+
+def entity_names(probe: Probe) -> dict[str, str]:
+    """What setup records may call our objects -> API name: the name itself, or the id of its definition."""
+    names = {name: name for name in LOADED}
+    rows = probe.org and _entity_rows(probe)
+    for row in rows or []:
+        names[str(row["DurableId"])] = str(row["QualifiedApiName"])
+    return names
+
+
+def _entity_rows(probe: Probe) -> list[dict[str, Any]] | None:
+    # Not noted when refused: most orgs name the object itself.
+    quiet = Probe(probe.org, probe.role)
+    return quiet.rows(
+        "",
+        f"SELECT DurableId, QualifiedApiName FROM EntityDefinition WHERE QualifiedApiName IN ({quoted(tuple(LOADED))})",
+    )
+
+
+def _by_object(
+    rows: list[dict[str, Any]], key: str, name_key: str, names: dict[str, str]
+) -> dict[str, list[str]]:
+    """API name -> names of the partner's own entries; those of the package are left out."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        sobject = names.get(str(related(row, key) or ""))
+        if sobject and (row.get("NamespacePrefix") or "") != NAMESPACE:
+            found.setdefault(sobject, []).append(str(row.get(name_key) or ""))
+    return found
+
+
+def _warnings(
+    found: dict[str, list[str]], code: str, what: str, next_step: str = SWITCH_OFF
+) -> list[Finding]:
+    return [
+        Finding(
+            "warning",
+            code,
+            f"{len(entries)} {what} of the target act on {sobject}: {', '.join(sorted(entries)[:10])}.",
+            next_step,
+            sobject=sobject,
+            count=len(entries),
+            examples=sorted(entries),
+        )
+        for sobject, entries in sorted(found.items())
+    ]
+
+
+def _triggers(probe: Probe, names: dict[str, str]) -> list[Finding]:
+    rows = probe.rows(
+        "Apex triggers",
+        "SELECT Name, TableEnumOrId, NamespacePrefix FROM ApexTrigger WHERE Status = 'Active'",
+    )
+    return _warnings(
+        _by_object(rows or [], "TableEnumOrId", "Name", names), "partner_triggers", "Apex triggers"
+    )
+
+
+def _flows(probe: Probe, names: dict[str, str]) -> list[Finding]:
+    """Active record-triggered flows; those whose object the org does not tell are counted on the order."""
+    quiet = Probe(probe.org, probe.role)
+    where = f"FROM FlowDefinitionView WHERE IsActive = true AND TriggerType IN ({quoted(RECORD_TRIGGERS)})"
+    rows = quiet.rows("", f"SELECT ApiName, NamespacePrefix, TriggerObjectOrEvent.QualifiedApiName {where}")
+    if rows is not None:
+        return _warnings(
+            _by_object(rows, "TriggerObjectOrEvent.QualifiedApiName", "ApiName", names),
+            "partner_flows",
+            "record-triggered flows",
+        )
+    rows = probe.rows("record-triggered flows", f"SELECT ApiName, NamespacePrefix {where}")
+    flows = sorted(str(r.get("ApiName")) for r in rows or [] if (r.get("NamespacePrefix") or "") != NAMESPACE)
+    if not flows:
+        return []
+    return [
+        Finding(
+            "warning",
+            "partner_flows",
+            f"The target has {len(flows)} active record-triggered flows and does not tell on which objects: "
+            f"{', '.join(flows[:10])}.",
+            f"look up which of them start from COA objects; {SWITCH_OFF}",
+            count=len(flows),
+            examples=flows,
+        )
+    ]
+
+
+def _validation_rules(probe: Probe, names: dict[str, str]) -> list[Finding]:
+    rows = probe.rows(
+        "validation rules of the partner",
+        "SELECT ValidationName, EntityDefinitionId, NamespacePrefix FROM ValidationRule "
+        "WHERE Active = true AND NamespacePrefix = null",
+        tooling=True,
+    )
+    return _warnings(
+        _by_object(rows or [], "EntityDefinitionId", "ValidationName", names),
+        "partner_validation_rules",
+        "own validation rules",
+        "see whether historical records pass them; a record that does not is refused by the org and listed.",
+    )
+
+
+def _workflow_rules(probe: Probe, names: dict[str, str]) -> list[Finding]:
+    rows = probe.rows(
+        "workflow rules of the partner",
+        "SELECT Name, TableEnumOrId, NamespacePrefix FROM WorkflowRule WHERE NamespacePrefix = null",
+        tooling=True,
+    )
+    return _warnings(
+        _by_object(rows or [], "TableEnumOrId", "Name", names), "partner_workflow_rules", "own workflow rules"
+    )

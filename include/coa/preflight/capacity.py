@@ -1,0 +1,117 @@
+"""Whether the two orgs have room for the run: API calls, Bulk jobs, data storage.
+
+What the target holds already by our migration key is not counted again, so that a run that goes on,
+or a delta, is not stopped for what an earlier one did.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, SOURCE_ID
+from coa.preflight.checks import check_allowance
+from coa.preflight.probe import Probe
+from coa.salesforce.describe import Describe
+from coa.staging.runs import SOURCE, Finding, Run
+
+KB_A_RECORD = 2
+"""Salesforce counts nearly every record as 2 KB of data storage."""
+READING_CALLS = 100
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Records of the source that the target does not have yet, by sObject."""
+
+    orders: int
+    details: int
+    customers: int
+
+    @property
+    def megabytes(self) -> int:
+        return math.ceil((self.orders + self.details + self.customers) * KB_A_RECORD / 1024)
+
+
+def expected_calls(orders: int, details: int, chunk_size: int, rows_per_job: int) -> int:
+    """API calls on the target that a migration of so many records needs, without faults.
+
+    A chunk costs three jobs (orders, details, statuses) and two re-reads with up to three correcting
+    jobs; a job about eight calls, a query about five; forty more for describes, extracts and proof.
+    """
+    chunks = max(1, math.ceil(orders / chunk_size))
+    detail_jobs = max(chunks, math.ceil(details / rows_per_job))
+    return READING_CALLS + chunks * (5 * 8 + 2 * 5) + detail_jobs * 8
+
+
+def volume_of(source: Probe, target: Probe, described: dict[str, Describe], where: str) -> Volume:
+    """Counts both orgs. `where` narrows the orders; their details are taken in the same proportion."""
+    counts = {name: source.org.count(name) for name in LOADED}
+    moved = {
+        name: (target.count("records moved before", name, f"{SOURCE_ID} != null") or 0)
+        if SOURCE_ID in described[name].fields
+        else 0
+        for name in LOADED
+    }
+    if where and counts[ORDER]:
+        chosen = source.org.count(ORDER, where)
+        share = chosen / counts[ORDER]
+        counts = {name: math.ceil(number * share) for name, number in counts.items()} | {ORDER: chosen}
+    left = {name: max(0, counts[name] - moved[name]) for name in LOADED}
+    return Volume(left[ORDER], left[DETAIL], left[CUSTOMER])
+
+
+def check_capacity(run: Run, probe: Probe, volume: Volume) -> list[Finding]:
+    limits = probe.get("API limits and storage", "/limits", "limits")
+    if limits is None:
+        return []
+    if probe.role == SOURCE:
+        return check_allowance(SOURCE, limits, READING_CALLS, run.settings.api_reserve)
+    needed = expected_calls(volume.orders, volume.details, run.params.chunk_size, run.settings.rows_per_job)
+    return [
+        *check_allowance(probe.role, limits, needed, run.settings.api_reserve),
+        *_storage(limits, volume),
+        *_batches(limits, volume, run.params.chunk_size),
+    ]
+
+
+def _entry(limits: dict[str, Any], name: str) -> tuple[int, int] | None:
+    """(remaining, maximum) of a limit, None when the org does not tell."""
+    entry = limits.get(name)
+    if not isinstance(entry, dict) or "Remaining" not in entry:
+        return None
+    return int(entry["Remaining"]), int(entry.get("Max") or 0)
+
+
+def _storage(limits: dict[str, Any], volume: Volume) -> list[Finding]:
+    room = _entry(limits, "DataStorageMB")
+    if room is None or room[0] >= volume.megabytes:
+        return []
+    return [
+        Finding(
+            "blocker",
+            "data_storage",
+            f"The target has {room[0]} MB of data storage left; the records to be created take about "
+            f"{volume.megabytes} MB (2 KB each).",
+            "free storage in the target or have it extended, or narrow the run by orders_where.",
+            count=volume.megabytes,
+        )
+    ]
+
+
+def _batches(limits: dict[str, Any], volume: Volume, chunk_size: int) -> list[Finding]:
+    """A Bulk job of up to 10,000 rows is one batch of the day's allowance; a chunk has about six jobs."""
+    room = _entry(limits, "DailyBulkApiBatches")
+    needed = 6 * max(1, math.ceil(volume.orders / chunk_size)) + math.ceil(volume.details / 9500) + 1
+    if room is None or room[1] == 0 or room[0] >= needed:
+        return []
+    return [
+        Finding(
+            "blocker",
+            "bulk_allowance",
+            f"The target has {room[0]} of {room[1]} Bulk batches left today; the run needs about {needed}.",
+            "run again when the 24-hour allowance has recovered, or raise chunk_size.",
+            count=room[0],
+        )
+    ]

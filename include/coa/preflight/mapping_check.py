@@ -1,0 +1,140 @@
+"""Does the mapping file name things that exist, and values that fit? Against the describes of both orgs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+
+from coa.fieldmap import NUMBER_TYPES
+from coa.mapping import FieldRule, Mapping
+from coa.model import AUDIT_FIELDS, LOADED, MIGRATION_FIELDS, NEVER_WRITTEN, SYSTEM_FIELDS
+from coa.salesforce.describe import Describe, Field
+from coa.staging.runs import Finding
+
+NEXT_STEP = "correct the mapping file and run preflight again."
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
+
+Describes = dict[str, Describe]
+
+
+def objects_named(mapping: Mapping) -> set[str]:
+    """sObjects beyond the package's that have to be described to check and use the file."""
+    return {
+        *mapping.lookups,
+        *mapping.records,
+        *(name for pointed in mapping.id_fields.values() for name in pointed.values()),
+    } - set(LOADED)
+
+
+def check_mapping(mapping: Mapping, source: Describes, target: Describes) -> list[Finding]:
+    """One blocker for each entry that cannot be meant, with its line."""
+    findings: dict[tuple[str, str], Finding] = {}
+    for sobject, field, text, path in _faults(mapping, source, target):
+        line = mapping.line(*path)
+        message = f"Mapping file{f', line {line}' if line else ''}: {text}."
+        known = findings.get((sobject, field))
+        if known:
+            message = f"{known.message} {message}"
+        findings[sobject, field] = Finding(
+            "blocker", "mapping_wrong", message, NEXT_STEP, sobject=sobject, field=field, count=1
+        )
+    return list(findings.values())
+
+
+Fault = tuple[str, str, str, tuple[str, ...]]
+
+
+def _faults(mapping: Mapping, source: Describes, target: Describes) -> Iterator[Fault]:
+    for sobject, rules in mapping.fields.items():
+        for name, rule in rules.items():
+            path = ("fields", sobject, name)
+            for text in _rule_faults(sobject, name, rule, source[sobject], target[sobject]):
+                yield sobject, name, text, path
+    for sobject, keys in mapping.lookups.items():
+        for role, orgs in (("source", source), ("target", target)):
+            if sobject not in orgs:
+                yield sobject, "", f"the {role} has no object {sobject}", ("lookups", sobject)
+                continue
+            for key in keys:
+                for name in key.split("+"):
+                    if name not in orgs[sobject].fields:
+                        text = f"the {role}'s {sobject} has no field {name}{_meant(name, orgs[sobject])}"
+                        yield sobject, name, text, ("lookups", sobject)
+    for sobject in mapping.records:
+        if sobject not in source or sobject not in target:
+            yield sobject, "", f"one of the orgs has no object {sobject}", ("records", sobject)
+    for sobject, pointed in mapping.id_fields.items():
+        for name, to in pointed.items():
+            path = ("id_fields", sobject, name)
+            for role, orgs in (("source", source), ("target", target)):
+                field = orgs[sobject].field(name)
+                if field is None:
+                    yield sobject, name, f"the {role}'s {sobject} has no field {name}", path
+                elif field.type == "reference":
+                    yield sobject, name, f"{name} is a lookup in the {role} and needs no id_fields", path
+                if to not in orgs:
+                    yield sobject, name, f"the {role} has no object {to}", path
+
+
+def _rule_faults(
+    sobject: str, name: str, rule: FieldRule, source: Describe, target: Describe
+) -> Iterator[str]:
+    field = target.field(name)
+    if rule.drop:
+        if field is None and source.field(name) is None:
+            yield f"neither org's {sobject} has a field {name}{_meant(name, source)}"
+        return
+    if field is None:
+        yield f"the target's {sobject} has no field {name}{_meant(name, target)}"
+        return
+    if name in NEVER_WRITTEN or name in SYSTEM_FIELDS or name in (*MIGRATION_FIELDS, *AUDIT_FIELDS):
+        yield f"{name} is not for a mapping file to set"
+    elif field.computed:
+        yield f"the target computes {name}; it cannot be written"
+    elif not (field.createable or field.updateable):
+        yield f"the user of coa_target may not write {name}"
+    if rule.source and source.field(rule.source) is None:
+        yield f"the source's {sobject} has no field {rule.source}{_meant(rule.source, source)}"
+    if not rule.source and rule.constant is None and source.field(name) is None and rule.default is None:
+        yield f"the source's {sobject} has no field {name}; name its source, a constant or a default"
+    for what, value in (
+        ("constant", rule.constant),
+        ("default", rule.default),
+        *(("value", v) for v in rule.values.values()),
+    ):
+        if value:
+            fault = _unfit(field, value)
+            if fault:
+                yield f"the {what} of {name} {fault}"
+
+
+def _unfit(field: Field, value: str) -> str:
+    """Why a text cannot be a value of a field; empty when it can."""
+    if field.type in NUMBER_TYPES:
+        try:
+            return "" if Decimal(value).is_finite() else "is no number"
+        except InvalidOperation:
+            return "is no number"
+    if field.type == "boolean":
+        return "" if value.lower() in ("true", "false") else "is neither true nor false"
+    if field.type == "date":
+        return "" if DATE.fullmatch(value) else "is no date (2024-12-31)"
+    if field.type == "datetime":
+        return "" if DATE_TIME.fullmatch(value) else "is no date-time (2024-12-31T12:00:00Z)"
+    if field.restricted_picklist:
+        wanted = value.split(";") if field.type == "multipicklist" else [value]
+        missing = [v for v in wanted if v not in field.picklist_values]
+        if missing:
+            return f"is missing in the target's picklist: {', '.join(missing)}"
+    if field.length and len(value) > field.length:
+        return f"is longer than {field.length} characters"
+    return ""
+
+
+def _meant(name: str, described: Describe) -> str:
+    names = list(described.fields)
+    close = [n for n in names if n.endswith("__" + name)] or get_close_matches(name, names, 1)
+    return f" (is {close[0]} meant?)" if close else ""

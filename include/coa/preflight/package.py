@@ -1,0 +1,146 @@
+"""The Channel Order App as it is installed: version, and which of its rules are switched off.
+
+A subscriber can switch managed rules off: retrieved metadata of some orgs shows it. A rule that is off
+in the target refuses nothing, so it blocks no record here either.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coa.model import NAMESPACE
+from coa.preflight.probe import Probe, related
+from coa.staging.runs import SOURCE, TARGET, Finding
+
+ENFORCED_RULES = frozenset(
+    {
+        "Contract_is_Required",
+        "OrderTypeRequired",
+        "Order_must_belong_to_contract_terms",
+        "Product_must_belong_to_contract_terms",
+        "Quantity_is_required",
+        "CancellationTerms_is_required",
+        "ContractLength_is_required",
+        "RenewalTerms_is_required",
+    }
+)
+"""Validation rules of orders and details that `coa.transform.rules` foresees."""
+
+
+def package_version(probe: Probe) -> tuple[int, int, int] | None:
+    """Version of the app, None when the org does not tell."""
+    rows = probe.rows(
+        "the version of the Channel Order App",
+        "SELECT SubscriberPackage.NamespacePrefix, SubscriberPackageVersion.MajorVersion, "
+        "SubscriberPackageVersion.MinorVersion, SubscriberPackageVersion.PatchVersion "
+        "FROM InstalledSubscriberPackage",
+        tooling=True,
+    )
+    for row in rows or []:
+        if related(row, "SubscriberPackage.NamespacePrefix") == NAMESPACE:
+            numbers = [
+                related(row, f"SubscriberPackageVersion.{part}Version")
+                for part in ("Major", "Minor", "Patch")
+            ]
+            return (int(numbers[0] or 0), int(numbers[1] or 0), int(numbers[2] or 0))
+    return None
+
+
+def check_versions(source: tuple[int, int, int] | None, target: tuple[int, int, int] | None) -> list[Finding]:
+    if source is None or target is None or target >= source:
+        return []
+    here, there = (".".join(map(str, v[:2])) for v in (source, target))
+    return [
+        Finding(
+            "warning",
+            "package_older",
+            f"The target has version {there} of the Channel Order App, the source {here}: fields, lengths and "
+            "picklist values of the newer version may be missing.",
+            "update the app in the target before the migration.",
+            count=1,
+            examples=[there],
+        )
+    ]
+
+
+def inactive_validation_rules(probe: Probe) -> list[str] | None:
+    """Rules of the package that the target does not enforce: switched off, or unknown to its version.
+
+    None when the org does not tell: then all of them are taken as active.
+    """
+    rows = probe.rows(
+        "validation rules",
+        "SELECT ValidationName, Active, NamespacePrefix FROM ValidationRule "
+        f"WHERE NamespacePrefix = '{NAMESPACE}'",
+        tooling=True,
+    )
+    if not rows:
+        return None
+    active = {short_name(str(r.get("ValidationName") or "")) for r in rows if r.get("Active")}
+    listed = {short_name(str(r.get("ValidationName") or "")) for r in rows}
+    return sorted((listed | ENFORCED_RULES) - active)
+
+
+def check_validation_rules(inactive: list[str] | None) -> list[Finding]:
+    off = sorted(set(inactive or []) & ENFORCED_RULES)
+    if not off:
+        return []
+    return [
+        Finding(
+            "note",
+            "validation_rules_off",
+            f"The target does not enforce {len(off)} validation rules of the package: {', '.join(off)}. "
+            "Records that they would refuse are not blocked.",
+            "nothing, if they are meant to be off.",
+            count=len(off),
+            examples=off,
+        )
+    ]
+
+
+def check_workflow_rules(probe: Probe) -> list[Finding]:
+    """The managed workflow rules that stamp and reset values, as far as the API shows whether they act.
+
+    Only Metadata tells whether a rule is active, and it can be asked for one rule at a time (Tooling API).
+    """
+    rows = probe.rows(
+        "workflow rules of the package",
+        f"SELECT Id, Name FROM WorkflowRule WHERE NamespacePrefix = '{NAMESPACE}'",
+        tooling=True,
+    )
+    off: list[str] = []
+    for row in (rows or [])[:10]:
+        asked = probe.rows(
+            "whether workflow rules of the package are active",
+            f"SELECT Metadata FROM WorkflowRule WHERE Id = '{row['Id']}'",
+            tooling=True,
+        )
+        if asked is None:
+            break
+        metadata: Any = related(asked[0], "Metadata") if asked else None
+        if isinstance(metadata, dict) and metadata.get("active") is False:
+            off.append(str(row.get("Name")))
+    if not off:
+        return []
+    return [
+        Finding(
+            "note",
+            "workflow_rules_off",
+            f"The target has switched off {len(off)} workflow rules of the package: {', '.join(off)}.",
+            "nothing for the migration, which does not rely on them; switch them on again if that was for the load.",
+            count=len(off),
+            examples=off,
+        )
+    ]
+
+
+def short_name(name: str) -> str:
+    return name.removeprefix(NAMESPACE + "__")
+
+
+def version_text(version: tuple[int, int, int] | None) -> str:
+    return ".".join(map(str, version)) if version else ""
+
+
+def record_versions(versions: dict[str, tuple[int, int, int] | None]) -> dict[str, str]:
+    return {f"coa_{role}": version_text(versions.get(role)) for role in (SOURCE, TARGET)}

@@ -1,0 +1,67 @@
+"""CurrencyIsoCode exists only where multi-currency is on, and decides what every amount means."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.fieldmap import CarriedField
+from coa.model import LOADED
+from coa.preflight.orgs import saved_describes
+from coa.staging.runs import SOURCE, TARGET, Finding, Run
+
+CURRENCY = "CurrencyIsoCode"
+
+
+def check_currency(run: Run, carried: dict[str, list[CarriedField]]) -> list[Finding]:
+    """Orgs that differ in multi-currency. Codes that the target lacks are found by the picklist rule."""
+    source, target = saved_describes(run, SOURCE), saved_describes(run, TARGET)
+    findings = []
+    for sobject in LOADED:
+        here, there = CURRENCY in source[sobject].fields, CURRENCY in target[sobject].fields
+        if here and not there:
+            findings += _lost(run, sobject)
+        given = any(f.name == CURRENCY for f in carried[sobject])
+        if there and not here and not given:
+            findings.append(
+                Finding(
+                    "blocker",
+                    "currency_unknown",
+                    f"The target has several currencies, the source one: nothing says in which currency the amounts "
+                    f"of {sobject} are.",
+                    "give CurrencyIsoCode a constant in the mapping file: the source's currency.",
+                    sobject=sobject,
+                    field=CURRENCY,
+                )
+            )
+    return findings
+
+
+def _lost(run: Run, sobject: str) -> list[Finding]:
+    """The target knows one currency: amounts in any other would silently change their meaning."""
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT NULLIF({f}, '') AS code, count(*) AS n, (array_agg("Id" ORDER BY "Id"))[1:3] AS examples
+               FROM {t} WHERE NULLIF({f}, '') IS NOT NULL GROUP BY 1 ORDER BY 2 DESC"""
+        ).format(f=sql.Identifier(CURRENCY), t=run.table(SOURCE, sobject))
+    )
+    if not rows:
+        return []
+    codes = ", ".join(f"{r['code']} ({r['n']})" for r in rows)
+    several = len(rows) > 1
+    return [
+        Finding(
+            "blocker" if several else "warning",
+            "currency_not_carried",
+            f"The source has several currencies, the target one; records of {sobject} are in {codes}.",
+            "switch multi-currency on in the target"
+            + (
+                ", or move only the orders of the target's currency (orders_where)."
+                if several
+                else ", or make sure that this is the target's currency."
+            ),
+            sobject=sobject,
+            field=CURRENCY,
+            count=sum(int(r["n"]) for r in rows),
+            examples=[e for r in rows for e in r["examples"]][:10],
+        )
+    ]

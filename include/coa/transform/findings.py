@@ -1,0 +1,275 @@
+"""What the data says before anything is written: each check is one or two set-based statements.
+
+Findings about single records that cannot be moved come from the rules (`coa.transform.rules`) and are
+counted when the plan stands; here are those about the orgs' catalogs, people and conventions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import sql
+
+from coa.fieldmap import CarriedField
+from coa.mapping import Mapping
+from coa.model import (
+    CUSTOMER,
+    CUSTOMER_ORG_ID,
+    DRAFT,
+    IN_FLIGHT,
+    LOADED,
+    ORDER,
+    SOURCE_ID,
+    STATUS,
+)
+from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.transform.catalog_findings import check_catalog
+from coa.transform.currency_findings import check_currency
+from coa.transform.mapping_findings import check_mapping_used
+
+
+def data_findings(run: Run, carried: dict[str, list[CarriedField]], mapping: Mapping) -> list[Finding]:
+    return [
+        *check_catalog(run),
+        *check_currency(run, carried),
+        *check_mapping_used(run, mapping),
+        *_colliding_customers(run),
+        *_duplicate_keys(run),
+        *_earlier_migration(run),
+        *_open_orders(run),
+        *_owners(run),
+        *_ids_in_text(run, carried, mapping),
+    ]
+
+
+def groups(run: Run, query: sql.Composed, params: Any = None) -> tuple[int, list[str]]:
+    """(records, up to ten ids) of a query that gives a column `id`."""
+    found = run.db.row(
+        sql.SQL("SELECT count(*) AS n, (array_agg(id ORDER BY id))[1:10] AS examples FROM ({}) q").format(
+            query
+        ),
+        params,
+    )
+    assert found is not None
+    return int(found["n"]), list(found["examples"] or [])
+
+
+def _colliding_customers(run: Run) -> list[Finding]:
+    """Two customers for one org: ids of 15 and 18 characters name the same one, case matters."""
+    findings = []
+    for role in (SOURCE, TARGET):
+        count, examples = groups(
+            run,
+            sql.SQL(
+                """SELECT "Id" AS id FROM (SELECT "Id", count(*) OVER (PARTITION BY coa.org_key({org})) AS n
+                   FROM {table} WHERE NULLIF({org}, '') IS NOT NULL) c WHERE n > 1"""
+            ).format(org=sql.Identifier(CUSTOMER_ORG_ID), table=run.table(role, CUSTOMER)),
+        )
+        if count:
+            findings.append(
+                Finding(
+                    "warning",
+                    f"customers_collide_{role}",
+                    f"{count} customers of the {role} share their org id with another one, once 15 and 18 characters "
+                    "are taken for the same org.",
+                    "merge them, or accept that their orders hang on the record that fits best.",
+                    sobject=CUSTOMER,
+                    field=CUSTOMER_ORG_ID,
+                    count=count,
+                    examples=examples,
+                )
+            )
+    return findings
+
+
+def _duplicate_keys(run: Run) -> list[Finding]:
+    """The org keeps the key unique as text; written by hand with 15 characters it can still be there twice."""
+    findings = []
+    for sobject in LOADED:
+        count, examples = groups(
+            run,
+            sql.SQL(
+                """SELECT "Id" AS id FROM (SELECT "Id", count(*) OVER (PARTITION BY coa.id18({key})) AS n
+                   FROM {table} WHERE NULLIF({key}, '') IS NOT NULL) k WHERE n > 1"""
+            ).format(key=sql.Identifier(SOURCE_ID), table=run.table(TARGET, sobject)),
+        )
+        if count:
+            findings.append(
+                Finding(
+                    "blocker",
+                    "migration_key_duplicate",
+                    f"{count} records of the target's {sobject} share {SOURCE_ID} with another one.",
+                    "delete or clear the wrong ones: a source record can have one counterpart only.",
+                    sobject=sobject,
+                    field=SOURCE_ID,
+                    count=count,
+                    examples=examples,
+                )
+            )
+    return findings
+
+
+def _earlier_migration(run: Run) -> list[Finding]:
+    findings = []
+    for sobject in LOADED:
+        if SOURCE_ID not in run.columns(SOURCE, sobject):
+            continue
+        count, examples = groups(
+            run,
+            sql.SQL("""SELECT "Id" AS id FROM {} WHERE NULLIF({}, '') IS NOT NULL""").format(
+                run.table(SOURCE, sobject), sql.Identifier(SOURCE_ID)
+            ),
+        )
+        if count:
+            findings.append(
+                Finding(
+                    "note",
+                    "earlier_migration",
+                    f"{count} records of {sobject} came into the source by an earlier migration; in the target they "
+                    "bear the source's ids and numbers, not those of the org before.",
+                    "keep the id_map.csv of the earlier migration if the chain matters.",
+                    sobject=sobject,
+                    field=SOURCE_ID,
+                    count=count,
+                    examples=examples,
+                )
+            )
+    return findings
+
+
+def _open_orders(run: Run) -> list[Finding]:
+    """Drafts, which could be submitted from both orgs, and orders on which Salesforce still reports."""
+    findings = []
+    for statuses, code, policy, why, next_step in (
+        (
+            (DRAFT,),
+            "draft_orders",
+            run.params.draft_orders,
+            "could be submitted from both orgs",
+            "submit or delete them in the source; draft_orders says whether they are moved.",
+        ),
+        (
+            IN_FLIGHT,
+            "orders_in_flight",
+            run.params.in_flight_orders,
+            "keep reporting to the source org, whose e-mail service Salesforce knows",
+            "wait until they are settled, or watch them in the source; in_flight_orders says whether they are moved.",
+        ),
+    ):
+        count, examples = groups(
+            run,
+            sql.SQL('SELECT "Id" AS id FROM {} WHERE {} = ANY ({})').format(
+                run.table(SOURCE, ORDER), sql.Identifier(STATUS), sql.Literal(list(statuses))
+            ),
+        )
+        if count:
+            verb = "are moved" if policy == "load" else "stay in the source"
+            findings.append(
+                Finding(
+                    "warning" if policy == "load" else "note",
+                    code,
+                    f"{count} orders stand as {', '.join(statuses)}: they {why}. They {verb}.",
+                    next_step,
+                    sobject=ORDER,
+                    field=STATUS,
+                    count=count,
+                    examples=examples,
+                )
+            )
+    return findings
+
+
+def _owners(run: Run) -> list[Finding]:
+    """Owners of records without a counterpart among the target's users, or with an inactive one."""
+    if not (run.has_table(SOURCE, "User") and run.has_table("map", "User") and run.has_table(TARGET, "User")):
+        return []
+    owned = sql.SQL(" UNION ALL ").join(
+        sql.SQL('SELECT "OwnerId" AS id FROM {}').format(run.table(SOURCE, name))
+        for name in LOADED
+        if "OwnerId" in run.columns(SOURCE, name)
+    )
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT CASE WHEN t."Id" IS NULL THEN 'owners_unmatched' ELSE 'owners_inactive' END AS code,
+                      count(*) AS users, sum(o.n)::bigint AS records,
+                      (array_agg(o.id ORDER BY o.n DESC, o.id))[1:10] AS examples
+               FROM (SELECT id, count(*) AS n FROM ({owned}) x WHERE id LIKE '005%%' GROUP BY id) o
+               LEFT JOIN {map} m ON m.source_id = o.id
+               LEFT JOIN {users} t ON t."Id" = m.target_id
+               WHERE t."Id" IS NULL OR t."IsActive" <> 'true' GROUP BY 1 ORDER BY 1"""
+        ).format(owned=owned, map=run.table("map", "User"), users=run.table(TARGET, "User")),
+    )
+    what = {
+        "owners_unmatched": "have no counterpart among the target's users",
+        "owners_inactive": "are inactive in the target",
+    }
+    return [
+        Finding(
+            "warning",
+            r["code"],
+            f"{r['users']} owners of {r['records']} records {what[r['code']]}; owner_policy {run.params.owner_policy} "
+            "decides about their records.",
+            "map them in the mapping file (owners), create or activate the users, or set owner_policy.",
+            sobject="User",
+            field="OwnerId",
+            count=int(r["records"]),
+            examples=list(r["examples"]),
+        )
+        for r in rows
+    ]
+
+
+def _ids_in_text(run: Run, carried: dict[str, list[CarriedField]], mapping: Mapping) -> list[Finding]:
+    """Text fields that hold ids of records which get another id: recognised by the source's key prefixes."""
+    prefixes = sorted(
+        {
+            str(r["prefix"])
+            for r in run.db.rows(
+                """SELECT describe ->> 'keyPrefix' AS prefix FROM coa.describe
+                   WHERE run_id = %s AND org = 'source' AND describe ->> 'keyPrefix' IS NOT NULL""",
+                [run.run_id],
+            )
+        }
+    )
+    findings = []
+    for sobject, fields in carried.items():
+        texts = [
+            one
+            for one in fields
+            if one.kind == "value" and one.source is not None and one.source.type in ("string", "textarea")
+            and one.source.length >= 15 and one.rule.constant is None
+        ]  # fmt: skip
+        if not texts:
+            continue
+        counts = run.db.row(
+            sql.SQL("SELECT {} FROM {} s").format(
+                sql.SQL(", ").join(
+                    sql.SQL(
+                        """count(*) FILTER (WHERE s.{c} ~ '^[a-zA-Z0-9]{{15}}([A-Z0-5]{{3}})?$'
+                           AND left(s.{c}, 3) = ANY ({p}) AND s.{c} ~ '[0-9]') AS {n}"""
+                    ).format(
+                        c=sql.Identifier(one.source.name if one.source else ""),
+                        p=sql.Literal(prefixes),
+                        n=sql.Identifier(one.name),
+                    )
+                    for one in texts
+                ),
+                run.table(SOURCE, sobject),
+            )
+        )
+        for one in texts:
+            count = int((counts or {}).get(one.name, 0))
+            if count:
+                findings.append(
+                    Finding(
+                        "warning",
+                        "id_stored_as_text",
+                        f"{count} records of {sobject} store a record id of the source as text in {one.name}; it is "
+                        "carried as it is and means nothing in the target.",
+                        "name the object it points at in the mapping file (id_fields), or drop the field.",
+                        sobject=sobject,
+                        field=one.name,
+                        count=count,
+                    )
+                )
+    return findings

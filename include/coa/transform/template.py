@@ -1,0 +1,94 @@
+"""`mapping_template.yaml`: the map of contract terms and products, filled in as far as the orgs agree.
+
+On a merger Salesforce recreates contract terms under another name; what is left to a person is to write
+the right name behind each source entry that is empty here.
+"""
+
+from __future__ import annotations
+
+import json
+
+from psycopg import sql
+
+from coa.model import CONTRACT, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
+from coa.staging.database import Row
+from coa.staging.runs import SOURCE, TARGET, Run
+from coa.transform.catalog_findings import used_contracts, used_products
+
+HEAD = """# Contract terms and products in use in the source, with what was found in the target.
+# Fill in what is commented out, remove the #, and give the file to the next run (param mapping).
+version: 1
+"""
+
+
+def mapping_template(run: Run) -> str:
+    """The file's text. Names are written as JSON strings, which YAML reads as they are."""
+    lines = [HEAD.rstrip(), "contracts:"]
+    for row in _contracts(run):
+        lines += _entry("  ", row["name"], row["target"], row["rule"], row["choices"])
+    if len(lines) == 2:
+        lines[-1] = "contracts: {}"
+    lines.append("products:")
+    before, contract, any_product = len(lines), None, False
+    for row in _products(run):
+        entry = _entry("    ", row["product"], row["target"], row["rule"], row["choices"])
+        if row["contract"] != contract:
+            contract = row["contract"]
+            lines.append(f"  {json.dumps(contract or '', ensure_ascii=False)}:")
+        lines += entry
+        any_product = True
+    if not any_product:
+        lines[before - 1] = "products: {}"
+    return "\n".join(lines) + "\n"
+
+
+def _entry(
+    indent: str, name: str, target: str | None, rule: str | None, choices: list[str] | None
+) -> list[str]:
+    key = json.dumps(name or "", ensure_ascii=False)
+    if target is not None:
+        return [f"{indent}{key}: {json.dumps(target, ensure_ascii=False)}  # {rule}"]
+    told = ", ".join(json.dumps(c, ensure_ascii=False) for c in choices or [])
+    return [f"{indent}# {key}:   # not found; the target has: {told or 'nothing alike'}"]
+
+
+def _contracts(run: Run) -> list[Row]:
+    return run.db.rows(
+        sql.SQL(
+            """SELECT s."Name" AS name, t."Name" AS target, m.rule,
+                      (SELECT array_agg(c."Name" ORDER BY c."Name") FROM (SELECT DISTINCT "Name" FROM {target}
+                        WHERE "Id" NOT IN (SELECT target_id FROM {map}) ORDER BY "Name" LIMIT 10) c) AS choices
+               FROM {source} s LEFT JOIN {map} m ON m.source_id = s."Id" LEFT JOIN {target} t ON t."Id" = m.target_id
+               WHERE s."Id" IN ({used}) ORDER BY s."Name", s."Id" """
+        ).format(
+            source=run.table(SOURCE, CONTRACT),
+            target=run.table(TARGET, CONTRACT),
+            map=run.table("map", CONTRACT),
+            used=used_contracts(run),
+        )
+    )
+
+
+def _products(run: Run) -> list[Row]:
+    """Only what was not found: a product that is found needs no line."""
+    return run.db.rows(
+        sql.SQL(
+            """SELECT c."Name" AS contract, COALESCE(NULLIF(s.{pid}, ''), s."Name") AS product,
+                      NULL::text AS target, NULL::text AS rule,
+                      (SELECT array_agg(x.k) FROM (SELECT DISTINCT COALESCE(NULLIF(t.{pid}, ''), t."Name") AS k
+                         FROM {target} t WHERE t.{contract} = cm.target_id ORDER BY 1 LIMIT 10) x) AS choices
+               FROM {source} s LEFT JOIN {contracts} c ON c."Id" = s.{contract}
+               LEFT JOIN {map} m ON m.source_id = s."Id"
+               LEFT JOIN {contract_map} cm ON cm.source_id = c."Id"
+               WHERE m.source_id IS NULL AND s."Id" IN ({used}) ORDER BY 1, 2"""
+        ).format(
+            pid=sql.Identifier(PRODUCT_ID),
+            contract=sql.Identifier(PRODUCT_CONTRACT),
+            source=run.table(SOURCE, PRODUCT),
+            target=run.table(TARGET, PRODUCT),
+            contracts=run.table(SOURCE, CONTRACT),
+            map=run.table("map", PRODUCT),
+            contract_map=run.table("map", CONTRACT),
+            used=used_products(run),
+        )
+    )
