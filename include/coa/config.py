@@ -63,6 +63,8 @@ class RunParams:
     chunk_size: int = 2000
     lanes: int = 3
     mapping: str = ""
+    run_id: str = ""
+    """`coa_verify` and `coa_rollback`: the run that is meant."""
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> RunParams:

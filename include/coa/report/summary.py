@@ -40,6 +40,8 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
     objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
     if run.has_table("plan"):
         _count_plan(run, objects)
+    elif run.row["mode"] == "verify":
+        _count_looked_at(run, objects)
     if run.has_table("work"):
         _count_writes(run, objects)
     _count_differences(run, objects)
@@ -55,6 +57,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
         "message": run.row["message"],
+        "differences_by_origin": _origins(run),
     }
 
 
@@ -77,6 +80,28 @@ def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
         counts = objects[r["sobject"]]
         counts[PLANNED[r["action"]]] += int(r["n"])
         counts["extracted"] += int(r["n"])
+
+
+def _count_looked_at(run: Run, objects: dict[str, dict[str, int]]) -> None:
+    """A verification plans nothing: what it looked at counts as extracted and unchanged."""
+    for sobject, counts in objects.items():
+        if run.has_table("expected", sobject):
+            looked_at = run.db.value(
+                sql.SQL("SELECT count(*) FROM {}").format(run.table("expected", sobject))
+            )
+            counts["extracted"] = counts["unchanged"] = int(looked_at)
+
+
+def _origins(run: Run) -> dict[str, int]:
+    """Unexplained differences: of the migration itself, or of changes since (`coa_verify` tells them apart)."""
+    return {
+        str(r["origin"]): int(r["n"])
+        for r in run.db.rows(
+            """SELECT origin, count(*) AS n FROM coa.difference
+               WHERE run_id = %s AND kind <> 'explained' GROUP BY 1 ORDER BY 1""",
+            [run.run_id],
+        )
+    }
 
 
 def _count_writes(run: Run, objects: dict[str, dict[str, int]]) -> None:

@@ -245,6 +245,23 @@ CREATE TABLE IF NOT EXISTS coa.difference (
     reason       text NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS difference_by_run ON coa.difference (run_id, kind);
+CREATE INDEX IF NOT EXISTS difference_by_record ON coa.difference (run_id, sobject, source_id);
+-- Where it comes from: migration, or changes since the last proof in source, target, both (unknown: fields changed).
+ALTER TABLE coa.difference ADD COLUMN IF NOT EXISTS origin text NOT NULL DEFAULT 'migration';
+
+-- Control totals of the moved orders, source beside target; written anew by each verification of a run.
+CREATE TABLE IF NOT EXISTS coa.total (
+    run_id    text NOT NULL REFERENCES coa.run ON DELETE CASCADE,
+    side      text NOT NULL CHECK (side IN ('source', 'target')),
+    dimension text NOT NULL,                         -- all, status, order_type, contract, year
+    label     text NOT NULL,
+    currency  text NOT NULL,                         -- '': all currencies together, without a value
+    orders    bigint NOT NULL,
+    details   bigint NOT NULL,
+    quantity  numeric NOT NULL,
+    value     numeric,
+    PRIMARY KEY (run_id, side, dimension, label, currency)
+);
 
 -- Rows that the org refused for good in this run.
 CREATE TABLE IF NOT EXISTS coa.rejection (

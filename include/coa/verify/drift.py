@@ -1,0 +1,119 @@
+"""Whether a difference is an error of the migration, or came later.
+
+A record that was proved equal has the hash of its values in the ledger. Equal then means that the hash
+is also that of the expected values, so comparing it with both sides of today tells who has changed:
+the target, the source (or what the maps make of it), or both. A record that was never proved differs by
+the migration itself.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.compare import Comparison, actual_hash
+from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER
+from coa.staging.runs import SOURCE, Run
+from coa.verify.expected import EXPECTED
+from coa.verify.presence import VERIFY
+
+MIGRATION, IN_SOURCE, IN_TARGET, IN_BOTH = "migration", "source", "target", "both"
+
+
+def class_field_differences(run: Run, sobject: str, compared: list[Comparison], joins: sql.Composed) -> None:
+    """Sets `origin` of the field differences of an sObject; rows of the field set that was proved only."""
+    writeable = [c for c in compared if c.field.updateable]
+    names = [c.field.name for c in writeable]
+    now = actual_hash(writeable)
+    wanted = actual_hash([Comparison(c.field, c.actual, c.expected) for c in writeable])
+    run.db.execute(
+        sql.SQL(
+            """UPDATE coa.difference x SET origin = h.origin
+               FROM (SELECT e.source_id, CASE
+                       WHEN split_part(l.proved_hash, ':', 1) <> split_part({now}, ':', 1) THEN 'unknown'
+                       WHEN l.proved_hash <> {now} AND l.proved_hash <> {wanted} THEN 'both'
+                       WHEN l.proved_hash <> {now} THEN 'target'
+                       WHEN l.proved_hash <> {wanted} THEN 'source' ELSE 'migration' END AS origin
+                     FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id
+                     JOIN {verify} t ON t."Id" = e.target_id
+                     JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject}
+                       AND l.source_id = e.source_id AND l.proved_hash IS NOT NULL {joins}
+                     WHERE e.source_id IN (SELECT y.source_id FROM coa.difference y
+                       WHERE y.run_id = {run} AND y.sobject = {sobject})) h
+               WHERE x.run_id = {run} AND x.sobject = {sobject} AND x.source_id = h.source_id
+                 AND x.field = ANY ({names}) AND x.kind NOT IN ('explained', 'duplicate')"""
+        ).format(
+            now=now,
+            wanted=wanted,
+            expected=run.table(EXPECTED, sobject),
+            desired=run.table("desired", sobject),
+            verify=run.table(VERIFY, sobject),
+            pair=sql.Literal(run.pair_id),
+            sobject=sql.Literal(sobject),
+            joins=joins,
+            run=sql.Literal(run.run_id),
+            names=sql.Literal(names),
+        )
+    )
+
+
+def class_presence(run: Run) -> None:
+    """What was proved once and is gone was deleted since; what no earlier proof saw appeared since."""
+    run.db.execute(
+        """UPDATE coa.difference x SET origin = 'target' FROM coa.ledger l
+           WHERE x.run_id = %s AND x.kind = 'missing' AND l.pair_id = %s AND l.sobject = x.sobject
+             AND l.source_id = x.source_id AND l.proved_hash IS NOT NULL""",
+        [run.run_id, run.pair_id],
+    )
+    run.db.execute(
+        """UPDATE coa.difference x SET origin = 'target'
+           WHERE x.run_id = %s AND x.kind IN ('duplicate', 'unexpected') AND x.origin = 'migration'
+             AND NOT EXISTS (SELECT FROM coa.difference y JOIN coa.run r USING (run_id)
+                             WHERE r.pair_id = %s AND y.run_id <> x.run_id AND y.sobject = x.sobject
+                               AND y.target_id = x.target_id AND y.kind = x.kind
+                               AND r.loaded_at IS NOT NULL)""",
+        [run.run_id, run.pair_id],
+    )
+
+
+def class_rollups(run: Run) -> None:
+    """A total came to differ when one of its details did."""
+    run.db.execute(
+        sql.SQL(
+            """UPDATE coa.difference x SET origin = COALESCE((
+                 SELECT min(y.origin) FROM coa.difference y
+                 LEFT JOIN {verify} t ON t."Id" = y.target_id LEFT JOIN {source} s ON s."Id" = y.source_id
+                 WHERE y.run_id = {run} AND y.sobject = {detail} AND y.kind <> 'explained'
+                   AND (t.{parent} = x.target_id OR s.{parent} = x.source_id)), x.origin)
+               WHERE x.run_id = {run} AND x.sobject = {order} AND x.kind = 'rollup'"""
+        ).format(
+            verify=run.table(VERIFY, DETAIL),
+            source=run.table(SOURCE, DETAIL),
+            parent=sql.Identifier(DETAIL_ORDER),
+            run=sql.Literal(run.run_id),
+            detail=sql.Literal(DETAIL),
+            order=sql.Literal(ORDER),
+        )
+    )
+
+
+def list_deleted_in_source(run: Run, of_run: str) -> None:
+    """Records that we moved and whose source record is gone: unexpected in the target, by a later deletion."""
+    for sobject in LOADED:
+        run.db.execute(
+            sql.SQL(
+                """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, kind, reason, origin)
+                   SELECT {run}, {sobject}, l.source_id, l.target_id, 'unexpected',
+                          'its source record was deleted since the migration', 'source'
+                   FROM coa.ledger l JOIN {verify} t ON t."Id" = l.target_id
+                   WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
+                     AND ({of_run} = '' OR l.inserted_run = {of_run})
+                     AND NOT EXISTS (SELECT FROM {source} s WHERE s."Id" = l.source_id)"""
+            ).format(
+                run=sql.Literal(run.run_id),
+                sobject=sql.Literal(sobject),
+                verify=run.table(VERIFY, sobject),
+                pair=sql.Literal(run.pair_id),
+                of_run=sql.Literal(of_run),
+                source=run.table(SOURCE, sobject),
+            )
+        )

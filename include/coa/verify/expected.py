@@ -1,0 +1,74 @@
+"""Which records must be in the target now: from the plan of a migration, or from the ledger of the pair."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.model import LOADED
+from coa.staging.runs import SOURCE, Run
+
+EXPECTED = "expected"
+
+
+def expect_planned(run: Run) -> None:
+    """`expected__<slug>`: what the plan wanted there, with the target id that the ledger knows.
+
+    `rejected` marks records that the org refused for good: they are reported as such, not as missing.
+    """
+    for sobject in LOADED:
+        holdback = sql.SQL("").format()
+        if run.has_table("holdback"):
+            holdback = sql.SQL(
+                "AND NOT EXISTS (SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"
+            ).format(run.table("holdback"))
+        _create(
+            run,
+            sobject,
+            sql.SQL(
+                """SELECT p.source_id, l.target_id, l.target_id IS NULL AND EXISTS (
+                     SELECT FROM coa.rejection r WHERE r.run_id = {run} AND r.sobject = p.sobject
+                       AND r.source_id = p.source_id) AS rejected
+                   FROM {plan} p JOIN coa.ledger l
+                     ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+                   WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {holdback}"""
+            ).format(
+                run=sql.Literal(run.run_id),
+                plan=run.table("plan"),
+                pair=sql.Literal(run.pair_id),
+                sobject=sql.Literal(sobject),
+                holdback=holdback,
+            ),
+        )
+
+
+def expect_migrated(run: Run, of_run: str) -> None:
+    """The same from the ledger: all that was ever inserted on this pair, or what `of_run` inserted.
+
+    Records that the source does not have any more are not expected: they are listed on their own.
+    """
+    for sobject in LOADED:
+        _create(
+            run,
+            sobject,
+            sql.SQL(
+                """SELECT l.source_id, l.target_id, false AS rejected FROM coa.ledger l
+                   WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
+                     AND l.target_id IS NOT NULL AND ({of_run} = '' OR l.inserted_run = {of_run})
+                     AND EXISTS (SELECT FROM {source} s WHERE s."Id" = l.source_id)"""
+            ).format(
+                pair=sql.Literal(run.pair_id),
+                sobject=sql.Literal(sobject),
+                of_run=sql.Literal(of_run),
+                source=run.table(SOURCE, sobject),
+            ),
+        )
+
+
+def _create(run: Run, sobject: str, query: sql.Composed) -> None:
+    table = run.table(EXPECTED, sobject)
+    with run.db.transaction() as connection:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        connection.execute(sql.SQL("CREATE TABLE {} AS {}").format(table, query))
+        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (source_id)").format(table))
+        connection.execute(sql.SQL("CREATE INDEX ON {} (target_id)").format(table))
+        connection.execute(sql.SQL("ANALYZE {}").format(table))

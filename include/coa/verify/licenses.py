@@ -1,0 +1,68 @@
+"""The licenses of the target's License Management App (LMA), for the case work: who has one, who has none.
+
+There is no managed link between COA and LMA: both name the subscriber's org by its id, of which the LMA
+keeps 18 or 15 characters.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from psycopg import sql
+
+from coa.errors import CoaError
+from coa.extract.bulk import ExtractSpec, query_into
+from coa.model import CUSTOMER, CUSTOMER_ORG_ID
+from coa.salesforce.describe import describe
+from coa.salesforce.session import Org
+from coa.staging.runs import Run
+
+log = logging.getLogger(__name__)
+
+LICENSE = "sfLma__License__c"
+SUBSCRIBER = "sfLma__Subscriber_Org_ID__c"
+STATUS = "sfLma__Status__c"
+TABLE = "lma_license"
+
+
+def extract_licenses(run: Run, target: Org) -> None:
+    """Fills `lma_license` when the target has an LMA that we see: one describe and one Bulk query.
+
+    The case work is no part of the proof: an org that refuses the query does not fail it.
+    """
+    run.db.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table(TABLE)))
+    try:
+        described = describe(target, LICENSE)
+        if described is None or described.field(SUBSCRIBER) is None:
+            run.event("lma_absent", org="target")
+            return
+        fields = [n for n in ("Id", "Name", SUBSCRIBER, STATUS) if described.field(n) is not None]
+        columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(n)) for n in fields)
+        with run.db.transaction() as connection:
+            connection.execute(sql.SQL("CREATE TABLE {} ({})").format(run.table(TABLE), columns))
+        rows = query_into(run, target, ExtractSpec("lma", LICENSE, fields), run.table(TABLE))
+        run.event("licenses_read", org="target", licenses=rows)
+    except CoaError as error:
+        run.db.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table(TABLE)))
+        run.event("licenses_not_read", level="warning", org="target", message=str(error))
+
+
+def coverage(run: Run) -> dict[str, int] | None:
+    """Of the moved and matched customers: how many have a license in the target's LMA; None without an LMA."""
+    if not run.has_table(TABLE) or not run.has_table("source", CUSTOMER):
+        return None
+    found = run.db.row(
+        sql.SQL(
+            """SELECT count(*) AS customers, count(*) FILTER (WHERE c.licensed) AS licensed
+               FROM (SELECT EXISTS (SELECT FROM {licenses} l WHERE left(l.{subscriber}, 15) = left(s.{org}, 15))
+                            AS licensed
+                     FROM {source} s) c"""
+        ).format(
+            licenses=run.table(TABLE),
+            subscriber=sql.Identifier(SUBSCRIBER),
+            org=sql.Identifier(CUSTOMER_ORG_ID),
+            source=run.table("source", CUSTOMER),
+        )
+    )
+    assert found is not None
+    return {"customers": int(found["customers"]), "licensed": int(found["licensed"])}

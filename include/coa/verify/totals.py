@@ -1,0 +1,128 @@
+"""Control totals of the moved orders, source beside target: orders, details, quantity and value.
+
+The source side is counted from the source's extract, the target side from the fresh extract of the
+target, with every detail that hangs on our orders there, expected or not.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.fieldmap import CarriedField
+from coa.model import CONTRACT, DETAIL, DETAIL_ORDER, NS, ORDER, ORDER_CONTRACT, ORDER_TYPE, QUANTITY, STATUS
+from coa.staging.runs import SOURCE, TARGET, Run
+from coa.verify.expected import EXPECTED
+from coa.verify.presence import VERIFY
+
+VALUE = NS + "Order_Detail_Value__c"
+CURRENCIES = (NS + "pct_Currency__c", "CurrencyIsoCode")
+YEAR_FIELDS = ("CreatedDate", NS + "Date_Partner_Received_Customer_Order__c")
+
+
+def year_field(carried: list[CarriedField]) -> str:
+    """The year of an order: of its creation, when that date is carried, else of the customer's order."""
+    names = {one.name for one in carried}
+    return next((n for n in YEAR_FIELDS if n in names), "CreatedDate")
+
+
+def count_totals(run: Run, carried: list[CarriedField]) -> None:
+    """Writes `coa.total` anew. Currency '' = all currencies together, without a value."""
+    year = year_field(carried)
+    run.db.execute("DELETE FROM coa.total WHERE run_id = %s", [run.run_id])
+    run.db.execute(_insert(run, SOURCE, _source_orders(run, year), _source_details(run)))
+    run.db.execute(_insert(run, TARGET, _target_orders(run, year), _target_details(run)))
+
+
+def _insert(run: Run, side: str, orders: sql.Composed, details: sql.Composed) -> sql.Composed:
+    return sql.SQL(
+        """WITH o AS MATERIALIZED ({orders}),
+                x AS MATERIALIZED (
+                  SELECT order_id, currency, count(*) AS details, sum(quantity) AS quantity, sum(value) AS value
+                  FROM ({details}) y GROUP BY 1, 2),
+                a AS (SELECT order_id, sum(details) AS details, sum(quantity) AS quantity FROM x GROUP BY 1),
+                l AS (SELECT o.id, v.dimension, COALESCE(v.label, '') AS label FROM o CROSS JOIN LATERAL (VALUES
+                        ('all', ''), ('status', o.status), ('order_type', o.order_type), ('contract', o.contract),
+                        ('year', o.year)) AS v (dimension, label))
+           INSERT INTO coa.total (run_id, side, dimension, label, currency, orders, details, quantity, value)
+           SELECT {run}, {side}, l.dimension, l.label, '', count(*), COALESCE(sum(a.details), 0),
+                  COALESCE(sum(a.quantity), 0), NULL
+           FROM l LEFT JOIN a ON a.order_id = l.id GROUP BY 3, 4
+           UNION ALL
+           SELECT {run}, {side}, l.dimension, l.label, x.currency, count(DISTINCT l.id), sum(x.details),
+                  COALESCE(sum(x.quantity), 0), COALESCE(sum(x.value), 0)
+           FROM l JOIN x ON x.order_id = l.id WHERE x.currency <> '' GROUP BY 3, 4, 5"""
+    ).format(orders=orders, details=details, run=sql.Literal(run.run_id), side=sql.Literal(side))
+
+
+def _source_orders(run: Run, year: str) -> sql.Composed:
+    # Contracts bear the target's names on both sides: on a merger they are recreated under other names.
+    return sql.SQL(
+        """SELECT e.source_id AS id, d.{status} AS status, d.{type} AS order_type, c."Name" AS contract,
+                  left(s.{year}, 4) AS year
+           FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id JOIN {source} s ON s."Id" = e.source_id
+           LEFT JOIN {contracts} c ON c."Id" = d.{contract} WHERE NOT e.rejected"""
+    ).format(
+        status=sql.Identifier(STATUS),
+        type=sql.Identifier(ORDER_TYPE),
+        contract=sql.Identifier(ORDER_CONTRACT),
+        year=sql.Identifier(year),
+        expected=run.table(EXPECTED, ORDER),
+        desired=run.table("desired", ORDER),
+        source=run.table(SOURCE, ORDER),
+        contracts=run.table(TARGET, CONTRACT),
+    )
+
+
+def _target_orders(run: Run, year: str) -> sql.Composed:
+    return sql.SQL(
+        """SELECT t."Id" AS id, t.{status} AS status, t.{type} AS order_type, c."Name" AS contract,
+                  left(t.{year}, 4) AS year
+           FROM {expected} e JOIN {verify} t ON t."Id" = e.target_id
+           LEFT JOIN {contracts} c ON c."Id" = t.{contract}"""
+    ).format(
+        status=sql.Identifier(STATUS),
+        type=sql.Identifier(ORDER_TYPE),
+        contract=sql.Identifier(ORDER_CONTRACT),
+        year=sql.Identifier(year),
+        expected=run.table(EXPECTED, ORDER),
+        verify=run.table(VERIFY, ORDER),
+        contracts=run.table(TARGET, CONTRACT),
+    )
+
+
+def _source_details(run: Run) -> sql.Composed:
+    return sql.SQL(
+        """SELECT x.{parent} AS order_id, {amounts}
+           FROM {source} x JOIN {expected} e ON e.source_id = x."Id" AND NOT e.rejected"""
+    ).format(
+        parent=sql.Identifier(DETAIL_ORDER),
+        amounts=_amounts(run),
+        source=run.table(SOURCE, DETAIL),
+        expected=run.table(EXPECTED, DETAIL),
+    )
+
+
+def _target_details(run: Run) -> sql.Composed:
+    return sql.SQL("SELECT x.{} AS order_id, {} FROM {} x").format(
+        sql.Identifier(DETAIL_ORDER), _amounts(run), run.table(VERIFY, DETAIL)
+    )
+
+
+def _amounts(run: Run) -> sql.Composed:
+    """Currency, quantity and value of a detail, as far as both orgs show them."""
+    present = set(run.columns(SOURCE, DETAIL)) & set(run.columns(VERIFY, DETAIL))
+
+    def number(name: str) -> sql.Composable:
+        if name not in present:
+            return sql.SQL("NULL::numeric")
+        return sql.SQL("NULLIF(x.{}, '')::numeric").format(sql.Identifier(name))
+
+    currency: sql.Composable = sql.SQL("''")
+    found = [n for n in CURRENCIES if n in present]
+    if found:
+        currency = sql.SQL("COALESCE({}, '')").format(
+            sql.SQL(", ").join(sql.SQL("NULLIF(x.{}, '')").format(sql.Identifier(n)) for n in found)
+        )
+    return sql.SQL("{} AS currency, {} AS quantity, {} AS value").format(
+        currency, number(QUANTITY), number(VALUE)
+    )

@@ -1,0 +1,211 @@
+"""Every carried field of every expected record, compared by value after mapping; roll-ups; what explains a difference."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.compare import Comparison, actual_hash
+from coa.fieldmap import CarriedField
+from coa.model import (
+    CLONED_FROM,
+    DETAIL,
+    DETAIL_ORDER,
+    LOADED,
+    ORDER,
+    PRICE_FIELDS,
+    QUANTITY,
+    RECEIVED_AT,
+    ROLLUPS,
+    difference_kind,
+)
+from coa.staging.runs import SOURCE, Run
+from coa.verify.expected import EXPECTED
+from coa.verify.presence import VERIFY
+
+
+def find_field_differences(run: Run, sobject: str, compared: list[Comparison], joins: sql.Composed) -> None:
+    """One row a record and field; rows that are equal as a whole are passed over first."""
+    values = sql.SQL(", ").join(
+        sql.SQL("({}, {}, {}, {})").format(
+            sql.Literal(c.field.name),
+            sql.Literal(kind_of(sobject, c.field)),
+            c.expected,
+            c.actual,
+        )
+        for c in compared
+    )
+    differs = sql.SQL(" OR ").join(c.differs for c in compared)
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.difference
+                 (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
+               SELECT {run}, {sobject}, e.source_id, t."Id", v.field, v.expected, v.actual,
+                      CASE WHEN x.reason IS NULL THEN v.kind ELSE 'explained' END, COALESCE(x.reason, '')
+               FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id
+               JOIN {verify} t ON t."Id" = e.target_id {joins}
+               CROSS JOIN LATERAL (VALUES {values}) AS v (field, kind, expected, actual)
+               LEFT JOIN coa.explained x ON x.run_id = {run} AND x.sobject = {sobject}
+                 AND x.source_id = e.source_id AND x.field = v.field AND x.reason LIKE 'changed in the target%'
+               WHERE ({differs}) AND v.expected IS DISTINCT FROM v.actual"""
+        ).format(
+            run=sql.Literal(run.run_id),
+            sobject=sql.Literal(sobject),
+            expected=run.table(EXPECTED, sobject),
+            desired=run.table("desired", sobject),
+            verify=run.table(VERIFY, sobject),
+            joins=joins,
+            values=values,
+            differs=differs,
+        )
+    )
+
+
+def kind_of(sobject: str, one: CarriedField) -> str:
+    named = difference_kind(sobject, one.name)
+    if named == "field" and one.kind in ("parent", "lookup"):
+        return "link"
+    return named
+
+
+def note_proved(run: Run, sobject: str, compared: list[Comparison]) -> None:
+    """Records without a difference: step `done` and the hash of what the target holds."""
+    writeable = [c for c in compared if c.field.updateable]
+    run.db.execute(
+        sql.SQL(
+            """UPDATE coa.ledger l SET step = 'done', last_run = {run}, proved_hash = {hash},
+                      updated_at = clock_timestamp()
+               FROM {expected} e JOIN {verify} t ON t."Id" = e.target_id
+               WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = e.source_id
+                 AND NOT EXISTS (SELECT FROM coa.difference x WHERE x.run_id = {run} AND x.sobject = {sobject}
+                                   AND x.source_id = e.source_id)"""
+        ).format(
+            run=sql.Literal(run.run_id),
+            hash=actual_hash(writeable),
+            expected=run.table(EXPECTED, sobject),
+            verify=run.table(VERIFY, sobject),
+            pair=sql.Literal(run.pair_id),
+            sobject=sql.Literal(sobject),
+        )
+    )
+
+
+def find_rollup_differences(run: Run) -> None:
+    """Totals of orders that are there with all their details: the source's roll-up beside the target's.
+
+    A total that follows from a price or quantity that a rule changed on purpose is explained by it.
+    """
+    columns = set(run.columns(SOURCE, ORDER)) & set(run.columns(VERIFY, ORDER))
+    names = [n for n in ROLLUPS if n in columns]
+    if not names:
+        return
+    values = sql.SQL(", ").join(
+        sql.SQL(
+            "({}, COALESCE(coa.canon_number(s.{f}), '0'), COALESCE(coa.canon_number(t.{f}), '0'))"
+        ).format(sql.Literal(n), f=sql.Identifier(n))
+        for n in names
+    )
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.difference
+                 (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
+               SELECT {run}, {order}, e.source_id, t."Id", v.field, v.expected, v.actual,
+                      CASE WHEN r.ruled THEN 'explained' ELSE 'rollup' END,
+                      CASE WHEN r.ruled THEN 'follows from explained differences of its details' ELSE '' END
+               FROM {expected} e JOIN {source} s ON s."Id" = e.source_id
+               JOIN {verify} t ON t."Id" = e.target_id
+               CROSS JOIN LATERAL (VALUES {values}) AS v (field, expected, actual)
+               CROSS JOIN LATERAL (SELECT EXISTS (
+                 SELECT FROM {source_details} d JOIN coa.explained x ON x.run_id = {run} AND x.sobject = {detail}
+                   AND x.source_id = d."Id" AND x.field = ANY ({ruling})
+                 WHERE d.{parent} = e.source_id) AS ruled) r
+               WHERE v.expected <> v.actual AND NOT EXISTS (
+                 SELECT FROM {source_details} d LEFT JOIN {details} x ON x.source_id = d."Id"
+                 WHERE d.{parent} = e.source_id AND (x.source_id IS NULL OR x.rejected))"""
+        ).format(
+            run=sql.Literal(run.run_id),
+            order=sql.Literal(ORDER),
+            expected=run.table(EXPECTED, ORDER),
+            source=run.table(SOURCE, ORDER),
+            verify=run.table(VERIFY, ORDER),
+            values=values,
+            source_details=run.table(SOURCE, DETAIL),
+            details=run.table(EXPECTED, DETAIL),
+            parent=sql.Identifier(DETAIL_ORDER),
+            detail=sql.Literal(DETAIL),
+            ruling=sql.Literal(sorted({*PRICE_FIELDS, QUANTITY})),
+        )
+    )
+
+
+def index_parents(run: Run) -> None:
+    """Details are looked up by their order on both sides."""
+    for kind in (SOURCE, VERIFY):
+        relation = run.db.value(
+            "SELECT relkind::text FROM pg_class WHERE oid = %s::regclass",
+            [run.table(kind, DETAIL).as_string()],
+        )
+        if relation == "r":
+            name = sql.Identifier(f"{kind}_detail_by_order")
+            run.db.execute(
+                sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(
+                    name, run.table(kind, DETAIL), sql.Identifier(DETAIL_ORDER)
+                )
+            )
+
+
+def list_explained(run: Run) -> None:
+    """What policies and the mapping changed, beside the unexplained differences."""
+    for sobject in LOADED:
+        run.db.execute(
+            sql.SQL(
+                """INSERT INTO coa.difference
+                     (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
+                   SELECT x.run_id, x.sobject, x.source_id, COALESCE(e.target_id, ''), x.field, x.source_value,
+                          x.target_value, 'explained', x.reason
+                   FROM coa.explained x JOIN {} e ON e.source_id = x.source_id
+                   WHERE x.run_id = %s AND x.sobject = %s AND x.reason NOT LIKE 'changed in the target%%'"""
+            ).format(run.table(EXPECTED, sobject)),
+            [run.run_id, sobject],
+        )
+    _explain_reset_received_dates(run)
+
+
+def _explain_reset_received_dates(run: Run) -> None:
+    if run.params.received_dates != "accept_reset" or RECEIVED_AT not in run.columns(VERIFY, ORDER):
+        return
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.difference
+                 (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
+               SELECT {run}, {order}, e.source_id, t."Id", {name}, coa.canon_datetime(s.{f}),
+                      coa.canon_datetime(t.{f}), 'explained', 'received_dates is accept_reset'
+               FROM {expected} e JOIN {source} s ON s."Id" = e.source_id JOIN {verify} t ON t."Id" = e.target_id
+               WHERE coa.to_second(coa.canon_datetime(s.{f}))
+                     IS DISTINCT FROM coa.to_second(coa.canon_datetime(t.{f}))"""
+        ).format(
+            run=sql.Literal(run.run_id),
+            order=sql.Literal(ORDER),
+            name=sql.Literal(RECEIVED_AT),
+            f=sql.Identifier(RECEIVED_AT),
+            expected=run.table(EXPECTED, ORDER),
+            source=run.table(SOURCE, ORDER),
+            verify=run.table(VERIFY, ORDER),
+        )
+    )
+
+
+def explain_clones_outside(run: Run) -> None:
+    """Clone links to orders that were never moved, where no plan has listed them already."""
+    if CLONED_FROM not in run.columns("desired", ORDER):
+        return
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, reason)
+               SELECT %(run)s, %(order)s, d.source_id, %(field)s, d.{clone}, NULL,
+                      'the order that it was cloned from is not moved'
+               FROM {desired} d
+               LEFT JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.{clone}
+               WHERE d.{clone} IS NOT NULL AND l.target_id IS NULL ON CONFLICT DO NOTHING"""
+        ).format(desired=run.table("desired", ORDER), clone=sql.Identifier(CLONED_FROM)),
+        {"run": run.run_id, "order": ORDER, "field": CLONED_FROM, "pair": run.pair_id},
+    )
