@@ -43,13 +43,16 @@ class AirflowApi:
             )
         return answer.json() if answer.content else None
 
-    def healthy(self) -> bool:
+    def up(self) -> bool:
+        """Whether all that a run needs has shown life. On a busy machine a heartbeat may be late: no matter."""
         try:
             parts = requests.get(f"{self.base_url}/api/v2/monitor/health", timeout=5).json()
         except (requests.RequestException, ValueError):
             return False
-        needed = ("metadatabase", "scheduler", "dag_processor")
-        return all((parts.get(name) or {}).get("status") == "healthy" for name in needed)
+        beats = (
+            (parts.get(name) or {}).get(f"latest_{name}_heartbeat") for name in ("scheduler", "dag_processor")
+        )
+        return (parts.get("metadatabase") or {}).get("status") == "healthy" and all(beats)
 
     def knows(self, dag_id: str) -> bool:
         try:

@@ -29,7 +29,7 @@ from coa_airflow.headless_token import ARTIFACTS_KEY
 from coa_airflow.local.api import AirflowApi
 from coa_airflow.local.home import passwords, port_from, require_free
 from coa_airflow.local.processes import Group, wait_until
-from coa_airflow.local.server import local_airflow, show_access, wait_until_healthy
+from coa_airflow.local.server import local_airflow, show_access, wait_until_up
 from coa_airflow.local.view import RunView, show_findings, show_totals
 
 DAG_ID = "coa_migrate"
@@ -108,8 +108,8 @@ def demo(plan: Plan, console: Console) -> int:
         airflow = stack.enter_context(local_airflow(server, plan.airflow_port, _connections(plan)))
         for org in orgs:
             _wait_for_org(org)
-        api = wait_until_healthy(airflow, plan.airflow_port)
-        if not api.wait_for_dag(DAG_ID, 60):
+        api = wait_until_up(airflow, plan.airflow_port)
+        if not api.wait_for_dag(DAG_ID, 120):
             raise ConfigurationError(f"Airflow does not list {DAG_ID}.", next_step=f"read {airflow.log}.")
         console.print(f"All up after {time.monotonic() - started:.0f} s.")
         show_access(console, plan.airflow_port)

@@ -35,15 +35,15 @@ from coa_airflow.local.home import (
 from coa_airflow.local.processes import Group, end_group, same_process, wait_until
 
 DEFAULT_PORT = 8080
-START_SECONDS = 180
-"""A first start makes Airflow's tables; on two busy cores with a cold disk that takes a while."""
+START_SECONDS = 600
+"""Ten seconds as a rule; a first start on a machine that is busy otherwise took two minutes."""
 
 
 @contextmanager
 def local_airflow(
     server: EmbeddedPostgres, port: int, extra: dict[str, str] | None = None
 ) -> Iterator[Group]:
-    """`airflow standalone` as long as the block lasts. It may not answer yet: see `wait_until_healthy`."""
+    """`airflow standalone` as long as the block lasts. It may not answer yet: see `wait_until_up`."""
     passwords()
     airflow = Group(
         "airflow",
@@ -57,16 +57,22 @@ def local_airflow(
         airflow.stop()
 
 
-def wait_until_healthy(airflow: Group, port: int) -> AirflowApi:
+def wait_until_up(airflow: Group, port: int) -> AirflowApi:
     """Raises `ConfigurationError` with the log's end when Airflow does not come up."""
     api = AirflowApi(f"http://localhost:{port}", "admin", passwords()["admin"])
-    wait_until(lambda: api.healthy() or not airflow.running, START_SECONDS, every=0.5)
-    if not api.healthy():
+    wait_until(lambda: api.up() or not airflow.running, START_SECONDS, every=0.5)
+    if not api.up():
         raise ConfigurationError(
-            f"Airflow did not come up on port {port}. Its log ends:\n{airflow.log_tail()}",
+            f"Airflow did not come up on port {port}. Its log says last:\n{_what_broke(airflow)}",
             next_step=f"read {airflow.log}.",
         )
     return api
+
+
+def _what_broke(airflow: Group) -> str:
+    """The log's end, without the statistics that one component writes over the others' errors."""
+    lines = [line for line in airflow.log_tail(400).splitlines() if not line.startswith("dag-processor")]
+    return "\n".join(lines[-15:])
 
 
 # ---- make up, make down -----------------------------------------------------------------------
@@ -95,8 +101,8 @@ def up(console: Console) -> int:
     console.print(f"Airflow starts on port {port}; log in {local_folder() / 'logs' / 'airflow.log'}")
     passwords()
     api = AirflowApi(f"http://localhost:{port}", "admin", passwords()["admin"])
-    wait_until(lambda: api.healthy() or keeper.poll() is not None, START_SECONDS, every=0.5)
-    if not api.healthy():
+    wait_until(lambda: api.up() or keeper.poll() is not None, START_SECONDS, every=0.5)
+    if not api.up():
         down(console)
         raise ConfigurationError(
             "Airflow did not come up.", next_step=f"read {log} and airflow.log beside it."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -20,16 +19,21 @@ STEP_NAMES = {
     "transform": "Transform",
     "reconcile": "Match and decide",
     "plan": "Plan",
-    "prepare": "Prepare the load",
+    "prepare_load": "Prepare the load",
     "customers": "Write customers",
     "orders": "Write orders as Draft",
     "details": "Write details",
     "statuses": "Set statuses",
     "corrections": "Correct what automation changed",
-    "links": "Set clone links",
-    "verify": "Read back and compare",
+    "load_links": "Set clone links",
+    "extract_verify": "Read the target back",
+    "verify": "Compare field by field",
     "report": "Report",
 }
+
+
+NOT_SHOWN = frozenset({"load_customers", "load_lanes"})
+"""Stages whose steps are shown one by one."""
 
 
 def step_name(step: str) -> str:
@@ -86,12 +90,12 @@ class RunView:
         else:
             self._tell(stages, steps)
 
-    def _draw(self, stages: Iterable[dict[str, Any]], steps: Iterable[dict[str, Any]]) -> None:
+    def _draw(self, stages: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
         if not self._progress.live.is_started:
             self._progress.start()
         rows = {step["step"]: step for step in steps}
         for stage in stages:
-            if stage["stage"] not in rows and not stage["stage"].startswith("load"):
+            if stage["stage"] not in rows and stage["stage"] not in NOT_SHOWN:
                 rows[stage["stage"]] = {"total": 1, "done": 1, "rejected": 0}
         for name, row in rows.items():
             total = max(row["total"], row["done"] + row["rejected"])
@@ -102,18 +106,25 @@ class RunView:
                 self._bars[name], total=total or 1, completed=row["done"] if total else 1, note=note
             )
 
-    def _tell(self, stages: Iterable[dict[str, Any]], steps: Iterable[dict[str, Any]]) -> None:
+    def _tell(self, stages: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
         rows = {step["step"]: step for step in steps}
+        ended = {stage["stage"]: stage["seconds"] for stage in stages}
         for name, row in rows.items():
-            settled = row["total"] and row["done"] + row["rejected"] >= row["total"]
-            if settled and name not in self._told:
+            # The totals of an extract come in one sObject after the other: only its end says that it is whole.
+            whole = (
+                name in ended
+                if name.startswith("extract")
+                else row["done"] + row["rejected"] >= row["total"] > 0
+            )
+            if whole and name not in self._told:
                 self._told.add(name)
                 refused = f", {row['rejected']:,} refused" if row["rejected"] else ""
-                self._line(f"{step_name(name)}: {row['done']:,} of {row['total']:,} rows{refused}")
-        for stage in stages:
-            if stage["stage"] not in self._told and stage["stage"] not in rows:
-                self._told.add(stage["stage"])
-                self._line(f"{step_name(stage['stage'])}: {stage['seconds']:.1f} s")
+                took = f", {ended[name]:.1f} s" if name in ended else ""
+                self._line(f"{step_name(name)}: {row['done']:,} rows{refused}{took}")
+        for name, seconds in ended.items():
+            if name not in self._told and name not in rows and name not in NOT_SHOWN:
+                self._told.add(name)
+                self._line(f"{step_name(name)}: {seconds:.1f} s")
 
     def _line(self, text: str) -> None:
         self.console.print(f"  {time.strftime('%H:%M:%S')}  {escape(text)}", highlight=False)
