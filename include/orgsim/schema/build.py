@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 
 from orgsim.ids import DIGITS
-from orgsim.schema import coa, partner, standard
+from orgsim.schema import attached, coa, partner, standard
 from orgsim.schema.model import Schema, SObject
 from orgsim.settings import Settings
 
 
 def build(settings: Settings) -> Schema:
     """The schema as these settings say. Custom objects get prefixes of this org's own (facts, section 1)."""
-    objects = standard.build(settings)
+    objects = standard.build(settings) + attached.build(bool(settings.package_version))
     custom = coa.build(settings) if settings.package_version else []
     if settings.partner_fields and custom:
         custom += partner.extend(custom, settings)

@@ -283,7 +283,11 @@ def _setup() -> list[SObject]:
         setup(
             "ApexClass",
             "01p",
-            [text("NamespacePrefix", "Namespace Prefix", 15), text("Status", "Status", 40)],
+            [
+                text("NamespacePrefix", "Namespace Prefix", 15),
+                text("Status", "Status", 40),
+                Field("Body", "Body", "textarea", length=1000000, long_text=True),
+            ],
         ),
         setup(
             "ApexTrigger",

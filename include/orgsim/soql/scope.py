@@ -84,9 +84,28 @@ class Scope:
     def resolve(self, path: tuple[str, ...]) -> tuple[Scope, Field]:
         """The scope that holds the last part of the path, and the field."""
         scope = self
-        for relationship in path[:-1]:
+        for relationship in path[:-2]:
             scope = scope.parent(relationship)
+        if len(path) > 1:
+            link = scope.sobject.by_relationship.get(path[-2].lower())
+            if path[-1].lower() == "type" and link is not None and link.polymorphic:
+                return scope, self._type_of(link)
+            scope = scope.parent(path[-2])
         return scope, scope.field(path[-1])
+
+    def _type_of(self, link: Field) -> Field:
+        """``What.Type``: the API name of the object that a polymorphic lookup points at, by its key prefix."""
+        targets = [self.schema[name] for name in link.reference_to if self.schema.get(name) is not None]
+        cases = " ".join(f"WHEN '{one.prefix}' THEN '{one.name}'" for one in targets)
+        return Field(
+            "Type",
+            "Type",
+            "string",
+            length=40,
+            createable=False,
+            updateable=False,
+            sql=lambda scope: f'CASE substr({scope.alias}."{link.name}", 1, 3) {cases} END',
+        )
 
     def sql(self, one: Field) -> str:
         """SQL of a field of this very object."""
