@@ -1,0 +1,281 @@
+"""What the page of a run is told: the numbers of the database, cheaply."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import samples
+
+from coa.model import CUSTOMER, DETAIL, ORDER
+from coa.staging.database import Database
+from coa.staging.runs import schema_of
+
+Get = Callable[..., Any]
+RUN = "/coa/api/dags/coa_migrate/run"
+
+
+def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in rows}
+
+
+def test_a_run_in_the_middle_of_its_load(get: Get, database: Database) -> None:
+    samples.running_run(database)
+
+    page = get(RUN, run_id="manual__1").json()
+
+    details = by_name(page["objects"])["Service Order Detail"]
+    assert page["run"]["state"] is None
+    assert {s["key"]: s["state"] for s in page["stages"]} == {
+        **dict.fromkeys(
+            ("preflight", "extract_source", "extract_target", "transform", "reconcile", "plan"), "done"
+        ),
+        **{"approve": "done", "load": "running", "verify": "waiting", "report": "waiting"},
+    }
+    assert (details["extracted"], details["insert"], details["blocked"]) == (400_150, 400_000, 150)
+    assert (details["written"], details["rejected"], details["verified"]) == (62_000, 12, None)
+
+
+def test_a_step_tells_what_was_planned_sent_accepted_and_rejected(get: Get, database: Database) -> None:
+    samples.running_run(database)
+
+    steps = get(RUN, run_id="manual__1").json()["steps"]
+
+    row = next(s for s in steps if s["step"] == "details")
+    assert (row["planned"], row["sent"], row["accepted"], row["rejected"]) == (400_000, 71_512, 62_000, 12)
+    assert [s["name"] for s in steps if s["step"] == "extract_source"] == [
+        *("Customer", "Service Order", "Service Order Detail", "Reference objects")
+    ]
+
+
+def test_jobs_in_flight_lead_to_their_page_in_salesforce(get: Get, database: Database) -> None:
+    samples.running_run(database)
+
+    jobs = get(RUN, run_id="manual__1").json()["jobs"]
+
+    assert jobs["total"] == 2
+    assert [(j["id"], j["rows"], j["url"]) for j in jobs["open"]] == [
+        (
+            "7500000000000BBAAA",
+            9500,
+            "https://new.my.salesforce.com/lightning/setup/AsyncApiJobStatus/page?address=%2F7500000000000BBAAA",
+        )
+    ]
+
+
+def test_an_org_that_gives_itself_a_hostile_address_gets_no_link(get: Get, database: Database) -> None:
+    samples.add_run(
+        database,
+        "20261123T110000Z-dddddd",
+        "manual__2",
+        target_org={"id": "x", "name": "x", "instance_url": "javascript:alert(1)//a.my.salesforce.com"},
+    )
+    samples.add_job(database, "20261123T110000Z-dddddd", "open", 1, "7500000000000BBAAA")
+
+    page = get(RUN, run_id="manual__2").json()
+
+    assert page["run"]["target"]["url"] == ""
+    assert page["jobs"]["open"][0]["url"] == ""
+
+
+def test_api_calls_stand_beside_the_days_allowance(get: Get, database: Database) -> None:
+    samples.running_run(database)
+
+    assert get(RUN, run_id="manual__1").json()["api"] == [
+        {"org": "target", "used": 812, "allowed": 100_000, "remaining": 90_000}
+    ]
+
+
+def test_a_plan_waits_for_its_answer(get: Get, database: Database) -> None:
+    run = samples.add_run(database, "20261123T110000Z-dddddd", "manual__2", plan_hash="ef" * 32, stage="plan")
+    samples.add_stages(database, run, *samples.ALL_STAGES[:6])
+    samples.add_event(database, run, "approval_asked", plan_hash="ef" * 32)
+
+    page = get(RUN, run_id="manual__2").json()
+
+    assert page["approval"]["state"] == "asked"
+    assert next(s for s in page["stages"] if s["key"] == "approve")["state"] == "asking"
+
+
+def test_a_finished_run_shows_its_summary(get: Get, database: Database) -> None:
+    samples.finished_run(database)
+
+    page = get(RUN, run_id="manual__0").json()
+
+    orders = by_name(page["objects"])["Service Order"]
+    assert page["run"]["state"] == "differences"
+    assert page["run"]["seconds"] == pytest.approx(75)
+    assert (orders["extracted"], orders["written"], orders["verified"], orders["different"]) == (
+        70,
+        60,
+        59,
+        1,
+    )
+    assert page["proof"]["received_dates"] == {"expected": 60, "equal": 60, "different": 0}
+
+
+def test_what_was_not_moved_is_grouped_with_a_way_out(get: Get, database: Database) -> None:
+    samples.running_run(database)
+
+    groups = get("/coa/api/dags/coa_migrate/problems", run_id="manual__1").json()["not_moved"]
+
+    assert [(g["kind"], g["code"], g["records"]) for g in groups] == [
+        ("refused", "UNABLE_TO_LOCK_ROW", 9),
+        ("refused", "STRING_TOO_LONG", 3),
+        ("blocked", "product_unmatched", 150),
+        ("held", "held_draft", 200),
+    ]
+    assert all(g["next_step"] for g in groups)
+    assert groups[0]["examples"] == ["a0B000000000100AAA", "a0B000000000101AAA", "a0B000000000102AAA"]
+
+
+def test_what_changed_since_the_plan_counts_as_held(get: Get, database: Database) -> None:
+    # Groups are kept for some seconds: a run of its own finds none.
+    run = samples.running_run(database, "20261123T120000Z-eeeeee")
+    database.execute(
+        f"""CREATE TABLE {schema_of(run)}.holdback AS
+            SELECT '{ORDER}' AS sobject, 'a0A00000000000' || n || 'AAA' AS source_id, 'changed' AS reason
+            FROM generate_series(1, 4) n"""
+    )
+
+    groups = get("/coa/api/dags/coa_migrate/problems", run_id="manual__1").json()["not_moved"]
+
+    assert [(g["kind"], g["records"]) for g in groups if g["code"] == "changed_since_plan"] == [("held", 4)]
+
+
+def test_differences_are_counted_by_field_with_the_unexplained_first(get: Get, database: Database) -> None:
+    samples.finished_run(database)
+
+    found = get("/coa/api/dags/coa_migrate/problems", run_id="manual__0").json()["differences"]
+
+    assert [(d["kind"], d["field"], d["records"]) for d in found] == [
+        ("price", "CHANNEL_ORDERS__Price__c", 1),
+        ("explained", "Name", 1),
+    ]
+
+
+def test_the_list_of_rejected_rows_can_be_downloaded(get: Get, database: Database) -> None:
+    samples.running_run(database)
+
+    answer = get("/coa/files/coa_migrate/rejected_rows.csv", run_id="manual__1")
+
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"), newline="")))
+    assert "attachment" in answer.headers["content-disposition"]
+    assert len(rows) == 12
+    assert {r["error_code"] for r in rows} == {"UNABLE_TO_LOCK_ROW", "STRING_TOO_LONG"}
+
+
+def test_a_downloaded_cell_is_no_formula(get: Get, database: Database) -> None:
+    samples.finished_run(database)
+
+    answer = get("/coa/files/coa_migrate/differences.csv", run_id="manual__0")
+
+    assert ",'=1+1," in answer.text
+
+
+def test_the_report_is_shown_without_scripts_and_without_an_origin(
+    get: Get, database: Database, tmp_path: Any
+) -> None:
+    (tmp_path / "report.html").write_text("<h1>Report</h1><script>1</script>")
+    samples.finished_run(database, versions={"artifacts": str(tmp_path)})
+
+    shown = get("/coa/files/coa_migrate/report.html", run_id="manual__0")
+    saved = get("/coa/files/coa_migrate/report.html", run_id="manual__0", download="1")
+
+    assert shown.text.startswith("<h1>")
+    assert shown.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert saved.headers["content-disposition"].startswith("attachment")
+
+
+def test_a_report_that_lies_elsewhere_is_not_found_in_plain_words(get: Get, database: Database) -> None:
+    samples.finished_run(database, versions={"artifacts": "/nowhere/at/all"})
+
+    answer = get("/coa/files/coa_migrate/report.html", run_id="manual__0")
+
+    assert answer.status_code == 404
+    assert "artifacts folder" in answer.json()["detail"]
+
+
+def test_a_run_stands_beside_the_last_dry_run_and_the_deltas_since(get: Get, database: Database) -> None:
+    def at(hour: int) -> str:
+        return f"2026-11-23T{hour:02d}:00:00Z"
+
+    dry = {"state": "dry_run", "params": {"dry_run": True}}
+    samples.finished_run(database, "20261123T070000Z-000001", "dry_old", started_at=at(7), **dry)
+    samples.finished_run(database, "20261123T080000Z-000002", "dry_new", started_at=at(8), **dry)
+    samples.finished_run(database, "20261123T090000Z-000003", "real", started_at=at(9))
+    samples.finished_run(database, "20261123T100000Z-000004", "delta", started_at=at(10), mode="delta")
+
+    beside = get("/coa/api/dags/coa_migrate/beside", run_id="real").json()["runs"]
+
+    assert [(r["role"], r["airflow_run_id"]) for r in beside] == [
+        *(("dry", "dry_new"), ("this", "real"), ("delta", "delta"))
+    ]
+    assert beside[1]["objects"]["Service Order"]["inserted"] == 60
+
+
+def test_all_migrations_are_listed_with_their_verdicts(get: Get, database: Database) -> None:
+    samples.finished_run(database)
+    samples.running_run(database)
+
+    runs = get("/coa/api/runs").json()["runs"]
+
+    assert [(r["run_id"], r["state"]) for r in runs] == [
+        ("20261123T100000Z-aaaaaa", None),
+        ("20261123T090000Z-bbbbbb", "differences"),
+    ]
+    assert runs[1]["totals"] == {
+        **{"planned": 60, "written": 60, "rejected": 0, "left_out": 10, "verified": 59, "different": 1}
+    }
+    assert not runs[0]["in_airflow"]
+
+
+def test_with_a_million_details_an_answer_takes_no_longer_than_100_ms(get: Get, database: Database) -> None:
+    run = samples.running_run(database)
+    schema = schema_of(run)
+    database.execute(
+        f"""CREATE UNLOGGED TABLE {schema}.plan AS
+            SELECT '{DETAIL}' AS sobject, 'a0B' || lpad(n::text, 12, '0') || 'AAA' AS source_id, 'insert' AS action
+            FROM generate_series(1, 1000000) n"""
+    )
+    database.execute(
+        f"CREATE UNLOGGED TABLE {schema}.work AS SELECT *, 'accepted' AS state, 'details' AS step FROM {schema}.plan"
+    )
+    database.execute(
+        """INSERT INTO coa.job (pair_id, run_id, step, sobject, operation, rows_planned, state)
+           SELECT pair_id, run_id, 'details', %s, 'insert', 9500, 'settled'
+           FROM coa.run, generate_series(1, 700) WHERE run_id = %s""",
+        [DETAIL, run],
+    )
+    database.execute(
+        "INSERT INTO coa.event (run_id, level, event) SELECT %s, 'info', 'extracted' FROM generate_series(1, 5000)",
+        [run],
+    )
+    get(RUN, run_id="manual__1")
+
+    page, airflow = [], []
+    for _ in range(15):
+        page.append(_seconds(lambda: get(RUN, run_id="manual__1")))
+        airflow.append(_seconds(lambda: get("/api/v2/dags/coa_migrate/dagRuns", user="viewer", limit="5")))
+
+    print(
+        f"page {statistics.median(page) * 1000:.1f} ms, Airflow's dagRuns {statistics.median(airflow) * 1000:.1f} ms"
+    )
+    assert statistics.median(page) < 0.1
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    assert call().status_code in (200, 404)
+    return time.perf_counter() - started
+
+
+def test_customers_come_before_orders_before_details(get: Get, database: Database) -> None:
+    samples.running_run(database)
+
+    assert [o["sobject"] for o in get(RUN, run_id="manual__1").json()["objects"]] == [CUSTOMER, ORDER, DETAIL]
