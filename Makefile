@@ -42,9 +42,9 @@ format: $(READY)  ## ruff's format and fixes
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-lock: $(READY)  ## constraints.txt anew from requirements.txt
+lock: $(READY)  ## constraints.txt anew from requirements.txt and requirements-celery.txt
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links requirements.txt --output-file constraints.txt
+		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt --output-file constraints.txt
 
 clean:  ## removes the Python environment and local state (not artifacts/)
 	@if [ -x $(PY) ]; then $(PY) -m coa_airflow.local.server down && $(PY) -m coa.staging.embedded stop; fi
