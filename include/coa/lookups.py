@@ -35,7 +35,8 @@ def _both_have(names: list[str], source: Describe, target: Describe) -> bool:
 
 def lookup_fields(sobject: str, source: Describe, target: Describe, mapping: Mapping) -> list[str]:
     """The fields that have to be extracted of a lookup object, in either org."""
-    wanted = {"Id"}
+    # The stamp lets a delta read only what changed.
+    wanted = {"Id", "SystemModstamp"}
     for key in lookup_keys(sobject, source, target, mapping):
         wanted.update(key.split("+"))
     if sobject == "User":

@@ -19,6 +19,10 @@ from coa.reconcile import plan as plan_stage
 from coa.reconcile.counts import count_plan
 from coa.reconcile.run import check_plan, run_reconcile
 from coa.report.run import Folder, decide_state, write_artifacts, write_json, write_text
+from coa.rollback import plan as rollback_plan_stage
+from coa.rollback import run as rollback_stage
+from coa.rollback import scope as rollback_scope
+from coa.rollback.report import decide_rollback_state, write_rollback_artifacts
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Run
 from coa.transform.run import run_transform
@@ -166,10 +170,55 @@ def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
         return later.compare_migrated(run, mapping_of(run), of_run)
 
 
+def rollback_begin(run: Run, target: Org, holder_is_over: HolderIsOver | None = None) -> None:
+    """Can the run that the param `run_id` names be undone? Takes its pair's lease."""
+    with _stage(run, "preflight", target=target):
+        rollback_scope.begin(run, target, holder_is_over)
+
+
+def rollback_extract(run: Run, target: Org) -> None:
+    """The target's customers, orders and details as they are now."""
+    if _plan_is_fixed(run, "extract_target"):
+        return
+    with _stage(run, "extract_target", target=target):
+        settle_jobs_of_other_runs(run, target)
+        rollback_scope.snapshot(run, target, TARGET)
+
+
+def rollback_plan(run: Run, artifacts: Folder) -> str:
+    """What is deleted, restored and left, its hash, `plan.json`; the Markdown for whoever approves."""
+    if _plan_is_fixed(run, "plan"):
+        return rollback_plan_stage.plan_markdown(run)
+    with _stage(run, "plan"):
+        mapping = mapping_of(rollback_scope.original_of(run))
+        run.update(plan_hash=rollback_plan_stage.make_plan(run, mapping))
+        artifacts.mkdir(parents=True, exist_ok=True)
+        write_json(artifacts, "plan.json", rollback_plan_stage.plan_document(run))
+        return rollback_plan_stage.plan_markdown(run)
+
+
+def rollback_load(run: Run, target: Org) -> None:
+    """Restores and deletes, after the approval was checked."""
+    with _stage(run, "load_rollback", target=target):
+        rollback_stage.carry_out(run, target, mapping_of(rollback_scope.original_of(run)))
+
+
+def rollback_verify(run: Run, target: Org) -> None:
+    """Reads the target again and compares it with what the plan wanted."""
+    with _stage(run, "verify", target=target):
+        rollback_stage.read_back(run, target, mapping_of(rollback_scope.original_of(run)))
+
+
 def report(run: Run, artifacts: Folder) -> None:
     """All artifacts as the run stands now; works for a run that stopped anywhere."""
     run.refresh()
-    write_artifacts(run, artifacts, run.row["state"] or "running")
+    _write_artifacts(run, artifacts, run.row["state"] or "running")
+
+
+def _write_artifacts(run: Run, artifacts: Folder, state: str) -> dict[str, Any]:
+    if run.row["mode"] == rollback_scope.ROLLBACK:
+        return write_rollback_artifacts(run, artifacts, state)
+    return write_artifacts(run, artifacts, state)
 
 
 def finish(run: Run, artifacts: Folder, error: str | None) -> str:
@@ -178,11 +227,12 @@ def finish(run: Run, artifacts: Folder, error: str | None) -> str:
     `error`: message of the task that failed, None when none did.
     """
     run.refresh()
-    state = decide_state(run, error, run.row["versions"].get("stopped_state"))
+    decide = decide_rollback_state if run.row["mode"] == rollback_scope.ROLLBACK else decide_state
+    state = decide(run, error, run.row["versions"].get("stopped_state"))
     if error and not run.row["message"]:
         run.update(message=error)
     run.update(state=state, finished_at=datetime.now(UTC), stage="finished")
-    summary = write_artifacts(run, artifacts, state)
+    summary = _write_artifacts(run, artifacts, state)
     run.update(summary=summary)
     run.event("run_finished", level="info" if state in ("verified", "dry_run") else "error", state=state)
     run.release_lease()

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.engine.harness import Migrator
+
 from coa.model import LOADED, NS
 from coa.staging.database import Database
 from coa.staging.runs import Run
 from orgsim.launch import RunningOrg, running_pair
-from tests.engine.harness import Migrator
 
 SYSTEM = {"LastModifiedDate", "LastModifiedById", "SystemModstamp", "IsDeleted"}
 

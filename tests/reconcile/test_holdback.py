@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 
 import pytest
-
-from coa.errors import RunStopped
-from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, NS, ORDER, ORDER_CUSTOMER
 from tests.engine.checker import check
 from tests.engine.harness import Migrator
 from tests.reconcile.pairs import actions, create, delete, edit, like, table
+
+from coa.errors import RunStopped
+from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, NS, ORDER, ORDER_CUSTOMER
 
 COMMENT = NS + "Error_Comment__c"
 LINE = NS + "Product_Line_Description__c"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from psycopg import sql
+from tests.engine.harness import Migrator
+from tests.reconcile.pairs import actions, edit, plan_rows, table
 
 from coa.errors import RunStopped
 from coa.model import CLONED_FROM, CUSTOMER, CUSTOMER_ORG_ID, DETAIL, DETAIL_ORDER, NS, ORDER, STATUS
-from tests.engine.harness import Migrator
-from tests.reconcile.pairs import actions, edit, plan_rows, table
 
 COMMENT = NS + "Error_Comment__c"
 
@@ -137,7 +137,7 @@ def test_a_rejected_plan_is_not_loaded(pair: Migrator) -> None:
         plan_hash=run.row["plan_hash"],
         reason="too early",
     )
-    with pytest.raises(RunStopped, match="Ada did not approve .* too early"):
+    with pytest.raises(RunStopped, match=r"Ada did not approve .* too early"):
         pair.load(run)
     assert pair.target.count(f"SELECT COUNT() FROM {ORDER} WHERE COA_Source_Id__c != null") == 0
 

@@ -42,12 +42,16 @@ class JobFailed(RetryableError):
 
 @dataclass(frozen=True)
 class ExtractSpec:
-    """What to extract: `kind` names the table (source, target, verify), `where` is SOQL or empty."""
+    """What to extract: `kind` names the table (source, target, verify), `where` is SOQL or empty.
+
+    `all_rows`: deleted records as well (queryAll).
+    """
 
     kind: str
     sobject: str
     fields: list[str]
     where: str = ""
+    all_rows: bool = False
 
     @property
     def soql(self) -> str:
@@ -195,7 +199,7 @@ def _require_complete(org: Org, spec: ExtractSpec, status: JobStatus) -> None:
 def query_into(run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier) -> int:
     """A whole Bulk query into a table that exists, for results of bounded size; rows landed."""
     jobs = QueryJobs(org)
-    job_id = jobs.create(spec.soql)
+    job_id = jobs.create(spec.soql, all_rows=spec.all_rows)
     status = jobs.wait(job_id)
     _require_complete(org, spec, status)
     locator, rows = "", 0

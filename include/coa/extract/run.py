@@ -8,6 +8,7 @@ from psycopg import sql
 
 from coa.errors import ConfigurationError
 from coa.extract.bulk import ExtractSpec, ensure_state_table, extract_object
+from coa.extract.delta import extract_changes
 from coa.fieldmap import lookup_objects
 from coa.lookups import lookup_fields
 from coa.mapping import Mapping
@@ -19,9 +20,11 @@ from coa.staging.runs import SOURCE, TARGET, Finding, Run
 
 
 def extract_org(run: Run, org: Org, role: str, mapping: Mapping) -> dict[str, int]:
-    """Extracts all that is needed of one org; sObject -> rows."""
+    """Extracts all that is needed of one org; sObject -> rows. A delta starts from an earlier extract."""
     ensure_state_table(run)
     specs = [*coa_specs(run, role), *_lookup_specs(run, role, mapping)]
+    if run.params.mode == "delta" and not (role == SOURCE and run.params.orders_where):
+        return extract_changes(run, org, specs, extract_all)
     counts = extract_all(run, org, specs)
     if role == SOURCE and run.params.orders_where:
         _keep_only_what_orders_use(run)

@@ -20,15 +20,21 @@ REMOVAL_CHUNK = -3
 
 
 def remove(run: Run, org: Org, table: sql.Identifier) -> None:
-    """Deletes the rows of `table` (sobject, source_id, target_id, parent_id, action) whose action is `delete`."""
+    """Deletes the rows of `table` (sobject, source_id, target_id, parent_id, action) whose action is `delete`.
+
+    A record whose child the org refused to delete stays: deleting it would take the child along.
+    """
     create_work_tables(run)
     for sobject in CHILDREN_FIRST:
         step = Step("deletions", sobject, DELETE, REMOVAL_CHUNK)
         planned = run.db.execute(
             sql.SQL(
                 """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id)
-                   SELECT {step}, sobject, {chunk}, source_id, parent_id, target_id FROM {plan}
-                   WHERE sobject = {sobject} AND action = 'delete' ON CONFLICT DO NOTHING"""
+                   SELECT {step}, sobject, {chunk}, source_id, parent_id, target_id FROM {plan} p
+                   WHERE sobject = {sobject} AND action = 'delete' AND NOT EXISTS (
+                     SELECT FROM {work} w WHERE w.step = {step} AND w.state = 'rejected'
+                       AND w.parent_id = p.target_id)
+                   ON CONFLICT DO NOTHING"""
             ).format(
                 work=run.table("work"),
                 step=sql.Literal(step.name),

@@ -1,0 +1,124 @@
+"""What a roll-back leaves behind: its state, `summary.json`, and the lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg import sql
+
+from coa.model import LOADED
+from coa.report.csv_files import (
+    DIFFERENCE_COLUMNS,
+    REJECTED_COLUMNS,
+    difference_rows,
+    write_csv,
+)
+from coa.report.reasons import plain_words
+from coa.report.run import Folder, write_json
+from coa.report.summary import _api_calls, _seconds
+from coa.rollback.plan import VERIFY, plan_counts
+from coa.rollback.scope import ROLLBACK
+from coa.staging.runs import Run
+
+ROLLED_BACK_COLUMNS = ("sobject", "source_id", "target_id", "action", "reason_code", "reason", "next_step")
+COUNTS = ("to_delete", "to_restore", "left", "deleted", "restored", "rejected", "verified", "different")
+
+
+def decide_rollback_state(run: Run, error: str | None, stopped_state: str | None) -> str:
+    """The same order as for a migration: the first state that holds."""
+    if stopped_state:
+        return stopped_state
+    refused = run.db.value("SELECT count(*) FROM coa.rejection WHERE run_id = %s", [run.run_id])
+    if refused:
+        return "rows_rejected"
+    if error:
+        return "failed"
+    if run.params.dry_run:
+        return "dry_run"
+    if run.db.value("SELECT count(*) FROM coa.difference WHERE run_id = %s", [run.run_id]):
+        return "differences"
+    if not all(run.has_table(VERIFY, name) for name in LOADED):
+        return "failed"
+    return "verified"
+
+
+def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
+    objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
+    for name, counts in plan_counts(run).items():
+        objects[name] |= counts
+    if run.has_table("work"):
+        for r in run.db.rows(
+            sql.SQL(
+                """SELECT sobject, count(*) FILTER (WHERE step = 'deletions') AS deleted,
+                          count(DISTINCT source_id) FILTER (WHERE step <> 'deletions') AS restored
+                   FROM {} WHERE state = 'accepted' GROUP BY 1"""
+            ).format(run.table("work"))
+        ):
+            objects[r["sobject"]] |= {"deleted": int(r["deleted"]), "restored": int(r["restored"])}
+    for column, table in (("rejected", "rejection"), ("different", "difference")):
+        for r in run.db.rows(
+            sql.SQL(
+                "SELECT sobject, count(DISTINCT source_id) AS n FROM {} WHERE run_id = %s GROUP BY 1"
+            ).format(sql.Identifier("coa", table)),
+            [run.run_id],
+        ):
+            objects[r["sobject"]][column] = int(r["n"])
+    if all(run.has_table(VERIFY, name) for name in LOADED):
+        for counts in objects.values():
+            wanted = counts["to_delete"] + counts["to_restore"]
+            counts["verified"] = wanted - counts["different"]
+    return {
+        "run_id": run.run_id,
+        "mode": run.row["mode"],
+        "rolls_back": run.params.run_id,
+        "state": state,
+        "plan_hash": run.row["plan_hash"],
+        "objects": objects,
+        "api_calls": _api_calls(run),
+        "seconds": _seconds(run),
+        "message": run.row["message"],
+    }
+
+
+def rolled_back_rows(run: Run) -> Iterable[dict[str, Any]]:
+    if run.has_table(ROLLBACK):
+        yield from run.db.stream(
+            sql.SQL("SELECT * FROM {} ORDER BY action, sobject, source_id").format(run.table(ROLLBACK))
+        )
+
+
+def left_rows(run: Run) -> Iterable[dict[str, Any]]:
+    """What stays although the run wrote it, and what the org refused: with what to do."""
+    base = str(run.row["target_org"].get("instance_url", ""))
+    for row in rolled_back_rows(run):
+        if row["action"] == "left":
+            yield {**row, "step": "plan", "source_url": f"{base}/{row['target_id']}"}
+    for r in run.db.stream(
+        """SELECT sobject, source_id, step, error_code, error, fields FROM coa.rejection
+           WHERE run_id = %s ORDER BY sobject, error_code, source_id""",
+        [run.run_id],
+    ):
+        reason, next_step = plain_words(r["error_code"], r["error"])
+        yield {
+            **r,
+            "reason_code": "refused_by_org",
+            "reason": reason,
+            "next_step": next_step,
+            "field": r["fields"],
+            "action": "rejected",
+        }
+
+
+def write_rollback_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, columns, rows in (
+        ("rolled_back.csv", ROLLED_BACK_COLUMNS, rolled_back_rows),
+        ("rejected_rows.csv", REJECTED_COLUMNS, left_rows),
+        ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
+    ):
+        with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
+            write_csv(file, columns, rows(run))
+    summary = summarize_rollback(run, state)
+    write_json(folder, "summary.json", summary)
+    return summary

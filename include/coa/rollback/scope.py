@@ -1,0 +1,128 @@
+"""What a roll-back works on: the run that is undone, the orgs it ran between, the target as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from coa.extract.bulk import ExtractSpec, ensure_state_table
+from coa.extract.run import coa_specs, extract_all
+from coa.fieldmap import CarriedField
+from coa.mapping import Mapping
+from coa.model import COA_OBJECTS, LOADED
+from coa.preflight.orgs import describe_objects, identify, saved_describes
+from coa.preflight.run import saved_carried, stop_on_blockers
+from coa.salesforce.session import Org
+from coa.staging.runs import TARGET, Finding, Run
+
+ROLLBACK = "rollback"
+"""The mode of such a run, and the table of its plan."""
+
+
+def original_of(run: Run) -> Run:
+    """The run that is undone. Raises `ConfigurationError` when there is none of that id."""
+    return Run.load(run.db, run.settings, run.params.run_id)
+
+
+def begin(run: Run, target: Org, holder_is_over: Callable[[dict[str, Any]], bool] | None = None) -> None:
+    """Takes the pair of the run that is undone; raises `RunStopped` (blocked) when it cannot be undone."""
+    original = original_of(run)
+    findings = _check_original(original)
+    run.update(mode=ROLLBACK)
+    run.set_findings("preflight", findings)
+    stop_on_blockers(run)
+    identity = identify(target)
+    expected = original.row["target_org"]
+    run.update(pair_id=original.pair_id, source_org=original.row["source_org"], target_org=identity)
+    if identity["id"] != expected["id"]:
+        findings.append(
+            Finding(
+                "blocker",
+                "other_target",
+                f"The connection coa_target leads to {identity['id']} ({identity['name']}); run "
+                f"{original.run_id} wrote to {expected['id']} ({expected['name']}).",
+                "point coa_target at the org that the run wrote to.",
+            )
+        )
+    else:
+        run.take_lease(holder_is_over)
+    described = describe_objects(run, target, TARGET, list(COA_OBJECTS))
+    for name in LOADED:
+        if name not in described or not described[name].raw.get("deletable"):
+            findings.append(
+                Finding(
+                    "blocker",
+                    "no_right_to_delete",
+                    f"The user of coa_target may not delete {name}.",
+                    "assign the permission set COA Admin User to that user, or grant the right for the roll-back.",
+                    sobject=name,
+                )
+            )
+    run.set_findings("preflight", findings)
+    stop_on_blockers(run)
+
+
+def _check_original(original: Run) -> list[Finding]:
+    if original.row["mode"] == ROLLBACK:
+        return [
+            Finding(
+                "blocker",
+                "not_a_migration",
+                f"Run {original.run_id} is a roll-back itself.",
+                "to bring back what it took away, run coa_migrate again.",
+            )
+        ]
+    if original.row["loaded_at"] is None or original.row["pair_id"] is None:
+        return [
+            Finding(
+                "blocker",
+                "nothing_written",
+                f"Run {original.run_id} wrote nothing to the target.",
+                "name a run that did; the table coa.run and the artifacts folders list them.",
+            )
+        ]
+    if not original.has_table("plan"):
+        return [
+            Finding(
+                "blocker",
+                "run_purged",
+                f"The tables of run {original.run_id} were purged, and its pre-image with them.",
+                "delete by hand what id_map.csv of that run lists.",
+            )
+        ]
+    return []
+
+
+def snapshot_specs(run: Run, kind: str) -> list[ExtractSpec]:
+    return [
+        ExtractSpec(kind, spec.sobject, spec.fields)
+        for spec in coa_specs(run, TARGET)
+        if spec.sobject in LOADED
+    ]
+
+
+def snapshot(run: Run, target: Org, kind: str) -> dict[str, int]:
+    """The customers, orders and details of the target as they are now, in tables of this `kind`."""
+    ensure_state_table(run)
+    return extract_all(run, target, snapshot_specs(run, kind))
+
+
+def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, list[CarriedField]]:
+    """What the run wrote and can be written back. Links hold the target's own ids here, so no ledger is asked."""
+    there = saved_describes(run, TARGET)
+    return {
+        sobject: [
+            replace(one, kind="lookup" if one.kind == "parent" else one.kind)
+            for one in fields
+            if one.updateable and one.name in there[sobject].fields and there[sobject].fields[one.name].updateable
+        ]
+        for sobject, fields in saved_carried(original, mapping).items()
+    }
+
+
+def watched_fields(run: Run, original: Run, sobject: str) -> list[str]:
+    """Every field that a person could have changed since, carried or not, as far as both readings have it."""
+    there = saved_describes(run, TARGET)[sobject]
+    known = set(original.columns("target", sobject)) & set(run.columns(TARGET, sobject))
+    return [f.name for f in there.fields.values() if f.updateable and not f.computed and f.name in known]

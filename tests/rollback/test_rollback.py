@@ -1,0 +1,186 @@
+"""Undoing a run: the target is as it was before, but for what people touched since."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from psycopg import sql
+from tests.engine.harness import Migration, Migrator
+from tests.reconcile.pairs import create, dump, edit, like, table
+
+from coa import approval, pipeline
+from coa.errors import CoaError, RunStopped
+from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, NS, ORDER, SOURCE_ID
+from coa.staging.runs import Run
+
+COMMENT = NS + "Error_Comment__c"
+STATUS = NS + "Service_Order_Status__c"
+
+
+def begin(pair: Migrator, undone: Run, **params: Any) -> Run:
+    run = Run.start(
+        pair.db,
+        pair.settings,
+        dag_id="coa_rollback",
+        airflow_run_id=f"test-{uuid4().hex}",
+        triggered_by="test",
+        raw_params={"run_id": undone.run_id, "require_approval": False, **params},
+    )
+    target = pair.orgs()[1]
+    pipeline.rollback_begin(run, target)
+    pipeline.rollback_extract(run, target)
+    pipeline.rollback_plan(run, pair.artifacts / run.run_id)
+    return run
+
+
+def approve(run: Run) -> None:
+    approval.record(run, kind="waiver", approved=True, answered_by="test", plan_hash=run.row["plan_hash"])
+
+
+def finish(pair: Migrator, run: Run) -> Migration:
+    return pair.finish(run)
+
+
+def roll_back(pair: Migrator, undone: Run, **params: Any) -> Migration:
+    error = None
+    run = begin(pair, undone, **params)
+    try:
+        if not run.params.dry_run:
+            approve(run)
+            target = pair.orgs()[1]
+            pipeline.rollback_load(run, target)
+            pipeline.rollback_verify(run, target)
+    except CoaError as failure:
+        error = str(failure)
+    return pair.finish(run, error)
+
+
+def rows(result: Migration, name: str) -> list[dict[str, str]]:
+    with (result.folder / name).open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_after_a_migration_and_its_roll_back_the_target_is_as_it_was_before(pair: Migrator) -> None:
+    before = dump(pair.target)
+    migrated = pair.migrate()
+    assert migrated.state == "verified", migrated.error
+    assert dump(pair.target) != before
+    result = roll_back(pair, migrated.run)
+    assert result.state == "verified", result.error
+    assert dump(pair.target) == before
+    written = migrated.summary["objects"]
+    for sobject, counts in result.summary["objects"].items():
+        assert counts["deleted"] == counts["to_delete"] == written[sobject]["inserted"]
+        assert counts["left"] == counts["rejected"] == 0
+
+
+def test_a_delta_is_undone_alone_and_its_updates_are_restored(pair: Migrator) -> None:
+    first = pair.migrate()
+    sources = {r[SOURCE_ID]: i for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID]}
+    orders, details = table(pair.source, ORDER), table(pair.source, DETAIL)
+    provisioned = next(i for i in sources if orders[i][STATUS] == "Provisioned")
+    line = next(d for d, r in details.items() if r[DETAIL_ORDER] in sources)
+    edit(pair.source, ORDER, provisioned, **{COMMENT: "a\r\nb", STATUS: "Received"})
+    edit(pair.source, DETAIL, line, **{NS + "Product_Line_Description__c": "changed"})
+    added = create(pair.source, ORDER, **like(orders[provisioned]))
+    before = dump(pair.target)
+    delta = pair.migrate(mode="delta")
+    assert delta.state == "verified", delta.error
+    assert dump(pair.target) != before
+    result = roll_back(pair, delta.run)
+    assert result.state == "verified", (result.error, rows(result, "differences.csv"))
+    assert dump(pair.target) == before
+    assert added not in {r[SOURCE_ID] for r in table(pair.target, ORDER).values()}
+    assert result.summary["objects"][ORDER]["restored"] == 1
+
+    again = pair.migrate()
+    assert again.state == "verified", again.error
+    assert roll_back(pair, again.run).state == "verified"
+    assert roll_back(pair, first.run).state == "verified"
+
+
+def test_an_edited_record_stays_with_what_belongs_to_it_and_is_listed(pair: Migrator) -> None:
+    migrated = pair.migrate()
+    ours = {i: r for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID]}
+    edited, parent = list(ours)[0], list(ours)[1]
+    lines = {i: r for i, r in table(pair.target, DETAIL).items()}
+    line = next(i for i, r in lines.items() if r[DETAIL_ORDER] == parent)
+    edit(pair.target, ORDER, edited, **{COMMENT: "by a person"})
+    edit(pair.target, DETAIL, line, **{NS + "Product_Line_Description__c": "by a person"})
+    result = roll_back(pair, migrated.run)
+    assert result.state == "verified", result.error
+    left = table(pair.target, ORDER)
+    assert left[edited][COMMENT] == "by a person"
+    assert {edited, parent} <= set(left)
+    kept = {i for i, r in lines.items() if r[DETAIL_ORDER] in (edited, parent)}
+    assert kept <= set(table(pair.target, DETAIL))
+    listed = {r["source_id"]: r["reason_code"] for r in rows(result, "rejected_rows.csv")}
+    assert listed[ours[edited][SOURCE_ID]] == "conflict"
+    assert listed[lines[line][SOURCE_ID]] == "conflict"
+    assert listed[ours[parent][SOURCE_ID]] == "order_incomplete"
+
+    forced = roll_back(pair, migrated.run, force=True)
+    assert forced.state == "verified", forced.error
+    assert not any(r[SOURCE_ID] for r in table(pair.target, ORDER).values())
+
+
+def test_an_order_to_which_somebody_added_a_detail_stays_even_by_force(pair: Migrator) -> None:
+    migrated = pair.migrate()
+    lines = table(pair.target, DETAIL)
+    one = next(r for r in lines.values() if r[SOURCE_ID])
+    foreign = create(pair.target, DETAIL, **like(one))
+    result = roll_back(pair, migrated.run, force=True)
+    assert result.state == "verified", result.error
+    assert one[DETAIL_ORDER] in table(pair.target, ORDER)
+    assert foreign in table(pair.target, DETAIL)
+    customers = {r["source_id"] for r in rows(result, "rejected_rows.csv") if r["sobject"] == CUSTOMER}
+    assert len(customers) <= 1
+
+
+def test_a_dry_run_tells_and_writes_nothing(pair: Migrator) -> None:
+    migrated = pair.migrate()
+    before = dump(pair.target)
+    result = roll_back(pair, migrated.run, dry_run=True)
+    assert result.state == "dry_run"
+    assert dump(pair.target) == before
+    document = json.loads((result.folder / "plan.json").read_text())
+    assert document["objects"][ORDER]["to_delete"] == migrated.summary["objects"][ORDER]["inserted"]
+
+
+def test_without_an_answer_or_with_another_plan_nothing_is_undone(pair: Migrator) -> None:
+    migrated = pair.migrate()
+    before = dump(pair.target)
+    run = begin(pair, migrated.run)
+    with pytest.raises(RunStopped, match="no recorded answer"):
+        pipeline.rollback_load(run, pair.orgs()[1])
+    approve(run)
+    run.db.execute(
+        sql.SQL("UPDATE {} SET action = 'left' WHERE sobject = %s").format(run.table("rollback")), [CUSTOMER]
+    )
+    with pytest.raises(RunStopped, match="was changed after it was made"):
+        pipeline.rollback_load(run, pair.orgs()[1])
+    assert dump(pair.target) == before
+    assert pair.finish(run).state == "not_approved"
+
+
+def test_a_target_that_changed_under_the_plan_is_refused(pair: Migrator) -> None:
+    migrated = pair.migrate()
+    run = begin(pair, migrated.run)
+    approve(run)
+    ours = next(i for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID])
+    edit(pair.target, ORDER, ours, **{COMMENT: "just now"})
+    with pytest.raises(RunStopped, match="changed in the target after the plan was made"):
+        pipeline.rollback_load(run, pair.orgs()[1])
+    assert pair.finish(run).state == "blocked"
+
+
+def test_an_unknown_run_and_one_that_wrote_nothing_cannot_be_undone(pair: Migrator) -> None:
+    dry = pair.migrate(dry_run=True)
+    with pytest.raises(CoaError, match="wrote nothing"):
+        begin(pair, dry.run)
+    with pytest.raises(CoaError, match="no run"):
+        begin(pair, Run("20200101T000000Z-000000", pair.db, dry.run.params, pair.settings, dry.run.row))
