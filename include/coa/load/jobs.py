@@ -92,7 +92,8 @@ class Loader:
                            -- Up to the end of the row's parent: rows of one parent are peers.
                            count(*) OVER parents AS rows_so_far,
                            sum({size}) OVER parents AS bytes_so_far
-                         FROM {work} w JOIN {desired} d ON d.source_id = w.source_id
+                         -- A record that is deleted because it is gone from the source has no desired row.
+                         FROM {work} w LEFT JOIN {desired} d ON d.source_id = w.source_id
                          WHERE w.step = %(step)s AND w.sobject = %(sobject)s AND w.chunk_no = %(chunk)s
                            AND w.state = 'pending'
                          WINDOW parents AS (ORDER BY COALESCE(w.parent_id, w.source_id))) r
