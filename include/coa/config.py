@@ -65,6 +65,8 @@ class RunParams:
     mapping: str = ""
     run_id: str = ""
     """`coa_verify` and `coa_rollback`: the run that is meant."""
+    force: bool = False
+    """`coa_rollback`: also what was changed in the target since."""
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> RunParams:
@@ -104,7 +106,7 @@ def _check(name: str, value: Any) -> Any:
         if value not in CHOICES[name]:
             raise ValueError(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}")
         return value
-    if name in ("dry_run", "require_approval", "accept_submit_jobs"):
+    if name in ("dry_run", "require_approval", "accept_submit_jobs", "force"):
         if not isinstance(value, bool):
             raise ValueError(f"{name}: {value!r} is not true or false")
         return value
@@ -191,6 +193,11 @@ class Settings:
     """COA_EXTRACT_THREADS: sObjects of one org extracted at once."""
     result_page_rows: int = 50_000
     """COA_RESULT_PAGE_ROWS: rows asked for in one page of a query's result."""
+    delta_overlap_seconds: float = 900.0
+    """COA_DELTA_OVERLAP_SECONDS: how far before its watermark a delta reads again. A record's stamp is set before
+    its transaction commits; Salesforce ends a transaction after 10 minutes at the latest."""
+    delta_rest_rows: int = 1000
+    """COA_DELTA_REST_ROWS: up to so many changed records come by one REST query instead of a Bulk job."""
     api_reserve: int = 1000
     """COA_API_RESERVE: calls of the daily allowance that are left to others."""
     lease_seconds: float = 900.0

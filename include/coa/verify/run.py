@@ -10,6 +10,7 @@ from psycopg import sql
 
 from coa.compare import comparisons
 from coa.extract.bulk import ensure_state_table
+from coa.extract.delta import read_back
 from coa.extract.run import coa_specs, extract_all
 from coa.mapping import Mapping
 from coa.model import ORDER
@@ -40,7 +41,7 @@ def run_verify(run: Run, target: Org, mapping: Mapping) -> None:
     """Extracts the target anew and records every difference."""
     ensure_state_table(run)
     run.db.execute(sql.SQL("DELETE FROM {} WHERE kind = %s").format(run.table("extract_state")), [VERIFY])
-    extract_all(run, target, coa_specs(run, TARGET, VERIFY))
+    read_back(run, target, coa_specs(run, TARGET, VERIFY), extract_all)
     extract_licenses(run, target)
     compare_all(run, mapping)
 
