@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coa.errors import RunStopped
+from coa.extract.pointing import extract_pointing
 from coa.extract.run import extract_org
 from coa.lineage import lineage
 from coa.load import run as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
 from coa.mapping_store import mapping_of
+from coa.preflight.orgs import saved_describes
 from coa.preflight.run import run_preflight
 from coa.reconcile import plan as plan_stage
 from coa.reconcile.counts import count_plan
@@ -24,7 +26,7 @@ from coa.rollback import run as rollback_stage
 from coa.rollback import scope as rollback_scope
 from coa.rollback.report import decide_rollback_state, write_rollback_artifacts
 from coa.salesforce.session import Org
-from coa.staging.runs import TARGET, Run
+from coa.staging.runs import SOURCE, TARGET, Run
 from coa.transform.run import run_transform
 from coa.transform.template import mapping_template
 from coa.verify import later
@@ -90,6 +92,8 @@ def extract(run: Run, org: Org, role: str) -> None:
             settle_jobs_of_other_runs(run, org)
         for sobject, rows in extract_org(run, org, role, mapping_of(run)).items():
             run.event("extracted", org=role, sobject=sobject, rows=rows)
+        if role == SOURCE:
+            extract_pointing(run, org, saved_describes(run, SOURCE))
 
 
 def transform(run: Run) -> None:

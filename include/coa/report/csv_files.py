@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from typing import IO, Any
 
@@ -33,8 +34,14 @@ DIFFERENCE_COLUMNS = (
     "target_value",
     "kind",
     "reason",
+    "origin",
+    "source_url",
+    "target_url",
 )
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What spreadsheets take for a formula at the start of a cell, the full-width forms too; and the quote itself,
+# so that taking one leading quote away always gives back what was there.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
+PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def neutral(value: Any) -> str:
@@ -46,17 +53,18 @@ def neutral(value: Any) -> str:
     '-12.5'
     """
     text = "" if value is None else str(value)
-    if text.startswith(FORMULA_STARTS) and not _is_number(text):
+    if text.startswith(FORMULA_STARTS) and not PLAIN_NUMBER.fullmatch(text):
         return "'" + text
     return text
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def original(cell: str) -> str:
+    """What `neutral` was given: how a program reads the cells.
+
+    >>> original(neutral("'=1+1"))
+    "'=1+1"
+    """
+    return cell[1:] if cell.startswith("'") else cell
 
 
 def write_csv(file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> int:
@@ -149,9 +157,15 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
         }
 
 
-def difference_rows(run: Run) -> Iterable[dict[str, Any]]:
-    return run.db.stream(
-        """SELECT sobject, source_id, target_id, field, source_value, target_value, kind, reason
-           FROM coa.difference WHERE run_id = %s ORDER BY kind = 'explained', sobject, source_id, field""",
-        [run.run_id],
-    )
+def difference_rows(run: Run, limit: int | None = None) -> Iterable[dict[str, Any]]:
+    """Unexplained ones first."""
+    bases = {role: str(run.row[f"{role}_org"].get("instance_url", "")) for role in ("source", "target")}
+    for row in run.db.stream(
+        """SELECT sobject, source_id, target_id, field, source_value, target_value, kind, reason, origin
+           FROM coa.difference WHERE run_id = %s
+           ORDER BY kind = 'explained', sobject, source_id, target_id, field LIMIT %s""",
+        [run.run_id, limit],
+    ):
+        for role, base in bases.items():
+            row[f"{role}_url"] = f"{base}/{row[f'{role}_id']}" if row[f"{role}_id"] else ""
+        yield row

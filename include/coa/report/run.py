@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import IO, Any, Protocol
+from typing import Any
 
 from coa.model import LOADED
+from coa.report.audit import audit_document, events
+from coa.report.casework import casework
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     ID_MAP_COLUMNS,
@@ -15,17 +16,14 @@ from coa.report.csv_files import (
     rejected_rows,
     write_csv,
 )
+from coa.report.files import Artifacts, Folder, as_json
 from coa.report.html import report_html
+from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
+from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.report.summary import summarize
 from coa.staging.runs import Run
 
-
-class Folder(Protocol):
-    """What is needed of a path: `pathlib.Path` and Airflow's `ObjectStoragePath` both do."""
-
-    def __truediv__(self, name: str) -> Folder: ...
-    def mkdir(self, mode: int = ..., parents: bool = ..., exist_ok: bool = ...) -> None: ...
-    def open(self, mode: str = ..., **options: Any) -> IO[Any]: ...
+__all__ = ["Folder", "decide_state", "write_artifacts", "write_json", "write_text"]
 
 
 def write_text(folder: Folder, name: str, text: str) -> None:
@@ -34,22 +32,32 @@ def write_text(folder: Folder, name: str, text: str) -> None:
 
 
 def write_json(folder: Folder, name: str, document: Any) -> None:
-    write_text(folder, name, json.dumps(document, indent=2, default=str, ensure_ascii=False) + "\n")
+    write_text(folder, name, as_json(document) + "\n")
 
 
 def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
-    """All files of the run as it stands now; the summary."""
+    """All files of the run as it stands now; the summary. Works for a run that stopped in any stage."""
     folder.mkdir(parents=True, exist_ok=True)
+    artifacts = Artifacts(folder)
+    artifacts.list_existing("plan.json")
+    summary = summarize(run, state)
+    artifacts.write_json("summary.json", summary)
     for name, columns, rows in (
         ("id_map.csv", ID_MAP_COLUMNS, id_map_rows),
         ("rejected_rows.csv", REJECTED_COLUMNS, rejected_rows),
         ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
+        ("relink.csv", RELINK_COLUMNS, relink_rows),
+        ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
     ):
-        with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
-            write_csv(file, columns, rows(run) if run.row["pair_id"] is not None else [])
-    summary = summarize(run, state)
-    write_json(folder, "summary.json", summary)
-    write_text(folder, "report.html", report_html(run, summary))
+        with artifacts.text(name, encoding="utf-8-sig") as file:
+            count = write_csv(file, columns, rows(run) if run.row["pair_id"] is not None else [])
+        artifacts.listed[-1]["rows"] = count
+    artifacts.write("casework.md", casework(run, summary))
+    # A copy of the list: the trail cannot hold its own hash.
+    artifacts.write_json_with(
+        "audit.json", audit_document(run, list(artifacts.listed)), "events", events(run)
+    )
+    artifacts.write("report.html", report_html(run, summary, list(artifacts.listed)))
     return summary
 
 

@@ -1,0 +1,91 @@
+"""`audit.json`: the audit trail of the run, as it is kept in the staging database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from coa.staging.runs import Run
+
+RUN_FACTS = (
+    "run_id",
+    "dag_id",
+    "airflow_run_id",
+    "triggered_by",
+    "mode",
+    "params",
+    "stage",
+    "state",
+    "message",
+    "plan_hash",
+    "source_org",
+    "target_org",
+    "versions",
+    "started_at",
+    "loaded_at",
+    "finished_at",
+)
+
+
+def audit_document(run: Run, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Who, what, when: the run, its answers, findings, stages, jobs, API calls and the hashes of the artifacts.
+
+    The events are written after it, one by one (`write_audit`): a long run has many.
+    """
+    return {
+        "run": {name: run.row[name] for name in RUN_FACTS},
+        "approvals": approvals(run),
+        "findings": findings(run),
+        "stages": stages(run),
+        "jobs": jobs(run),
+        "api_calls": api_calls(run),
+        "artifacts": artifacts,
+    }
+
+
+def approvals(run: Run) -> list[dict[str, Any]]:
+    return run.db.rows(
+        """SELECT kind, approved, answered_by, answered_at, reason, plan_hash, form FROM coa.approval
+           WHERE run_id = %s ORDER BY approval_id""",
+        [run.run_id],
+    )
+
+
+def findings(run: Run) -> list[dict[str, Any]]:
+    return run.db.rows(
+        """SELECT grade, code, stage, sobject, field, count, examples, message, next_step FROM coa.finding
+           WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], grade), code, sobject, field""",
+        [run.run_id],
+    )
+
+
+def stages(run: Run) -> list[dict[str, Any]]:
+    return run.db.rows(
+        "SELECT stage, started_at, seconds FROM coa.stage_time WHERE run_id = %s ORDER BY started_at, stage",
+        [run.run_id],
+    )
+
+
+def jobs(run: Run) -> list[dict[str, Any]]:
+    """Bulk ingest jobs, a step and sObject at a time."""
+    return run.db.rows(
+        """SELECT step, sobject, operation, count(*) AS jobs, sum(rows_planned)::bigint AS rows,
+                  sum(accepted)::bigint AS accepted, sum(rejected)::bigint AS rejected,
+                  min(created_at) AS first, max(updated_at) AS last,
+                  sum(extract(epoch FROM updated_at - created_at))::float AS seconds
+           FROM coa.job WHERE run_id = %s GROUP BY 1, 2, 3 ORDER BY min(job_key)""",
+        [run.run_id],
+    )
+
+
+def api_calls(run: Run) -> list[dict[str, Any]]:
+    return run.db.rows(
+        "SELECT org, kind, calls FROM coa.api_usage WHERE run_id = %s ORDER BY org, calls DESC, kind",
+        [run.run_id],
+    )
+
+
+def events(run: Run) -> Iterator[dict[str, Any]]:
+    return run.db.stream(
+        "SELECT at, level, event, data FROM coa.event WHERE run_id = %s ORDER BY event_id", [run.run_id]
+    )

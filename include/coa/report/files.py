@@ -1,0 +1,84 @@
+"""Where artifacts are written, and what was written: size and SHA-256 of each file."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import IO, Any, Protocol
+
+
+class Folder(Protocol):
+    """What is needed of a path: `pathlib.Path` and Airflow's `ObjectStoragePath` both do."""
+
+    def __truediv__(self, name: str) -> Folder: ...
+    def mkdir(self, mode: int = ..., parents: bool = ..., exist_ok: bool = ...) -> None: ...
+    def open(self, mode: str = ..., **options: Any) -> IO[Any]: ...
+
+
+class _Hashed(io.RawIOBase):
+    """Passes bytes on to a file and hashes them on the way."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.digest, self.size = file, sha256(), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        self.file.write(piece)
+        self.digest.update(piece)
+        self.size += len(piece)
+        return len(piece)
+
+
+@dataclass
+class Artifacts:
+    """The folder of a run and the list of what stands in it."""
+
+    folder: Folder
+    listed: list[dict[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def text(self, name: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
+        """A text file; listed with its hash when it is closed."""
+        with (self.folder / name).open("wb") as file:
+            hashed = _Hashed(file)
+            with io.TextIOWrapper(io.BufferedWriter(hashed, 1 << 16), encoding=encoding, newline="") as text:
+                yield text
+        self.listed.append({"name": name, "bytes": hashed.size, "sha256": hashed.digest.hexdigest()})
+
+    def write(self, name: str, content: str) -> None:
+        with self.text(name) as file:
+            file.write(content)
+
+    def write_json(self, name: str, document: Any) -> None:
+        self.write(name, as_json(document) + "\n")
+
+    def write_json_with(self, name: str, document: dict[str, Any], key: str, rows: Iterable[Any]) -> None:
+        """An object with one more member: a list of any length, written row by row."""
+        with self.text(name) as file:
+            file.write(as_json(document).rstrip()[:-1].rstrip() + f',\n  "{key}": [')
+            for n, row in enumerate(rows):
+                file.write((",\n    " if n else "\n    ") + as_json(row, indent=None))
+            file.write("\n  ]\n}\n")
+
+    def list_existing(self, name: str) -> None:
+        """Lists a file that an earlier stage wrote, when it is there."""
+        digest, size = sha256(), 0
+        try:
+            with (self.folder / name).open("rb") as file:
+                while piece := file.read(1 << 20):
+                    digest.update(piece)
+                    size += len(piece)
+        except FileNotFoundError:
+            return
+        self.listed.append({"name": name, "bytes": size, "sha256": digest.hexdigest()})
+
+
+def as_json(document: Any, indent: int | None = 2) -> str:
+    return json.dumps(document, indent=indent, default=str, ensure_ascii=False)
