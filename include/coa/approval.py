@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from coa import standing
 from coa.errors import RunStopped
 from coa.staging.database import json_value
 from coa.staging.runs import Run
@@ -32,6 +33,24 @@ def record(
     run.event("plan_answered", kind=kind, approved=approved, answered_by=answered_by, plan_hash=plan_hash)
 
 
+def record_standing(run: Run) -> dict[str, Any]:
+    """Answers a scheduled run's plan by the standing approval of its pair, which is returned.
+
+    Raises `RunStopped` (not_approved) when there is none in force, or when the plan goes beyond it.
+    """
+    granted = standing.check(run)
+    record(
+        run,
+        kind="standing",
+        approved=True,
+        answered_by=granted["granted_by"],
+        plan_hash=str(run.row["plan_hash"]),
+        reason=f"Standing approval {granted['standing_id']}, granted in run {granted['granted_in']}.",
+        form={"standing_id": granted["standing_id"], "expires_at": str(granted["expires_at"])},
+    )
+    return granted
+
+
 def last_answer(run: Run) -> dict[str, Any] | None:
     """The newest answer of the run, None when nobody answered."""
     return run.db.row(
@@ -40,7 +59,10 @@ def last_answer(run: Run) -> dict[str, Any] | None:
 
 
 def require(run: Run, current_hash: str) -> None:
-    """Raises `RunStopped` (not_approved) unless the plan as it stands now was approved."""
+    """Raises `RunStopped` (not_approved) unless the plan as it stands now was approved.
+
+    A standing approval has to be in force still, and the plan within its limits.
+    """
     answer = last_answer(run)
     if answer is None:
         raise RunStopped(
@@ -61,3 +83,6 @@ def require(run: Run, current_hash: str) -> None:
             state="not_approved",
             next_step="trigger a new run and have its plan approved.",
         )
+    if answer["kind"] == "standing":
+        # It may have been withdrawn, or have expired, since the gate saw it.
+        standing.check(run)

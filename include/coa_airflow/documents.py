@@ -41,3 +41,26 @@ VERIFY = """
 Reads the source and the target again and compares every record that was moved, field by field. With
 `run_id` only what that run moved. Differences are in `differences.csv` of this run's artifacts folder.
 """
+
+ROLLBACK = """
+### Undoes one run: deletes what it inserted, restores what it updated in the target
+
+Give the run in `run_id`. The DAG reads the target, makes a plan (deleted, restored, left) and asks for an
+approval of its own. Records that somebody changed since, and what belongs to them, are left and listed;
+`force` takes changed ones too, but never a record that the run did not insert. A roll-back that was
+interrupted is triggered again: it goes on with what is left. Roll back the newest run first.
+
+Artifacts: `plan.json`, `rolled_back.csv`, `rejected_rows.csv` (what was left, and why), `differences.csv`,
+`summary.json`.
+"""
+
+SYNC = """
+### Scheduled deltas until cut-over, under a standing approval
+
+The same as `coa_migrate` with `mode` = `delta`, but nobody is asked: the run is approved by the standing
+approval that was granted in the approval form of a `coa_migrate` run, within its limits (until when, how
+many records a run, which actions). Without one, or beyond it, the run ends as `not_approved`.
+
+Set the environment variable `COA_SYNC_SCHEDULE` (a cron expression, or `@hourly`) and unpause the DAG.
+Runs on one pair of orgs never overlap, whichever DAG they are of.
+"""

@@ -47,6 +47,29 @@ def approval_form() -> dict[str, Param]:
         "lma_case": text("LMA case", "The separate case for the License Management App."),
         "agentexchange_case": text("AgentExchange case", "The separate case for the listings."),
         "community_case": text("Partner Community case", "The separate case for the Partner Community."),
+        "standing_until": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Standing approval until",
+            description_md="Lets the scheduled DAG `coa_sync` load deltas of these two orgs until then, without asking. "
+            "Empty: no standing approval is granted.",
+        ),
+        "standing_records": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            title="Standing approval: records a run",
+            description_md="A scheduled run whose plan writes more is not approved. 0 withdraws what was granted before.",
+        ),
+        "standing_actions": Param(
+            ["insert", "update"],
+            type=["null", "array"],
+            items={"type": "string", "enum": ["insert", "update", "delete"]},
+            examples=["insert", "update", "delete"],
+            title="Standing approval: actions",
+            description_md="What scheduled runs may do. `delete` only counts with `deletions: carry`.",
+        ),
     }
 
 
@@ -111,7 +134,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
             return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
-        from coa import approval
+        from coa import approval, standing
 
         with task_run() as run:
             # What was shown counts, not what the plan is by now: the load compares the two.
@@ -127,7 +150,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
             answer = super().execute_complete(context, event)
             who = answer["responded_by_user"] or {}
             name = str(who.get("name") or who.get("id") or "")
-            form = {key: value for key, value in (answer["params_input"] or {}).items() if value}
+            form = {k: v for k, v in (answer["params_input"] or {}).items() if v or v == 0}
             reason = str(form.get("reason", ""))
             # Without an answerer nobody has answered: Airflow fills defaults in without one.
             approved = answer["chosen_options"] == [APPROVE] and bool(name)
@@ -147,6 +170,10 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
                     next_step="settle what was objected to, then trigger a new run.",
                 )
             self.log.info("%s approved the plan %s.", name, shown_hash)
+            if run.row["dag_id"] == "coa_migrate":
+                told = standing.grant_from_form(run, form, name)
+                if told:
+                    self.log.info(told)
             return {"approved_by": name, "plan_hash": shown_hash}
 
 

@@ -106,8 +106,8 @@ def test_a_delta_is_undone_alone_and_its_updates_are_restored(pair: Migrator) ->
 def test_an_edited_record_stays_with_what_belongs_to_it_and_is_listed(pair: Migrator) -> None:
     migrated = pair.migrate()
     ours = {i: r for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID]}
-    edited, parent = list(ours)[0], list(ours)[1]
-    lines = {i: r for i, r in table(pair.target, DETAIL).items()}
+    edited, parent = list(ours)[:2]
+    lines = table(pair.target, DETAIL)
     line = next(i for i, r in lines.items() if r[DETAIL_ORDER] == parent)
     edit(pair.target, ORDER, edited, **{COMMENT: "by a person"})
     edit(pair.target, DETAIL, line, **{NS + "Product_Line_Description__c": "by a person"})

@@ -163,7 +163,7 @@ def _advance(run: Run, org: Org, spec: ExtractSpec, base: Base) -> list[str]:
         )
         names = sql.SQL(", ").join(map(sql.Identifier, spec.fields))
         merged = connection.execute(
-            sql.SQL("INSERT INTO {} ({names}) SELECT {names} FROM {} WHERE NOT \"Id\" = ANY (%s)").format(
+            sql.SQL('INSERT INTO {} ({names}) SELECT {names} FROM {} WHERE NOT "Id" = ANY (%s)').format(
                 table, changed, names=names
             ),
             [deleted],

@@ -268,7 +268,9 @@ def _keep_what_belongs_together(run: Run) -> int:
     """One round: orders stay with what is left of them, and what others still point at stays; records changed."""
     plan = run.table(ROLLBACK)
     orders, details = run.table(TARGET, ORDER), run.table(TARGET, DETAIL)
-    going = "EXISTS (SELECT FROM {p} x WHERE x.sobject = %s AND x.target_id = t.\"Id\" AND x.action = 'delete')"
+    going = (
+        "EXISTS (SELECT FROM {p} x WHERE x.sobject = %s AND x.target_id = t.\"Id\" AND x.action = 'delete')"
+    )
     unlinked = (
         "EXISTS (SELECT FROM {p} x WHERE x.sobject = %s AND x.target_id = t.\"Id\" AND x.action = 'restore' "
         "AND %s = ANY (x.changed))"

@@ -130,9 +130,7 @@ def _restore(run: Run, target: Org, sobject: str, fields: list[CarriedField]) ->
 def read_back(run: Run, target: Org, mapping: Mapping) -> None:
     """Reads the target again: what was deleted is gone, what was restored is as it was before."""
     if run.has_table("extract_state"):
-        run.db.execute(
-            sql.SQL("DELETE FROM {} WHERE kind = %s").format(run.table("extract_state")), [VERIFY]
-        )
+        run.db.execute(sql.SQL("DELETE FROM {} WHERE kind = %s").format(run.table("extract_state")), [VERIFY])
     snapshot(run, target, VERIFY)
     fields = restorable_fields(run, original_of(run), mapping)
     run.db.execute("DELETE FROM coa.difference WHERE run_id = %s", [run.run_id])
@@ -196,5 +194,3 @@ def _compare_restored(run: Run, sobject: str, fields: list[CarriedField]) -> Non
             pair=sql.Literal(run.pair_id),
         )
     )
-
-

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from coa.errors import ConfigurationError
 from coa.extract.bulk import ExtractSpec, ensure_state_table
 from coa.extract.run import coa_specs, extract_all
 from coa.fieldmap import CarriedField
@@ -27,9 +28,14 @@ def original_of(run: Run) -> Run:
 
 def begin(run: Run, target: Org, holder_is_over: Callable[[dict[str, Any]], bool] | None = None) -> None:
     """Takes the pair of the run that is undone; raises `RunStopped` (blocked) when it cannot be undone."""
+    run.update(mode=ROLLBACK)
+    if not run.params.run_id:
+        raise ConfigurationError(
+            "No run is named that should be undone.",
+            next_step="set the param run_id; the artifacts folders are named by it.",
+        )
     original = original_of(run)
     findings = _check_original(original)
-    run.update(mode=ROLLBACK)
     run.set_findings("preflight", findings)
     stop_on_blockers(run)
     identity = identify(target)
@@ -115,7 +121,9 @@ def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, li
         sobject: [
             replace(one, kind="lookup" if one.kind == "parent" else one.kind)
             for one in fields
-            if one.updateable and one.name in there[sobject].fields and there[sobject].fields[one.name].updateable
+            if one.updateable
+            and one.name in there[sobject].fields
+            and there[sobject].fields[one.name].updateable
         ]
         for sobject, fields in saved_carried(original, mapping).items()
     }

@@ -1,0 +1,93 @@
+"""The tasks of `coa_rollback`; its start, gate, report and verdict are those of `coa_migrate`."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from coa_airflow.environment import artifacts_of, org
+from coa_airflow.gate import PLAN_SUMMARY, approval_form
+from coa_airflow.retries import PREFLIGHT_POLICY
+from coa_airflow.running import task_run
+
+
+def rollback_params() -> dict[str, Param]:
+    return {
+        "run_id": Param(
+            "",
+            type=["null", "string"],
+            title="Run to undo",
+            description_md="Its id, such as `20261123T144200Z-a1b2c3`; the artifacts folders are named by it.",
+        ),
+        "dry_run": Param(
+            False, type="boolean", title="Dry run", description_md="Makes the plan and writes nothing."
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Also what was changed since",
+            description_md="Rolls back records of the run that somebody changed in the target since. Records that the "
+            "run did not insert are never deleted.",
+        ),
+        "require_approval": Param(
+            True,
+            type="boolean",
+            title="Ask a person before the first write",
+            description_md="Off: the waiver is recorded with your name and the plan's hash.",
+        ),
+    }
+
+
+def rollback_form() -> dict[str, Param]:
+    """What the approver of a roll-back may fill in: the cases and the standing approval are of migrations."""
+    return {name: param for name, param in approval_form().items() if name in ("reason", "ticket")}
+
+
+@task(retry_policy=PREFLIGHT_POLICY)
+def preflight() -> None:
+    """Can this run be undone, and is this the org that it wrote to? Takes the pair of orgs."""
+    from coa import pipeline
+    from coa_airflow.holder import holder_is_over
+
+    with task_run() as run:
+        pipeline.rollback_begin(run, org("target"), holder_is_over=holder_is_over)
+
+
+@task
+def extract() -> None:
+    """Customers, orders and details of the target as they are now."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.rollback_extract(run, org("target"))
+
+
+@task
+def plan() -> None:
+    """What will be deleted, restored and left, with its hash, as a page for the approver and as plan.json."""
+    from coa import pipeline
+
+    with task_run() as run:
+        markdown = pipeline.rollback_plan(run, artifacts_of(run.run_id))
+        run.refresh()
+        run.event(PLAN_SUMMARY, plan_hash=run.row["plan_hash"], markdown=markdown)
+
+
+@task
+def undo() -> None:
+    """Checks the approval, restores, then deletes children first."""
+    from coa import pipeline
+
+    with task_run() as run:
+        if run.params.dry_run:
+            raise AirflowSkipException("Dry run: nothing is written.")
+        pipeline.rollback_load(run, org("target"))
+
+
+@task
+def verify() -> None:
+    """Reads the target again: what was deleted is gone, what was restored is as it was before."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.rollback_verify(run, org("target"))
