@@ -50,10 +50,13 @@ async def serve(org: Org, sock: socket.socket) -> None:
         http="httptools",
         timeout_graceful_shutdown=1,
         server_header=False,
+        ssl_certfile=org.settings.tls_certificate or None,
+        ssl_keyfile=org.settings.tls_key or None,
     )
     server = uvicorn.Server(config)
     host, port = sock.getsockname()[:2]
-    org.base_url = f"http://{host}:{port}"
+    scheme = "https" if org.settings.tls_certificate else "http"
+    org.base_url = f"{scheme}://{host}:{port}"
     print(f"orgsim ready on {org.base_url} org {org.id} role {org.settings.role}", flush=True)
     await server.serve(sockets=[sock])
     org.jobs.shutdown()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import ssl
 import subprocess
 import sys
 import time
@@ -52,7 +53,7 @@ class RunningOrg:
             address += "?" + urllib.parse.urlencode(query)
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(address, data, method=method)
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=120, context=self._trust()) as answer:
             content = answer.read()
         return json.loads(content) if content else None
 
@@ -72,10 +73,18 @@ class RunningOrg:
             "client_secret": self.consumer_secret,
         }
         with urllib.request.urlopen(
-            f"{self.url}/services/oauth2/token", urllib.parse.urlencode(form).encode(), timeout=60
+            f"{self.url}/services/oauth2/token",
+            urllib.parse.urlencode(form).encode(),
+            timeout=60,
+            context=self._trust(),
         ) as answer:
             token: str = json.loads(answer.read())["access_token"]
         return token
+
+    def _trust(self) -> ssl.SSLContext | None:
+        """An https org's own certificate is trusted, nothing else."""
+        certificate = self.settings.tls_certificate
+        return ssl.create_default_context(cafile=certificate) if certificate else None
 
     def stop(self) -> None:
         self.process.terminate()

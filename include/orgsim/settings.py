@@ -57,6 +57,11 @@ class Settings:
         default_factory=list
     )
 
+    tls_certificate: Annotated[
+        str, "file with the PEM certificate: the org answers https (see orgsim.tls)"
+    ] = ""
+    tls_key: Annotated[str, "file with the private key of the certificate"] = ""
+
     # shape
     migration_fields: Annotated[
         bool | None, "COA_Source_Id__c and its companions exist; default: in the target only"

@@ -10,10 +10,10 @@ from typing import Any
 import jwt
 import pytest
 import requests
-from conftest import Client, connect
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
 
 

@@ -6,8 +6,8 @@ import csv
 import io
 
 import pytest
-from conftest import Client
 
+from conftest import Client
 from orgsim.launch import RunningOrg
 
 ORG = {"role": "source", "orders": 600, "page_size": 100}

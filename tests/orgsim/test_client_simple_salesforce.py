@@ -55,7 +55,7 @@ def login(org: RunningOrg, **more: Any) -> Salesforce:
 
 @pytest.fixture
 def sf(org: RunningOrg) -> Iterator[Salesforce]:
-    yield login(org)
+    return login(org)
 
 
 def order_values(sf: Salesforce) -> dict[str, Any]:

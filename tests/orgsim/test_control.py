@@ -8,8 +8,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import Client
 
+from conftest import Client
 from orgsim.launch import OrgDidNotStart, RunningOrg, running_org, start
 from orgsim.settings import Settings, from_arguments, to_arguments
 

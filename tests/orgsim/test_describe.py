@@ -6,8 +6,8 @@ import json
 from importlib import resources
 
 import pytest
-from conftest import Client, connect
 
+from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
 
 ORG = {
@@ -21,24 +21,112 @@ ORG = {
 }
 NS = "CHANNEL_ORDERS__"
 ORDER = NS + "Service_Order__c"
-FIELD_KEYS = set(
-    """aggregatable aiPredictionField autoNumber byteLength calculated calculatedFormula cascadeDelete caseSensitive
-    compoundFieldName controllerName createable custom defaultValue defaultValueFormula defaultedOnCreate
-    dependentPicklist deprecatedAndHidden digits displayLocationInDecimal encrypted externalId extraTypeInfo filterable
-    filteredLookupInfo formulaTreatNullNumberAsZero groupable highScaleNumber htmlFormatted idLookup inlineHelpText
-    label length mask maskType name nameField namePointing nillable permissionable picklistValues polymorphicForeignKey
-    precision queryByDistance referenceTargetField referenceTo relationshipName relationshipOrder restrictedDelete
-    restrictedPicklist scale searchPrefilterable soapType sortable type unique updateable
-    writeRequiresMasterRead""".split()
-)
-TOP_KEYS = set(
-    """actionOverrides activateable associateEntityType associateParentEntity childRelationships compactLayoutable
-    createable custom customSetting deepCloneable defaultImplementation deletable deprecatedAndHidden extendedBy
-    extendsInterfaces feedEnabled fields hasSubtypes implementedBy implementsInterfaces isInterface isSubtype keyPrefix
-    label labelPlural layoutable listviewable lookupLayoutable mergeable mruEnabled name namedLayoutInfos
-    networkScopeFieldName queryable recordTypeInfos replicateable retrieveable searchLayoutable searchable
-    sobjectDescribeOption supportedScopes triggerable undeletable updateable urls""".split()
-)
+FIELD_KEYS = {
+    "aggregatable",
+    "aiPredictionField",
+    "autoNumber",
+    "byteLength",
+    "calculated",
+    "calculatedFormula",
+    "cascadeDelete",
+    "caseSensitive",
+    "compoundFieldName",
+    "controllerName",
+    "createable",
+    "custom",
+    "defaultValue",
+    "defaultValueFormula",
+    "defaultedOnCreate",
+    "dependentPicklist",
+    "deprecatedAndHidden",
+    "digits",
+    "displayLocationInDecimal",
+    "encrypted",
+    "externalId",
+    "extraTypeInfo",
+    "filterable",
+    "filteredLookupInfo",
+    "formulaTreatNullNumberAsZero",
+    "groupable",
+    "highScaleNumber",
+    "htmlFormatted",
+    "idLookup",
+    "inlineHelpText",
+    "label",
+    "length",
+    "mask",
+    "maskType",
+    "name",
+    "nameField",
+    "namePointing",
+    "nillable",
+    "permissionable",
+    "picklistValues",
+    "polymorphicForeignKey",
+    "precision",
+    "queryByDistance",
+    "referenceTargetField",
+    "referenceTo",
+    "relationshipName",
+    "relationshipOrder",
+    "restrictedDelete",
+    "restrictedPicklist",
+    "scale",
+    "searchPrefilterable",
+    "soapType",
+    "sortable",
+    "type",
+    "unique",
+    "updateable",
+    "writeRequiresMasterRead",
+}
+TOP_KEYS = {
+    "actionOverrides",
+    "activateable",
+    "associateEntityType",
+    "associateParentEntity",
+    "childRelationships",
+    "compactLayoutable",
+    "createable",
+    "custom",
+    "customSetting",
+    "deepCloneable",
+    "defaultImplementation",
+    "deletable",
+    "deprecatedAndHidden",
+    "extendedBy",
+    "extendsInterfaces",
+    "feedEnabled",
+    "fields",
+    "hasSubtypes",
+    "implementedBy",
+    "implementsInterfaces",
+    "isInterface",
+    "isSubtype",
+    "keyPrefix",
+    "label",
+    "labelPlural",
+    "layoutable",
+    "listviewable",
+    "lookupLayoutable",
+    "mergeable",
+    "mruEnabled",
+    "name",
+    "namedLayoutInfos",
+    "networkScopeFieldName",
+    "queryable",
+    "recordTypeInfos",
+    "replicateable",
+    "retrieveable",
+    "searchLayoutable",
+    "searchable",
+    "sobjectDescribeOption",
+    "supportedScopes",
+    "triggerable",
+    "undeletable",
+    "updateable",
+    "urls",
+}
 
 
 def fields(client: Client, sobject: str = ORDER) -> dict[str, dict]:

@@ -6,8 +6,8 @@ import time
 
 import pytest
 import requests
-from conftest import Client
 
+from conftest import Client
 from orgsim.launch import RunningOrg
 
 ORG = {"role": "target", "orders": 40}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import Client, connect
 
+from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
 
 ORG = {"role": "target", "orders": 40}

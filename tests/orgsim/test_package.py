@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Client
 
+from conftest import Client
 from orgsim.launch import RunningOrg
 
 ORG = {"role": "target", "orders": 60}

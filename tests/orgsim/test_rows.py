@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Client, connect
 
+from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
 
 ORG = {"role": "target", "orders": 40, "inactive_owner": False}
@@ -236,7 +236,7 @@ def order_with_details(org: RunningOrg, client: Client) -> Iterator[tuple[str, l
         )
         for quantity in (2, 4)
     ]
-    yield parent, details
+    return parent, details
 
 
 def totals(client: Client, parent: str) -> tuple[float, float, float]:

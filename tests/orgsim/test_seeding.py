@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Client, connect
 
+from conftest import Client, connect
 from orgsim.ids import to_18
 from orgsim.launch import RunningOrg, running_org, running_pair
 from orgsim.seed.nasty import NASTY

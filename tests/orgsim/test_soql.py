@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import Client
 
+from conftest import Client
 from orgsim.launch import RunningOrg
 
 ORG = {"role": "target", "orders": 40}
@@ -35,7 +35,7 @@ def accounts(org: RunningOrg) -> Iterator[None]:
                 "Website": "soql",
             },
         )
-    yield
+    return
 
 
 def names(client: Client, where: str) -> list[str]:

@@ -101,8 +101,9 @@ class Compiler:
         if query.typeof:
             raise ApiError("MALFORMED_QUERY", "TYPEOF is not supported in this organization")
         self._select(query, scope, plan)
-        if query.limit is not None and query.limit < 0:
-            raise ApiError("MALFORMED_QUERY", "Query limit must not be negative")
+        for name, number in (("limit", query.limit), ("offset", query.offset)):
+            if number is not None and not 0 <= number < 2**31:
+                raise ApiError("MALFORMED_QUERY", f"Query {name} must be a number between 0 and 2147483647")
         if (query.offset or 0) > 2000:
             raise ApiError("NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset allowed is 2000")
         conditions = Conditions(scope, self._operand(scope, query), self._subquery)
