@@ -17,16 +17,18 @@ from coa.load.jobs import settle_jobs_of_other_runs
 from coa.mapping_store import mapping_of
 from coa.preflight.orgs import saved_describes
 from coa.preflight.run import run_preflight
+from coa.reconcile import cutover
 from coa.reconcile import plan as plan_stage
 from coa.reconcile.counts import count_plan
 from coa.reconcile.run import check_plan, run_reconcile
 from coa.report.run import Folder, decide_state, write_artifacts, write_json, write_text
+from coa.retention import drop_idle_syncs
 from coa.rollback import plan as rollback_plan_stage
 from coa.rollback import run as rollback_stage
 from coa.rollback import scope as rollback_scope
 from coa.rollback.report import decide_rollback_state, write_rollback_artifacts
 from coa.salesforce.session import Org
-from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.transform.run import run_transform
 from coa.transform.template import mapping_template
 from coa.verify import later
@@ -174,6 +176,12 @@ def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
         return later.compare_migrated(run, mapping_of(run), of_run)
 
 
+def freeze_check(run: Run, source: Org) -> list[Finding]:
+    """Has the source stood still since the run read it? What moved is recorded as findings of the run."""
+    with _stage(run, "freeze_check", source=source):
+        return cutover.freeze_check(run, source)
+
+
 def rollback_begin(run: Run, target: Org, holder_is_over: HolderIsOver | None = None) -> None:
     """Can the run that the param `run_id` names be undone? Takes its pair's lease."""
     with _stage(run, "preflight", target=target):
@@ -239,5 +247,7 @@ def finish(run: Run, artifacts: Folder, error: str | None) -> str:
     summary = _write_artifacts(run, artifacts, state)
     run.update(summary=summary)
     run.event("run_finished", level="info" if state in ("verified", "dry_run") else "error", state=state)
+    if run.row["dag_id"] == "coa_sync" and state == "verified":
+        drop_idle_syncs(run.db, run.pair_id, run.run_id)
     run.release_lease()
     return state

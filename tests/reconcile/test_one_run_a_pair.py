@@ -1,0 +1,90 @@
+"""Two runs never work on one pair of orgs at a time, whichever DAG they are of."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from coa.errors import PairBusy
+from coa.staging.database import Database
+from coa.staging.runs import Run
+from tests.engine.harness import FAST
+
+
+def run_of(database: Database, dag_id: str, pair_id: int, **params: Any) -> Run:
+    run = Run.start(
+        database, FAST, dag_id=dag_id, airflow_run_id=uuid4().hex, triggered_by="test", raw_params=params
+    )
+    run.update(pair_id=pair_id)
+    return run
+
+
+@pytest.fixture
+def pair_id(database: Database) -> int:
+    return int(
+        database.value(
+            "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('s', 't') RETURNING pair_id"
+        )
+    )
+
+
+@pytest.mark.parametrize("second", ["coa_migrate", "coa_sync", "coa_rollback"])
+def test_a_second_run_waits_whichever_dag_it_is_of(database: Database, pair_id: int, second: str) -> None:
+    run_of(database, "coa_migrate", pair_id).take_lease()
+    with pytest.raises(PairBusy, match="works on the same pair of orgs"):
+        run_of(database, second, pair_id).take_lease()
+
+
+def test_of_many_that_start_at_once_one_gets_the_pair(database: Database, pair_id: int) -> None:
+    runs = [run_of(database, "coa_sync", pair_id) for _ in range(6)]
+
+    def take(run: Run) -> bool:
+        try:
+            run.take_lease()
+        except PairBusy:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(take, runs)) == 1
+    assert sum(run.holds_lease() for run in runs) == 1
+
+
+def test_other_pairs_are_not_concerned(database: Database, pair_id: int) -> None:
+    run_of(database, "coa_migrate", pair_id).take_lease()
+    other = database.value(
+        "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('s', 'u') RETURNING pair_id"
+    )
+    run_of(database, "coa_migrate", int(other)).take_lease()
+
+
+def test_a_holder_that_ended_gives_way(database: Database, pair_id: int) -> None:
+    first = run_of(database, "coa_migrate", pair_id)
+    first.take_lease()
+    first.update(state="failed")
+    second = run_of(database, "coa_sync", pair_id)
+    second.take_lease()
+    assert second.holds_lease()
+    assert not first.holds_lease()
+
+
+def test_a_holder_whose_lease_expired_gives_way_and_cannot_come_back(database: Database, pair_id: int) -> None:
+    first = run_of(database, "coa_migrate", pair_id)
+    first.take_lease()
+    database.execute("UPDATE coa.lease SET expires_at = clock_timestamp() - interval '1 second'")
+    second = run_of(database, "coa_sync", pair_id)
+    second.take_lease()
+    first.renew_lease()
+    assert second.holds_lease()
+    assert not first.holds_lease()
+
+
+def test_a_holder_that_is_known_to_be_dead_gives_way(database: Database, pair_id: int) -> None:
+    first = run_of(database, "coa_migrate", pair_id)
+    first.take_lease()
+    second = run_of(database, "coa_sync", pair_id)
+    second.take_lease(lambda row: bool(row["run_id"] == first.run_id))
+    assert second.holds_lease()
