@@ -71,12 +71,16 @@ def test_runs_of_other_dags_are_not_set_beside_for_who_may_not_read_them(
 
 
 def test_another_dags_run_has_nothing_to_see(get: Get, database: Database) -> None:
-    assert get("/coa/api/dags/other/run", user="clerk", run_id="theirs").json() == {"page": "foreign"}
+    assert get("/coa/api/dags/other/run", user="clerk", run_id="theirs").json() == {
+        "page": "foreign",
+        "over": False,
+    }
 
 
 def test_a_run_that_has_not_started_is_waited_for(get: Get, database: Database) -> None:
     assert get("/coa/api/dags/coa_migrate/run", run_id="scheduled__2026-11-23T00:00:00+00:00").json() == {
-        "page": "waiting"
+        "page": "waiting",
+        "over": False,
     }
 
 
@@ -106,7 +110,7 @@ def test_a_run_id_is_a_value_and_never_part_of_a_statement(get: Get, database: D
 
     answer = get("/coa/api/dags/coa_migrate/run", run_id="' OR '1'='1")
 
-    assert answer.json() == {"page": "waiting"}
+    assert answer.json()["page"] == "waiting"
     assert database.value("SELECT count(*) FROM coa.run") == 1
 
 

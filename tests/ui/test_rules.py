@@ -26,7 +26,10 @@ def row(
     happened: list[dict[str, Any]], state: str | None = None, **run: Any
 ) -> dict[str, tuple[str, float | None]]:
     known = {"dag_id": "coa_migrate", "params": {}, "state": state, **run}
-    return {b["key"]: (b["state"], b["seconds"]) for b in stage_row(known, happened, "none", NOW)}
+    return {
+        b["key"]: (b["state"], b["seconds"])
+        for b in stage_row(known, happened, "none", NOW, state is not None)
+    }
 
 
 def test_a_stage_that_began_runs_until_now() -> None:

@@ -18,7 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, readable_dags, run_or_404
 from coa_airflow.ui.cache import CostCache
 from coa_airflow.ui.downloads import csv_stream, report_bytes
-from coa_airflow.ui.overview import all_runs, beside, dags_with_runs
+from coa_airflow.ui.overview import airflow_state, all_runs, beside, dags_with_runs
 from coa_airflow.ui.problems import problems
 from coa_airflow.ui.run_data import run_page
 from coa_airflow.ui.staging import StagingUnavailable, reading
@@ -86,8 +86,9 @@ def _add_data(app: FastAPI) -> None:
 
     @app.get("/api/dags/{dag_id}/run", dependencies=[MAY_READ_RUN])
     def run(dag_id: DagId, run_id: RunId) -> dict[str, Any]:
+        state = airflow_state(dag_id, run_id)
         with reading() as connection:
-            return run_page(connection, dag_id, run_id)
+            return run_page(connection, dag_id, run_id, state)
 
     @app.get("/api/dags/{dag_id}/problems", dependencies=[MAY_READ_RUN])
     def run_problems(dag_id: DagId, run_id: RunId) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
 from sqlalchemy import select, tuple_
 
+from coa.report.summary import PLANNED
+from coa_airflow.ui.run_data import AIRFLOW_OVER
 from coa_airflow.ui.steps import short
 
 if TYPE_CHECKING:
@@ -30,25 +32,40 @@ def all_runs(connection: Connection, dag_ids: list[str]) -> list[dict[str, Any]]
         f"SELECT {SHOWN} FROM coa.run WHERE dag_id = ANY (%s) ORDER BY started_at DESC LIMIT {RUNS}",
         [dag_ids],
     ).fetchall()
-    known = _known_to_airflow(found)
-    return [
-        {
-            **_line(r),
-            "in_airflow": (r["dag_id"], r["airflow_run_id"]) in known,
-            "totals": _totals(r["objects"]),
-        }
-        for r in found
-    ]
+    known = _states_in_airflow(found)
+    lines = []
+    for r in found:
+        state = known.get((r["dag_id"], r["airflow_run_id"]))
+        over = r["state"] is not None or state in AIRFLOW_OVER
+        lines.append(
+            {**_line(r), "in_airflow": state is not None, "over": over, "totals": _totals(r["objects"])}
+        )
+    return lines
 
 
-def _known_to_airflow(runs: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    """Runs that this Airflow has: headless runs of a terminal have a place of their own."""
+def _states_in_airflow(runs: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
+    """States of the runs that this Airflow has: headless runs of a terminal have a place of their own."""
     keys = [(r["dag_id"], r["airflow_run_id"]) for r in runs]
     with create_session() as session:
         found = session.execute(
-            select(DagRun.dag_id, DagRun.run_id).where(tuple_(DagRun.dag_id, DagRun.run_id).in_(keys))
+            select(DagRun.dag_id, DagRun.run_id, DagRun.state).where(
+                tuple_(DagRun.dag_id, DagRun.run_id).in_(keys)
+            )
         )
-        return {(dag_id, run_id) for dag_id, run_id in found}
+        return {(dag_id, run_id): _plain(state) for dag_id, run_id, state in found}
+
+
+def _plain(state: Any) -> str:
+    return str(getattr(state, "value", state))
+
+
+def airflow_state(dag_id: str, airflow_run_id: str) -> str | None:
+    """State of a run in this Airflow; None when it has none of that name."""
+    with create_session() as session:
+        state = session.scalar(
+            select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == airflow_run_id)
+        )
+        return _plain(state) if state is not None else None
 
 
 def _line(r: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +125,9 @@ def beside(connection: Connection, run: dict[str, Any], dag_ids: list[str]) -> l
             ORDER BY started_at LIMIT {DELTAS}""",
         key,
     ).fetchall()
+    for r in this:
+        # A run under way has no summary yet; its plan can be compared all the same.
+        r["objects"] = r["objects"] or _planned(connection, r["run_id"])
     columns = [("dry", r) for r in dry] + [("this", r) for r in this] + [("delta", r) for r in since]
     return [
         {
@@ -117,3 +137,17 @@ def beside(connection: Connection, run: dict[str, Any], dag_ids: list[str]) -> l
         }
         for role, r in columns
     ]
+
+
+def _planned(connection: Connection, run_id: str) -> dict[str, dict[str, int]]:
+    """Counts of a plan by sObject, under the names of a summary; empty before there is a plan."""
+    objects: dict[str, dict[str, int]] = {}
+    for r in connection.execute(
+        """SELECT sobject, action, sum(records)::bigint AS records FROM coa.plan_count
+           WHERE run_id = %s GROUP BY 1, 2""",
+        [run_id],
+    ).fetchall():
+        counts = objects.setdefault(r["sobject"], dict.fromkeys(["extracted", *PLANNED.values()], 0))
+        counts[PLANNED[r["action"]]] += r["records"]
+        counts["extracted"] += r["records"]
+    return objects

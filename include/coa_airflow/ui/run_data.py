@@ -20,15 +20,25 @@ ORG_HOSTS = (".salesforce.com", ".force.com", ".salesforce.mil", ".cloudforce.co
 OVER = ("settled", "abandoned")
 
 
-def run_page(connection: Connection, dag_id: str, airflow_run_id: str) -> dict[str, Any]:
-    """`page`: `run` with all its data, `waiting` (our DAG, nothing there yet) or `foreign`."""
+AIRFLOW_OVER = ("success", "failed")
+
+
+def run_page(
+    connection: Connection, dag_id: str, airflow_run_id: str, airflow_state: str | None
+) -> dict[str, Any]:
+    """`page`: `run` with all its data, `waiting` (our DAG, nothing there yet) or `foreign`.
+
+    `airflow_state`: state of the Airflow run, None where this Airflow does not know it. When it is over
+    and left no verdict, nothing works on the migration any more.
+    """
     run = find_run(connection, dag_id, airflow_run_id)
+    over = airflow_state in AIRFLOW_OVER
     if run is None:
-        return {"page": "waiting" if is_ours(connection, dag_id) else "foreign"}
-    return _page_of(connection, run)
+        return {"page": "waiting" if is_ours(connection, dag_id) else "foreign", "over": over}
+    return _page_of(connection, run, over or run["state"] is not None)
 
 
-def _page_of(connection: Connection, run: dict[str, Any]) -> dict[str, Any]:
+def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[str, Any]:
     key = [run["run_id"]]
 
     def rows(query: str) -> list[dict[str, Any]]:
@@ -54,13 +64,14 @@ def _page_of(connection: Connection, run: dict[str, Any]) -> dict[str, Any]:
     )
     now: datetime = rows("SELECT clock_timestamp() AS now, %s::text")[0]["now"]
     asked = any(e["event"] == "approval_asked" for e in events)
-    state = approval_state(asked, answers, run["state"] is not None)
+    state = approval_state(asked, answers, over)
     stage_events = [e for e in events if e["event"] in ("stage_started", "stage_ended")]
-    stages = stage_row(run, stage_events, state, now)
+    stages = stage_row(run, stage_events, state, now, over)
     proved = any(s["key"] == "verify" and s["state"] == "done" for s in stages)
     return {
         "page": "run",
         "now": now.timestamp(),
+        "over": over,
         "run": _head(run, now),
         "stages": stages,
         "objects": object_rows(plan, progress, run["summary"], proved),

@@ -53,17 +53,20 @@ class Times:
 
 
 def stage_row(
-    run: dict[str, Any], events: list[dict[str, Any]], approval: str, now: datetime
+    run: dict[str, Any], events: list[dict[str, Any]], approval: str, now: datetime, over: bool
 ) -> list[dict[str, Any]]:
     """`[{key, label, state, seconds}]`; state: waiting, running, asking, done, failed or skipped.
 
-    `run`: row of `coa.run`; `events`: rows (event, stage, at) of starts and ends; `approval`: see `approvals`.
+    `run`: row of `coa.run`; `events`: rows (event, stage, at) of starts and ends; `approval`: see
+    `approval_state`; `over`: nothing works on the run any more.
     """
     times: dict[str, Times] = {}
     for event in events:
         one = times.setdefault(str(event["stage"]), Times())
         (one.started if event["event"] == "stage_started" else one.ended).append(event["at"])
-    return [_box(stage, run, times, approval, now) for stage in _stages(run, times)]
+    return [
+        _box(stage, times, approval, run["state"] is not None, now, over) for stage in _stages(run, times)
+    ]
 
 
 def _stages(run: dict[str, Any], times: dict[str, Times]) -> list[Stage]:
@@ -80,38 +83,37 @@ def _stages(run: dict[str, Any], times: dict[str, Times]) -> list[Stage]:
 
 
 def _box(
-    stage: Stage, run: dict[str, Any], times: dict[str, Times], approval: str, now: datetime
+    stage: Stage, times: dict[str, Times], approval: str, decided: bool, now: datetime, over: bool
 ) -> dict[str, Any]:
     parts = [times[name] for name in stage.parts if name in times]
     seconds = None
     if parts and any(part.begun for part in parts):
         first = min(min(part.started) for part in parts if part.begun)
         ends = [max(part.ended) for part in parts if part.ended]
-        last = now if any(not p.over for p in parts) and run["state"] is None else max(ends, default=first)
+        last = now if any(not p.over for p in parts) and not over else max(ends, default=first)
         seconds = max(0.0, (last - first).total_seconds())
     return {
         "key": stage.key,
         "label": stage.label,
-        "state": _state(stage, run, times, parts, approval),
+        "state": _state(stage, times, parts, approval, decided, over),
         "seconds": seconds,
     }
 
 
 def _state(
-    stage: Stage, run: dict[str, Any], times: dict[str, Times], parts: list[Times], approval: str
+    stage: Stage, times: dict[str, Times], parts: list[Times], approval: str, decided: bool, over: bool
 ) -> str:
-    finished = run["state"] is not None
     if stage.key == "report":
-        return "done" if finished else "waiting"
+        return "done" if decided else "failed" if over else "waiting"
     if stage.key == "approve":
         state = {"asked": "asking", "approved": "done", "waived": "done", "refused": "failed"}.get(approval)
-        return state or ("skipped" if finished else "waiting")
+        return state or ("skipped" if over else "waiting")
     last = times.get(stage.parts[-1])
     if last is not None and last.over and all(part.over for part in parts):
         return "done"
     if any(part.begun for part in parts):
-        return "failed" if finished else "running"
-    return "skipped" if finished else "waiting"
+        return "failed" if over else "running"
+    return "skipped" if over else "waiting"
 
 
 def approval_state(asked: bool, answers: list[dict[str, Any]], finished: bool) -> str:

@@ -63,9 +63,17 @@ export function duration(seconds) {
   return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
 }
 
-export function moment(seconds) {
-  if (!seconds) return "–";
-  return new Date(seconds * 1000).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const MOMENT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+export const moment = (seconds) => (seconds ? MOMENT.format(new Date(seconds * 1000)) : "–");
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+export const clock = (seconds) => CLOCK.format(new Date(seconds * 1000));
+
+/** Time left, short enough for a narrow column: `5:57`, `1:05:00`. */
+export function remaining(seconds) {
+  const s = Math.ceil(seconds);
+  if (s < 60) return `${s} s`;
+  const parts = [Math.floor(s / 3600), Math.floor((s % 3600) / 60), s % 60];
+  return (parts[0] ? parts : parts.slice(1)).map((n, i) => (i ? String(n).padStart(2, "0") : n)).join(":");
 }
 
 /** Words and colours of a run's state: never the colour alone. */
@@ -78,11 +86,15 @@ const STATES = {
   not_approved: ["warn", "Not approved", "No valid approval; nothing was written."],
   failed: ["bad", "Failed", "The run could not go on; trigger it again, no record is created twice."],
 };
-export function stateOf(state) {
+export function stateOf(state, over = false) {
+  if (!state && over) return { tone: "bad", label: "No verdict", meaning: "Its Airflow run is over, and left no verdict: a task was killed, or failed before it could tell. See the logs of the red tasks; trigger a new run, no record is created twice." };
   const [tone, label, meaning] = STATES[state] ?? (state ? ["warn", state.replaceAll("_", " "), ""] : ["live", "Running", ""]);
   return { tone, label, meaning };
 }
-export const badge = (state) => make("span", { class: `badge ${stateOf(state).tone}` }, stateOf(state).label);
+export function badge(state, over = false) {
+  const { tone, label } = stateOf(state, over);
+  return make("span", { class: `badge ${tone}` }, label);
+}
 
 // ---- data ------------------------------------------------------------------------------------
 export class Refused extends Error {

@@ -4,7 +4,7 @@ import { airflowLink, badge, duration, make, moment, number, outsideLink, table,
 const KINDS = { refused: ["bad", "refused"], blocked: ["warn", "blocked"], held: ["calm", "held"] };
 
 function examples(ids, base, key) {
-  return make("span", { class: "ids" }, ids.map((id, i) => [i > 0 && ", ", base && /^[A-Za-z0-9]{15,18}$/.test(id) ? outsideLink(`${base}/${id}`, id, { "data-key": `${key}-${id}` }) : id]));
+  return make("span", { class: "ids" }, ids.map((id) => make("span", {}, base && /^[A-Za-z0-9]{15,18}$/.test(id) ? outsideLink(`${base}/${id}`, id, { "data-key": `${key}-${id}` }) : id)));
 }
 
 export function drawProblems([groups, csv]) {

@@ -1,5 +1,5 @@
 // The page of one run: polls the cheap data, asks for the groups of problems when they may have changed.
-import { airflowLink, badge, duration, followTheme, load, make, moment, notice, number, outsideLink, poll, section, stateOf, table, title } from "./parts.js";
+import { airflowLink, badge, clock, duration, followTheme, load, make, moment, notice, number, outsideLink, poll, section, stateOf, table, title } from "./parts.js";
 import { drawSteps } from "./steps.js";
 import { drawBeside, drawDifferences, drawFindings, drawProblems } from "./problems.js";
 
@@ -24,19 +24,23 @@ poll(step);
 async function step() {
   const data = await load(api("run"));
   document.getElementById("page").setAttribute("aria-busy", "false");
-  if (data.page !== "run") return nothing(data.page);
+  if (data.page !== "run") return nothing(data);
   notice("");
   document.getElementById("content").hidden = false;
   draw(data);
   await drawGroups(data);
-  return data.run.state === null ? LIVE_SECONDS : ENDED_SECONDS;
+  return data.over ? ENDED_SECONDS : LIVE_SECONDS;
 }
 
-function nothing(page) {
+function nothing({ page, over }) {
   document.getElementById("content").hidden = true;
   if (page === "foreign") {
     notice("Nothing to see here: this DAG moves no Channel Order App orders.");
     return null;
+  }
+  if (over) {
+    notice("This run ended before its migration began: see the log of its task start.");
+    return ENDED_SECONDS;
   }
   notice("The migration of this run has not started yet. This page fills itself as soon as it does.");
   return LIVE_SECONDS;
@@ -58,29 +62,31 @@ function draw(data) {
 
 function speak(data) {
   const running = data.stages.filter((s) => s.state === "running" || s.state === "asking").map((s) => `${s.label}: ${STAGE_WORDS[s.state]}`);
-  const words = data.run.state ? `The run ended: ${stateOf(data.run.state).label}.` : running.join(", ");
+  const words = data.over ? `The run ended: ${stateOf(data.run.state, true).label}.` : running.join(", ");
   if (words !== spoken) document.getElementById("spoken").textContent = spoken = words;
 }
 
 const waitsFor = (data) => data.approval.state === "asked";
 
 // ---- head ------------------------------------------------------------------------------------
-function headData({ run, proof }) {
-  return { ...run, seconds: run.state === null ? Math.round(run.seconds) : run.seconds, proof };
+function headData({ run, proof, over }) {
+  // Of a run that left no verdict nobody knows when it stopped.
+  const seconds = run.ended ? run.seconds : over ? null : Math.round(run.seconds);
+  return { ...run, seconds, proof, over };
 }
 
 function drawHead(run) {
-  const { meaning } = stateOf(run.state);
+  const { meaning } = stateOf(run.state, run.over);
   const words = run.message || meaning;
   const org = (name, o) => o && make("div", {}, make("dt", {}, name), make("dd", {}, o.url ? outsideLink(o.url, o.name, { "data-key": `org-${name}` }) : o.name, make("span", { class: "faint" }, ` ${o.id}${o.sandbox ? ", sandbox" : ""}`)));
   const fact = (name, ...value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
   return [
-    make("div", { class: "verdict" }, badge(run.state), make("span", { class: "kind" }, `${run.dry_run ? "dry run" : "migration"}, ${run.mode}`), make("code", {}, run.run_id)),
+    make("div", { class: "verdict" }, badge(run.state, run.over), make("span", { class: "kind" }, `${run.dry_run ? "dry run" : "migration"}, ${run.mode}`), make("code", {}, run.run_id)),
     words && make("p", { class: "message" }, words),
     make("dl", { class: "facts" },
       org("Source", run.source), org("Target", run.target),
       fact("Started", moment(run.started), run.triggered_by && make("span", { class: "faint" }, ` by ${run.triggered_by}`)),
-      fact(run.ended ? "Took" : "Runs for", duration(run.seconds)),
+      run.seconds !== null && fact(run.ended ? "Took" : "Runs for", duration(run.seconds)),
       run.proof?.received_dates && fact("Received dates kept", `${number(run.proof.received_dates.equal)} of ${number(run.proof.received_dates.expected)}`),
       run.proof?.draft_exposure && fact("Longest as Draft", duration(run.proof.draft_exposure.max_seconds), run.proof.draft_exposure.left_draft > 0 && make("strong", { class: "bad" }, ` ${number(run.proof.draft_exposure.left_draft)} still are`))),
   ];
@@ -89,9 +95,8 @@ function drawHead(run) {
 function drawStages(stages) {
   return make("ol", { class: "stages" }, stages.map((s) =>
     make("li", { class: s.state, "aria-current": s.state === "running" || s.state === "asking" ? "step" : null },
-      make("span", { class: "mark", "aria-hidden": "true" }, MARKS[s.state]),
       make("span", { class: "stage" }, s.label),
-      make("span", { class: "faint" }, s.seconds === null ? STAGE_WORDS[s.state] : duration(s.seconds)),
+      make("span", { class: "faint" }, make("span", { class: "mark", "aria-hidden": "true" }, MARKS[s.state]), s.seconds === null ? STAGE_WORDS[s.state] : duration(s.seconds)),
       s.seconds !== null && make("span", { class: "unseen" }, `, ${STAGE_WORDS[s.state]}`))));
 }
 
@@ -137,7 +142,8 @@ function drawObjects(objects) {
     { label: "Different", number: true, cell: (o) => number(o.different) },
     { label: "Share", wide: true, cell: shareBar },
   ];
-  return [title("objects-title", "Records"), table("Records by sObject, from reading to proof", columns, objects, { id: "records" })];
+  const known = objects.some((o) => o.extracted !== null || o.insert !== null);
+  return [title("objects-title", "Records"), known ? table("Records by sObject, from reading to proof", columns, objects, { id: "records" }) : make("p", { class: "empty" }, "Nothing has been read yet.")];
 }
 
 function shareBar(o) {
@@ -166,7 +172,7 @@ function drawJobs([jobs]) {
     { label: "Step", cell: (j) => `${j.step}, ${j.name}` },
     { label: "Rows", number: true, cell: (j) => number(j.rows) },
     { label: "State", cell: (j) => j.state },
-    { label: "Since", cell: (j) => moment(j.since) },
+    { label: "Since", number: true, cell: (j) => clock(j.since) },
   ];
   const count = make("span", { class: "faint" }, `${number(jobs.total)} in all`);
   return [title("jobs-title", "Bulk jobs in flight", count), shown ? table("Bulk jobs in flight", columns, jobs.open) : make("p", { class: "empty" }, "No job is in flight.")];
@@ -200,9 +206,9 @@ function drawFiles([report, plan]) {
 // ---- groups ----------------------------------------------------------------------------------
 async function drawGroups(data) {
   // Counters tell whether anything may have changed; else the dearer groups are asked for seldom.
-  const mark = JSON.stringify([data.run.state, data.run.stage, data.run.plan_hash, data.steps.map((s) => s.rejected)]);
+  const mark = JSON.stringify([data.run.state, data.over, data.run.stage, data.run.plan_hash, data.steps.map((s) => s.rejected)]);
   const now = Date.now();
-  if (mark === problemsFor && (data.run.state !== null || now - problemsAt < 15000)) return;
+  if (mark === problemsFor && (data.over || now - problemsAt < 15000)) return;
   const [groups, others] = await Promise.all([load(api("problems")), load(api("beside"))]);
   problemsFor = mark;
   problemsAt = now;

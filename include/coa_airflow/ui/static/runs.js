@@ -12,7 +12,7 @@ async function step() {
   document.getElementById("content").hidden = false;
   notice(runs.length ? "" : "No migration has run yet. Trigger coa_migrate with dry_run to see what one would do.");
   section("content", runs, draw);
-  return runs.some((r) => r.state === null) ? 5 : 30;
+  return runs.some((r) => !r.over) ? 5 : 30;
 }
 
 function draw(runs) {
@@ -35,8 +35,8 @@ function columns() {
   return [
     { label: "Run", head: true, cell: link },
     { label: "Kind", cell: (r) => `${NAMES[r.dag_id] ?? r.dag_id}${r.dry_run && r.dag_id === "coa_migrate" ? ", dry run" : r.mode === "delta" ? ", delta" : ""}` },
-    { label: "Verdict", cell: (r) => (r.state ? badge(r.state) : [badge(null), make("span", { class: "faint" }, ` ${r.stage.replaceAll("_", " ")}`)]) },
-    { label: "Started", cell: (r) => moment(r.started) },
+    { label: "Verdict", cell: (r) => (r.over ? badge(r.state, true) : [badge(null), make("span", { class: "faint" }, ` ${r.stage.replaceAll("_", " ")}`)]) },
+    { label: "Started", time: true, cell: (r) => make("span", { class: "time" }, moment(r.started)) },
     { label: "Took", number: true, cell: (r) => duration(r.seconds) },
     { label: "Planned", number: true, cell: total("planned") },
     { label: "Written", number: true, cell: total("written") },

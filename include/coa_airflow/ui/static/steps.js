@@ -1,5 +1,5 @@
 // The bars of the steps. Rows are updated in place: a bar moves, nothing jumps, the reader keeps its place.
-import { duration, make, number, percent, section, table, title } from "./parts.js";
+import { make, number, percent, remaining, section, table, title } from "./parts.js";
 
 const PHASES = [["read", "Reading"], ["write", "Writing"], ["prove", "Proving"]];
 const WINDOW_SECONDS = 60;
@@ -22,7 +22,7 @@ export function drawSteps(data) {
   const rows = data.steps;
   const shape = rows.map((r) => [r.step, r.name]);
   section("steps", shape, () => skeleton(rows));
-  for (const row of rows) fill(row, data.now, data.run.state === null);
+  for (const row of rows) fill(row, data.now, !data.over);
 }
 
 const keyOf = (row) => `${row.step}|${row.name}`;
@@ -65,7 +65,7 @@ function fill(row, now, live) {
     planned: number(row.planned), sent: row.sent === null ? "–" : number(row.sent),
     accepted: number(row.accepted), rejected: number(row.rejected),
     rate: speed === null ? "–" : number(speed < 10 ? Math.round(speed * 10) / 10 : Math.round(speed)),
-    left: over ? "done" : left === null ? "–" : duration(left),
+    left: over ? "done" : left === null ? "–" : remaining(left),
   };
   for (const [name, text] of Object.entries(texts)) {
     const cell = find(name);

@@ -1,0 +1,338 @@
+"""The page in a real browser, in a real Airflow, beside a real migration between two local orgs.
+
+Screenshots go to the folder COA_SCREENSHOTS, or to a temporary one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import samples
+
+from coa.staging.database import Database
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+PARAMS = {
+    **dict.fromkeys(("unmatched_contract_policy", "picklist_policy", "too_long_policy"), "block_record"),
+    **{"draft_orders": "load", "chunk_size": 30},
+}
+TAB = "/dags/coa_migrate/runs/{}/plugin/coa-migration"
+PATIENCE = 240_000
+"""Milliseconds a run may take; on an idle machine it takes a tenth of that."""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+
+@dataclass
+class Live:
+    """The running Airflow: its address, its users, its staging database."""
+
+    url: str
+    passwords: dict[str, str]
+    db: Database
+
+    def token(self, user: str) -> str:
+        answer = requests.post(
+            f"{self.url}/auth/token", json={"username": user, "password": self.passwords[user]}, timeout=60
+        )
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
+    def call(self, method: str, path: str, user: str = "operator", **more: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token(user)}"}
+        return requests.request(method, self.url + path, headers=headers, timeout=60, **more)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("live")
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "COA_")) or k == "COA_UI_ORDERS"
+    }
+    program = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("live.py")), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean,
+    )
+    assert program.stdout is not None
+    assert program.stdin is not None
+    line = next((line for line in program.stdout if line.startswith("{")), None)
+    assert line is not None, "Airflow did not start"
+    known = json.loads(line)
+    db = Database(known["staging"])
+    samples.running_run(db)
+    samples.finished_run(db)
+    yield Live(known["url"], known["passwords"], db)
+    db.dispose()
+    program.stdin.close()
+    program.wait(60)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(browser: Any, live: Live) -> Iterator[Open]:
+    """`open_page(path, user, theme, width)`: a page of a browser that is logged in."""
+    contexts = []
+
+    def open_it(path: str, user: str = "viewer", theme: str = "light", width: int = 1280) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 1000})
+        contexts.append(context)
+        context.add_cookies([{"name": "_token", "value": live.token(user), "url": live.url}])
+        context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(live.url + path)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+
+
+def bare(run_id: str, dag_id: str = "coa_migrate") -> str:
+    return f"/coa/run?dag_id={dag_id}&run_id={run_id}"
+
+
+def numbers(frame: Any, table: str, row: str) -> list[str]:
+    """Texts of the cells of the row whose header is `row`."""
+    cells: list[str] = (
+        frame.locator(f"{table} tbody tr", has=frame.locator(f"th:text-is('{row}')"))
+        .first.locator("td")
+        .all_inner_texts()
+    )
+    return [c.strip() for c in cells]
+
+
+def folder(tmp_path: Path) -> Path:
+    place = Path(os.environ.get("COA_SCREENSHOTS") or tmp_path)
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_path: Path) -> None:
+    run_id = live.call(
+        "POST", "/api/v2/dags/coa_migrate/dagRuns", json={"logical_date": None, "conf": PARAMS}
+    ).json()["dag_run_id"]
+    page = open_page(TAB.format(run_id), user="operator")
+    frame = page.frame_locator("iframe")
+
+    # It may start before the run of ours does, and fills itself.
+    frame.locator("#stages li.asking").wait_for(timeout=PATIENCE)
+    page.screenshot(path=folder(tmp_path) / "asking.png")
+    frame.get_by_role("link", name="Read and answer the plan").click()
+    page.wait_for_url(re.compile(r"/tasks/approve/required_actions$"))
+    answer = {"chosen_options": ["Approve"], "params_input": _form(live, run_id)}
+    path = f"/api/v2/dags/coa_migrate/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    assert live.call("PATCH", path, json=answer).status_code == 200
+    page.goto(live.url + TAB.format(run_id))
+
+    frame.locator("#jobs tbody tr").first.wait_for(timeout=PATIENCE)
+    page.screenshot(path=folder(tmp_path) / "loading.png")
+    frame.locator(".verdict .badge:text-is('Verified')").wait_for(timeout=PATIENCE)
+
+    row = live.db.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [run_id])
+    assert row is not None
+    for sobject, name in (("Customer__c", "Customer"), ("Service_Order__c", "Service Order")):
+        counts = row["summary"]["objects"][f"CHANNEL_ORDERS__{sobject}"]
+        shown = numbers(frame, "#records", name)[:11]
+        assert shown == [
+            f"{counts[c]:,}"
+            for c in ("extracted", "to_insert", "to_update", "unchanged", "matched", "blocked", "held")
+        ] + [
+            f"{counts['inserted'] + counts['updated']:,}",
+            *(f"{counts[c]:,}" for c in ("rejected", "verified", "different")),
+        ]
+    for step in live.db.rows(
+        "SELECT step, done FROM coa.progress WHERE run_id = %s AND step IN ('orders', 'details')",
+        [row["run_id"]],
+    ):
+        label = {"orders": "Insert orders as Draft", "details": "Insert details"}[step["step"]]
+        assert numbers(frame, "#steps", label)[4] == f"{step['done']:,}"
+    page.screenshot(path=folder(tmp_path) / "verified.png")
+    page.goto(live.url + "/plugin/coa-migrations")
+    frame.get_by_role("link", name=row["run_id"]).click()
+    page.wait_for_url(lambda url: "plugin/coa-migration" in url and "/runs/" in url)
+
+
+def _form(live: Live, run_id: str) -> dict[str, str]:
+    found = live.call("GET", f"/api/v2/dags/coa_migrate/dagRuns/{run_id}/hitlDetails").json()["hitl_details"]
+    return dict.fromkeys(found[0]["params"], "") | {"reason": "as expected"}
+
+
+def test_a_tasks_button_leads_to_the_page(live: Live) -> None:
+    found = live.call("GET", "/api/v2/plugins", user="admin").json()["plugins"]
+
+    plugin = next(p for p in found if p["name"] == "coa_plugin")
+
+    assert [v["destination"] for v in plugin["external_views"]] == ["dag_run", "nav"]
+    assert plugin["operator_extra_links"]
+
+
+def test_whoever_has_no_right_is_told_so_and_sees_nothing(live: Live, open_page: Open) -> None:
+    assert live.call("GET", "/coa/api/dags/coa_migrate/run?run_id=manual__1", user="guest").status_code == 403
+
+    page = open_page(bare("manual__1"), user="guest")
+
+    page.locator("#notice.bad").wait_for()
+    assert "may not read" in page.inner_text("#notice")
+    assert not page.locator("#content").is_visible()
+
+
+def test_a_record_that_is_markup_stays_text(open_page: Open) -> None:
+    page = open_page(bare("manual__1"))
+    page.locator("#not-moved tbody tr").first.wait_for()
+    page.locator("#findings li").first.wait_for()
+
+    assert samples.EVIL in page.inner_text("#findings")
+    assert samples.EVIL in page.inner_text("#not-moved")
+    assert page.locator("img").count() == 0
+    assert page.title() == "Migration"
+
+
+def test_another_dags_run_has_one_line(open_page: Open) -> None:
+    page = open_page(bare("manual__1", "example"), user="admin")
+
+    page.wait_for_function("document.getElementById('notice').textContent.startsWith('Nothing to see')")
+
+    assert not page.locator("#content").is_visible()
+
+
+def test_a_job_opens_in_salesforce_in_a_new_tab(live: Live, open_page: Open) -> None:
+    page = open_page(TAB.format("manual__1"))
+    frame = page.frame_locator("iframe")
+
+    with page.context.expect_page() as opened:
+        frame.get_by_role("link", name="7500000000000BBAAA").click()
+
+    # Nothing outside of this machine answers here: what the new tab wants to open is what counts.
+    assert page.url.endswith("/plugin/coa-migration")
+    target = frame.get_by_role("link", name="7500000000000BBAAA").get_attribute("href")
+    assert target == (
+        "https://new.my.salesforce.com/lightning/setup/AsyncApiJobStatus/page?address=%2F7500000000000BBAAA"
+    )
+    assert opened.value.evaluate("window.opener") is None
+
+
+def test_the_list_of_rejected_rows_is_downloaded_from_inside_the_frame(open_page: Open) -> None:
+    page = open_page(TAB.format("manual__1"))
+
+    with page.expect_download() as download:
+        page.frame_locator("iframe").get_by_role("link", name="Download all as CSV").click()
+
+    assert download.value.suggested_filename == "rejected_rows-20261123T100000Z-aaaaaa.csv"
+    assert Path(download.value.path()).read_text("utf-8-sig").count("UNABLE_TO_LOCK_ROW") == 18
+
+
+def test_the_keyboard_reaches_every_link_and_stays_where_it_is(open_page: Open) -> None:
+    page = open_page(bare("manual__1"))
+    link = page.get_by_role("link", name="7500000000000BBAAA")
+    link.wait_for()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if link.evaluate("e => e === document.activeElement"):
+            break
+    page.wait_for_timeout(2500)
+
+    assert link.evaluate("e => e === document.activeElement")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 768])
+@pytest.mark.parametrize("name", ["manual__1", "manual__0", "runs"])
+def test_axe_finds_nothing_serious(
+    open_page: Open, tmp_path: Path, theme: str, width: int, name: str
+) -> None:
+    page = open_page("/coa/runs" if name == "runs" else bare(name), theme=theme, width=width)
+    page.emulate_media(color_scheme=theme)
+    page.locator("#content tbody tr").first.wait_for()
+    page.wait_for_timeout(300)
+    page.screenshot(path=folder(tmp_path) / f"page-{name}-{theme}-{width}.png", full_page=True)
+
+    # The page's own policy forbids foreign scripts: axe comes in by the browser's debugger.
+    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert [(v["id"], [n["html"] for n in v["nodes"]][:3]) for v in serious] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_tab_follows_airflows_theme(open_page: Open, tmp_path: Path, theme: str) -> None:
+    for width in (1280, 768):
+        page = open_page(TAB.format("manual__1"), theme=theme, width=width)
+        frame = page.frame_locator("iframe")
+        frame.locator("#not-moved tbody tr").first.wait_for()
+        dark = frame.locator("html").evaluate("e => e.classList.contains('dark')")
+        page.screenshot(path=folder(tmp_path) / f"tab-{theme}-{width}.png")
+
+        assert dark == (theme == "dark")
+        assert frame.locator("body").evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+def test_a_first_visit_loads_less_than_300_kb(open_page: Open) -> None:
+    page = open_page(bare("manual__1"))
+    page.locator("#not-moved tbody tr").first.wait_for()
+
+    size = page.evaluate(
+        """performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
+           .reduce((sum, e) => sum + e.decodedBodySize, 0)"""
+    )
+
+    print(f"first visit: {size / 1000:.0f} kB")
+    assert 10_000 < size < 300_000
+
+
+def test_a_data_call_costs_no_more_than_a_call_of_airflow(live: Live) -> None:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {live.token('viewer')}"
+
+    def median(path: str) -> float:
+        times = []
+        for _ in range(20):
+            started = time.perf_counter()
+            assert session.get(live.url + path, timeout=60).status_code == 200
+            times.append(time.perf_counter() - started)
+        return statistics.median(times) * 1000
+
+    page = median("/coa/api/dags/coa_migrate/run?run_id=manual__1")
+    airflow = median("/api/v2/dags/coa_migrate/dagRuns?limit=5")
+
+    print(f"page {page:.1f} ms, Airflow's dagRuns {airflow:.1f} ms")
+    assert page < max(100, 3 * airflow)
