@@ -162,7 +162,8 @@ def _compare(
                 have, want = theirs.meaning(referred, have), ours.meaning(referred, want)
                 if have is None and referred in ("Account", "Opportunity"):
                     continue
-        if have != want:
+        unticked = have in (None, 0) and want in (None, 0) and one == "Active__c"
+        if have != want and not unticked:
             verdict.different.append((name, record["Id"], one, want, have))
 
 

@@ -7,6 +7,8 @@ to Received stamps NOW(), an update of only the date does not.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from psycopg import sql
 
 from coa.compare import changed_fields, comparisons
@@ -15,8 +17,8 @@ from coa.fieldmap import CarriedField
 from coa.load.exact import send_exact
 from coa.load.jobs import Loader
 from coa.load.payload import bulk_cannot_carry
-from coa.load.work import UPDATE, Step, forget_work
-from coa.model import ORDER, RECEIVED_AT, STATUS
+from coa.load.work import CUSTOMERS_CHUNK, UPDATE, Step, forget_work
+from coa.model import DETAIL, DETAIL_ORDER, FROZEN_DETAIL_FIELDS, ORDER, RECEIVED_AT, STATUS
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
 
@@ -24,33 +26,78 @@ IDS_PER_QUERY = 4000
 """4,000 ids of 18 characters with quotes and commas stay below SOQL's 100,000 characters."""
 
 
-def correct(run: Run, org: Org, sobject: str, chunk_no: int, fields: list[CarriedField]) -> None:
+@dataclass(frozen=True)
+class Pass:
+    """One re-reading of some records: `name` is that of its step, `only` narrows the fields down.
+
+    `dates`: the step that puts received dates right at the end of the pass, empty for none.
+    """
+
+    name: str
+    only: frozenset[str] | None = None
+    dates: str = ""
+
+
+FINAL = Pass("corrections", dates="received_dates")
+# The package refuses changed special terms once the order has left Draft, so they are put right before.
+WHILE_DRAFT = Pass("frozen_terms", only=FROZEN_DETAIL_FIELDS)
+# Setting a link is an update like any other: a partner's trigger may have stamped the order again.
+AFTER_LINKS = Pass("corrections_after_links", dates="received_dates_after_links")
+
+
+def correct(
+    run: Run, org: Org, sobject: str, chunk_no: int, fields: list[CarriedField], one_pass: Pass = FINAL
+) -> None:
     """One round of corrections for what the plan writes of an sObject in a chunk."""
+    chosen = [f for f in fields if one_pass.only is None or f.name in one_pass.only]
+    if not any(f.updateable for f in chosen):
+        return
     loader = Loader(run, org, fields)
-    by_bulk = Step("corrections", sobject, UPDATE, chunk_no)
-    by_rest = Step("corrections_exact", sobject, UPDATE, chunk_no)
-    dates = Step("received_dates", sobject, UPDATE, chunk_no)
+    by_bulk = Step(one_pass.name, sobject, UPDATE, chunk_no)
+    by_rest = Step(one_pass.name + "_exact", sobject, UPDATE, chunk_no)
+    dates = Step(one_pass.dates, sobject, UPDATE, chunk_no)
     for step in (by_bulk, by_rest, dates):
         # What an interrupted try left is brought to its end; then everything is found anew.
         loader.settle_open_jobs(step)
         forget_work(run, step)
-    reread(run, org, sobject, chunk_no, fields)
-    _plan_corrections(run, sobject, chunk_no, fields)
+    if not reread(run, org, sobject, chunk_no, chosen, one_pass):
+        return
+    _plan_corrections(run, by_bulk, by_rest, chosen)
     loader.send(by_bulk)
     send_exact(run, org, by_rest, fields)
-    if sobject == ORDER and run.params.received_dates == "restore":
-        _plan_dates(run, chunk_no)
+    if one_pass.dates and sobject == ORDER and run.params.received_dates == "restore":
+        _plan_dates(run, by_bulk, by_rest, dates)
         loader.send(dates)
     run.db.execute(sql.SQL("DROP TABLE {}").format(reread_table(run, sobject, chunk_no)))
 
 
 def reread_table(run: Run, sobject: str, chunk_no: int) -> sql.Identifier:
     """A table of its own for each chunk: lanes work side by side."""
-    return run.table(f"reread_{chunk_no}" if chunk_no >= 0 else "reread", sobject)
+    return run.table(f"reread_{chunk_no}" if chunk_no >= 0 else f"reread_{-chunk_no}x", sobject)
 
 
-def reread(run: Run, org: Org, sobject: str, chunk_no: int, fields: list[CarriedField]) -> None:
-    """Fills the chunk's reread table with what the target holds now of the records written."""
+def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
+    """SQL on the plan (alias `p`): the records that a pass looks at."""
+    if one_pass is AFTER_LINKS:
+        return sql.SQL(
+            """EXISTS (SELECT FROM {} w WHERE w.step = 'links' AND w.sobject = p.sobject
+                 AND w.source_id = p.source_id AND w.state = 'accepted')"""
+        ).format(run.table("work"))
+    wanted = sql.SQL("p.action IN ('insert', 'update') AND COALESCE(p.chunk_no, {}) = {}").format(
+        sql.Literal(CUSTOMERS_CHUNK), sql.Literal(chunk_no)
+    )
+    if one_pass is WHILE_DRAFT:
+        # Just created now, or by an earlier run that was interrupted before it came to this.
+        return sql.SQL("{} AND (p.action = 'insert' OR p.changed && {}::text[])").format(
+            wanted, sql.Literal(sorted(FROZEN_DETAIL_FIELDS))
+        )
+    return wanted
+
+
+def reread(
+    run: Run, org: Org, sobject: str, chunk_no: int, fields: list[CarriedField], one_pass: Pass = FINAL
+) -> int:
+    """Fills the chunk's reread table with what the target holds now; records asked for."""
     names = ["Id", *(f.name for f in fields)]
     table = reread_table(run, sobject, chunk_no)
     columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(n)) for n in names)
@@ -63,16 +110,21 @@ def reread(run: Run, org: Org, sobject: str, chunk_no: int, fields: list[Carried
             sql.SQL(
                 """SELECT l.target_id FROM {plan} p JOIN coa.ledger l
                      ON l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
-                   WHERE p.sobject = %s AND COALESCE(p.chunk_no, -1) = %s AND p.action IN ('insert', 'update')
-                     AND l.target_id IS NOT NULL AND {not_held} ORDER BY 1"""
-            ).format(plan=run.table("plan"), not_held=not_held_back(run)),
-            [run.pair_id, sobject, chunk_no],
+                   WHERE p.sobject = %s AND l.target_id IS NOT NULL AND {in_pass} AND {not_held} ORDER BY 1"""
+            ).format(
+                plan=run.table("plan"),
+                in_pass=_in_pass(run, chunk_no, one_pass),
+                not_held=not_held_back(run),
+            ),
+            [run.pair_id, sobject],
         )
     ]
     for start in range(0, len(ids), IDS_PER_QUERY):
         quoted = ", ".join(f"'{i}'" for i in ids[start : start + IDS_PER_QUERY])
         query_into(run, org, ExtractSpec("reread", sobject, names, f"Id IN ({quoted})"), table)
+    run.db.execute(sql.SQL("ANALYZE {}").format(table))
     run.renew_lease()
+    return len(ids)
 
 
 def not_held_back(run: Run) -> sql.Composed:
@@ -82,8 +134,9 @@ def not_held_back(run: Run) -> sql.Composed:
     ).format(run.table("holdback"))
 
 
-def _plan_corrections(run: Run, sobject: str, chunk_no: int, fields: list[CarriedField]) -> None:
+def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[CarriedField]) -> None:
     """One row a record with the fields that differ; by REST where Bulk could not carry one of them."""
+    sobject, chunk_no = by_bulk.sobject, by_bulk.chunk_no
     compared, joins = comparisons(run, sobject, fields)
     wanted = [
         c for c in compared if c.field.updateable and not c.field.deferred and c.field.name != RECEIVED_AT
@@ -98,23 +151,25 @@ def _plan_corrections(run: Run, sobject: str, chunk_no: int, fields: list[Carrie
     run.db.execute(
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id, changed)
-               SELECT CASE WHEN {uncarriable} THEN 'corrections_exact' ELSE 'corrections' END,
-                      p.sobject, {chunk}, p.source_id, p.parent_id, t."Id", c.changed
+               SELECT CASE WHEN {uncarriable} THEN {by_rest} ELSE {by_bulk} END,
+                      {sobject}, {chunk}, d.source_id, {parent_id}, t."Id", c.changed
                FROM {reread} t JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject}
                  AND l.target_id = t."Id"
-               JOIN {plan} p ON p.sobject = {sobject} AND p.source_id = l.source_id
-               JOIN {desired} d ON d.source_id = p.source_id {joins},
-                    LATERAL (SELECT {changed} AS changed) c
-               WHERE p.action IN ('insert', 'update') AND c.changed <> '{{}}'
-               ON CONFLICT DO NOTHING"""
+               JOIN {desired} d ON d.source_id = l.source_id {joins}
+               CROSS JOIN LATERAL (SELECT {changed} AS changed) c
+               WHERE c.changed <> '{{}}' ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table("work"),
             uncarriable=sql.SQL(" OR ").join(uncarriable) if uncarriable else sql.SQL("false"),
+            by_rest=sql.Literal(by_rest.name),
+            by_bulk=sql.Literal(by_bulk.name),
             chunk=sql.Literal(chunk_no),
+            parent_id=sql.SQL("d.{}").format(sql.Identifier(DETAIL_ORDER))
+            if sobject == DETAIL
+            else sql.SQL("NULL"),
             reread=reread_table(run, sobject, chunk_no),
             pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(sobject),
-            plan=run.table("plan"),
             desired=run.table("desired", sobject),
             joins=joins,
             changed=changed_fields(wanted),
@@ -122,31 +177,31 @@ def _plan_corrections(run: Run, sobject: str, chunk_no: int, fields: list[Carrie
     )
 
 
-def _plan_dates(run: Run, chunk_no: int) -> None:
+def _plan_dates(run: Run, by_bulk: Step, by_rest: Step, dates: Step) -> None:
     """Orders whose received date is another now, or will be because their status was just rewritten."""
     run.db.execute(
         sql.SQL(
-            """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id, changed)
-               SELECT 'received_dates', p.sobject, {chunk}, p.source_id, p.parent_id, t."Id", ARRAY[{date_name}]
+            """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
+               SELECT {dates}, {order}, {chunk}, d.source_id, t."Id", ARRAY[{date_name}]
                FROM {reread} t JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {order}
                  AND l.target_id = t."Id"
-               JOIN {plan} p ON p.sobject = {order} AND p.source_id = l.source_id
-               JOIN {desired} d ON d.source_id = p.source_id
-               LEFT JOIN {work} w ON w.step IN ('corrections', 'corrections_exact') AND w.sobject = {order}
-                 AND w.source_id = p.source_id
-               WHERE p.action IN ('insert', 'update')
-                 AND (coa.to_second(coa.canon_datetime(t.{date})) IS DISTINCT FROM coa.to_second(d.{date})
-                      OR {status} = ANY (w.changed))
+               JOIN {desired} d ON d.source_id = l.source_id
+               LEFT JOIN {work} w ON w.step IN ({by_bulk}, {by_rest}) AND w.sobject = {order}
+                 AND w.source_id = d.source_id
+               WHERE coa.to_second(coa.canon_datetime(t.{date})) IS DISTINCT FROM coa.to_second(d.{date})
+                  OR {status} = ANY (w.changed)
                ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table("work"),
-            chunk=sql.Literal(chunk_no),
+            dates=sql.Literal(dates.name),
+            chunk=sql.Literal(dates.chunk_no),
             date_name=sql.Literal(RECEIVED_AT),
-            reread=reread_table(run, ORDER, chunk_no),
+            reread=reread_table(run, ORDER, dates.chunk_no),
             pair=sql.Literal(run.pair_id),
             order=sql.Literal(ORDER),
-            plan=run.table("plan"),
             desired=run.table("desired", ORDER),
+            by_bulk=sql.Literal(by_bulk.name),
+            by_rest=sql.Literal(by_rest.name),
             date=sql.Identifier(RECEIVED_AT),
             status=sql.Literal(STATUS),
         )

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from coa.compare import parent_join
 from coa.fieldmap import CarriedField
-from coa.load.payload import bulk_cannot_carry, value_of
+from coa.load.payload import value_of
 from coa.load.results import TRANSIENT_CODES
 from coa.load.work import Step
 from coa.salesforce.session import Org
@@ -110,41 +110,3 @@ def _apply(run: Run, step: Step, source_ids: list[str], answers: list[dict[str, 
                 [run.run_id, step.sobject, source_id, step.name, code, message, " ".join(names)],
             )
     run.progress(step.name, step.sobject, done=len(accepted), rejected=len(refused))
-
-
-def plan_exact(
-    run: Run, step: Step, inserted_by: str, fields: list[CarriedField], only: frozenset[str] | None = None
-) -> None:
-    """Fills `step` with the rows of step `inserted_by` that hold values which Bulk could not carry.
-
-    `only` narrows the fields down, for those that have to be right before the order leaves Draft.
-    """
-    chosen = [f for f in fields if f.createable and f.updateable and (only is None or f.name in only)]
-    tests = [
-        sql.SQL("CASE WHEN {} THEN {} END").format(
-            bulk_cannot_carry(f, sql.SQL("d.{}").format(sql.Identifier(f.name)), run.settings),
-            sql.Literal(f.name),
-        )
-        for f in chosen
-    ]
-    if not tests:
-        return
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id, changed)
-               SELECT {step}, w.sobject, w.chunk_no, w.source_id, w.parent_id, w.target_id, c.changed
-               FROM {work} w JOIN {desired} d ON d.source_id = w.source_id,
-                    LATERAL (SELECT array_remove(ARRAY[{tests}]::text[], NULL) AS changed) c
-               WHERE w.step = {inserted_by} AND w.sobject = {sobject} AND w.chunk_no = {chunk}
-                 AND w.state = 'accepted' AND c.changed <> '{{}}'
-               ON CONFLICT DO NOTHING"""
-        ).format(
-            work=run.table("work"),
-            step=sql.Literal(step.name),
-            desired=run.table("desired", step.sobject),
-            tests=sql.SQL(", ").join(tests),
-            inserted_by=sql.Literal(inserted_by),
-            sobject=sql.Literal(step.sobject),
-            chunk=sql.Literal(step.chunk_no),
-        )
-    )

@@ -12,19 +12,22 @@ from psycopg import sql
 
 from coa.compare import parent_join
 from coa.fieldmap import CarriedField
-from coa.load.corrections import correct, not_held_back
-from coa.load.exact import plan_exact, send_exact
+from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, not_held_back
 from coa.load.jobs import Loader
-from coa.load.work import INSERT, UPDATE, Step, chunk_step_done, mark_chunk_step
-from coa.model import CUSTOMER, DETAIL, DRAFT, FROZEN_DETAIL_FIELDS, ORDER, STATUS
+from coa.load.work import (
+    CUSTOMERS_CHUNK,
+    INSERT,
+    LINKS_CHUNK,
+    UPDATE,
+    Step,
+    chunk_step_done,
+    mark_chunk_step,
+)
+from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
 
 log = logging.getLogger(__name__)
-
-CUSTOMERS_CHUNK = -1
-"""Customers are one chunk of their own, before all orders; links one after them."""
-LINKS_CHUNK = -2
 
 
 def load_customer_records(run: Run, org: Org, carried: dict[str, list[CarriedField]]) -> None:
@@ -96,14 +99,12 @@ def _insert_orders(run: Run, org: Org, fields: list[CarriedField], chunk_no: int
 
 
 def _insert_details(run: Run, org: Org, fields: list[CarriedField], chunk_no: int) -> None:
-    """Details, then at once those of their values that are frozen when the order leaves Draft."""
+    """Details, then at once those fields of theirs that are frozen when the order leaves Draft."""
     step = Step("details", DETAIL, INSERT, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
     _list_details_without_parent(run, chunk_no)
-    exact = Step("details_exact", DETAIL, UPDATE, chunk_no)
-    plan_exact(run, exact, "details", fields, FROZEN_DETAIL_FIELDS)
-    send_exact(run, org, exact, fields)
+    correct(run, org, DETAIL, chunk_no, fields, WHILE_DRAFT)
 
 
 def _list_details_without_parent(run: Run, chunk_no: int) -> None:
@@ -193,3 +194,4 @@ def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[CarriedFi
         )
     )
     Loader(run, org, fields).send(step)
+    correct(run, org, sobject, LINKS_CHUNK, fields, AFTER_LINKS)

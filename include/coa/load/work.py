@@ -14,6 +14,10 @@ from coa.staging.runs import Run
 
 INSERT = "insert"
 UPDATE = "update"
+
+CUSTOMERS_CHUNK = -1
+"""Customers are one chunk of their own, before all orders; links one after them."""
+LINKS_CHUNK = -2
 DELETE = "delete"
 
 
