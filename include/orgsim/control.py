@@ -37,6 +37,7 @@ def register(router: Router) -> None:
     add("DELETE", "/faults/{fault_id}", clear_faults)
     add("POST", "/clock", move_clock)
     add("GET", "/drafts", drafts)
+    add("POST", "/drafts", submit_drafts)
     add("POST", "/records/{sobject}", create_record)
     add("PATCH", "/records/{sobject}/{record_id}", edit_record)
     add("DELETE", "/records/{sobject}/{record_id}", delete_record)
@@ -190,6 +191,14 @@ def drafts(request: Request) -> Response:
     """What a scheduled job that submits every Draft order would have sent, now."""
     ids = _draft_ids(request.org)
     return json_response({"count": len(ids), "ids": ids})
+
+
+def submit_drafts(request: Request) -> Response:
+    """Let the scheduled job run once: it sends every Draft order (nothing is changed) and what it ever sent is kept."""
+    org = request.org
+    now = _draft_ids(org)
+    org.submitted_drafts.update(dict.fromkeys(now))
+    return json_response({"now": now, "ever": list(org.submitted_drafts)})
 
 
 def _user(request: Request) -> WriteOptions:

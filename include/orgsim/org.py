@@ -48,6 +48,8 @@ class Org:
         #: what was planted on purpose, for tests to compare with
         self.planted: dict[str, object] = {}
         self.base_url = ""
+        #: orders that a run of the draft-submitting job has sent, in the order of their first sending
+        self.submitted_drafts: dict[str, None] = {}
 
     @property
     def api_usage(self) -> int:

@@ -83,6 +83,19 @@ def test_a2_password_grant_with_or_without_security_token(org: RunningOrg) -> No
         assert answer.status_code == 200
 
 
+def test_a2_a_refresh_token_renews_the_session(org: RunningOrg) -> None:
+    client = {"client_id": org.consumer_key, "client_secret": org.consumer_secret}
+    user = {
+        "username": org.settings.username,
+        "password": org.settings.password,
+        "scope": "api refresh_token",
+    }
+    first = token(org, grant_type="password", **client, **user).json()
+    again = token(org, grant_type="refresh_token", refresh_token=first["refresh_token"], **client).json()
+    assert again["access_token"] != first["access_token"]
+    assert "refresh_token" not in again
+
+
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,7 +53,7 @@ def login(org: RunningOrg, **more: Any) -> Salesforce:
 
 
 @pytest.fixture
-def sf(org: RunningOrg) -> Iterator[Salesforce]:
+def sf(org: RunningOrg) -> Salesforce:
     return login(org)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -292,7 +291,7 @@ class Wire:
 
 
 @pytest.fixture(scope="module")
-def wire(org: RunningOrg) -> Iterator[Wire]:
+def wire(org: RunningOrg) -> Wire:
     return Wire(org)
 
 

@@ -253,8 +253,11 @@ def test_2_4_draft_orders_that_a_job_would_submit_are_counted(
     before = org.control("GET", "drafts")["count"]
     made = new_order(client, product["terms"])
     assert org.control("GET", "drafts")["count"] == before + 1
+    assert made in org.control("POST", "drafts")["now"]
     patch(client, ORDER, made, Service_Order_Status__c="Activated")
     assert org.control("GET", "drafts")["count"] == before
+    # What the job sent stays sent.
+    assert made in org.control("POST", "drafts")["ever"]
 
 
 def test_9_a_partner_trigger_stamps_on_create_and_on_a_change_of_status(

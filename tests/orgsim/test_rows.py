@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -162,6 +161,18 @@ def test_f2_an_owner_may_be_a_queue(client: Client) -> None:
     assert client.get(f"/sobjects/{ORDER}/{made}")["OwnerId"] == queue
 
 
+def test_f2_record_types_belong_to_their_object(client: Client) -> None:
+    partner = client.query("SELECT Id FROM RecordType WHERE DeveloperName = 'Partner_Account'")[0]["Id"]
+    made = client.create("Account", Name="typed", RecordTypeId=partner)
+    assert client.get(f"/sobjects/Account/{made}", params={"fields": "RecordType.Name"})["RecordType"][
+        "Name"
+    ] == ("Partner Account")
+    missing = partner[:9] + "zzzzzz"
+    assert refuse(client, "Account", Name="x", RecordTypeId=missing)[0] == "INVALID_CROSS_REFERENCE_KEY"
+    infos = client.get("/sobjects/Account/describe")["recordTypeInfos"]
+    assert [one["developerName"] for one in infos] == ["Customer_Account", "Partner_Account", "Master"]
+
+
 def test_f1_audit_fields_count_on_insert_only(client: Client) -> None:
     author = client.query("SELECT Id FROM User WHERE IsActive = false")[0]["Id"]
     audit = {
@@ -212,7 +223,7 @@ def test_f1_without_the_permission_audit_columns_fail() -> None:
 
 
 @pytest.fixture
-def order_with_details(org: RunningOrg, client: Client) -> Iterator[tuple[str, list[str]]]:
+def order_with_details(org: RunningOrg, client: Client) -> tuple[str, list[str]]:
     product = client.query(
         f"SELECT Id, {NS}Partner_Contract_Terms__c FROM {NS}Partner_Product_Catalog__c"
         f" WHERE {NS}Pricing_Type__c = 'PNR' LIMIT 1"

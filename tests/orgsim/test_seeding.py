@@ -168,6 +168,18 @@ def test_the_target_has_business_of_its_own(pair: tuple[RunningOrg, RunningOrg])
     assert not any(one[NS + "Service_Order_Status__c"] == "Draft" for one in own)
 
 
+def test_partner_fields_bring_licenses_with_lookups_both_ways() -> None:
+    with running_org(role="source", orders=60, partner_fields=True) as org:
+        licenses = table(org, "sfLma__License__c")
+        customers = {one["Id"]: one for one in table(org, NS + "Customer__c")}
+        assert licenses
+        assert all(customers[one["COA_Customer__c"]]["Related_License__c"] == one["Id"] for one in licenses)
+        orders = table(org, ORDER)
+        assert {one["License__c"] for one in orders if one["License__c"]} <= {one["Id"] for one in licenses}
+        items = [one["Related_Opportunity_Line_Item__c"] for one in table(org, DETAIL)]
+        assert len([one for one in items if one]) == len({one for one in items if one}) > 10
+
+
 def test_plain_and_empty_orgs() -> None:
     with running_org(role="source", orders=30, planted=False) as org:
         assert org.control("GET", "planted")["blocked_orders"] == []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orgsim.org import Org
 from orgsim.package import VALIDATIONS, WORKFLOWS
 from orgsim.schema.coa import CATALOG, DETAIL, NS, ORDER, PRICEBOOK, TERMS
-from orgsim.seed import customers, orders
+from orgsim.seed import customers, orders, partner
 from orgsim.seed.world import World, make
 
 
@@ -40,11 +40,14 @@ def seed(org: Org) -> None:
             _package(org)
         if org.settings.empty:
             return
+        _record_types(org)
         customers.accounts(org, world, seeded)
         if org.settings.package_version:
             _catalog(org, world, seeded)
             customers.seed(org, world, seeded)
             orders.seed(org, world, seeded)
+            if org.settings.partner_fields:
+                partner.seed(org)
             org.rollups.refresh_all()
 
 
@@ -182,6 +185,18 @@ def _package(org: Org) -> None:
             ErrorMessage=name.replace("_", " "),
         )
     _jobs(org)
+
+
+def _record_types(org: Org) -> None:
+    """Two for accounts, under another id in each org."""
+    for name in ("Customer", "Partner"):
+        org.store.add(
+            "RecordType",
+            Name=f"{name} Account",
+            DeveloperName=f"{name}_Account",
+            SobjectType="Account",
+            IsActive=1,
+        )
 
 
 def _jobs(org: Org) -> None:
