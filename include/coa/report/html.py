@@ -28,6 +28,13 @@ MOST_TEXT = 300
 """Characters of one value on the page."""
 LIBRARIES = ("apache-airflow", "apache-airflow-providers-salesforce", "psycopg", "sqlalchemy", "requests")
 
+ORIGINS = {
+    "migration": "of the migration",
+    "source": "by later changes in the source",
+    "target": "by later changes in the target",
+    "both": "by later changes on both sides",
+    "unknown": "of unknown origin",
+}
 VERDICTS = {
     "verified": ("good", "Everything in the plan was written and proved equal."),
     "dry_run": ("good", "The plan is ready; nothing was written."),
@@ -54,6 +61,7 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         counts=COUNTS,
         grade=grade,
         words=words,
+        origins=ORIGINS,
         source=org_facts(run, "source"),
         target=org_facts(run, "target"),
         style=Markup(_asset("report.css")),

@@ -79,9 +79,10 @@ def _moved(run: Run, parent: str) -> sql.Composed | None:
 
 def _counterpart(run: Run, child: str, parent: str) -> sql.Composed:
     """The pointing record in the target: by the map of its sObject; a license by its subscriber's org."""
+    found = []
     if run.has_table("map", child):
-        return sql.SQL("(SELECT c.target_id FROM {} c WHERE c.source_id = p.id)").format(
-            run.table("map", child)
+        found.append(
+            sql.SQL("(SELECT c.target_id FROM {} c WHERE c.source_id = p.id)").format(run.table("map", child))
         )
     if (
         child == LICENSE
@@ -89,16 +90,18 @@ def _counterpart(run: Run, child: str, parent: str) -> sql.Composed:
         and run.has_table(LICENSES)
         and run.has_table(SOURCE, CUSTOMER)
     ):
-        return sql.SQL(
-            """(SELECT CASE WHEN count(*) = 1 THEN min(l."Id") END FROM {licenses} l JOIN {customers} s
-                  ON left(l.{subscriber}, 15) = left(s.{org}, 15) WHERE s."Id" = p.points_at)"""
-        ).format(
-            licenses=run.table(LICENSES),
-            customers=run.table(SOURCE, CUSTOMER),
-            subscriber=sql.Identifier(SUBSCRIBER),
-            org=sql.Identifier(CUSTOMER_ORG_ID),
+        found.append(
+            sql.SQL(
+                """(SELECT CASE WHEN count(*) = 1 THEN min(l."Id") END FROM {licenses} l JOIN {customers} s
+                      ON left(l.{subscriber}, 15) = left(s.{org}, 15) WHERE s."Id" = p.points_at)"""
+            ).format(
+                licenses=run.table(LICENSES),
+                customers=run.table(SOURCE, CUSTOMER),
+                subscriber=sql.Identifier(SUBSCRIBER),
+                org=sql.Identifier(CUSTOMER_ORG_ID),
+            )
         )
-    return sql.SQL("NULL::text").format()
+    return sql.SQL("COALESCE({}, NULL::text)").format(sql.SQL(", ").join(found or [sql.SQL("NULL::text")]))
 
 
 def _lookups_of_target(run: Run) -> set[tuple[str, str]]:

@@ -1,0 +1,63 @@
+"""A migration with something to report: hostile texts, left-out records, a damaged target, licenses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from uuid import uuid4
+
+import psycopg
+import pytest
+from tests.engine.harness import Migration, Migrator
+
+from coa.model import CUSTOMER, CUSTOMER_ORG_ID, NS, ORDER, SOURCE_ID, STATUS
+from coa.staging.database import Database
+from coa.staging.embedded import EmbeddedPostgres
+from orgsim.launch import running_pair
+
+HOSTILE = (
+    "</td></script><script>document.title=\"owned\"</script><img src=x onerror=alert(1)> =cmd|' /C calc'!A0"
+)
+LICENSE = "sfLma__License__c"
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_server: EmbeddedPostgres) -> Iterator[Database]:
+    name = f"module_{uuid4().hex[:12]}"
+    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as admin:
+        admin.execute(f"CREATE DATABASE {name} STRATEGY file_copy")  # type: ignore[arg-type]
+        staging = Database(postgres_server.url(name))
+        yield staging
+        staging.dispose()
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def world(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrator]:
+    with running_pair(orders=60, seed=13, job_delay=0.01, partner_fields=True) as (source, target):
+        yield Migrator(module_database, source, target, tmp_path_factory.mktemp("artifacts"))
+
+
+@pytest.fixture(scope="module")
+def reported(world: Migrator) -> Migration:
+    """Ends as `differences`: one status fell back to Draft, one text was made hostile in the target."""
+    customers = world.source.control("GET", f"table/{CUSTOMER}")
+    for org in (world.source, world.target):
+        org.control(
+            "POST",
+            f"records/{LICENSE}",
+            {"sfLma__Subscriber_Org_ID__c": customers[0][CUSTOMER_ORG_ID][:15], "sfLma__Status__c": "Active"}
+            | ({"COA_Customer__c": customers[0]["Id"]} if org is world.source else {}),
+        )
+    run = world.start()
+    world.plan(run)
+    world.waive(run)
+    world.load(run)
+    orders = [o for o in world.target.control("GET", f"table/{ORDER}") if o[SOURCE_ID]]
+    moved = [o for o in orders if o[STATUS] == "Activated"]
+    edit = world.target.control
+    edit("PATCH", f"records/{ORDER}/{moved[0]['Id']}", {STATUS: "Draft"}, raw="true")
+    edit("PATCH", f"records/{ORDER}/{moved[1]['Id']}", {NS + "Invoice_Description__c": HOSTILE}, raw="true")
+    edit("PATCH", f"records/{ORDER}/{moved[2]['Id']}", {NS + "Invoice_Description__c": "=1+1"}, raw="true")
+    world.verify(run)
+    return world.finish(run)

@@ -1,0 +1,107 @@
+"""A run may stop anywhere: its artifacts are written all the same, and its numbers add up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engine.harness import Migrator
+
+from coa import pipeline
+from coa.errors import RunStopped
+from coa.report.run import decide_state
+from coa.staging.database import Database
+from coa.staging.runs import Run
+from orgsim.launch import running_pair
+
+FILES = ("report.html", "summary.json", "casework.md", "audit.json", "id_map.csv", "rejected_rows.csv",
+         "differences.csv", "relink.csv", "license_coverage.csv")  # fmt: skip
+PARTS = ("to_insert", "to_update", "unchanged", "matched", "blocked", "held")
+
+
+def check(run: Run, folder: Path) -> dict[str, Any]:
+    """Everything is written, JSON is JSON, and extracted is the sum of its parts."""
+    run.refresh()
+    for name in FILES:
+        assert (folder / name).stat().st_size > 0
+    json.loads((folder / "audit.json").read_text())
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    for counts in summary["objects"].values():
+        assert counts["extracted"] == sum(counts[p] for p in PARTS)
+    assert (folder / "report.html").read_text().rstrip().endswith("</html>")
+    return summary
+
+
+def test_a_run_can_be_reported_after_each_of_its_stages(database: Database, tmp_path: Path) -> None:
+    with running_pair(orders=30, seed=4, job_delay=0.01) as (source_org, target_org):
+        migrator = Migrator(database, source_org, target_org, tmp_path)
+        run = migrator.start()
+        folder = tmp_path / run.run_id
+        source, target = migrator.orgs()
+        lanes: list[int] = []
+        stages = [
+            lambda: None,
+            lambda: pipeline.preflight(run, source, target),
+            lambda: pipeline.extract(run, source, "source"),
+            lambda: pipeline.extract(run, target, "target"),
+            lambda: pipeline.transform(run),
+            lambda: pipeline.reconcile(run),
+            lambda: pipeline.plan(run, folder),
+            lambda: migrator.waive(run),
+            lambda: lanes.extend(pipeline.prepare_load(run, source, target)),
+            lambda: pipeline.load_customers(run, target),
+            lambda: pipeline.load_lanes(run, target, lanes),
+            lambda: pipeline.load_links(run, target),
+            lambda: pipeline.verify(run, target),
+        ]
+        for stage in stages:
+            stage()
+            pipeline.report(run, folder)
+            assert check(run, folder)["state"] == "running"
+            assert decide_state(run, "a task failed", None) == "failed"
+        assert pipeline.finish(run, folder, None) == "verified"
+        check(run, folder)
+
+        dry = migrator.migrate(dry_run=True)
+        assert dry.state == "dry_run"
+        check(dry.run, dry.folder)
+
+        blocked = migrator.migrate(max_blocked=0)
+        assert blocked.state == "blocked"
+        check(blocked.run, blocked.folder)
+
+        unanswered = migrator.migrate(require_approval=True)
+        assert unanswered.state == "not_approved"
+        check(unanswered.run, unanswered.folder)
+
+        again = migrator.migrate()
+        assert again.state == "verified"
+        summary = check(again.run, again.folder)
+        assert all(c["to_insert"] == c["to_update"] == 0 for c in summary["objects"].values())
+
+
+def test_a_run_that_never_reached_an_org_is_reported(database: Database, tmp_path: Path) -> None:
+    run = Run.start(
+        database,
+        Migrator.settings,
+        dag_id="coa_migrate",
+        airflow_run_id="never",
+        triggered_by="",
+        raw_params={},
+    )
+    assert pipeline.finish(run, tmp_path, "coa_source cannot be reached") == "failed"
+    summary = check(run, tmp_path)
+    assert summary["message"] == "coa_source cannot be reached"
+    assert summary["plan_hash"] is None
+
+
+def test_a_run_on_one_and_the_same_org_is_reported(database: Database, tmp_path: Path) -> None:
+    with running_pair(orders=0, seed=4) as (source_org, _):
+        migrator = Migrator(database, source_org, source_org, tmp_path)
+        run = migrator.start()
+        with pytest.raises(RunStopped):
+            migrator.plan(run)
+        assert pipeline.finish(run, tmp_path / run.run_id, None) == "blocked"
+        check(run, tmp_path / run.run_id)
