@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 READY := .venv/.complete
 
-.PHONY: help demo up down migrate preflight verify test lint format lock clean
+.PHONY: help demo up down migrate preflight verify rollback test lint format lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +29,9 @@ preflight: $(READY)  ## one headless run of coa_preflight: plan and findings, wr
 
 verify: $(READY)  ## one headless run of coa_verify (PARAMS='{"run_id": "..."}')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_verify
+
+rollback: $(READY)  ## one headless run of coa_rollback (PARAMS='{"run_id": "...", "dry_run": true}')
+	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_rollback
 
 test: $(READY)  ## all tests (ARGS='-k name')
 	@$(PY) -m pytest $(ARGS)

@@ -138,7 +138,11 @@ def customers() -> None:
         pipeline.load_customers(run, org("target"))
 
 
-@task(map_index_template="{{ lane_name }}")
+@task(
+    map_index_template="{{ lane_name }}",
+    # A mapped task does not take it from the docstring.
+    doc_md="Takes chunks of orders, one after another, through all their steps.",
+)
 def lane(lanes: list[int]) -> None:
     """Takes chunks of orders, one after another, through all their steps."""
     from coa import pipeline
@@ -165,6 +169,16 @@ def verify() -> None:
 
     with task_run() as run:
         pipeline.verify(run, org("target"))
+
+
+@task(retry_policy=PREFLIGHT_POLICY)
+def verify_migrated() -> None:
+    """Reads both orgs anew and compares everything that was migrated, or what one run moved."""
+    from coa import pipeline
+
+    with task_run() as run:
+        found = pipeline.verify_run(run, org("source"), org("target"))
+        run.event("verified_migrated", differences=found)
 
 
 @task(trigger_rule="all_done")

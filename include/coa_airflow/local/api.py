@@ -69,14 +69,17 @@ class AirflowApi:
     def state(self, dag_id: str, run_id: str) -> str:
         return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
-    def waits_for_answer(self, dag_id: str, run_id: str, task_id: str) -> bool:
+    def open_question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
+        """The form of a task that waits for an answer, by field with its default; None while none waits."""
         details = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/hitlDetails?response_received=false")
-        return any(
-            d["task_instance"]["task_id"] == task_id and d["task_instance"]["state"] == "awaiting_input"
-            for d in details["hitl_details"]
-        )
+        for detail in details["hitl_details"]:
+            instance = detail["task_instance"]
+            if instance["task_id"] == task_id and instance["state"] == "awaiting_input":
+                return {name: field.get("value") for name, field in (detail["params"] or {}).items()}
+        return None
 
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str, form: dict[str, Any]) -> None:
+        """`form` has every field that the question has."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
         self.call("PATCH", path, {"chosen_options": [option], "params_input": form})
 

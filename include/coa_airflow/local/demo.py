@@ -147,32 +147,36 @@ def _migrate(plan: Plan, operator: AirflowApi, db: Database, console: Console) -
             if time.monotonic() < next_look:
                 continue
             next_look = time.monotonic() + 1
-            if not answered and view.run_id and operator.waits_for_answer(DAG_ID, airflow_run, "approve"):
+            form = None if answered else operator.open_question(DAG_ID, airflow_run, "approve")
+            if form is not None:
                 view.pause()
                 answered = True
-                _approve(plan, operator, db, view.run_id, airflow_run, console)
+                _show_plan(db, view.run_id, console)
+                _approve(plan, operator, airflow_run, form, console)
             if operator.state(DAG_ID, airflow_run) in ("success", "failed"):
                 view.update()
                 break
     return _conclude(db, airflow_run, operator, console)
 
 
-def _approve(
-    plan: Plan, operator: AirflowApi, db: Database, run_id: str, airflow_run: str, console: Console
-) -> None:
-    console.print("\nThe plan waits for approval:\n")
+def _show_plan(db: Database, run_id: str, console: Console) -> None:
     text = db.value(
         "SELECT data ->> 'markdown' FROM coa.event WHERE run_id = %s AND event = 'plan_summary' ORDER BY event_id DESC LIMIT 1",
         [run_id],
     )
+    console.print("\nThe plan waits for approval:\n")
     console.print(Markdown(str(text or "")))
+
+
+def _approve(
+    plan: Plan, operator: AirflowApi, airflow_run: str, form: dict[str, Any], console: Console
+) -> None:
     page = f"{operator.base_url}/dags/{DAG_ID}/runs/{airflow_run}/tasks/approve/required_actions"
     if plan.manual:
         console.print(f"\nAnswer it in the browser (user operator or admin): {page}\n")
         return
-    form = dict.fromkeys(("ticket", "approval_case", "lma_case", "agentexchange_case", "community_case"), "")
     operator.answer(
-        DAG_ID, airflow_run, "approve", "Approve", {"reason": "Demo: the plan is as expected.", **form}
+        DAG_ID, airflow_run, "approve", "Approve", {**form, "reason": "Demo: the plan is as expected."}
     )
     console.print("\nApproved by the demo's user [bold]operator[/bold].\n")
 

@@ -1,4 +1,4 @@
-"""`make migrate`, `make preflight`, `make verify`: one run of a DAG without a server, for scripts.
+"""`make migrate`, `make preflight`, `make verify`, `make rollback`: one run of a DAG without a server, for scripts.
 
     python -m coa_airflow.local.headless coa_migrate        PARAMS='{"dry_run": true}' in the environment
 
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
-        return run(arguments[0], params_from_environment(arguments[0]), console)
+        return run(arguments[0], params_from_environment(), console)
     except CoaError as error:
         console.print(f"[red]{escape(error.message)}[/red]")
         if error.next_step:
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def params_from_environment(dag_id: str) -> dict[str, Any]:
+def params_from_environment() -> dict[str, Any]:
     """PARAMS as JSON, checked before anything is started. Raises `InvalidParams`."""
     text = os.environ.get("PARAMS", "").strip()
     try:
@@ -83,8 +83,7 @@ def params_from_environment(dag_id: str) -> dict[str, Any]:
         raise InvalidParams(
             "PARAMS is not a JSON object.", next_step="""write it as in '{"dry_run": true}'."""
         )
-    if dag_id in ("coa_migrate", "coa_preflight"):
-        RunParams.parse(params)
+    RunParams.parse(params)
     return params
 
 

@@ -1,0 +1,89 @@
+"""What holds for every DAG of the project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coa.config import CHOICES, RunParams
+
+KNOWN = ("coa_migrate", "coa_preflight", "coa_verify", "coa_sync", "coa_rollback")
+OF_OTHER_DAGS = {"run_id", "force"}
+
+
+def test_all_files_are_read_without_an_error(dags: Any) -> None:
+    assert dags.import_errors == {}
+    assert set(KNOWN) <= set(dags.dags)
+
+
+@pytest.mark.parametrize("dag_id", KNOWN)
+def test_each_dag_explains_itself_and_says_whether_it_writes(dags: Any, dag_id: str) -> None:
+    dag = dags.get_dag(dag_id)
+
+    assert dag.doc_md
+    assert dag.description
+    assert "channel-order-app" in dag.tags
+    assert len({"writes", "read-only"} & set(dag.tags)) == 1
+    assert dag.catchup is False
+
+
+@pytest.mark.parametrize("dag_id", KNOWN)
+def test_each_task_explains_itself_has_an_owner_and_survives_a_killed_worker(dags: Any, dag_id: str) -> None:
+    for task in dags.get_dag(dag_id).tasks:
+        assert task.doc_md, task.task_id
+        assert task.owner == "channel-orders", task.task_id
+        assert task.retries >= 2, task.task_id
+        assert task.retry_policy is not None, task.task_id
+
+
+@pytest.mark.parametrize("dag_id", KNOWN)
+def test_the_end_of_a_run_is_told_whatever_became_of_it(dags: Any, dag_id: str) -> None:
+    dag = dags.get_dag(dag_id)
+
+    assert [t.task_id for t in dag.leaves] == ["verdict"]
+    assert {t.task_id for t in dag.tasks if t.trigger_rule == "all_done"} == {"report", "verdict"}
+
+
+def test_a_dag_that_does_not_write_has_no_task_that_could(dags: Any) -> None:
+    for dag in dags.dags.values():
+        if "read-only" in dag.tags:
+            assert not [t.task_id for t in dag.tasks if t.task_id.startswith("load")]
+
+
+def test_the_form_has_exactly_the_params_of_a_run_with_their_defaults(dags: Any) -> None:
+    params = dags.get_dag("coa_migrate").params
+
+    offered = {name: params[name] for name in params}
+
+    assert offered == {
+        field.name: field.default for field in fields(RunParams) if field.name not in OF_OTHER_DAGS
+    }
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_form_offers_each_choice_with_a_text(dags: Any, name: str) -> None:
+    schema = dags.get_dag("coa_migrate").params.get_param(name).schema
+
+    assert tuple(schema["enum"]) == CHOICES[name]
+    assert schema["title"]
+    assert schema["description_md"]
+
+
+def test_reading_the_files_imports_nothing_heavy(project: Path) -> None:
+    script = (
+        "import sys, airflow.sdk\n"
+        "before = set(sys.modules)\n"
+        "import runpy\n"
+        "for name in sys.argv[1:]: runpy.run_path(name)\n"
+        "print(*sorted((set(sys.modules) - before) & {'pandas', 'numpy', 'psycopg', 'requests', 'simple_salesforce', 'coa.pipeline'}))"
+    )
+    files = [str(path) for path in sorted((project / "dags").glob("*.py"))]
+
+    done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""

@@ -1,0 +1,275 @@
+"""Whole runs of `coa_migrate` in Airflow, from one org to another over HTTP."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from tests.airflow.conftest import LENIENT, Stage, connection_to
+from tests.engine.checker import check
+
+from coa.model import ORDER
+from orgsim.launch import running_org
+
+pytestmark = pytest.mark.airflow
+
+
+def left_out(stage: Stage, run_id: str) -> list[str]:
+    """Source ids that the plan of a run lists as blocked or held."""
+    schema = "run_" + run_id.lower().replace("-", "_")
+    rows = stage.database.rows(f"SELECT source_id FROM {schema}.plan WHERE action IN ('blocked', 'held')")
+    return [str(row["source_id"]) for row in rows]
+
+
+def test_a_migration_ends_with_every_order_in_the_target_as_it_was_and_a_second_one_changes_nothing(
+    stage: Stage,
+) -> None:
+    first = stage.migrate()
+    after_first = stage.records()
+    second = stage.migrate()
+
+    assert (first.state, first.airflow_state) == ("verified", "success"), first.message
+    verdict = check(stage.source, stage.target, left_out(stage, first.row["run_id"]))
+    assert verdict.clean, str(verdict)
+    assert stage.target.control("GET", "drafts")["count"] == stage.source.count(
+        f"SELECT COUNT() FROM {ORDER} WHERE CHANNEL_ORDERS__Service_Order_Status__c = 'Draft'"
+    )
+    for name in (
+        "summary.json",
+        "plan.json",
+        "report.html",
+        "id_map.csv",
+        "rejected_rows.csv",
+        "differences.csv",
+    ):
+        assert (first.folder / name).exists(), name
+    assert second.state == "verified", second.message
+    assert stage.records() == after_first
+    assert all(not of["inserted"] and not of["updated"] for of in second.objects.values())
+
+
+def test_a_dry_run_plans_and_writes_nothing(stage: Stage) -> None:
+    before = stage.records()
+
+    run = stage.migrate(dry_run=True)
+
+    assert (run.state, run.airflow_state) == ("dry_run", "success"), run.message
+    assert stage.records() == before
+    assert run.objects["Service_Order__c"]["to_insert"] > 0
+    assert run.tasks["approve"] == "skipped"
+    assert run.tasks["load.customers"] == "skipped"
+
+
+def test_the_preflight_dag_plans_and_writes_nothing(stage: Stage) -> None:
+    before = stage.records()
+
+    run = stage.run("coa_preflight", **{n: v for n, v in LENIENT.items() if n != "require_approval"})
+
+    assert run.state == "dry_run", run.message
+    assert stage.records() == before
+    assert (run.folder / "plan.json").exists()
+
+
+def test_what_was_moved_can_be_verified_later_and_a_change_since_is_found(stage: Stage) -> None:
+    stage.migrate()
+    untouched = stage.run("coa_verify")
+    order = stage.target.records(f"SELECT Id FROM {ORDER} WHERE COA_Source_Id__c != null LIMIT 1")[0]["Id"]
+    stage.target.control(
+        "PATCH", f"records/{ORDER}/{order}", {"CHANNEL_ORDERS__Invoice_Description__c": "edited"}, raw="1"
+    )
+
+    edited = stage.run("coa_verify")
+
+    assert (untouched.state, untouched.airflow_state) == ("verified", "success"), untouched.message
+    assert (edited.state, edited.airflow_state) == ("differences", "failed")
+    assert "edited" in (edited.folder / "differences.csv").read_text()
+
+
+# ---- the gate --------------------------------------------------------------------------------
+def test_without_a_person_to_ask_the_run_says_what_to_set_and_loads_nothing(stage: Stage) -> None:
+    before = stage.records()
+
+    run = stage.migrate(require_approval=True)
+
+    assert (run.state, run.airflow_state) == ("not_approved", "failed")
+    assert '"require_approval": false' in run.message
+    assert stage.records() == before
+
+
+def test_a_gate_that_was_marked_as_success_has_approved_nothing(stage: Stage) -> None:
+    before = stage.records()
+
+    run = stage.migrate(require_approval=True, mark_success="approve")
+
+    assert run.state == "not_approved"
+    assert "no recorded answer" in run.message
+    assert stage.records() == before
+
+
+def test_not_even_with_the_check_behind_it_marked_as_success_is_anything_written(stage: Stage) -> None:
+    before = stage.records()
+
+    run = stage.migrate(require_approval=True, mark_success=r"approve|load\.prepare")
+
+    assert run.state == "not_approved"
+    assert stage.records() == before
+
+
+def test_a_waiver_is_kept_with_who_waived_and_which_plan(stage: Stage) -> None:
+    run = stage.migrate()
+
+    answers = stage.database.rows("SELECT * FROM coa.approval")
+
+    assert [(a["kind"], a["approved"], a["plan_hash"]) for a in answers] == [
+        ("waiver", True, run.row["plan_hash"])
+    ]
+    assert answers[0]["answered_by"]
+
+
+def test_an_approval_is_kept_with_who_gave_it_and_the_run_goes_on(stage: Stage) -> None:
+    stage.environment.delenv("COA_HEADLESS")
+
+    with answering("Approve", {"reason": "looks right", "ticket": "CHG-1"}):
+        run = stage.migrate(require_approval=True)
+
+    answer = stage.database.row("SELECT * FROM coa.approval")
+    assert run.state == "verified", run.message
+    assert answer is not None
+    assert (answer["kind"], answer["approved"], answer["answered_by"]) == ("approval", True, "anna")
+    assert (answer["plan_hash"], answer["reason"]) == (run.row["plan_hash"], "looks right")
+    assert answer["form"]["ticket"] == "CHG-1"
+
+
+def test_a_rejected_plan_ends_the_run_with_its_reason_and_loads_nothing(stage: Stage) -> None:
+    stage.environment.delenv("COA_HEADLESS")
+    before = stage.records()
+
+    with answering("Reject", {"reason": "wrong sandbox"}):
+        run = stage.migrate(require_approval=True)
+
+    assert (run.state, run.airflow_state) == ("not_approved", "failed")
+    assert "anna rejected the plan: wrong sandbox" in run.message
+    assert stage.records() == before
+
+
+class answering:  # noqa: N801  # reads as a phrase
+    """Somebody who answers the first question that is put, as Airflow's API does."""
+
+    def __init__(self, option: str, form: dict[str, Any]) -> None:
+        from coa_airflow.gate import approval_form
+
+        self.option = option
+        self.form = {**{name: field.value for name, field in approval_form().items()}, **form}
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._answer, daemon=True)
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join(10)
+
+    def _answer(self) -> None:
+        while not self.over.is_set():
+            # SQLite refuses now and then while the run writes.
+            with suppress(Exception):
+                if self._answered():
+                    return
+            time.sleep(0.3)
+
+    def _answered(self) -> bool:
+        from airflow._shared.timezones import timezone
+        from airflow.models.hitl import HITLDetail
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.models.trigger import handle_event_submit
+        from airflow.triggers.base import TriggerEvent
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            open_question = session.scalar(
+                select(HITLDetail)
+                .join(TaskInstance, TaskInstance.id == HITLDetail.ti_id)
+                .where(HITLDetail.responded_at.is_(None), TaskInstance.state == "awaiting_input")
+            )
+            if open_question is None:
+                return False
+            instance = session.get(TaskInstance, open_question.ti_id)
+            open_question.responded_by = {"id": "anna", "name": "anna"}
+            open_question.responded_at = timezone.utcnow()
+            open_question.chosen_options = [self.option]
+            open_question.params_input = self.form
+            handle_event_submit(
+                TriggerEvent(open_question.as_resume_event_payload()), task_instance=instance, session=session
+            )
+        return True
+
+
+# ---- what fails before the first write --------------------------------------------------------
+def wrong_password(stage: Stage) -> str:
+    stage.connect("target", connection_to(stage.target, consumer_secret="wrong"))
+    return "coa_target"
+
+
+def unreachable_host(stage: Stage) -> str:
+    stage.connect(
+        "source",
+        '{"conn_type": "salesforce", "host": "http://127.0.0.1:9", "extra": {"consumer_key": "k", "consumer_secret": "s"}}',
+    )
+    return "coa_source"
+
+
+def same_org_twice(stage: Stage) -> str:
+    stage.connect("source", connection_to(stage.target))
+    return "coa_target"
+
+
+def nothing_to_log_in_with(stage: Stage) -> str:
+    stage.connect("target", f'{{"conn_type": "salesforce", "host": "{stage.target.url}"}}')
+    return "coa_target"
+
+
+def no_connection(stage: Stage) -> str:
+    stage.environment.delenv("AIRFLOW_CONN_COA_SOURCE")
+    return "coa_source"
+
+
+@pytest.mark.parametrize(
+    "fault", [wrong_password, unreachable_host, same_org_twice, nothing_to_log_in_with, no_connection]
+)
+def test_a_wrong_connection_fails_by_name_with_a_next_step_and_writes_nothing(
+    stage: Stage, fault: Any
+) -> None:
+    before = stage.records()
+    connection = fault(stage)
+
+    run = stage.migrate()
+
+    assert run.state in ("failed", "blocked")
+    assert run.airflow_state == "failed"
+    assert connection in run.message
+    assert "Next step:" in run.message
+    assert "wrong" not in run.message.replace("wrong ", "")
+    assert stage.records() == before
+    assert run.tasks["report"] == "success"
+
+
+def test_a_target_without_the_migration_fields_is_refused(stage: Stage) -> None:
+    with running_org(role="target", orders=60, seed=7, migration_fields=False) as bare:
+        stage.connect("target", connection_to(bare))
+
+        run = stage.migrate()
+
+        assert run.state == "blocked"
+        assert "COA_Source_Id__c" in run.message
+        assert "Next step:" in run.message
+        assert bare.count(f"SELECT COUNT() FROM {ORDER}") == 0
+
+
+def test_params_that_cannot_be_used_are_refused_together(stage: Stage) -> None:
+    with pytest.raises(Exception, match="lanes"):
+        stage.migrate(lanes=99)
