@@ -1,0 +1,135 @@
+"""Every planted problem is found in one run, with its count; a pair of orgs without problems gives no finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coa import pipeline
+from coa.errors import CoaError
+from coa.model import NS
+from coa.staging.database import Database
+from tests.engine.harness import Migrator
+
+from .pair import clean_pair
+from .problems import MAPPING, PARAMS, PROBLEMS, SOURCE_START, START, TARGET_START, Problem
+
+Findings = dict[tuple[str, str, str], dict[str, Any]]
+
+
+@dataclass
+class Outcome:
+    findings: Findings
+    expected: dict[tuple[str, str, str], int]
+    error: str
+    folder: Path
+    calls: dict[str, int]
+
+
+def preflight(migrator: Migrator, **params: Any) -> Outcome:
+    """Preflight, extract, transform, reconcile, plan: what the DAG coa_preflight does."""
+    run = migrator.start(dry_run=True, **params)
+    error = ""
+    try:
+        migrator.plan(run)
+    except CoaError as stopped:
+        error = str(stopped)
+    run.release_lease()
+    rows = run.db.rows("SELECT * FROM coa.finding WHERE run_id = %s", [run.run_id])
+    calls = run.db.rows(
+        "SELECT org, sum(calls) AS calls FROM coa.api_usage WHERE run_id = %s GROUP BY 1", [run.run_id]
+    )
+    return Outcome(
+        {(r["code"], r["sobject"], r["field"].removeprefix(NS)): r for r in rows},
+        {},
+        error,
+        migrator.artifacts / run.run_id,
+        {r["org"]: int(r["calls"]) for r in calls},
+    )
+
+
+@pytest.fixture(scope="module")
+def planted(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    folder = tmp_path_factory.mktemp("planted")
+    mapping = folder / "mapping.yaml"
+    mapping.write_text(MAPPING)
+    with clean_pair(**START, target=TARGET_START, **SOURCE_START) as pair:
+        expected = {problem.key: problem.plant(pair) for problem in PROBLEMS}
+        migrator = Migrator(module_database, pair.source, pair.target, folder)
+        outcome = preflight(migrator, **PARAMS, mapping=str(mapping))
+    outcome.expected = expected
+    return outcome
+
+
+def _name(problem: Problem) -> str:
+    return "-".join(part for part in problem.key if part).replace(NS, "")
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=_name)
+def test_a_planted_problem_is_found_with_its_count(problem: Problem, planted: Outcome) -> None:
+    assert problem.key in planted.findings, sorted(planted.findings)
+    found = planted.findings[problem.key]
+    assert found["grade"] == problem.grade
+    assert found["count"] == planted.expected[problem.key]
+    assert found["message"]
+    assert found["next_step"]
+    assert len(found["examples"]) <= 10
+
+
+def test_there_are_at_least_forty_of_them() -> None:
+    assert len({problem.key for problem in PROBLEMS}) >= 40
+
+
+def test_nothing_is_found_that_was_not_planted(planted: Outcome) -> None:
+    """Besides what follows from a planted problem: children of what is blocked, values that policies change."""
+    consequences = {"order_incomplete", "parent_blocked", "value_changed_by_policy"}
+    unexpected = {
+        key for key in planted.findings.keys() - planted.expected.keys() if key[0] not in consequences
+    }
+    assert unexpected == set()
+
+
+def test_the_run_stops_and_names_every_blocker(planted: Outcome) -> None:
+    blockers = [f for f in planted.findings.values() if f["grade"] == "blocker"]
+    assert blockers
+    assert all(f["message"] in planted.error for f in blockers)
+
+
+def test_the_template_of_the_mapping_names_what_was_not_found(planted: Outcome) -> None:
+    text = (planted.folder / "mapping_template.yaml").read_text()
+    assert '# "Acquired Agreement":' in text
+    assert '# "P-NEW":' in text
+    assert '"ISVforce Agreement 2012": "ISVforce Agreement 2012"  # by Name' in text
+
+
+@pytest.fixture(scope="module")
+def clean(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    with clean_pair(orders=60) as pair:
+        migrator = Migrator(module_database, pair.source, pair.target, tmp_path_factory.mktemp("clean"))
+        return preflight(migrator, **PARAMS)
+
+
+def test_a_pair_of_orgs_without_problems_gives_no_finding(clean: Outcome) -> None:
+    assert {key: f["message"] for key, f in clean.findings.items()} == {}
+    assert clean.error == ""
+
+
+def test_the_number_of_api_calls_does_not_grow_with_the_orders(
+    clean: Outcome, module_database: Database, tmp_path: Path
+) -> None:
+    """Polls of Bulk jobs apart: so preflight alone is counted, which asks no Bulk query."""
+    counts = []
+    for orders in (30, 300):
+        with clean_pair(orders=orders) as pair:
+            migrator = Migrator(module_database, pair.source, pair.target, tmp_path)
+            run = migrator.start(**PARAMS)
+            pipeline.preflight(run, *migrator.orgs())
+            counts.append(
+                run.db.value("SELECT sum(calls)::int FROM coa.api_usage WHERE run_id = %s", [run.run_id])
+            )
+            run.release_lease()
+    assert counts[0] == counts[1]
+    assert counts[0] <= 90
