@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 READY := .venv/.complete
 
-.PHONY: help demo up down migrate preflight verify rollback test lint format lock clean
+.PHONY: help demo up down migrate preflight verify rollback test test-clients lint format lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -35,6 +35,9 @@ rollback: $(READY)  ## one headless run of coa_rollback (PARAMS='{"run_id": "...
 
 test: $(READY)  ## all tests (ARGS='-k name')
 	@$(PY) -m pytest $(ARGS)
+
+test-clients: $(READY)  ## other people's Salesforce clients against the local org (needs npm)
+	@$(PY) tests/clients/run.py
 
 lint: $(READY)  ## ruff and mypy
 	@$(PY) -m ruff check .

@@ -1,0 +1,47 @@
+"""The documentation says what is there: links lead somewhere, commands and settings exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md"), *(PROJECT / "include").glob("*/README.md")]
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(PROJECT)))
+def test_each_relative_link_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(PROJECT)))
+def test_each_make_command_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text("utf-8"), re.M))
+
+    named = set(
+        re.findall(r"(?:^|`|')(?:[A-Z_]+=\S+ )*make ((?!PYTHON)[a-z-]+)", page.read_text("utf-8"), re.M)
+    )
+
+    assert named <= targets, named - targets
+
+
+def test_each_setting_of_the_environment_that_is_named_is_read_somewhere() -> None:
+    code = "\n".join(
+        path.read_text("utf-8")
+        for path in [
+            *(PROJECT / "include").rglob("*.py"),
+            PROJECT / "docker-compose.yaml",
+            PROJECT / "Makefile",
+        ]
+    )
+
+    for page in PAGES:
+        for name in set(re.findall(r"\b(COA_[A-Z][A-Z_]+[A-Z])\b(?!__c)", page.read_text("utf-8"))):
+            known = name in code or name.removeprefix("COA_").lower() in code
+            assert known, f"{page.name}: {name}"
