@@ -7,11 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.engine.harness import FAST
 
 from coa.errors import PairBusy
 from coa.staging.database import Database
 from coa.staging.runs import Run
-from tests.engine.harness import FAST
 
 
 def run_of(database: Database, dag_id: str, pair_id: int, **params: Any) -> Run:
@@ -71,7 +71,9 @@ def test_a_holder_that_ended_gives_way(database: Database, pair_id: int) -> None
     assert not first.holds_lease()
 
 
-def test_a_holder_whose_lease_expired_gives_way_and_cannot_come_back(database: Database, pair_id: int) -> None:
+def test_a_holder_whose_lease_expired_gives_way_and_cannot_come_back(
+    database: Database, pair_id: int
+) -> None:
     first = run_of(database, "coa_migrate", pair_id)
     first.take_lease()
     database.execute("UPDATE coa.lease SET expires_at = clock_timestamp() - interval '1 second'")

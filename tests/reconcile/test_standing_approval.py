@@ -94,7 +94,10 @@ def test_one_that_expired_or_was_withdrawn_after_the_gate_saw_it_is_not_enough(
     with pytest.raises(RunStopped, match="expired"):
         pair.load(run)
     standing.grant_from_form(moved, form(), "Ada")
-    assert standing.grant_from_form(moved, {"standing_records": 0}, "Bert") == "The standing approval is withdrawn."
+    assert (
+        standing.grant_from_form(moved, {"standing_records": 0}, "Bert")
+        == "The standing approval is withdrawn."
+    )
     with pytest.raises(RunStopped, match="no standing approval"):
         pair.load(run)
 

@@ -229,10 +229,25 @@ def _hold(run: Run) -> None:
 def _link_to_new_orders(run: Run) -> None:
     """An order that is there already gets its clone link when the original comes with this plan.
 
-    Not where the target's version wins: an update would correct all the rest of the order as well.
+    Not where the target's version wins: an update would correct all the rest of the order as well. The link
+    is explained there, as the other fields are.
     """
     if CLONED_FROM not in run.columns("desired", ORDER):
         return
+    names = {"plan": run.table("plan"), "desired": run.table("desired", ORDER)}
+    values = {"field": CLONED_FROM, "order": ORDER, "run": run.run_id}
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, reason)
+               SELECT DISTINCT %(run)s, p.sobject, p.source_id, %(field)s, x.reason
+               FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
+               JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone} AND o.action = 'insert'
+               JOIN coa.explained x ON x.run_id = %(run)s AND x.sobject = p.sobject
+                 AND x.source_id = p.source_id AND x.reason LIKE 'changed in the target%%'
+               WHERE p.sobject = %(order)s AND p.action = 'unchanged' ON CONFLICT DO NOTHING"""
+        ).format(clone=sql.Identifier(CLONED_FROM), **names),
+        values,
+    )
     run.db.execute(
         sql.SQL(
             """UPDATE {plan} p SET action = 'update', changed = p.changed || ARRAY[%(field)s]
@@ -241,10 +256,8 @@ def _link_to_new_orders(run: Run) -> None:
                  AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)
                  AND NOT EXISTS (SELECT FROM coa.explained x WHERE x.run_id = %(run)s AND x.sobject = %(order)s
                                    AND x.source_id = p.source_id AND x.reason LIKE 'changed in the target%%')"""
-        ).format(
-            plan=run.table("plan"), desired=run.table("desired", ORDER), clone=sql.Identifier(CLONED_FROM)
-        ),
-        {"field": CLONED_FROM, "order": ORDER, "run": run.run_id},
+        ).format(clone=sql.Identifier(CLONED_FROM), **names),
+        values,
     )
 
 

@@ -10,6 +10,17 @@ from psycopg import sql
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER
 from coa.staging.runs import Run
 
+FOUND_HERE = ("possible_duplicate", "order_incomplete", "parent_blocked")
+"""Problems that reconcile finds itself; the others come from the transform."""
+
+
+def forget_own_problems(run: Run) -> None:
+    """A task that is tried again must not stand on what its earlier try found."""
+    run.db.execute(
+        sql.SQL("DELETE FROM {} WHERE reason_code = ANY (%s)").format(run.table("problem")),
+        [list(FOUND_HERE)],
+    )
+
 
 def drop_problems_of_matched(run: Run) -> None:
     """Nothing is written to a matched record, so nothing can stand against it."""

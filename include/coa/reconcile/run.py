@@ -9,7 +9,7 @@ from coa.mapping import Mapping
 from coa.model import CLONED_FROM, LOADED, ORDER
 from coa.preflight.run import saved_carried, stop_on_blockers
 from coa.reconcile.actions import assign_actions
-from coa.reconcile.blocks import drop_problems_of_matched, pass_on_blocks
+from coa.reconcile.blocks import drop_problems_of_matched, forget_own_problems, pass_on_blocks
 from coa.reconcile.counterparts import sync_ledger
 from coa.reconcile.deletions import deletion_findings, find_deletions
 from coa.reconcile.duplicates import block_possible_duplicates, match_decided
@@ -19,6 +19,7 @@ from coa.staging.runs import Finding, Run
 def run_reconcile(run: Run, mapping: Mapping) -> None:
     """Fills `plan` and records findings about what policies stop or change. Writes nothing to an org."""
     carried = saved_carried(run, mapping)
+    forget_own_problems(run)
     sync_ledger(run)
     match_decided(run, mapping)
     drop_problems_of_matched(run)
