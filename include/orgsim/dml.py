@@ -119,7 +119,7 @@ class Dml:
             names,
             [(serial, *map(row.values.get, names)) for serial, row in zip(serials, good, strict=True)],
         )
-        self._org.rollups.after_write(sobject, good, {})
+        self._org.rollups.after_write(sobject, good)
 
     def _required(self, one: Field) -> bool:
         """Must be given on create (contract E2): createable, not nillable, nothing fills it."""
@@ -182,7 +182,7 @@ class Dml:
             f'UPDATE {quote(sobject.name)} SET {assignments} WHERE "Id" = ?',
             [(*(row.values[name] for name in ordered), row.id) for row in good],
         )
-        self._org.rollups.after_write(sobject, good, current)
+        self._org.rollups.after_write(sobject, good)
 
     # upsert ------------------------------------------------------------------------------------------------
 

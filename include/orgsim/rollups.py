@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orgsim.rows import Row
 from orgsim.schema.coa import DETAIL, NS, ORDER
@@ -40,7 +40,7 @@ class Rollups:
         sql = f'SELECT DISTINCT "{PARENT}" FROM "{DETAIL}" WHERE "Id" IN ({marks})'
         return {row[0] for row in self._org.store.all(sql, list(ids))}
 
-    def after_write(self, sobject: SObject, rows: Sequence[Row], _current: dict[str, dict[str, Any]]) -> None:
+    def after_write(self, sobject: SObject, rows: Sequence[Row]) -> None:
         if sobject.name == DETAIL:
             self.refresh({row.values[PARENT] for row in rows})
 

@@ -81,10 +81,8 @@ class Ingest:
             job.error, finished = str(bad), False
         job.processing_ms = int((time.perf_counter() - started) * 1000)
         self._slow()
-        if not self._jobs.wait(job) and not finished:
-            pass
-        if job.state != "Aborted":
-            job.move("JobComplete" if finished else "Failed", clock.time())
+        self._jobs.wait(job)
+        job.move("JobComplete" if finished else "Failed", clock.time())
         job.upload = None
 
     # faults that concern a job -----------------------------------------------------------------------------

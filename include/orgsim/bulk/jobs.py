@@ -48,13 +48,17 @@ class Job:
     touched: float = 0.0
     processing_ms: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
-    done: threading.Event = field(default_factory=threading.Event)
 
-    def move(self, state: str, now: float) -> None:
-        self.state = state
-        self.touched = now
-        if state in TERMINAL:
-            self.done.set()
+    _moving: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def move(self, state: str, now: float) -> bool:
+        """To another state, unless the job has ended already: an abort and a worker may meet here."""
+        with self._moving:
+            if self.state in TERMINAL:
+                return False
+            self.state = state
+            self.touched = now
+            return True
 
 
 class Jobs:

@@ -87,8 +87,6 @@ class BulkQuery:
         self._write()
         job.processing_ms = int((time.perf_counter() - started) * 1000)
         self._jobs.wait(job)
-        if job.state == "Aborted":
-            return
         if self._org.faults.for_job("job_failed", job.object, job.operation) is not None:
             job.error = "InternalServerError : Retried more than 15 times"
             job.move("Failed", clock.time())

@@ -269,9 +269,8 @@ def patch(request: Request) -> Response:
     allowed = ("UploadComplete", "Aborted") if isinstance(job, IngestJob) else ("Aborted",)
     state = _choice(body, "state", allowed)
     if state == "Aborted":
-        if job.state in ("JobComplete", "Failed"):
+        if not job.move("Aborted", request.org.clock.time()):
             raise ApiError("INVALIDJOBSTATE", "Aborting already Completed Job not allowed")
-        job.move("Aborted", request.org.clock.time())
         job.stop.set()
     else:
         if job.state != "Open":
