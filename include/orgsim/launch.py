@@ -53,7 +53,7 @@ class RunningOrg:
             address += "?" + urllib.parse.urlencode(query)
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(address, data, method=method)
-        with urllib.request.urlopen(request, timeout=120, context=self._trust()) as answer:
+        with urllib.request.urlopen(request, timeout=300, context=self._trust()) as answer:
             content = answer.read()
         return json.loads(content) if content else None
 
@@ -75,7 +75,7 @@ class RunningOrg:
         with urllib.request.urlopen(
             f"{self.url}/services/oauth2/token",
             urllib.parse.urlencode(form).encode(),
-            timeout=60,
+            timeout=300,
             context=self._trust(),
         ) as answer:
             token: str = json.loads(answer.read())["access_token"]
@@ -97,7 +97,7 @@ class RunningOrg:
             self.process.stdout.close()
 
 
-def start(*, timeout: float = 120, **switches: Any) -> RunningOrg:
+def start(*, timeout: float = 300, **switches: Any) -> RunningOrg:
     """Start an org with these settings (see :class:`Settings`; port 0, a free one, by default) and wait till it listens."""
     switches = {"port": 0, **switches}
     environment = dict(os.environ)

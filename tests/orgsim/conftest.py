@@ -27,7 +27,7 @@ class Client:
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         """A request under /services/data/vXX.X, or of a whole path that starts with /services."""
         base = "" if path.startswith("/services") else f"/services/data/{self.version}"
-        return self.http.request(method, self.org.url + base + path, timeout=60, **more)
+        return self.http.request(method, self.org.url + base + path, timeout=300, **more)
 
     def get(self, path: str, **more: Any) -> Any:
         answer = self.call("GET", path, **more)
@@ -68,7 +68,7 @@ class Client:
     def wait(
         self, kind: str, job: str, until: tuple[str, ...] = ("JobComplete", "Failed", "Aborted")
     ) -> dict[str, Any]:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             state: dict[str, Any] = self.get(f"/jobs/{kind}/{job}")
             if state["state"] in until:

@@ -39,7 +39,7 @@ def run_batch(client: Client, job: str, data: bytes, kind: str) -> tuple[str, st
     added = send(client, "POST", f"/{job}/batch", data, kind)
     assert added.status_code == 201, added.text
     batch = text(added, "id") if "xml" in added.headers["Content-Type"] else added.json()["id"]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         state = text(send(client, "GET", f"/{job}/batch/{batch}"), "state")
         if state not in ("Queued", "InProgress"):

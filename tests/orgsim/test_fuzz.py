@@ -1,4 +1,4 @@
-"""Ten thousand bad requests: each gets an error of the contract, none a 500 and none a stack."""
+"""Generated bad requests: each gets an error of the contract, none a 500 and none a stack."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from orgsim.launch import RunningOrg
 
 ORG = {"role": "target", "orders": 20, "job_delay": 0.0}
-#: With 20 requests an example this makes 10,000; ORGSIM_FUZZ=n makes n examples.
-EXAMPLES = int(os.environ.get("ORGSIM_FUZZ", "500"))
+#: 20 requests an example: 3,000 in the ordinary suite, 10,000 with ORGSIM_FUZZ=500.
+EXAMPLES = int(os.environ.get("ORGSIM_FUZZ", "150"))
 BATCH = 20
 NS = "CHANNEL_ORDERS__"
 BASE = "/services/data/v67.0"
@@ -272,7 +272,7 @@ class Wire:
         self._parts = urlsplit(org.url)
         self._token = org.login()
         self._connection = http.client.HTTPConnection(
-            self._parts.hostname or "", self._parts.port, timeout=60
+            self._parts.hostname or "", self._parts.port, timeout=300
         )
 
     def send(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, str, bytes]:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from conftest import Client, connect
+from orgsim.__main__ import build
 from orgsim.ids import to_18
 from orgsim.launch import RunningOrg, running_org, running_pair
 from orgsim.seed.nasty import NASTY
 from orgsim.seed.orders import STATUSES, TYPES
+from orgsim.settings import Settings
 
 NS = "CHANNEL_ORDERS__"
 ORDER = NS + "Service_Order__c"
@@ -190,10 +192,11 @@ def test_plain_and_empty_orgs() -> None:
 
 
 def test_ten_thousand_orders_take_seconds() -> None:
-    started = time.monotonic()
-    with running_org(role="source", orders=10_000, seed=7) as org:
-        assert time.monotonic() - started < 20
-        assert org.count(f"SELECT COUNT() FROM {DETAIL}") > 40_000
+    started = time.process_time()
+    org = build(Settings(role="source", orders=10_000, seed=7))
+    # Processor time: a busy machine must not fail this.
+    assert time.process_time() - started < 10
+    assert org.store.count(org.schema[DETAIL]) > 40_000
 
 
 def test_rest_sees_what_was_seeded(pair: tuple[RunningOrg, RunningOrg]) -> None:
