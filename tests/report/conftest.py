@@ -49,6 +49,7 @@ def reported(world: Migrator) -> Migration:
             {"sfLma__Subscriber_Org_ID__c": customers[0][CUSTOMER_ORG_ID][:15], "sfLma__Status__c": "Active"}
             | ({"COA_Customer__c": customers[0]["Id"]} if org is world.source else {}),
         )
+    (world.artifacts / "first_customer").write_text(customers[0]["Id"])
     run = world.start()
     world.plan(run)
     world.waive(run)
