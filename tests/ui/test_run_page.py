@@ -6,7 +6,7 @@ import csv
 import io
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -233,6 +233,54 @@ def test_all_migrations_are_listed_with_their_verdicts(get: Get, database: Datab
         **{"planned": 60, "written": 60, "rejected": 0, "left_out": 10, "verified": 59, "different": 1}
     }
     assert not runs[0]["in_airflow"]
+
+
+@pytest.fixture
+def ended_airflow_run() -> Iterator[str]:
+    """An Airflow run of `coa_migrate` that failed."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunType
+
+    with create_session() as session:
+        row = DagRun(
+            dag_id="coa_migrate", run_id="killed", run_type=DagRunType.MANUAL, state=DagRunState.FAILED
+        )
+        session.add(row)
+    yield "killed"
+    with create_session() as session:
+        session.delete(session.merge(row))
+
+
+def test_a_run_whose_airflow_run_is_over_without_a_verdict_is_not_shown_as_running(
+    get: Get, database: Database, ended_airflow_run: str
+) -> None:
+    samples.running_run(database, airflow_run_id=ended_airflow_run)
+
+    page = get(RUN, run_id=ended_airflow_run).json()
+    listed = get("/coa/api/runs").json()["runs"][0]
+
+    states = {s["key"]: s["state"] for s in page["stages"]}
+    assert (page["over"], states["load"], states["verify"]) == (True, "failed", "skipped")
+    assert (listed["over"], listed["in_airflow"]) == (True, True)
+
+
+def test_an_airflow_run_that_ended_before_ours_began_is_not_waited_for(
+    get: Get, database: Database, ended_airflow_run: str
+) -> None:
+    assert get(RUN, run_id=ended_airflow_run).json() == {"page": "waiting", "over": True}
+
+
+def test_the_plan_of_a_run_under_way_stands_beside_the_dry_run(get: Get, database: Database) -> None:
+    dry = {"state": "dry_run", "params": {"dry_run": True}, "started_at": "2026-11-22T09:00:00Z"}
+    samples.finished_run(database, "20261122T090000Z-000001", "dry", **dry)
+    samples.running_run(database)
+
+    runs = get("/coa/api/dags/coa_migrate/beside", run_id="manual__1").json()["runs"]
+
+    assert [r["objects"]["Service Order"]["to_insert"] for r in runs] == [60, 100_000]
+    assert runs[1]["objects"]["Service Order"]["extracted"] == 100_200
 
 
 def test_with_a_million_details_an_answer_takes_no_longer_than_100_ms(get: Get, database: Database) -> None:

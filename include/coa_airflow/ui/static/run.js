@@ -175,7 +175,7 @@ function drawJobs([jobs]) {
     { label: "Since", number: true, cell: (j) => clock(j.since) },
   ];
   const count = make("span", { class: "faint" }, `${number(jobs.total)} in all`);
-  return [title("jobs-title", "Bulk jobs in flight", count), shown ? table("Bulk jobs in flight", columns, jobs.open) : make("p", { class: "empty" }, "No job is in flight.")];
+  return [title("jobs-title", "Bulk jobs in flight", count), shown ? table("Jobs in flight by step", columns, jobs.open) : make("p", { class: "empty" }, "No job is in flight.")];
 }
 
 function drawApi(orgs) {
