@@ -28,7 +28,7 @@ from coa.staging.embedded import EmbeddedPostgres, local_folder
 from coa_airflow.headless_token import ARTIFACTS_KEY
 from coa_airflow.local.api import AirflowApi
 from coa_airflow.local.home import passwords, port_from, require_free
-from coa_airflow.local.processes import Group, wait_until
+from coa_airflow.local.processes import Group, end_registered, wait_until
 from coa_airflow.local.server import local_airflow, show_access, wait_until_up
 from coa_airflow.local.view import RunView, show_findings, show_totals
 
@@ -106,7 +106,9 @@ def demo(plan: Plan, console: Console) -> int:
             stack.enter_context(_org("target", plan.target_port, plan)),
         ]
         server = stack.enter_context(EmbeddedPostgres().in_use())
-        airflow = stack.enter_context(local_airflow(server, plan.airflow_port, _connections(plan)))
+        airflow = stack.enter_context(
+            local_airflow(server, plan.airflow_port, _connections(plan), _register())
+        )
         for org in orgs:
             _wait_for_org(org)
         api = wait_until_up(airflow, plan.airflow_port)
@@ -227,6 +229,7 @@ def _org(role: str, port: int, plan: Plan) -> Iterator[Group]:
         ],
         dict(os.environ),
         local_folder() / "logs" / f"org-{role}.log",
+        _register(),
     )
     try:
         yield org
@@ -266,16 +269,18 @@ def _only_demo() -> Iterator[None]:
             raise ConfigurationError(
                 "A demo of this project runs already.", next_step="stop it (Ctrl-C) before starting another."
             ) from error
-        # A demo that was killed may have left its PostgreSQL.
+        # A demo that was killed has left all that it had started.
+        end_registered(folder / "groups")
         EmbeddedPostgres(folder / "postgres").stop()
-        _remove(folder)
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
         os.environ["COA_LOCAL_FOLDER"] = str(folder)
         yield
 
 
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+def _register() -> Path:
+    return local_folder() / "groups"
 
 
 def _number(variable: str, default: int) -> int:

@@ -14,9 +14,19 @@ import psutil
 
 
 class Group:
-    """A program and everything it started."""
+    """A program and everything it started.
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+    `register`: a file that lists the groups of whoever starts them, for `end_registered` after a kill.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        log: Path,
+        register: Path | None = None,
+    ) -> None:
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -30,6 +40,9 @@ class Group:
                 # A Ctrl-C in the terminal reaches us alone: we end the group in an orderly way.
                 start_new_session=True,
             )
+        if register:
+            with register.open("a") as lines:
+                lines.write(f"{self.process.pid} {psutil.Process(self.process.pid).create_time()}\n")
 
     @property
     def running(self) -> bool:
@@ -44,6 +57,18 @@ class Group:
             return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
         except OSError:
             return ""
+
+
+def end_registered(register: Path) -> None:
+    """Ends the groups that a killed starter left behind."""
+    try:
+        lines = register.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        pid, created = line.split()
+        if same_process(int(pid), float(created)):
+            end_group(int(pid), seconds=5)
 
 
 def end_group(leader: int, seconds: float = 15.0) -> None:

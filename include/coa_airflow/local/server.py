@@ -41,7 +41,7 @@ START_SECONDS = 600
 
 @contextmanager
 def local_airflow(
-    server: EmbeddedPostgres, port: int, extra: dict[str, str] | None = None
+    server: EmbeddedPostgres, port: int, extra: dict[str, str] | None = None, register: Path | None = None
 ) -> Iterator[Group]:
     """`airflow standalone` as long as the block lasts. It may not answer yet: see `wait_until_up`."""
     passwords()
@@ -50,6 +50,7 @@ def local_airflow(
         [sys.executable, "-m", "airflow", "standalone"],
         {**server_environment(server, port), **(extra or {})},
         local_folder() / "logs" / "airflow.log",
+        register,
     )
     try:
         yield airflow
