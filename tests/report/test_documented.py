@@ -1,0 +1,27 @@
+"""docs/report.md names every file and every column, in their order."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from coa.report.csv_files import DIFFERENCE_COLUMNS, ID_MAP_COLUMNS, REJECTED_COLUMNS
+from coa.report.licenses import COVERAGE_COLUMNS
+from coa.report.relink import RELINK_COLUMNS
+
+TABLES = {
+    "id_map.csv": ID_MAP_COLUMNS,
+    "rejected_rows.csv": REJECTED_COLUMNS,
+    "differences.csv": DIFFERENCE_COLUMNS,
+    "relink.csv": RELINK_COLUMNS,
+    "license_coverage.csv": COVERAGE_COLUMNS,
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_columns_are_documented_in_their_order(project: Path, name: str) -> None:
+    text = (project / "docs" / "report.md").read_text()
+    section = text.split(f"### `{name}`")[1].split("\n#")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == TABLES[name]
