@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -90,3 +91,26 @@ def test_a_holder_that_is_known_to_be_dead_gives_way(database: Database, pair_id
     second = run_of(database, "coa_sync", pair_id)
     second.take_lease(lambda row: bool(row["run_id"] == first.run_id))
     assert second.holds_lease()
+
+
+def test_a_run_that_lost_its_pair_must_not_write_on(database: Database, pair_id: int) -> None:
+    first = run_of(database, "coa_migrate", pair_id)
+    first.take_lease()
+    first.require_lease()
+    database.execute("UPDATE coa.lease SET expires_at = clock_timestamp() - interval '1 second'")
+    second = run_of(database, "coa_sync", pair_id)
+    second.take_lease()
+    with pytest.raises(PairBusy):
+        first.require_lease()
+    second.update(loaded_at=datetime.now(UTC))
+    second.release_lease()
+    with pytest.raises(PairBusy, match="took it over"):
+        first.require_lease()
+
+
+def test_a_cleared_run_gets_its_pair_back_when_nobody_wrote_since(database: Database, pair_id: int) -> None:
+    run = run_of(database, "coa_migrate", pair_id)
+    run.take_lease()
+    run.release_lease()
+    run.require_lease()
+    assert run.holds_lease()

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from coa import approval
-from coa.errors import PairBusy, RunStopped
+from coa.errors import RunStopped
 from coa.load.work import create_work_tables
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, SOURCE_ID
 from coa.reconcile.deletions import planned_deletions
@@ -35,11 +35,7 @@ def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
             next_step="trigger a new run and have its plan approved.",
         )
     approval.require(run, current)
-    if not run.holds_lease():
-        raise PairBusy(
-            f"Run {run.run_id} no longer holds its pair of orgs: a newer run took it over.",
-            next_step="trigger a new run; this plan is out of date.",
-        )
+    run.require_lease()
     create_work_tables(run)
     if run.row["loaded_at"] is None:
         # A retry has written already: what it wrote itself must not count as a foreign change.

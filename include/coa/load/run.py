@@ -46,6 +46,7 @@ def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> Non
         )
         for chunk in chunks:
             stop_if_rejected(run)
+            run.require_lease()
             log.info("lane %d: chunk %d, %d orders", lane, chunk["chunk_no"], chunk["orders"])
             load_chunk(run, target, carried, chunk["chunk_no"])
         stop_if_rejected(run)
@@ -84,3 +85,4 @@ def _require_prepared(run: Run) -> None:
             state="not_approved",
             next_step="run the task that checks the approval first.",
         )
+    run.require_lease()

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from coa import approval
 from coa.compare import actual_hash, comparisons
-from coa.errors import PairBusy, RunStopped
+from coa.errors import RunStopped
 from coa.fieldmap import CarriedField
 from coa.load.exact import send_exact
 from coa.load.jobs import Loader
@@ -42,11 +42,7 @@ def carry_out(run: Run, target: Org, mapping: Mapping) -> None:
             next_step="trigger the roll-back again and have its plan approved.",
         )
     approval.require(run, current)
-    if not run.holds_lease():
-        raise PairBusy(
-            f"Run {run.run_id} no longer holds its pair of orgs: a newer run took it over.",
-            next_step="trigger the roll-back again; this plan is out of date.",
-        )
+    run.require_lease()
     create_work_tables(run)
     if run.row["loaded_at"] is None:
         _refuse_changed_target(run, target)

@@ -286,6 +286,24 @@ class Run:
     def holds_lease(self) -> bool:
         return bool(self.db.value("SELECT count(*) FROM coa.lease WHERE run_id = %s", [self.run_id]))
 
+    def require_lease(self) -> None:
+        """Raises `PairBusy` when another run has taken the pair over: whoever stood still must not go on.
+
+        A run that had ended and is cleared gets its pair back if no other run has written since.
+        """
+        if self.holds_lease():
+            return
+        if self.db.value(
+            """SELECT EXISTS (SELECT FROM coa.run WHERE pair_id = %s AND run_id <> %s
+                 AND loaded_at > (SELECT started_at FROM coa.run WHERE run_id = %s))""",
+            [self.pair_id, self.run_id, self.run_id],
+        ):
+            raise PairBusy(
+                f"Run {self.run_id} no longer holds its pair of orgs: a newer run took it over.",
+                next_step="trigger a new run; this plan is out of date.",
+            )
+        self.take_lease()
+
     def release_lease(self) -> None:
         self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.run_id])
 

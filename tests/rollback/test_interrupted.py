@@ -1,0 +1,95 @@
+"""kill -9 in the middle of a roll-back: its retry, or the next roll-back of the same run, ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engine.harness import Migrator
+from tests.reconcile.pairs import create, dump, edit, like, table
+from tests.rollback.test_rollback import approve, begin, roll_back
+
+from coa import pipeline
+from coa.model import NS, ORDER, SOURCE_ID, STATUS
+from coa.staging.runs import Run
+
+COMMENT = NS + "Error_Comment__c"
+MOMENTS: dict[str, dict[str, Any]] = {
+    "restores_closing": {"method": "PATCH", "path": r"/jobs/ingest/", "skip": 0},
+    "dates_uploading": {"method": "PUT", "path": r"/batches", "skip": 1},
+    "details_created": {"method": "POST", "path": r"/jobs/ingest/?$", "skip": 2},
+    "orders_results": {"method": "GET", "path": r"/successfulResults", "skip": 3},
+}
+
+
+def kill_while(pair: Migrator, run: Run, moment: dict[str, Any]) -> None:
+    """Starts the writing, and kills its process while the org holds the request up."""
+    pair.target.control("POST", "faults", [{"kind": "slow", "seconds": 2.0, "times": 1, **moment}])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.rollback.child", pair.db.url, pair.target.url, run.run_id],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    deadline = time.monotonic() + 120
+    while not pair.target.control("GET", "faults")[0]["fired"]:
+        assert process.poll() is None, "the roll-back ended before the moment came"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    pair.target.control("DELETE", "faults")
+
+
+@pytest.mark.parametrize(
+    ("moment", "how"),
+    [
+        ("restores_closing", "retried"),
+        ("dates_uploading", "triggered again"),
+        ("details_created", "retried"),
+        ("orders_results", "triggered again"),
+    ],
+)
+def test_an_interrupted_roll_back_goes_on_and_ends_as_if_nothing_had_happened(
+    pair: Migrator, moment: str, how: str
+) -> None:
+    assert pair.migrate().state == "verified"
+    orders = table(pair.source, ORDER)
+    sources = [r[SOURCE_ID] for r in table(pair.target, ORDER).values() if r[SOURCE_ID]]
+    changed = next(i for i in sources if orders[i][STATUS] == "Provisioned")
+    edit(pair.source, ORDER, changed, **{COMMENT: "changed", STATUS: "Received"})
+    edit(
+        pair.source,
+        ORDER,
+        next(i for i in sources if orders[i][STATUS] == "Received"),
+        **{STATUS: "Activated"},
+    )
+    added = create(pair.source, ORDER, **like(orders[changed]))
+    line = next(
+        r
+        for r in table(pair.source, NS + "Service_Order_Detail__c").values()
+        if r[NS + "Partner_Order__c"] == changed
+    )
+    create(pair.source, NS + "Service_Order_Detail__c", **like(line, **{NS + "Partner_Order__c": added}))
+    before = dump(pair.target)
+    delta = pair.migrate()
+    assert delta.state == "verified", delta.error
+
+    run = begin(pair, delta.run)
+    approve(run)
+    kill_while(pair, run, MOMENTS[moment])
+    if how == "retried":
+        run = Run.load(pair.db, pair.settings, run.run_id)
+        pipeline.rollback_load(run, pair.orgs()[1])
+        pipeline.rollback_verify(run, pair.orgs()[1])
+        result = pair.finish(run)
+    else:
+        run.update(state="failed")
+        result = roll_back(pair, delta.run)
+    assert result.state == "verified", (result.error, result.summary["objects"])
+    assert dump(pair.target) == before
