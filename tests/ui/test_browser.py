@@ -116,8 +116,9 @@ def open_page(browser: Any, live: Live) -> Iterator[Open]:
         context.add_cookies([{"name": "_token", "value": live.token(user), "url": live.url}])
         context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
         page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.goto(live.url + path)
+        page.set_default_timeout(120_000)
+        # What is waited for is in the tests: on a busy machine Airflow's own page loads for long.
+        page.goto(live.url + path, wait_until="commit")
         return page
 
     yield open_it
@@ -160,7 +161,7 @@ def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_pat
     answer = {"chosen_options": ["Approve"], "params_input": _form(live, run_id)}
     path = f"/api/v2/dags/coa_migrate/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     assert live.call("PATCH", path, json=answer).status_code == 200
-    page.goto(live.url + TAB.format(run_id))
+    page.goto(live.url + TAB.format(run_id), wait_until="commit")
 
     frame.locator("#jobs tbody tr").first.wait_for(timeout=PATIENCE)
     page.screenshot(path=folder(tmp_path) / "loading.png")
@@ -185,7 +186,7 @@ def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_pat
         label = {"orders": "Insert orders as Draft", "details": "Insert details"}[step["step"]]
         assert numbers(frame, "#steps", label)[4] == f"{step['done']:,}"
     page.screenshot(path=folder(tmp_path) / "verified.png")
-    page.goto(live.url + "/plugin/coa-migrations")
+    page.goto(live.url + "/plugin/coa-migrations", wait_until="commit")
     frame.get_by_role("link", name=row["run_id"]).click()
     page.wait_for_url(lambda url: "plugin/coa-migration" in url and "/runs/" in url)
 
@@ -228,7 +229,7 @@ def test_a_record_that_is_markup_stays_text(open_page: Open) -> None:
 def test_another_dags_run_has_one_line(open_page: Open) -> None:
     page = open_page(bare("manual__1", "example"), user="admin")
 
-    page.wait_for_function("document.getElementById('notice').textContent.startsWith('Nothing to see')")
+    page.locator("#notice", has_text="Nothing to see").wait_for()
 
     assert not page.locator("#content").is_visible()
 
