@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 from orgsim.bulk.jobs import Jobs
+from orgsim.bulk.locks import Locks
 from orgsim.clock import Clock
 from orgsim.cursors import Cursors
 from orgsim.dml import Dml
@@ -40,6 +41,7 @@ class Org:
         self.sessions = Sessions(self)
         self.faults = Faults(self)
         self.jobs = Jobs(self)
+        self.locks = Locks()
         self.cursors = Cursors()
         #: id of the integration user, set by seeding
         self.user_id = ""

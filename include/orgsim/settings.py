@@ -94,6 +94,9 @@ class Settings:
     job_delay: Annotated[
         float, "seconds that a Bulk job spends waiting in UploadComplete, and again InProgress"
     ] = 0.1
+    lock_contention: Annotated[
+        bool, "jobs that run at the same time cannot lock each other's records and masters"
+    ] = False
     bulk_workers: Annotated[int, "Bulk jobs processed at a time"] = 4
     page_size: Annotated[int, "records of a Bulk query result page when the client gives no maxRecords"] = (
         100000

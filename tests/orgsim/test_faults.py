@@ -7,8 +7,8 @@ import time
 import pytest
 import requests
 
-from conftest import Client
-from orgsim.launch import RunningOrg
+from conftest import Client, connect
+from orgsim.launch import RunningOrg, running_org
 
 ORG = {"role": "target", "orders": 40}
 
@@ -112,6 +112,28 @@ def test_b8_lock_errors_on_a_share_of_rows_or_on_a_parent(org: RunningOrg, clien
     job = client.ingest("Account", "insert", "Name,ParentId\n" + "".join(f"c,{one}\n" for one in parents))
     assert client.results(job["id"], "failedResults")[0]["ParentId"] == parents[0]
     assert job["numberRecordsFailed"] == 1
+
+
+def test_b8_jobs_at_the_same_time_contend_for_the_same_master() -> None:
+    with running_org(role="target", orders=400, lock_contention=True, job_delay=0.0) as org:
+        client = connect(org)
+        orders = org.control("GET", "table/CHANNEL_ORDERS__Service_Order__c")
+        header = "Id,CHANNEL_ORDERS__Error_Comment__c\n"
+        data = (header + "".join(f"{one['Id']},x\n" for one in orders) * 300).encode()
+        jobs = []
+        for _ in range(2):
+            body = {"object": "CHANNEL_ORDERS__Service_Order__c", "operation": "update"}
+            job = client.call("POST", "/jobs/ingest", json=body).json()["id"]
+            client.call("PUT", f"/jobs/ingest/{job}/batches", data=data, headers={"Content-Type": "text/csv"})
+            jobs.append(job)
+        for job in jobs:
+            client.call("PATCH", f"/jobs/ingest/{job}", json={"state": "UploadComplete"})
+        done = [client.wait("ingest", job) for job in jobs]
+        assert sum(one["numberRecordsFailed"] for one in done) > 0
+        errors = {
+            row["sf__Error"].split(":")[0] for job in jobs for row in client.results(job, "failedResults")
+        }
+        assert errors == {"UNABLE_TO_LOCK_ROW"}
 
 
 def test_b3_rows_can_vanish_from_all_result_files(org: RunningOrg, client: Client) -> None:

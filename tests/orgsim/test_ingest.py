@@ -251,6 +251,7 @@ def test_b5_unknown_or_read_only_columns_fail_the_whole_job(client: Client) -> N
         assert job["state"] == "Failed"
         assert job["errorMessage"] == f"InvalidBatch : Field name not found : {header.split(',')[1]}"
         assert client.results(job["id"], "successfulResults") == []
+        assert len(client.results(job["id"], "unprocessedrecords")) == 1
 
 
 @pytest.mark.parametrize(("setting", "data"), [("LF", b"Name\r\nx\r\n"), ("CRLF", b"Name\nx\n")])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orgsim.org import Org
 
 BATCH = 10_000
+_LOCKED = RowError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 200 records")
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete")
 
 
@@ -70,8 +71,14 @@ class Ingest:
         started = time.perf_counter()
         try:
             rows = self._parsed()
+        except BadCsv as bad:
+            job.error = str(bad)
+            job.move("Failed", clock.time())
+            return
+        try:
             bindings = self._bindings()
         except BadCsv as bad:
+            self._leave(list(rows))
             job.error = str(bad)
             job.move("Failed", clock.time())
             return
@@ -204,22 +211,32 @@ class Ingest:
             rows = decode_cells(bindings, cells)
             if lock is not None:
                 self._lock(rows, lock.fraction, lock.parent)
+            if org.settings.lock_contention:
+                self._contend(rows)
             with org.store.transaction():
                 org.dml.chunk(job.operation, self._sobject, rows, options, key)
             done += zip(rows, cells, strict=True)
             job.processed += len(rows)
             job.failed += sum(1 for row in rows if row.error is not None)
+        org.locks.release(job.id)
         self._results(done, bindings)
         return left
 
+    def _contend(self, rows: list[Row]) -> None:
+        """A record or its master that another running batch has touched cannot be locked (contract B8)."""
+        master = self._sobject.master
+        for row in rows:
+            wanted = {row.values.get(master.name) if master is not None else None, row.values.get("Id")} - {
+                None
+            }
+            if row.error is None and not self._org.locks.take(self._job.id, wanted):
+                row.error = _LOCKED
+
     def _lock(self, rows: list[Row], fraction: float, parent: str) -> None:
-        error = RowError(
-            "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 200 records"
-        )
         for row in rows:
             hit = parent in row.values.values() if parent else self._org.faults.random.random() < fraction
             if hit and row.error is None:
-                row.error = error
+                row.error = _LOCKED
 
     # results -----------------------------------------------------------------------------------------------
 
