@@ -119,7 +119,7 @@ def test_b8_jobs_at_the_same_time_contend_for_the_same_master() -> None:
         client = connect(org)
         orders = org.control("GET", "table/CHANNEL_ORDERS__Service_Order__c")
         header = "Id,CHANNEL_ORDERS__Error_Comment__c\n"
-        data = (header + "".join(f"{one['Id']},x\n" for one in orders) * 300).encode()
+        data = (header + "".join(f"{one['Id']},x\n" for one in orders) * 1000).encode()
         jobs = []
         for _ in range(2):
             body = {"object": "CHANNEL_ORDERS__Service_Order__c", "operation": "update"}

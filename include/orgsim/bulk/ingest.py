@@ -226,9 +226,8 @@ class Ingest:
         """A record or its master that another running batch has touched cannot be locked (contract B8)."""
         master = self._sobject.master
         for row in rows:
-            wanted = {row.values.get(master.name) if master is not None else None, row.values.get("Id")} - {
-                None
-            }
+            touched = (row.values.get(master.name) if master is not None else None, row.values.get("Id"))
+            wanted = [str(one) for one in touched if one]
             if row.error is None and not self._org.locks.take(self._job.id, wanted):
                 row.error = _LOCKED
 
