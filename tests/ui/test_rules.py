@@ -60,6 +60,11 @@ def test_the_load_is_done_with_its_last_part() -> None:
     )
 
 
+def test_a_lane_that_ends_before_the_others_does_not_stop_the_clock() -> None:
+    lanes = events(*(("load_lanes", "start", 1) for _ in range(3)), ("load_lanes", "end", 4))
+    assert row(lanes)["load"] == ("running", 540)
+
+
 def test_what_a_stopped_run_left_open_failed_and_the_rest_was_not_reached() -> None:
     stages = row(events(("preflight", "start", 0)), state="failed")
     assert (stages["preflight"][0], stages["transform"][0]) == ("failed", "skipped")

@@ -86,16 +86,18 @@ def _box(
     stage: Stage, times: dict[str, Times], approval: str, decided: bool, now: datetime, over: bool
 ) -> dict[str, Any]:
     parts = [times[name] for name in stage.parts if name in times]
+    state = _state(stage, times, parts, approval, decided, over)
     seconds = None
-    if parts and any(part.begun for part in parts):
+    if any(part.begun for part in parts):
         first = min(min(part.started) for part in parts if part.begun)
         ends = [max(part.ended) for part in parts if part.ended]
-        last = now if any(not p.over for p in parts) and not over else max(ends, default=first)
+        # Of lanes side by side one may have ended while others go on.
+        last = now if state == "running" else max(ends, default=first)
         seconds = max(0.0, (last - first).total_seconds())
     return {
         "key": stage.key,
         "label": stage.label,
-        "state": _state(stage, times, parts, approval, decided, over),
+        "state": state,
         "seconds": seconds,
     }
 
