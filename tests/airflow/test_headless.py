@@ -1,0 +1,195 @@
+"""`make migrate` as a script sees it: exit status, last line, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.airflow.conftest import FAST, LENIENT, PROJECT, connection_to
+from tests.engine.checker import check
+
+from coa.staging.database import Database
+from coa.staging.embedded import EmbeddedPostgres
+from orgsim.launch import RunningOrg, running_pair
+
+pytestmark = pytest.mark.airflow
+
+LIMIT = 240
+"""Seconds; a run takes twenty on an idle machine."""
+
+
+@pytest.fixture(scope="module")
+def local_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The `.local` of these runs: an embedded PostgreSQL with Airflow's tables, kept from test to test."""
+    folder = tmp_path_factory.mktemp("local")
+    with EmbeddedPostgres(folder / "postgres").in_use():
+        yield folder
+
+
+@pytest.fixture
+def slow_orgs() -> Iterator[tuple[RunningOrg, RunningOrg]]:
+    """Orgs whose Bulk jobs take a moment, so that a run can be met in the middle."""
+    with running_pair(orders=60, seed=7, job_delay=0.3) as pair:
+        yield pair
+
+
+@pytest.fixture
+def command(
+    local_folder: Path, slow_orgs: tuple[RunningOrg, RunningOrg], database_url: str, tmp_path: Path
+) -> Callable[..., subprocess.Popen[str]]:
+    source, target = slow_orgs
+    # Airflow's settings of this test process are for its own home.
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "COA_"))}
+
+    def start(dag_id: str = "coa_migrate", **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "coa_airflow.local.headless", dag_id],
+            cwd=PROJECT,
+            env={
+                **clean,
+                **FAST,
+                "PYTHONPATH": str(PROJECT / "include"),
+                "COA_LOCAL_FOLDER": str(local_folder),
+                "COA_ARTIFACTS_PATH": str(tmp_path / "artifacts"),
+                "AIRFLOW_CONN_COA_SOURCE": connection_to(source),
+                "AIRFLOW_CONN_COA_TARGET": connection_to(target),
+                "AIRFLOW_CONN_COA_STAGING": database_url,
+                "PARAMS": _json({**LENIENT, "chunk_size": 10}),
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return start
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    output, _ = process.communicate(timeout=LIMIT)
+    return process.returncode, output.strip().splitlines()
+
+
+def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "it never came so far"
+        time.sleep(0.05)
+
+
+def writes_details(database: Database) -> Callable[[], Any]:
+    return lambda: database.value("SELECT count(*) FROM coa.job WHERE step = 'details'")
+
+
+def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
+    return next(p for p in psutil.Process(process.pid).children() if "headless_run" in " ".join(p.cmdline()))
+
+
+def test_params_that_are_wrong_are_told_before_anything_is_started(command: Callable[..., Any]) -> None:
+    started = time.monotonic()
+
+    for params, says in (
+        ("{nonsense", "PARAMS is not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"draft_orders": "maybe", "colour": "red"}', "unknown param 'colour'; draft_orders: 'maybe'"),
+    ):
+        status, lines = ended(command(PARAMS=params))
+        assert status == 2
+        assert says in lines[0]
+
+    assert time.monotonic() - started < LIMIT / 2
+
+
+def test_a_dry_run_ends_with_status_0_and_the_folder_of_its_artifacts(command: Callable[..., Any]) -> None:
+    status, lines = ended(command(PARAMS='{"dry_run": true}'))
+
+    assert status == 0, lines
+    assert (Path(lines[-1]) / "plan.json").exists()
+    assert "dry_run" in lines[-2]
+
+
+def test_a_run_that_nobody_approved_ends_with_status_1_and_says_what_to_set(
+    command: Callable[..., Any],
+) -> None:
+    status, lines = ended(command(PARAMS="{}"))
+
+    assert status == 1
+    assert '"require_approval": false' in "\n".join(lines)
+    assert (Path(lines[-1]) / "summary.json").exists()
+
+
+def test_after_kill_9_of_everything_the_next_run_reaches_the_same_end_state(
+    command: Callable[..., Any], database: Database, slow_orgs: tuple[RunningOrg, RunningOrg]
+) -> None:
+    first = command()
+    wait_for(writes_details(database), first)
+    worker = worker_of(first)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+
+    # The worker ends with the process that shows it: a killed run does not go on in the background.
+    worker.wait(10)
+    status, lines = ended(command())
+
+    assert status == 0, lines
+    killed, good = database.rows("SELECT run_id, state FROM coa.run ORDER BY started_at")
+    assert good["state"] == "verified"
+    verdict = check(*slow_orgs, left_out(database, good["run_id"]))
+    assert verdict.clean, str(verdict)
+    assert killed["state"] != "verified"
+
+
+def test_a_killed_worker_is_told_as_a_failed_run_and_the_next_one_goes_on(
+    command: Callable[..., Any], database: Database, slow_orgs: tuple[RunningOrg, RunningOrg]
+) -> None:
+    first = command()
+    wait_for(writes_details(database), first)
+    worker_of(first).kill()
+
+    status, lines = ended(first)
+    next_status, next_lines = ended(command())
+
+    assert status == 1
+    assert "failed" in lines[-2]
+    assert next_status == 0, next_lines
+    assert check(*slow_orgs, left_out(database, Path(next_lines[-1]).name)).clean
+
+
+def test_sigterm_ends_a_run_as_failed_and_leaves_no_process(
+    command: Callable[..., Any], database: Database
+) -> None:
+    process = command()
+    wait_for(writes_details(database), process)
+    worker = worker_of(process)
+
+    process.terminate()
+    status, lines = ended(process)
+
+    assert status == 130
+    assert "SIGTERM" in "\n".join(lines)
+    assert not worker.is_running()
+    row = database.row("SELECT state, message, finished_at FROM coa.run")
+    assert row is not None
+    assert (row["state"], row["message"]) == ("failed", "Stopped by SIGTERM.")
+    assert database.value("SELECT count(*) FROM coa.lease") == 0
+
+
+def left_out(database: Database, run_id: str) -> list[str]:
+    schema = "run_" + run_id.lower().replace("-", "_")
+    rows = database.rows(f"SELECT source_id FROM {schema}.plan WHERE action IN ('blocked', 'held')")
+    return [str(row["source_id"]) for row in rows]
