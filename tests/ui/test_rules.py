@@ -169,15 +169,34 @@ def test_airflow_below_a_path_finds_the_page_there(monkeypatch: pytest.MonkeyPat
 
 def test_tasks_get_the_button_once() -> None:
     from airflow.sdk import DAG, task
+    from airflow.serialization.serialized_objects import DagSerialization
 
-    from coa_airflow.ui.links import MigrationPageLink, link_to_page
+    from coa_airflow.ui.links import link_to_page
 
     @task
-    def one() -> None: ...
+    def one(number: int = 0) -> None: ...
 
     with DAG("linked") as dag:
         call = one()
+        one.override(task_id="mapped").expand(number=[1, 2])
     link_to_page(call)
     link_to_page(*dag.tasks)
 
-    assert [type(link) for link in dag.get_task("one").operator_extra_links] == [MigrationPageLink]
+    read = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    assert {t.task_id: t.extra_links for t in read.tasks} == {
+        "one": ["Migration page"],
+        "mapped": ["Migration page"],
+    }
+
+
+def test_the_button_leads_to_the_tab_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from coa_airflow.ui.links import MigrationPageLink
+
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://localhost:8080")
+    key = SimpleNamespace(dag_id="coa_migrate", run_id="manual__1")
+
+    assert MigrationPageLink().get_link(None, ti_key=key) == (
+        "/dags/coa_migrate/runs/manual__1/plugin/coa-migration"
+    )
