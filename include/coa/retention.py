@@ -127,10 +127,9 @@ def drop_idle_syncs(db: Database, pair_id: int, newest: str) -> int:
              AND r.started_at < (SELECT started_at FROM coa.run WHERE run_id = %s)""",
         [pair_id, newest, newest],
     ):
-        if _has_schema(db, str(row["run_id"])):
-            db.execute(
-                sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema_of(str(row["run_id"]))))
-            )
+        schema = schema_of(str(row["run_id"]))
+        if _has_schema(db, str(row["run_id"])) and not _sent_anything(db, schema):
+            db.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
             dropped += 1
     return dropped
 

@@ -28,7 +28,15 @@ DATES = (NS + "Service_Start_Date__c", NS + "Date_Partner_Received_Customer_Orde
 
 
 def match_decided(run: Run, mapping: Mapping) -> None:
-    """Orders that the mapping file declares to be a certain order of the target: matched, with their details."""
+    """Orders that the mapping file declares to be a certain order of the target: matched, with their details.
+
+    What an earlier file declared counts no more: orders are matched by such decisions only.
+    """
+    run.db.execute(
+        """UPDATE coa.ledger SET origin = 'none', target_id = NULL, step = 'none'
+           WHERE pair_id = %s AND sobject = ANY (%s) AND origin = 'matched'""",
+        [run.pair_id, [ORDER, DETAIL]],
+    )
     for source_id, decision in mapping.duplicates.items():
         if decision == "load":
             continue

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
+from coa.reconcile.deletions import deletion_counts
 from coa.staging.runs import Run
 
 COUNTS = (
@@ -57,8 +58,22 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
         "message": run.row["message"],
+        "deletions": _deletions(run),
         "differences_by_origin": _origins(run),
     }
+
+
+def _deletions(run: Run) -> dict[str, dict[str, int]]:
+    """Moved records that are gone from the source: counted apart, the plan's actions are of what the source has."""
+    counts = {name: {**found, "deleted": 0} for name, found in deletion_counts(run).items()}
+    if run.has_table("work"):
+        for r in run.db.rows(
+            sql.SQL(
+                "SELECT sobject, count(*) AS n FROM {} WHERE step = 'deletions' AND state = 'accepted' GROUP BY 1"
+            ).format(run.table("work"))
+        ):
+            counts[r["sobject"]]["deleted"] = int(r["n"])
+    return counts
 
 
 def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:

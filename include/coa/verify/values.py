@@ -109,8 +109,9 @@ def find_rollup_differences(run: Run) -> None:
             """INSERT INTO coa.difference
                  (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
                SELECT {run}, {order}, e.source_id, t."Id", v.field, v.expected, v.actual,
-                      CASE WHEN r.ruled THEN 'explained' ELSE 'rollup' END,
-                      CASE WHEN r.ruled THEN 'follows from explained differences of its details' ELSE '' END
+                      CASE WHEN r.ruled OR {kept} THEN 'explained' ELSE 'rollup' END,
+                      CASE WHEN r.ruled THEN 'follows from explained differences of its details'
+                           WHEN {kept} THEN 'a detail that is gone from the source stays in the target' ELSE '' END
                FROM {expected} e JOIN {source} s ON s."Id" = e.source_id
                JOIN {verify} t ON t."Id" = e.target_id
                CROSS JOIN LATERAL (VALUES {values}) AS v (field, expected, actual)
@@ -123,6 +124,7 @@ def find_rollup_differences(run: Run) -> None:
                  WHERE d.{parent} = e.source_id AND (x.source_id IS NULL OR x.rejected))"""
         ).format(
             run=sql.Literal(run.run_id),
+            kept=_keeps_deleted_detail(run),
             order=sql.Literal(ORDER),
             expected=run.table(EXPECTED, ORDER),
             source=run.table(SOURCE, ORDER),
@@ -135,6 +137,15 @@ def find_rollup_differences(run: Run) -> None:
             ruling=sql.Literal(sorted({*PRICE_FIELDS, QUANTITY})),
         )
     )
+
+
+def _keeps_deleted_detail(run: Run) -> sql.Composed:
+    """SQL over an order (alias `t`): a detail of it is gone from the source and was left, as the run's policy says."""
+    if not run.has_table("deletion"):
+        return sql.SQL("false").format()
+    return sql.SQL(
+        """EXISTS (SELECT FROM {} g WHERE g.sobject = {} AND g.parent_id = t."Id" AND g.action = 'left')"""
+    ).format(run.table("deletion"), sql.Literal(DETAIL))
 
 
 def index_parents(run: Run) -> None:

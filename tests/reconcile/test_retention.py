@@ -1,0 +1,103 @@
+"""What a purge takes away, what it keeps, and what it never touches."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from psycopg import sql
+from tests.engine.harness import FAST
+
+from coa.errors import ConfigurationError
+from coa.model import ORDER
+from coa.retention import drop_idle_syncs, main, purge, runs_to_purge
+from coa.staging.database import Database
+from coa.staging.runs import Run, schema_of
+
+
+def ended(database: Database, folder: Path, days_ago: float, dag_id: str = "coa_migrate") -> Run:
+    """A run that ended, with a table, an artifact of each kind, and rows that hold values."""
+    run = Run.start(
+        database, FAST, dag_id=dag_id, airflow_run_id=uuid4().hex, triggered_by="test", raw_params={}
+    )
+    pair = database.value(
+        """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('s', 't')
+           ON CONFLICT (source_org_id, target_org_id) DO UPDATE SET source_org_id = 's' RETURNING pair_id"""
+    )
+    at = datetime.now(UTC) - timedelta(days=days_ago)
+    artifacts = folder / run.run_id
+    artifacts.mkdir(parents=True)
+    for name in ("summary.json", "plan.json", "id_map.csv", "differences.csv", "report.html"):
+        (artifacts / name).write_text("x")
+    run.update(
+        pair_id=pair, state="verified", started_at=at, finished_at=at, versions={"artifacts": str(artifacts)}
+    )
+    database.execute(sql.SQL("CREATE TABLE {} (name text)").format(run.table("source", ORDER)))
+    database.execute(
+        "INSERT INTO coa.difference (run_id, sobject, kind, source_value) VALUES (%s, %s, 'field', 'Ada')",
+        [run.run_id, ORDER],
+    )
+    database.execute(
+        """INSERT INTO coa.ledger (pair_id, sobject, source_id, target_id, origin, inserted_run)
+           VALUES (%s, %s, %s, 'T', 'inserted', %s)""",
+        [pair, ORDER, run.run_id, run.run_id],
+    )
+    return run
+
+
+def schemas(database: Database) -> set[str]:
+    return {
+        r["n"] for r in database.rows("SELECT nspname AS n FROM pg_namespace WHERE nspname LIKE 'run\\_%'")
+    }
+
+
+def test_an_old_run_loses_its_data_and_keeps_its_proof(database: Database, tmp_path: Path) -> None:
+    old, young = ended(database, tmp_path, 100), ended(database, tmp_path, 5)
+    rows = runs_to_purge(database, older_than_days=90)
+    assert [r["run_id"] for r in rows] == [old.run_id]
+    done = purge(database, rows[0])
+    assert done.files == 2
+    assert {f.name for f in (tmp_path / old.run_id).iterdir()} == {"summary.json", "plan.json", "id_map.csv"}
+    assert schemas(database) == {schema_of(young.run_id)}
+    assert database.value("SELECT count(*) FROM coa.difference WHERE run_id = %s", [old.run_id]) == 0
+    assert database.value("SELECT count(*) FROM coa.ledger WHERE inserted_run = %s", [old.run_id]) == 1
+    assert database.value("SELECT state FROM coa.run WHERE run_id = %s", [old.run_id]) == "verified"
+    assert runs_to_purge(database, older_than_days=90) == []
+
+
+def test_a_run_under_way_is_never_purged(database: Database, tmp_path: Path) -> None:
+    run = ended(database, tmp_path, 100)
+    run.update(state=None, finished_at=None)
+    run.take_lease()
+    assert runs_to_purge(database, older_than_days=90) == []
+    with pytest.raises(ConfigurationError, match="under way"):
+        runs_to_purge(database, run_id=run.run_id)
+
+
+def test_the_command_says_what_it_would_purge_and_purges_one_run(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ended(database, tmp_path, 1)
+    at = ["--staging", database.url, "--run", run.run_id]
+    assert main([*at, "--dry-run"]) == 0
+    assert "would purge" in capsys.readouterr().out
+    assert schemas(database)
+    assert main(at) == 0
+    assert "2 files" in capsys.readouterr().out
+    assert not schemas(database)
+    assert main(["--staging", database.url, "--run", "20200101T000000Z-000000"]) == 1
+
+
+def test_scheduled_runs_that_wrote_nothing_are_replaced_by_the_newest(
+    database: Database, tmp_path: Path
+) -> None:
+    idle = ended(database, tmp_path, 3, "coa_sync")
+    wrote = ended(database, tmp_path, 2, "coa_sync")
+    database.execute(sql.SQL("CREATE TABLE {} AS SELECT 1 AS row").format(wrote.table("work")))
+    by_hand = ended(database, tmp_path, 2)
+    newest = ended(database, tmp_path, 0, "coa_sync")
+    assert drop_idle_syncs(database, newest.pair_id, newest.run_id) == 1
+    assert schemas(database) == {schema_of(r.run_id) for r in (wrote, by_hand, newest)}
+    assert schema_of(idle.run_id) not in schemas(database)
