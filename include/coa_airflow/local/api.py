@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
+
+PATIENCE_SECONDS = 300
 
 
 class AirflowApi:
@@ -18,10 +21,8 @@ class AirflowApi:
         self._token = ""
 
     def login(self) -> None:
-        answer = requests.post(
-            f"{self.base_url}/auth/token",
-            json={"username": self._user, "password": self._password},
-            timeout=30,
+        answer, _ = self._patiently(
+            "POST", "/auth/token", {"username": self._user, "password": self._password}, {}
         )
         answer.raise_for_status()
         self._token = str(answer.json()["access_token"])
@@ -30,18 +31,34 @@ class AirflowApi:
         """A call below `/api/v2`; the answer's JSON."""
         if not self._token:
             self.login()
-        answer = requests.request(
-            method,
-            f"{self.base_url}/api/v2{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self._token}"},
-            timeout=60,
-        )
+        headers = {"Authorization": f"Bearer {self._token}"}
+        answer, repeated = self._patiently(method, f"/api/v2{path}", body, headers)
+        if repeated and answer.status_code == requests.codes.conflict:
+            return None  # the first try, whose answer was lost, has done it
         if not answer.ok:
             raise requests.HTTPError(
                 f"{method} {path}: {answer.status_code} {answer.text[:500]}", response=answer
             )
         return answer.json() if answer.content else None
+
+    def _patiently(
+        self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
+    ) -> tuple[requests.Response, bool]:
+        """Sends until an answer comes, and whether it was sent before: a busy machine may take its time."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        repeated = False
+        while True:
+            try:
+                answer = requests.request(
+                    method, self.base_url + path, json=body, headers=headers, timeout=60
+                )
+            except (requests.Timeout, requests.ConnectionError):
+                if time.monotonic() > deadline:
+                    raise
+                repeated = True
+                time.sleep(1)
+            else:
+                return answer, repeated
 
     def up(self) -> bool:
         """Whether all that a run needs has shown life. On a busy machine a heartbeat may be late: no matter."""
@@ -57,14 +74,17 @@ class AirflowApi:
     def knows(self, dag_id: str) -> bool:
         try:
             self.call("GET", f"/dags/{dag_id}")
-        except requests.RequestException:
+        except requests.HTTPError:
             return False
         return True
 
     def trigger(self, dag_id: str, params: dict[str, Any]) -> str:
-        """The run id of the new Airflow run."""
-        run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": params})
-        return str(run["dag_run_id"])
+        """The run id of the new Airflow run. It is ours, so that a lost answer makes no second run."""
+        run_id = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        self.call(
+            "POST", f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": params}
+        )
+        return run_id
 
     def state(self, dag_id: str, run_id: str) -> str:
         return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
