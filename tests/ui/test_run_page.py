@@ -170,6 +170,14 @@ def test_the_list_of_rejected_rows_can_be_downloaded(get: Get, database: Databas
     assert {r["error_code"] for r in rows} == {"UNABLE_TO_LOCK_ROW", "STRING_TOO_LONG"}
 
 
+def test_a_run_with_unusable_params_has_empty_lists(get: Get, database: Database) -> None:
+    samples.add_run(database, "20261123T130000Z-ffffff", "wrong", params={"mode": "sideways"})
+
+    answer = get("/coa/files/coa_migrate/rejected_rows.csv", run_id="wrong")
+
+    assert answer.text.splitlines()[1:] == []
+
+
 def test_a_downloaded_cell_is_no_formula(get: Get, database: Database) -> None:
     samples.finished_run(database)
 

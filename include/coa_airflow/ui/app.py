@@ -113,7 +113,7 @@ def _add_files(app: FastAPI) -> None:
     def csv_file(dag_id: DagId, run_id: RunId, name: Literal["rejected_rows", "differences"]) -> Response:
         row = run_or_404(dag_id, run_id)
         return StreamingResponse(
-            csv_stream(name, row["run_id"]),
+            csv_stream(name, row),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}-{row["run_id"]}.csv"'},
         )

@@ -7,7 +7,8 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from coa.config import Settings
+from coa.config import RunParams, Settings
+from coa.errors import InvalidParams
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     REJECTED_COLUMNS,
@@ -28,16 +29,24 @@ LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]
 }
 
 
-def csv_stream(name: str, run_id: str) -> Iterator[bytes]:
-    """The same file as the artifact of that name, as of now; memory does not grow with it."""
+def csv_stream(name: str, row: dict[str, Any]) -> Iterator[bytes]:
+    """The same file as the artifact of that name, as of now; memory does not grow with it.
+
+    `row`: the run's row of `coa.run`.
+    """
     columns, rows = LISTS[name]
-    run = Run.load(database(), Settings(), run_id)
+    try:
+        params = RunParams.parse(row["params"])
+    except InvalidParams:
+        # A run that its params stopped has its lists as well: they are empty.
+        params = RunParams()
+    run = Run(row["run_id"], database(), params, Settings(), row)
     buffer = io.StringIO(BOM)
     buffer.seek(0, io.SEEK_END)
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(columns)
-    for row in rows(run):
-        writer.writerow([neutral(row.get(column)) for column in columns])
+    for line in rows(run):
+        writer.writerow([neutral(line.get(column)) for column in columns])
         if buffer.tell() > FLUSH_BYTES:
             yield buffer.getvalue().encode()
             buffer.seek(0)
