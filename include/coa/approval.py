@@ -83,6 +83,7 @@ def require(run: Run, current_hash: str) -> None:
             state="not_approved",
             next_step="trigger a new run and have its plan approved.",
         )
-    if answer["kind"] == "standing":
-        # It may have been withdrawn, or have expired, since the gate saw it.
+    if answer["kind"] == "standing" and run.row["loaded_at"] is None:
+        # It may have been withdrawn, or have expired, since the gate saw it. A load that has begun is brought to
+        # its end all the same: half of it would leave orders standing as Draft.
         standing.check(run)

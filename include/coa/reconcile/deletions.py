@@ -7,6 +7,7 @@ touched since we proved them equal, and that nothing else hangs on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from psycopg import sql
@@ -132,15 +133,15 @@ def planned_deletions(run: Run) -> int:
     return sum(c["to_delete"] for c in deletion_counts(run).values())
 
 
-def deletion_rows(run: Run) -> list[dict[str, Any]]:
+def deletion_rows(run: Run, limit: int | None = None) -> Iterator[dict[str, Any]]:
     """Every record concerned: sobject, source_id, target_id, action, reason."""
-    if not run.has_table(TABLE):
-        return []
-    return run.db.rows(
-        sql.SQL(
-            "SELECT sobject, source_id, target_id, action, reason FROM {} ORDER BY sobject, source_id"
-        ).format(run.table(TABLE))
-    )
+    if run.has_table(TABLE):
+        yield from run.db.stream(
+            sql.SQL(
+                """SELECT sobject, source_id, target_id, action, reason FROM {}
+                   ORDER BY sobject, source_id LIMIT {}"""
+            ).format(run.table(TABLE), sql.Literal(limit))
+        )
 
 
 def deletion_findings(run: Run) -> list[Finding]:

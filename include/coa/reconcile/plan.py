@@ -16,6 +16,9 @@ from coa.staging.runs import Run
 GROUP_ROWS = 10_000
 ACTIONS = ("insert", "update", "unchanged", "match", "blocked", "held")
 
+LISTED_DELETIONS = 10_000
+"""So many deletions stand in `plan.json`; the counts are of all."""
+
 # Params that change what is written for one and the same set of actions.
 HASHED_PARAMS = ("received_dates", "created_dates", "on_row_failure", "deletions")
 
@@ -77,7 +80,7 @@ def plan_document(run: Run) -> dict[str, Any]:
                WHERE action = 'update' GROUP BY 1, 2 ORDER BY 1, 2""",
         ),
         "orders": _orders_by_status(run),
-        "deletions": {"counts": deletion_counts(run), "records": deletion_rows(run)},
+        "deletions": {"counts": deletion_counts(run), "records": list(deletion_rows(run, LISTED_DELETIONS))},
         "findings": run.db.rows(
             """SELECT grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
                WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], grade), code, sobject""",

@@ -29,8 +29,8 @@ from coa.model import (
     RECEIVED_AT,
     SOURCE_ID,
 )
-from coa.preflight.orgs import saved_describes
 from coa.rollback.scope import ROLLBACK, original_of, restorable_fields, watched_fields
+from coa.salesforce.describe import Field
 from coa.staging.runs import TARGET, Run, schema_of
 
 VERIFY = "verify"
@@ -87,10 +87,9 @@ def _adopt_unknown(run: Run, original: Run, sobject: str) -> None:
     )
 
 
-def _canonical(run: Run, sobject: str, name: str, alias: str) -> sql.Composed:
-    one = saved_describes(run, TARGET)[sobject].fields[name]
+def _canonical(one: Field, alias: str) -> sql.Composed:
     value = sql.SQL("coa.{}({}.{})").format(
-        sql.Identifier(one.canonical_function), sql.Identifier(alias), sql.Identifier(name)
+        sql.Identifier(one.canonical_function), sql.Identifier(alias), sql.Identifier(one.name)
     )
     return sql.SQL("coa.to_second({})").format(value) if one.type == "datetime" else value
 
@@ -102,17 +101,17 @@ def _touched(run: Run, original: Run, sobject: str, *, or_before: bool) -> sql.C
     """
     columns = set(original.columns(VERIFY, sobject))
     tests = []
-    for name in watched_fields(run, original, sobject):
-        if columns and name not in columns:
+    for one in watched_fields(run, original, sobject):
+        if columns and one.name not in columns:
             continue
-        now, after, before = (_canonical(run, sobject, name, a) for a in ("t", "v", "b"))
+        now, after, before = (_canonical(one, alias) for alias in ("t", "v", "b"))
         test = sql.SQL("{} IS DISTINCT FROM {}").format(now, after)
         if or_before:
             test = sql.SQL("({} AND {} IS DISTINCT FROM {})").format(test, now, before)
-            if name == RECEIVED_AT:
+            if one.name == RECEIVED_AT:
                 # The package stamps it while an interrupted roll-back restores the status.
                 test = sql.SQL("({} AND NOT x.resumed)").format(test)
-        tests.append(sql.SQL("CASE WHEN {} THEN {} END").format(test, sql.Literal(name)))
+        tests.append(sql.SQL("CASE WHEN {} THEN {} END").format(test, sql.Literal(one.name)))
     by_fields = sql.SQL("array_remove(ARRAY[{}]::text[], NULL)").format(sql.SQL(", ").join(tests))
     return sql.SQL(
         """CASE WHEN v."Id" IS NOT NULL THEN {by_fields}

@@ -14,6 +14,7 @@ from coa.mapping import Mapping
 from coa.model import COA_OBJECTS, LOADED
 from coa.preflight.orgs import describe_objects, identify, saved_describes
 from coa.preflight.run import saved_carried, stop_on_blockers
+from coa.salesforce.describe import Field
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Finding, Run
 
@@ -129,8 +130,8 @@ def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, li
     }
 
 
-def watched_fields(run: Run, original: Run, sobject: str) -> list[str]:
+def watched_fields(run: Run, original: Run, sobject: str) -> list[Field]:
     """Every field that a person could have changed since, carried or not, as far as both readings have it."""
     there = saved_describes(run, TARGET)[sobject]
     known = set(original.columns("target", sobject)) & set(run.columns(TARGET, sobject))
-    return [f.name for f in there.fields.values() if f.updateable and not f.computed and f.name in known]
+    return [f for f in there.fields.values() if f.updateable and not f.computed and f.name in known]
