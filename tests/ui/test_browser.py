@@ -35,12 +35,12 @@ PARAMS = {
     **{"draft_orders": "load", "chunk_size": 30},
 }
 TAB = "/dags/coa_migrate/runs/{}/plugin/coa-migration"
-PATIENCE = 240_000
+PATIENCE = 900_000
 """Milliseconds a run may take; on an idle machine it takes a tenth of that."""
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
 ]
 
