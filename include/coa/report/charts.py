@@ -83,6 +83,7 @@ def timeline(name: str, label: str, rows: list[tuple[str, float, float]]) -> Mar
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         axes.set_xlabel("seconds since the start")
+        axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter("{x:,.0f}")
 
     described = "; ".join(f"{r[0]}: from second {r[1]:,.0f} for {r[2]:,.1f} s" for r in shown)
@@ -123,6 +124,7 @@ def _drawn(name: str, label: str, draw: Any, height: float) -> Markup:
         axes = figure.add_subplot()
         axes.patch.set_alpha(0)
         axes.tick_params(length=0)
+        axes.margins(y=0.02)
         draw(axes)
         return _as_part(_svg(figure), name, label)
 

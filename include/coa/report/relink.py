@@ -101,7 +101,9 @@ def _counterpart(run: Run, child: str, parent: str) -> sql.Composed:
                 org=sql.Identifier(CUSTOMER_ORG_ID),
             )
         )
-    return sql.SQL("COALESCE({}, NULL::text)").format(sql.SQL(", ").join(found or [sql.SQL("NULL::text").format()]))
+    return sql.SQL("COALESCE({}, NULL::text)").format(
+        sql.SQL(", ").join(found or [sql.SQL("NULL::text").format()])
+    )
 
 
 def _lookups_of_target(run: Run) -> set[tuple[str, str]]:

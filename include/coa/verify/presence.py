@@ -54,7 +54,9 @@ def find_duplicates_by_key(run: Run, sobject: str) -> None:
         sql.SQL(
             """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, field, kind, reason)
                SELECT %s, %s, e.source_id, t."Id", {name}, 'duplicate', 'a second record with this migration key'
-               FROM {expected} e JOIN {verify} t ON coa.id18(t.{key}) = e.source_id AND t."Id" <> e.target_id"""
+               FROM {expected} e
+               JOIN (SELECT "Id", CASE WHEN char_length({key}) = 15 THEN coa.id18({key}) ELSE {key} END AS key
+                     FROM {verify}) t ON t.key = e.source_id AND t."Id" <> e.target_id"""
         ).format(
             name=sql.Literal(SOURCE_ID),
             key=sql.Identifier(SOURCE_ID),
