@@ -13,8 +13,8 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
+from tests.orgsim.client import Client, connect
 
 
 def token(org: RunningOrg, headers: dict[str, str] | None = None, **form: str) -> requests.Response:

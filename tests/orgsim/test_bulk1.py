@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conftest import Client
 from orgsim.launch import RunningOrg
+from tests.orgsim.client import Client
 
 ORG = {"role": "target", "orders": 40}
 XML = "{http://www.force.com/2009/06/asyncapi/dataload}"

@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from conftest import Client
 from orgsim.launch import RunningOrg
+from tests.orgsim.client import Client
 
 ORG = {"role": "source", "orders": 600, "page_size": 100}
 NS = "CHANNEL_ORDERS__"

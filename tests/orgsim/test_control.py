@@ -9,9 +9,9 @@ import urllib.request
 
 import pytest
 
-from conftest import Client
 from orgsim.launch import OrgDidNotStart, RunningOrg, running_org, start
 from orgsim.settings import Settings, from_arguments, to_arguments
+from tests.orgsim.client import Client
 
 ORG = {"role": "target", "orders": 40}
 NS = "CHANNEL_ORDERS__"

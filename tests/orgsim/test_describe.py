@@ -7,8 +7,8 @@ from importlib import resources
 
 import pytest
 
-from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
+from tests.orgsim.client import Client, connect
 
 ORG = {
     "role": "target",

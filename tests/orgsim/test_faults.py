@@ -7,8 +7,8 @@ import time
 import pytest
 import requests
 
-from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
+from tests.orgsim.client import Client, connect
 
 ORG = {"role": "target", "orders": 40}
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
+from tests.orgsim.client import Client, connect
 
 ORG = {"role": "target", "orders": 40}
 NS = "CHANNEL_ORDERS__"

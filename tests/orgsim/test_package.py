@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from conftest import Client
 from orgsim.launch import RunningOrg
+from tests.orgsim.client import Client
 
 ORG = {"role": "target", "orders": 60}
 NS = "CHANNEL_ORDERS__"

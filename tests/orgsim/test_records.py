@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Client
+from tests.orgsim.client import Client
 
 ORG = {"role": "target", "orders": 40}
 NS = "CHANNEL_ORDERS__"

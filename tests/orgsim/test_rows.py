@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from conftest import Client, connect
 from orgsim.launch import RunningOrg, running_org
+from tests.orgsim.client import Client, connect
 
 ORG = {"role": "target", "orders": 40, "inactive_owner": False}
 NS = "CHANNEL_ORDERS__"

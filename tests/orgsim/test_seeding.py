@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from conftest import Client, connect
 from orgsim.__main__ import build
 from orgsim.ids import to_18
 from orgsim.launch import RunningOrg, running_org, running_pair
 from orgsim.seed.nasty import NASTY
 from orgsim.seed.orders import STATUSES, TYPES
 from orgsim.settings import Settings
+from tests.orgsim.client import Client, connect
 
 NS = "CHANNEL_ORDERS__"
 ORDER = NS + "Service_Order__c"

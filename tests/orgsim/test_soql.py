@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import Client
 from orgsim.launch import RunningOrg
+from tests.orgsim.client import Client
 
 ORG = {"role": "target", "orders": 40}
 NS = "CHANNEL_ORDERS__"
