@@ -191,9 +191,11 @@ def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_pat
     page.wait_for_url(lambda url: "plugin/coa-migration" in url and "/runs/" in url)
 
 
-def _form(live: Live, run_id: str) -> dict[str, str]:
+def _form(live: Live, run_id: str) -> dict[str, Any]:
+    """The gate's form as it stands, with a reason."""
     found = live.call("GET", f"/api/v2/dags/coa_migrate/dagRuns/{run_id}/hitlDetails").json()["hitl_details"]
-    return dict.fromkeys(found[0]["params"], "") | {"reason": "as expected"}
+    form = {name: param["value"] for name, param in found[0]["params"].items()}
+    return {**form, "reason": "as expected"}
 
 
 def test_a_tasks_button_leads_to_the_page(live: Live) -> None:
