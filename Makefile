@@ -36,6 +36,9 @@ rollback: $(READY)  ## one headless run of coa_rollback (PARAMS='{"run_id": "...
 test: $(READY)  ## all tests (ARGS='-k name')
 	@$(PY) -m pytest $(ARGS)
 
+test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules (an hour)
+	@$(PY) -m pytest tests/faults -m "faults or not faults" $(ARGS)
+
 test-clients: $(READY)  ## other people's Salesforce clients against the local org (needs npm)
 	@$(PY) tests/clients/run.py
 
