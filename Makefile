@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 READY := .venv/.complete
 
-.PHONY: help demo up down migrate preflight verify rollback test test-clients lint format lock clean
+.PHONY: help demo up down migrate preflight verify rollback test test-faults test-clients lint format lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
