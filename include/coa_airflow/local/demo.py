@@ -200,7 +200,7 @@ class Gate:
             [run_id],
         )
         self.console.print("\nThe plan waits for approval:\n")
-        self.console.print(Markdown(str(text or "")))
+        self.console.print(Markdown(str(text or "")), soft_wrap=False)
 
 
 def _conclude(db: Database, airflow_run: str, operator: AirflowApi, console: Console) -> bool:

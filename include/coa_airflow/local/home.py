@@ -65,6 +65,8 @@ def server_environment(server: EmbeddedPostgres, port: int) -> dict[str, str]:
         # A second a step of the chain would be ten seconds of waiting in a run.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        # A task whose call to the API server is not answered in 5 seconds is lost: too short on a busy machine.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
         # A task whose process vanished is tried again after this, not after five minutes.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
