@@ -13,11 +13,16 @@ PHASES = {
     "orders": ("write", "Insert orders as Draft"),
     "details": ("write", "Insert details"),
     "details_exact": ("write", "Correct frozen detail values"),
+    "frozen_terms_exact": ("write", "Correct frozen detail values"),
     "statuses": ("write", "Set statuses"),
     "corrections": ("write", "Correct what automation changed"),
     "corrections_exact": ("write", "Correct line breaks and blanks"),
     "received_dates": ("write", "Restore received dates"),
     "links": ("write", "Set clone links"),
+    "deletions": ("write", "Carry deletions over"),
+    "restores": ("write", "Put updated records back"),
+    "restores_exact": ("write", "Put line breaks and blanks back"),
+    "restores_dates": ("write", "Put received dates back"),
     "extract_verify": ("prove", "Read back from the target"),
 }
 ORDER = list(PHASES)
