@@ -188,22 +188,15 @@ def finished_run(
 ) -> str:
     """Over and verified, with one explained and one unexplained difference listed."""
     counts = {"extracted": 70, "to_insert": 60, "blocked": 10, "inserted": 60, "verified": 59, "different": 1}
-    add_run(
-        db,
-        run_id,
-        airflow_run_id,
-        **{
-            "stage": "finished",
-            "state": "differences",
-            "plan_hash": "cd" * 32,
-            "summary": summary_of(order=counts),
-            **columns,
-        },
-    )
+    state = columns.get("state", "differences")
+    row = {"stage": "finished", "state": state, "plan_hash": "cd" * 32}
+    row["summary"] = {**summary_of(order=counts), "state": state}
+    add_run(db, run_id, airflow_run_id, **{**row, **columns})
     db.execute(
         "UPDATE coa.run SET finished_at = started_at + interval '75 seconds' WHERE run_id = %s", [run_id]
     )
     add_stages(db, run_id, *ALL_STAGES)
+    add_event(db, run_id, "run_finished", state=state)
     add_plan(db, run_id, ORDER, "insert", 60)
     add_plan(db, run_id, ORDER, "blocked", 10, reason_code="contract_unmatched")
     add_progress(db, run_id, "extract_source", ORDER, 70, 70)

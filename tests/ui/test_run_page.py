@@ -119,6 +119,23 @@ def test_a_finished_run_shows_its_summary(get: Get, database: Database) -> None:
     assert page["proof"]["received_dates"] == {"expected": 60, "equal": 60, "different": 0}
 
 
+def test_the_summary_of_an_earlier_end_is_not_shown(get: Get, database: Database) -> None:
+    run = samples.finished_run(database, state="failed")
+    again = {"insert": 60, "written": 60}
+
+    # Cleared, it works again; then its state stands in the row while its summary is still counted.
+    database.execute("UPDATE coa.run SET state = NULL, finished_at = NULL")
+    samples.add_stages(database, run, "load_links", "verify")
+    under_way = get(RUN, run_id="manual__0").json()
+    database.execute("UPDATE coa.run SET state = 'failed', finished_at = now()")
+    counting = get(RUN, run_id="manual__0").json()
+
+    for page in (under_way, counting):
+        orders = by_name(page["objects"])["Service Order"]
+        assert {name: orders[name] for name in again} == again
+        assert (orders["verified"], page["proof"], page["settled"]) == (None, None, False)
+
+
 def test_what_was_not_moved_is_grouped_with_a_way_out(get: Get, database: Database) -> None:
     samples.running_run(database)
 

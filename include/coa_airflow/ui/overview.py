@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 RUNS = 200
 DELTAS = 5
+# A summary counts only under the state that it was made for: a cleared run keeps its old one for a while.
 SHOWN = """run_id, pair_id, dag_id, airflow_run_id, mode, stage, state, message, triggered_by, plan_hash,
            COALESCE(params ->> 'dry_run', 'false') = 'true' AS dry_run, source_org ->> 'name' AS source,
-           target_org ->> 'name' AS target, started_at, finished_at, summary -> 'objects' AS objects"""
+           target_org ->> 'name' AS target, started_at, finished_at,
+           CASE WHEN summary ->> 'state' = state THEN summary -> 'objects' END AS objects"""
 
 
 def dags_with_runs(connection: Connection) -> set[str]:
@@ -113,7 +115,7 @@ def beside(connection: Connection, run: dict[str, Any], dag_ids: list[str]) -> l
     dry = connection.execute(
         f"""SELECT {SHOWN} FROM coa.run
             WHERE pair_id = %(pair)s AND started_at < %(at)s AND dag_id = ANY (%(dags)s)
-              AND params ->> 'dry_run' = 'true' AND summary IS NOT NULL
+              AND params ->> 'dry_run' = 'true' AND summary ->> 'state' = state
             ORDER BY started_at DESC LIMIT 1""",
         key,
     ).fetchall()
@@ -121,7 +123,7 @@ def beside(connection: Connection, run: dict[str, Any], dag_ids: list[str]) -> l
     since = connection.execute(
         f"""SELECT {SHOWN} FROM coa.run
             WHERE pair_id = %(pair)s AND started_at > %(at)s AND dag_id = ANY (%(dags)s)
-              AND mode = 'delta' AND summary IS NOT NULL
+              AND mode = 'delta' AND summary ->> 'state' = state
             ORDER BY started_at LIMIT {DELTAS}""",
         key,
     ).fetchall()

@@ -46,7 +46,7 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
 
     events = rows(
         """SELECT event, at, data ->> 'stage' AS stage, data FROM coa.event
-           WHERE run_id = %s AND event IN ('stage_started', 'stage_ended', 'approval_asked', 'api_allowance')
+           WHERE run_id = %s AND event IN ('stage_started', 'stage_ended', 'run_finished', 'approval_asked', 'api_allowance')
            ORDER BY event_id"""
     )
     progress = rows("SELECT * FROM coa.progress WHERE run_id = %s")
@@ -68,19 +68,22 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
     stage_events = [e for e in events if e["event"] in ("stage_started", "stage_ended")]
     stages = stage_row(run, stage_events, state, now, over)
     proved = any(s["key"] == "verify" and s["state"] == "done" for s in stages)
+    summary = valid_summary(run, events)
     return {
         "page": "run",
         "now": now.timestamp(),
         "over": over,
+        # The state stands in the row while the summary is still being counted.
+        "settled": over and (summary is not None or run["state"] is None),
         "run": _head(run, now),
         "stages": stages,
-        "objects": object_rows(plan, progress, run["summary"], proved),
+        "objects": object_rows(plan, progress, summary, proved),
         "steps": step_rows(progress, sent),
         "jobs": _jobs(connection, run, sum(j["jobs"] for j in sent)),
         "api": _api_calls(connection, run, events),
         "approval": _approval(state, answers),
         "findings": _findings(connection, run),
-        "proof": _proof(run) if proved else None,
+        "proof": _proof(summary) if proved else None,
     }
 
 
@@ -215,8 +218,20 @@ def _findings(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any
     return [{**f, "name": short(f["sobject"])} for f in found]
 
 
-def _proof(run: dict[str, Any]) -> dict[str, Any] | None:
-    summary = run["summary"]
+def valid_summary(run: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The run's summary, unless it is of an earlier end: a cleared run keeps that one until it ends again.
+
+    `events`: rows (event), in the order in which they happened.
+    """
+    summary: dict[str, Any] | None = run["summary"]
+    if not summary or run["state"] is None or summary.get("state") != run["state"]:
+        return None
+    ends = [n for n, e in enumerate(events) if e["event"] == "run_finished"]
+    starts = [n for n, e in enumerate(events) if e["event"] == "stage_started"]
+    return summary if ends and ends[-1] > max(starts, default=-1) else None
+
+
+def _proof(summary: dict[str, Any] | None) -> dict[str, Any] | None:
     if not summary:
         return None
     names = ("received_dates", "created_dates", "draft_exposure")

@@ -29,7 +29,7 @@ async function step() {
   document.getElementById("content").hidden = false;
   draw(data);
   await drawGroups(data);
-  return data.over ? ENDED_SECONDS : LIVE_SECONDS;
+  return data.settled ? ENDED_SECONDS : LIVE_SECONDS;
 }
 
 function nothing({ page, over }) {
@@ -206,7 +206,7 @@ function drawFiles([report, plan]) {
 // ---- groups ----------------------------------------------------------------------------------
 async function drawGroups(data) {
   // Counters tell whether anything may have changed; else the dearer groups are asked for seldom.
-  const mark = JSON.stringify([data.run.state, data.over, data.run.stage, data.run.plan_hash, data.steps.map((s) => s.rejected)]);
+  const mark = JSON.stringify([data.run.state, data.settled, data.run.stage, data.run.plan_hash, data.steps.map((s) => s.rejected)]);
   const now = Date.now();
   if (mark === problemsFor && (data.over || now - problemsAt < 15000)) return;
   const [groups, others] = await Promise.all([load(api("problems")), load(api("beside"))]);
