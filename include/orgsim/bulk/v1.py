@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class ClassicJob(Job):
     external_id: str = ""
     concurrency: str = "Parallel"
     batches: list[Batch] = field(default_factory=list)
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def is_query(self) -> bool:
@@ -77,6 +79,13 @@ class Classic:
         self._sobject: SObject = org.schema[job.object]
 
     def run(self) -> None:
+        if self._job.concurrency == "Serial":
+            with self._job.one_at_a_time:
+                self._run()
+        else:
+            self._run()
+
+    def _run(self) -> None:
         job, batch = self._job, self._batch
         if not self._jobs.wait(job):
             batch.state = "NotProcessed"

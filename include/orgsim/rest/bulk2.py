@@ -58,7 +58,7 @@ def create_ingest(request: Request) -> Response:
     job = _new_ingest(request, request.json_object())
     if content is not None:
         job.upload = content
-        _submit(request, job)
+        return json_response(_submit(request, job, full=True))
     return json_response(ingest_json(job, full=True))
 
 
@@ -154,8 +154,10 @@ def create_query(request: Request) -> Response:
         plan=plan,
     )
     org.jobs.add(job)
+    # The answer shows the job as created, however fast a worker takes it up.
+    answer = query_json(job, full=False)
     org.jobs.start(job, BulkQuery(org, org.jobs, job).run)
-    return json_response(query_json(job, full=False))
+    return json_response(answer)
 
 
 # answers ----------------------------------------------------------------------------------------------------
@@ -277,14 +279,17 @@ def patch(request: Request) -> Response:
             raise ApiError(
                 "INVALIDJOBSTATE", f"InvalidJobState : Closing already {job.state} Job not allowed"
             )
-        _submit(request, cast(IngestJob, job))
+        return json_response(_submit(request, cast(IngestJob, job), full=False))
     return json_response(_json(job, detail=False))
 
 
-def _submit(request: Request, job: IngestJob) -> None:
+def _submit(request: Request, job: IngestJob, *, full: bool) -> dict[str, Any]:
+    """Hand the job to the workers; the answer shows it as it was then, however fast one takes it up."""
     org = request.org
     job.move("UploadComplete", org.clock.time())
+    answer = ingest_json(job, full=full)
     org.jobs.start(job, Ingest(org, org.jobs, job).run)
+    return answer
 
 
 def delete(request: Request) -> Response:
