@@ -53,8 +53,10 @@ if [ ! -x .venv/bin/uv ]; then
 fi
 
 echo "Python environment: packages of requirements.txt" >&2
-# PyPI answers slowly at times, and a large wheel takes its time on a slow line.
-UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}" .venv/bin/uv pip install --quiet --python .venv/bin/python \
+# PyPI answers slowly at times, and a large wheel takes its time on a slow line. Compiled once here, because
+# where Python may not write bytecode (read-only images, PYTHONDONTWRITEBYTECODE) each start of Airflow would
+# compile thousands of modules again.
+UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}" .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python \
     --requirement requirements.txt --constraint constraints.txt
 
 # `import coa`, `import orgsim` and `python -m ...` work everywhere in this environment.
