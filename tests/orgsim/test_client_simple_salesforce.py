@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -169,9 +170,12 @@ def test_an_expired_session_is_renewed(org: RunningOrg, sf: Salesforce) -> None:
     assert sf.query("SELECT Id FROM Account LIMIT 1")["totalSize"] == 1
 
 
-def test_bulk_1_all_operations(sf: Salesforce) -> None:
+def test_bulk_1_all_operations(sf: Salesforce, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its polls are five seconds apart and cannot be set: only the waiting is shortened.
+    pause = time.sleep
+    monkeypatch.setattr("simple_salesforce.bulk.sleep", lambda _seconds: pause(0.05))
     data = [{"Name": f"Bulk One {n}"} for n in range(30)]
-    results = sf.bulk.Account.insert(data, batch_size=10, use_serial=True, wait=0.1)
+    results = sf.bulk.Account.insert(data, batch_size=10, use_serial=True)
     assert [one["success"] for one in results] == [True] * 30
     ids = [one["id"] for one in results]
     # Results are in the order of the request (contract D1).
@@ -180,20 +184,20 @@ def test_bulk_1_all_operations(sf: Salesforce) -> None:
         for one in sf.query("SELECT Id, Name FROM Account WHERE Name LIKE 'Bulk One%'")["records"]
     }
     assert [names[one] for one in ids] == [one["Name"] for one in data]
-    changed = sf.bulk.Account.update([{"Id": one, "Phone": "1"} for one in ids], wait=0.1)
+    changed = sf.bulk.Account.update([{"Id": one, "Phone": "1"} for one in ids])
     assert all(one["success"] for one in changed)
-    queried = sf.bulk.Account.query("SELECT Id, Name, CreatedDate FROM Account WHERE Phone = '1'", wait=0.1)
+    queried = sf.bulk.Account.query("SELECT Id, Name, CreatedDate FROM Account WHERE Phone = '1'")
     assert {one["Id"] for one in queried} == set(ids)
     assert isinstance(queried[0]["CreatedDate"], int)
-    bad = sf.bulk.Account.insert([{"Name": None}, {"Name": "x", "Nope": 1}], wait=0.1)
+    bad = sf.bulk.Account.insert([{"Name": None}, {"Name": "x", "Nope": 1}])
     assert [one["errors"][0]["statusCode"] for one in bad] == ["REQUIRED_FIELD_MISSING", "INVALID_FIELD"]
     assert "No such column 'Nope'" in bad[1]["errors"][0]["message"]
-    upserted = sf.bulk.Account.upsert([{"Id": ids[0], "Phone": "2"}], "Id", wait=0.1)
+    upserted = sf.bulk.Account.upsert([{"Id": ids[0], "Phone": "2"}], "Id")
     assert upserted[0]["success"]
     assert not upserted[0]["created"]
-    gone = sf.bulk.Account.delete([{"Id": one} for one in ids[:20]], wait=0.1)
+    gone = sf.bulk.Account.delete([{"Id": one} for one in ids[:20]])
     assert all(one["success"] for one in gone)
-    purged = sf.bulk.Account.hard_delete([{"Id": one} for one in ids[20:]], wait=0.1)
+    purged = sf.bulk.Account.hard_delete([{"Id": one} for one in ids[20:]])
     assert all(one["success"] for one in purged)
 
 
