@@ -243,9 +243,9 @@ def finish(run: Run, artifacts: Folder, error: str | None) -> str:
     state = decide(run, error, run.row["versions"].get("stopped_state"))
     if error and not run.row["message"]:
         run.update(message=error)
-    run.update(state=state, finished_at=datetime.now(UTC), stage="finished")
-    summary = _write_artifacts(run, artifacts, state)
-    run.update(summary=summary)
+    run.update(finished_at=datetime.now(UTC), stage="finished")
+    # State and summary together: whoever watches must never see a state beside the counts of an earlier end.
+    run.update(state=state, summary=_write_artifacts(run, artifacts, state))
     run.event("run_finished", level="info" if state in ("verified", "dry_run") else "error", state=state)
     if run.row["dag_id"] == "coa_sync" and state == "verified":
         drop_idle_syncs(run.db, run.pair_id, run.run_id)

@@ -70,7 +70,7 @@ def _reopen(run: Run) -> None:
     if run.row["state"] is None and STOPPED_STATE not in run.row["versions"]:
         return
     run.db.execute(
-        "UPDATE coa.run SET state = NULL, message = '', finished_at = NULL, versions = versions - %s WHERE run_id = %s",
+        "UPDATE coa.run SET state = NULL, summary = NULL, message = '', finished_at = NULL, versions = versions - %s WHERE run_id = %s",
         [STOPPED_STATE, run.run_id],
     )
     run.refresh()

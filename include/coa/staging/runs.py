@@ -312,7 +312,7 @@ def _reopen(db: Database, run_id: str) -> None:
     """A run that was over and is cleared goes on: with its plan if it had begun to load, else from scratch."""
     with db.transaction() as connection:
         row = connection.execute(
-            """UPDATE coa.run SET state = NULL, finished_at = NULL, message = '', stage = 'created',
+            """UPDATE coa.run SET state = NULL, summary = NULL, finished_at = NULL, message = '', stage = 'created',
                       versions = versions - 'stopped_state' WHERE run_id = %s RETURNING loaded_at""",
             [run_id],
         ).fetchone()
