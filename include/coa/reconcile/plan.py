@@ -167,7 +167,9 @@ def plan_markdown(run: Run) -> str:
     )
     if findings:
         lines += ["", "**Findings**", ""]
-        lines += [f"- {f['grade']}: {_text(f['message'])} *{_text(f['next_step'])}*" for f in findings]
+        lines += [
+            f"- {f['grade']}: {_text(f['message'])} *Next step: {_text(f['next_step'])}*" for f in findings
+        ]
     lines += ["", f"Plan hash `{run.row['plan_hash']}`: what is approved is this plan and no other."]
     return "\n".join(lines)
 
