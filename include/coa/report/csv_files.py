@@ -132,6 +132,7 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
             yield {
                 **r,
                 "reason_code": "changed_since_plan",
+                "field": "",
                 "action": "held",
                 "step": "load",
                 "next_step": "nothing: the next delta brings it.",
