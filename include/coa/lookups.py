@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coa.mapping import Mapping
-from coa.model import CONTRACT, DEFAULT_LOOKUP_KEYS, PRICEBOOK_ENTRY, PRICEBOOK_ENTRY_ID, PRODUCT
+from coa.model import DEFAULT_LOOKUP_KEYS
 from coa.salesforce.describe import Describe
 
 # A developer name is unique for one object (record types) or one type of group only.
@@ -44,9 +44,3 @@ def lookup_fields(sobject: str, source: Describe, target: Describe, mapping: Map
     if sobject == "RecordType":
         wanted.update(("SobjectType", "DeveloperName"))
     return [n for n in source.fields if n in wanted and n in target.fields]
-
-
-MATCHED_BY_PACKAGE_KEYS = frozenset({CONTRACT, PRICEBOOK_ENTRY, PRODUCT})
-"""Found by the natural keys of the package, see `coa.transform.provisioned`."""
-
-PROVISIONED_KEY = {PRICEBOOK_ENTRY: PRICEBOOK_ENTRY_ID}

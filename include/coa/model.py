@@ -105,9 +105,6 @@ LOADED: dict[str, LoadedObject] = {
     DETAIL: LoadedObject(DETAIL, {DETAIL_ORDER: ORDER}),
 }
 
-# Provisioned by Salesforce: matched by natural keys, never inserted.
-PROVISIONED = (CONTRACT, PRICEBOOK_ENTRY, PRODUCT)
-
 COA_OBJECTS = (CONTRACT, PRICEBOOK_ENTRY, PRODUCT, CUSTOMER, ORDER, DETAIL)
 
 # Default keys by which records of other sObjects are found again in the target, best first; a key
