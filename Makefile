@@ -34,7 +34,7 @@ rollback: $(READY)  ## one headless run of coa_rollback (PARAMS='{"run_id": "...
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_rollback
 
 test: $(READY)  ## all tests (ARGS='-k name')
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules (an hour)
 	@$(PY) -m pytest tests/faults -m "faults or not faults" $(ARGS)

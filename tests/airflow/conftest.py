@@ -62,14 +62,20 @@ def connection_to(org: RunningOrg, **changes: Any) -> str:
     return json.dumps({"conn_type": "salesforce", "host": org.url, "extra": extra})
 
 
+def read_dags() -> Any:
+    """All DAGs of the project, parsed as Airflow does."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(PROJECT / "dags")
+
+
 @pytest.fixture(scope="session")
 def dags() -> Any:
-    """All DAGs of the project, parsed as Airflow does, and Airflow's tables beside them."""
-    from airflow.dag_processing.dagbag import DagBag
+    """All DAGs of the project, and Airflow's tables beside them."""
     from airflow.utils import db
 
     db.initdb()
-    return DagBag(PROJECT / "dags")
+    return read_dags()
 
 
 @pytest.fixture
@@ -109,7 +115,6 @@ class Stage:
     target: RunningOrg
     database: Database
     artifacts: Path
-    dags: Any
     environment: pytest.MonkeyPatch
     numbers = itertools.count()
 
@@ -119,7 +124,9 @@ class Stage:
     def run(self, dag_id: str = "coa_migrate", mark_success: str | None = None, **params: Any) -> Ended:
         from airflow.models.dagrun import DagRun
 
-        run: DagRun = self.dags.get_dag(dag_id).test(run_conf=params, mark_success_pattern=mark_success)
+        # `dag.test()` leaves the params of a run in the DAG it was called on: each run reads its own.
+        dag = read_dags().get_dag(dag_id)
+        run: DagRun = dag.test(run_conf=params, mark_success_pattern=mark_success)
         row = self.database.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [run.run_id])
         assert row is not None
         tasks = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
@@ -137,7 +144,7 @@ class Stage:
 def stage(
     orgs: tuple[RunningOrg, RunningOrg],
     database_url: str,
-    dags: Any,
+    dags: Any,  # Airflow's tables
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Stage]:
@@ -148,7 +155,7 @@ def stage(
     monkeypatch.setenv("AIRFLOW_CONN_COA_STAGING", database_url)
     monkeypatch.setenv("COA_HEADLESS", "tests")
     database = Database(database_url)
-    made = Stage(source, target, database, tmp_path, dags, monkeypatch)
+    made = Stage(source, target, database, tmp_path, monkeypatch)
     made.connect("source", connection_to(source))
     made.connect("target", connection_to(target))
     yield made
