@@ -47,6 +47,8 @@ class Org:
         self.user_id = ""
         #: API calls of the day by kind
         self.calls: Counter[str] = Counter()
+        #: bytes of bodies as they went over the wire, `in` to the org and `out` of it; not those of /control
+        self.traffic: Counter[str] = Counter()
         #: what was planted on purpose, for tests to compare with
         self.planted: dict[str, object] = {}
         self.base_url = ""

@@ -66,6 +66,10 @@ class Settings:
     migration_fields: Annotated[
         bool | None, "COA_Source_Id__c and its companions exist; default: in the target only"
     ] = None
+    legacy_ids: Annotated[
+        bool,
+        "COA_Source_Id__c of each seeded record holds its own Id: a source prepared for tools that need a key",
+    ] = False
     partner_fields: Annotated[
         bool, "partner's own custom fields, lookups and the LMA license object exist"
     ] = False
@@ -120,6 +124,7 @@ class Settings:
         for name in ("audit_fields", "inactive_owner", "migration_fields"):
             if getattr(self, name) is None:
                 setattr(self, name, target)
+        self.migration_fields = self.migration_fields or self.legacy_ids
         self.username = self.username or f"integration@{self.role}.example"
 
     def as_dict(self) -> dict[str, Any]:

@@ -36,6 +36,25 @@ def test_stats_show_rows_jobs_calls_and_rules(org: RunningOrg, client: Client) -
     assert org.control("GET", "stats")["calls"] == {}
 
 
+def test_stats_count_the_bytes_of_bodies_but_not_those_of_control(org: RunningOrg, client: Client) -> None:
+    client.ingest("Account", "insert", "Name\nx\n")
+    org.control("POST", "reset-counters")
+    org.control("GET", f"table/{ORDER}")
+    assert org.control("GET", "stats")["bytes"] == {}
+    client.ingest("Account", "insert", "Name\n" + "y\n" * 500)
+    counted = org.control("GET", "stats")["bytes"]
+    assert 1000 < counted["in"] < 2000
+    assert counted["out"] > 500
+
+
+def test_a_prepared_source_holds_each_records_own_id() -> None:
+    with running_org(role="source", orders=20, legacy_ids=True) as prepared:
+        for name in ("Customer__c", "Service_Order__c", "Service_Order_Detail__c"):
+            rows = prepared.control("GET", f"table/{name}")
+            assert rows
+            assert all(row["COA_Source_Id__c"] == row["Id"] for row in rows)
+
+
 def test_a_user_edits_in_the_ui_and_the_rules_act(org: RunningOrg) -> None:
     record = org.control("GET", f"table/{ORDER}")[0]
     someone = org.records(

@@ -48,6 +48,7 @@ class App:
         loop = asyncio.get_running_loop()
         fault = None
         if not request.path.startswith("/control"):
+            self.org.traffic["in"] += len(body)
             fault = self.org.faults.for_request(request.method, request.path)
         kind = fault.kind if fault is not None else ""
         if fault is not None and kind == "slow":
@@ -193,11 +194,14 @@ class App:
             return
         loop = asyncio.get_running_loop()
         done = object()
+        counted = not request.path.startswith("/control")
         while True:
             part = await loop.run_in_executor(self._pool, lambda: next(parts, done))
             if part is done:
                 break
             assert isinstance(part, bytes)
+            if counted:
+                self.org.traffic["out"] += len(part)
             if truncate is not None:
                 await send(
                     {

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from orgsim.org import Org
 from orgsim.package import VALIDATIONS, WORKFLOWS
-from orgsim.schema.coa import CATALOG, DETAIL, NS, ORDER, PRICEBOOK, TERMS
+from orgsim.schema.coa import CATALOG, CUSTOMER, DETAIL, NS, ORDER, PRICEBOOK, TERMS
 from orgsim.seed import customers, orders, partner
 from orgsim.seed.world import World, make
+from orgsim.store import quote
 
 
 @dataclass
@@ -48,6 +49,9 @@ def seed(org: Org) -> None:
             orders.seed(org, world, seeded)
             if org.settings.partner_fields:
                 partner.seed(org)
+            if org.settings.legacy_ids:
+                for name in (CUSTOMER, ORDER, DETAIL):
+                    org.store.execute(f'UPDATE {quote(name)} SET "COA_Source_Id__c" = "Id"')
             org.rollups.refresh_all()
 
 
