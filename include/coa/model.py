@@ -41,6 +41,10 @@ PRODUCT_ID = NS + "Product_ID__c"
 PRODUCT_CONTRACT = NS + "Partner_Contract_Terms__c"
 PRICEBOOK_ENTRY_ID = NS + "Pricebook_Entry_Id__c"
 
+# Managed workflow rules, by their names in an org's Setup.
+WORKFLOW_RECEIVED = "Service Order Date Received"
+WORKFLOW_PRICING = "Populate Pricing fields"
+
 DRAFT = "Draft"
 IN_FLIGHT = ("Submitted", "Received", "In Process")
 

@@ -14,13 +14,16 @@ from coa.extract.run import extract_org
 from coa.lineage import lineage
 from coa.load import run as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
+from coa.load.rehearsal import rehearse
 from coa.mapping_store import mapping_of
 from coa.preflight.orgs import saved_describes
-from coa.preflight.run import run_preflight
+from coa.preflight.run import run_preflight, saved_carried
 from coa.reconcile import cutover
 from coa.reconcile import plan as plan_stage
 from coa.reconcile.counts import count_plan
 from coa.reconcile.run import check_plan, run_reconcile
+from coa.report import corrections
+from coa.report.csv_files import write_csv
 from coa.report.run import Folder, decide_state, write_artifacts, write_json, write_text
 from coa.retention import drop_idle_syncs
 from coa.rollback import plan as rollback_plan_stage
@@ -111,27 +114,31 @@ def reconcile(run: Run) -> None:
     if _plan_is_fixed(run, "reconcile"):
         return
     with _stage(run, "reconcile"):
-        run_reconcile(run, mapping_of(run))
+        mapping = mapping_of(run)
+        run_reconcile(run, mapping)
+        rehearse(run, saved_carried(run, mapping))
 
 
 def plan(run: Run, artifacts: Folder) -> str:
-    """Hashes the plan and writes `plan.json`; the Markdown for whoever approves.
+    """Hashes the plan and writes `plan.json` and `corrections.csv`; the Markdown for whoever approves.
 
     Raises `RunStopped` (blocked) for blocking findings and when more is blocked than allowed.
     """
     if _plan_is_fixed(run, "plan"):
-        return plan_stage.plan_markdown(run)
+        return plan_stage.plan_markdown(run, corrections.rehearsal_markdown(run))
     with _stage(run, "plan"):
         run.update(plan_hash=plan_stage.plan_hash(run))
         count_plan(run)
         folder = artifacts
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(
-            folder, "plan.json", plan_stage.plan_document(run) | {"lineage": lineage(run, mapping_of(run))}
-        )
+        document = plan_stage.plan_document(run)
+        document["rehearsal"] = corrections.rehearsal_document(run)
+        write_json(folder, "plan.json", document | {"lineage": lineage(run, mapping_of(run))})
+        with (folder / "corrections.csv").open("w", encoding="utf-8-sig", newline="") as file:
+            write_csv(file, corrections.COLUMNS, corrections.rehearsal_rows(run))
         write_text(folder, "mapping_template.yaml", mapping_template(run))
         check_plan(run)
-        return plan_stage.plan_markdown(run)
+        return plan_stage.plan_markdown(run, corrections.rehearsal_markdown(run))
 
 
 def prepare_load(run: Run, source: Org, target: Org) -> list[int]:

@@ -6,6 +6,7 @@ Stored: text as sent, booleans 0/1, numbers as doubles, dates ``YYYY-MM-DD``, da
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import re
 from collections.abc import Callable
@@ -218,6 +219,9 @@ def to_json_converter(field: Field | None, kind: str = "") -> Callable[[Any], An
         return lambda value: None if value is None else value[:-1] + "+0000"
     if kind in NUMBERS:
         return lambda value: None if value is None else float(value)
+    if kind == "complexvalue":
+        # Metadata of a set-up record: an object, kept as its JSON.
+        return lambda value: None if value is None else json.loads(value)
     return None
 
 

@@ -22,6 +22,7 @@ from coa.report.relink import RELINK_COLUMNS
 
 FILES = {
     "plan.json",
+    "corrections.csv",
     "report.html",
     "summary.json",
     "casework.md",

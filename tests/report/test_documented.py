@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
 from coa.report.csv_files import DIFFERENCE_COLUMNS, ID_MAP_COLUMNS, REJECTED_COLUMNS
 from coa.report.licenses import COVERAGE_COLUMNS
 from coa.report.relink import RELINK_COLUMNS
@@ -17,6 +18,7 @@ TABLES = {
     "differences.csv": DIFFERENCE_COLUMNS,
     "relink.csv": RELINK_COLUMNS,
     "license_coverage.csv": COVERAGE_COLUMNS,
+    "corrections.csv": CORRECTION_COLUMNS,
 }
 
 

@@ -98,8 +98,8 @@ def check_validation_rules(inactive: list[str] | None) -> list[Finding]:
     ]
 
 
-def check_workflow_rules(probe: Probe) -> list[Finding]:
-    """The managed workflow rules that stamp and reset values, as far as the API shows whether they act.
+def workflow_rules_off(probe: Probe) -> list[str] | None:
+    """The managed workflow rules that stamp and reset values and are switched off; None when the org lists none.
 
     Only Metadata tells whether a rule is active, and it can be asked for one rule at a time (Tooling API).
     """
@@ -108,10 +108,12 @@ def check_workflow_rules(probe: Probe) -> list[Finding]:
         f"SELECT Id, Name FROM WorkflowRule WHERE NamespacePrefix = '{NAMESPACE}'",
         tooling=True,
     )
+    if not rows:
+        return None
     off: list[str] = []
     # Not noted when refused: nothing in the load depends on it.
     quiet = Probe(probe.org, probe.role)
-    for row in (rows or [])[:10]:
+    for row in rows[:10]:
         asked = quiet.rows(
             "",
             f"SELECT Metadata FROM WorkflowRule WHERE Id = '{row['Id']}'",
@@ -122,6 +124,10 @@ def check_workflow_rules(probe: Probe) -> list[Finding]:
         metadata: Any = related(asked[0], "Metadata") if asked else None
         if isinstance(metadata, dict) and metadata.get("active") is False:
             off.append(str(row.get("Name")))
+    return off
+
+
+def check_workflow_rules(off: list[str] | None) -> list[Finding]:
     if not off:
         return []
     return [

@@ -28,6 +28,7 @@ from coa.preflight.package import (
     inactive_validation_rules,
     package_version,
     record_versions,
+    workflow_rules_off,
 )
 from coa.preflight.probe import Probe
 from coa.preflight.rights import check_user
@@ -105,7 +106,10 @@ def _check_both(
     if inactive is not None:
         run.update(target_org={**run.row["target_org"], "inactive_validation_rules": inactive})
     findings += check_validation_rules(inactive)
-    findings += check_workflow_rules(target)
+    off = workflow_rules_off(target)
+    if off is not None:
+        run.update(target_org={**run.row["target_org"], "inactive_workflow_rules": off})
+    findings += check_workflow_rules(off)
     findings += check_automation(target)
     findings += check_submit_jobs(target, run.params.accept_submit_jobs)
     findings += check_user(source, str(run.row["source_org"].get("user_id", "")))

@@ -132,8 +132,11 @@ def _orders_by_status(run: Run) -> list[dict[str, Any]]:
     )
 
 
-def plan_markdown(run: Run) -> str:
-    """The approval page: a table of actions, what is blocked and why, warnings. Only counts and names."""
+def plan_markdown(run: Run, afterwards: str = "") -> str:
+    """The approval page: a table of actions, what is blocked and why, warnings. Only counts and names.
+
+    `afterwards`: Markdown about what follows the planned writes.
+    """
     counts = action_counts(run)
     source, target = run.row["source_org"], run.row["target_org"]
     lines = [
@@ -151,6 +154,8 @@ def plan_markdown(run: Run) -> str:
     if going:
         told = ", ".join(f"{n:,} {_label(name)}" for name, n in going.items())
         lines += ["", f"**Deleted in the target** because they are gone from the source: {told}."]
+    if afterwards:
+        lines += ["", afterwards]
     reasons = _rows(
         run,
         """SELECT sobject, action, reason_code, count(*) AS n FROM {plan} WHERE reason_code <> ''

@@ -39,7 +39,8 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
     """All files of the run as it stands now; the summary. Works for a run that stopped in any stage."""
     folder.mkdir(parents=True, exist_ok=True)
     artifacts = Artifacts(folder)
-    artifacts.list_existing("plan.json")
+    for name in ("plan.json", "corrections.csv"):
+        artifacts.list_existing(name)
     summary = summarize(run, state)
     artifacts.write_json("summary.json", summary)
     for name, columns, rows in (

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from coa.model import DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.reconcile.deletions import deletion_counts
+from coa.report.corrections import compare_with_load
 from coa.staging.runs import Run
 
 COUNTS = (
@@ -55,6 +56,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "received_dates": _dates(run, RECEIVED_AT, [ORDER]),
         "created_dates": _dates(run, "CreatedDate", list(LOADED)),
         "draft_exposure": _draft_exposure(run),
+        "corrections": compare_with_load(run),
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
         "message": run.row["message"],

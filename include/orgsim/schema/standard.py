@@ -350,7 +350,11 @@ def _setup() -> list[SObject]:
         setup(
             "WorkflowRule",
             "01Q",
-            [text("TableEnumOrId", "sObject", 80), text("NamespacePrefix", "Namespace Prefix", 15)],
+            [
+                text("TableEnumOrId", "sObject", 80),
+                text("NamespacePrefix", "Namespace Prefix", 15),
+                Field("Metadata", "Metadata", "complexvalue", length=32_000),
+            ],
             tooling=True,
         ),
         setup(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from dataclasses import dataclass, field
@@ -178,7 +179,17 @@ def _package(org: Org) -> None:
     for key, name in WORKFLOWS.items():
         on_orders = key in ("draft", "received")
         table = ORDER if on_orders else DETAIL if key == "pricing" else TERMS
-        store.add("WorkflowRule", Name=name, TableEnumOrId=table, NamespacePrefix="CHANNEL_ORDERS")
+        store.add(
+            "WorkflowRule",
+            Name=name,
+            TableEnumOrId=table,
+            NamespacePrefix="CHANNEL_ORDERS",
+            Metadata=json.dumps({"active": org.package.workflows[key], "fullName": name}),
+        )
+    if org.settings.partner_trigger:
+        store.add(
+            "ApexTrigger", Name="PartnerOrderStamp", TableEnumOrId=ORDER, Status="Active", ApiVersion=60.0
+        )
     for name, where_name in VALIDATIONS.items():
         store.add(
             "ValidationRule",

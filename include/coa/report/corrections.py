@@ -1,0 +1,121 @@
+"""The rehearsal as people read it: in `plan.json`, on the approval page, as `corrections.csv`; and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from psycopg import sql
+
+from coa.load.rehearsal import REASONS, TABLE
+from coa.report.page import label
+from coa.staging.runs import Run
+
+COLUMNS = ("sobject", "source_id", "field", "effect", "becomes", "wanted", "step")
+# Preflight's findings about what acts on our records and cannot be foreseen.
+PARTNERS_OWN = ("partner_triggers", "partner_flows", "partner_workflow_rules")
+
+
+def rehearsal_document(run: Run) -> dict[str, Any]:
+    """For `plan.json`: `effects` with their counts, `corrective_updates` (records and fields of each sObject, as
+    far as something puts them right), `not_foreseen`: what of the partner's own may act besides."""
+    if not run.has_table(TABLE):
+        return {"effects": [], "corrective_updates": {}, "not_foreseen": []}
+    updates = run.db.rows(
+        sql.SQL(
+            """SELECT sobject, count(DISTINCT source_id) AS records, count(*) AS fields FROM {}
+               WHERE step <> '' GROUP BY 1 ORDER BY 1"""
+        ).format(run.table(TABLE))
+    )
+    return {
+        "effects": [{**r, "reason": REASONS[r["effect"]]} for r in _counts(run)],
+        "corrective_updates": {
+            r["sobject"]: {"records": int(r["records"]), "fields": int(r["fields"])} for r in updates
+        },
+        "not_foreseen": _not_foreseen(run),
+    }
+
+
+def rehearsal_markdown(run: Run) -> str:
+    """The part of the approval page; empty where nothing follows. Only counts and names."""
+    counts = _counts(run)
+    if not counts:
+        return ""
+    lines = [
+        "**What the package makes of it, and what puts it right**",
+        "",
+        "| sObject | field | effect | put right by | records |",
+        "|---|---|---|---|---:|",
+    ]
+    for r in counts:
+        lines.append(
+            f"| {label(r['sobject'])} | {label(r['field'])} | `{r['effect']}` "
+            f"| {r['step'] or 'nothing: it stays'} | {r['records']:,} |"
+        )
+    lines += ["", *(f"- `{e}`: {REASONS[e]}" for e in REASONS if any(r["effect"] == e for r in counts))]
+    others = _not_foreseen(run)
+    if others:
+        lines += [
+            "",
+            f"{len(others)} findings name automation of your own on these objects. What it changes is not foreseen "
+            "here; it is corrected as well.",
+        ]
+    return "\n".join(lines)
+
+
+def rehearsal_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """Every record and field: the rows of `corrections.csv`."""
+    if run.has_table(TABLE):
+        yield from run.db.stream(
+            sql.SQL(
+                "SELECT sobject, source_id, field, effect, becomes, wanted, step FROM {} ORDER BY 1, 2, 3"
+            ).format(run.table(TABLE))
+        )
+
+
+def _counts(run: Run) -> list[dict[str, Any]]:
+    if not run.has_table(TABLE):
+        return []
+    return run.db.rows(
+        sql.SQL(
+            """SELECT sobject, field, effect, step, count(*) AS records FROM {}
+               GROUP BY 1, 2, 3, 4 ORDER BY 1, 5 DESC, 2"""
+        ).format(run.table(TABLE))
+    )
+
+
+def _not_foreseen(run: Run) -> list[str]:
+    return [
+        str(r["message"])
+        for r in run.db.rows(
+            "SELECT message FROM coa.finding WHERE run_id = %s AND code = ANY (%s) ORDER BY code, sobject",
+            [run.run_id, list(PARTNERS_OWN)],
+        )
+    ]
+
+
+def compare_with_load(run: Run) -> dict[str, int]:
+    """Corrective updates by record and field: `foreseen` by the plan, `made` by the load, `unforeseen` of these."""
+    if not (run.has_table(TABLE) and run.has_table("work")):
+        return {"foreseen": 0, "made": 0, "unforeseen": 0}
+    row = run.db.row(
+        sql.SQL(
+            """WITH made AS ({made})
+               SELECT (SELECT count(*) FROM {rehearsal} WHERE step <> '') AS foreseen, count(*) AS made,
+                      count(*) FILTER (WHERE r.field IS NULL) AS unforeseen
+               FROM made m LEFT JOIN {rehearsal} r
+                 ON r.sobject = m.sobject AND r.source_id = m.source_id AND r.field = m.field AND r.step <> ''"""
+        ).format(made=made_updates(run), rehearsal=run.table(TABLE))
+    )
+    assert row is not None
+    return {name: int(row[name]) for name in ("foreseen", "made", "unforeseen")}
+
+
+def made_updates(run: Run) -> sql.Composed:
+    """SQL for (sobject, source_id, field) of every field that the load wrote beyond what the plan names."""
+    return sql.SQL(
+        """SELECT DISTINCT w.sobject, w.source_id, f AS field
+           FROM {work} w JOIN {plan} p ON p.sobject = w.sobject AND p.source_id = w.source_id,
+                unnest(w.changed) f
+           WHERE w.state = 'accepted' AND NOT f = ANY (p.changed)"""
+    ).format(work=run.table("work"), plan=run.table("plan"))
