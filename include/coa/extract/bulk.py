@@ -62,6 +62,12 @@ class ExtractSpec:
 
 def ensure_state_table(run: Run) -> None:
     """Where each extract of the run stands; call once before extracts run side by side."""
+    # Both orgs are extracted at once, and IF NOT EXISTS alone does not keep two creators apart.
+    with run.db.advisory_lock(f"extract state of {run.run_id}"):
+        _create_state_table(run)
+
+
+def _create_state_table(run: Run) -> None:
     run.db.execute(
         sql.SQL(
             """CREATE TABLE IF NOT EXISTS {} (
