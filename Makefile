@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 READY := .venv/.complete
 
-.PHONY: help demo up down migrate preflight verify rollback test test-faults test-clients lint format lock clean
+.PHONY: help demo up down migrate preflight verify rollback test test-faults test-clients bench lint format lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -41,6 +41,9 @@ test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200
 
 test-clients: $(READY)  ## other people's Salesforce clients against the local org (needs npm)
 	@$(PY) tests/clients/run.py
+
+bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', needs npm and curl)
+	@$(PY) -m bench $(if $(SIZES),--sizes $(SIZES)) $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(ARGS)
 
 lint: $(READY)  ## ruff and mypy
 	@$(PY) -m ruff check .

@@ -1,0 +1,73 @@
+"""Our engine in a process of its own: the stages of `coa_migrate` one after another, without Airflow.
+
+    python -m bench.clients.engine SOURCE_URL TARGET_URL STAGING_URL FOLDER
+
+Writes `engine.json` into FOLDER. Both orgs are extracted at the same time, as the DAG does it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+from coa import approval, pipeline
+from coa.config import Settings
+from coa.salesforce.session import Org, OrgConnection
+from coa.staging.database import Database
+from coa.staging.runs import Run
+
+PARAMS = {"require_approval": False, "max_blocked": "100%", "draft_orders": "load"}
+"""Defaults but for the approval, which nobody is there to give, and the drafts, which the others move as well."""
+
+
+def migrate(source_url: str, target_url: str, staging_url: str, folder: Path) -> tuple[Run, str]:
+    """(run, state at its end)."""
+    settings = Settings.from_environment()
+    run = Run.start(
+        Database(staging_url),
+        settings,
+        dag_id="coa_migrate",
+        airflow_run_id=f"bench-{uuid4().hex}",
+        triggered_by="bench",
+        raw_params=PARAMS,
+    )
+
+    def org(name: str, url: str) -> Org:
+        return Org(
+            OrgConnection(name=name, login_url=url, consumer_key="coa", consumer_secret="secret"), settings
+        )
+
+    source, target = org("coa_source", source_url), org("coa_target", target_url)
+    pipeline.preflight(run, source, target)
+    with ThreadPoolExecutor(2) as pool:
+        for extract in [
+            pool.submit(pipeline.extract, run, source, "source"),
+            pool.submit(pipeline.extract, run, target, "target"),
+        ]:
+            extract.result()
+    pipeline.transform(run)
+    pipeline.reconcile(run)
+    pipeline.plan(run, folder)
+    approval.record(
+        run, kind="waiver", approved=True, answered_by="bench", plan_hash=run.row["plan_hash"], reason=""
+    )
+    lanes = pipeline.prepare_load(run, source, target)
+    pipeline.load_customers(run, target)
+    pipeline.load_lanes(run, target, lanes)
+    pipeline.load_links(run, target)
+    pipeline.verify(run, target)
+    return run, pipeline.finish(run, folder, None)
+
+
+def main(source_url: str, target_url: str, staging_url: str, folder: str) -> int:
+    run, state = migrate(source_url, target_url, staging_url, Path(folder))
+    (Path(folder) / "engine.json").write_text(json.dumps({"run_id": run.run_id, "state": state}))
+    print(state)
+    return 0 if state == "verified" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

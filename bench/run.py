@@ -1,0 +1,109 @@
+"""One measurement: a subject, a size, a fresh pair of orgs; what it cost and whether the target is right."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from bench import measure, ours, scene
+from bench.check import DETAIL, check
+from bench.scene import Scene
+from bench.subjects import Subject
+from coa.config import Settings
+from coa.staging.embedded import EmbeddedPostgres
+from orgsim.launch import RunningOrg
+
+LIMIT = 4 * 3600.0
+Record = dict[str, Any]
+
+
+@contextmanager
+def staged(
+    work: Path, subject: Subject, orders: int, poll_seconds: float, server: EmbeddedPostgres, **source: Any
+) -> Iterator[Scene]:
+    """Orgs, folder and, for ours, a staging database."""
+    folder = work / "runs" / f"{subject.name}-{orders}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (work / "tools").mkdir(exist_ok=True)
+    subject.install(work / "tools")
+    database = scene.staging_database(server) if subject.staging else nullcontext("")
+    with database as url, scene.orgs(work, orders, {**subject.source, **source}, subject.target) as pair:
+        yield Scene(pair[0], pair[1], folder, work / "tools", pair[2], poll_seconds, url)
+
+
+def one(
+    work: Path, subject: Subject, orders: int, poll_seconds: float, server: EmbeddedPostgres, **source: Any
+) -> Record:
+    """Measures once. Raises `RuntimeError` when the command failed."""
+    with staged(work, subject, orders, poll_seconds, server, **source) as at:
+        command, environment = subject.command(at)
+        both = (at.source, at.target)
+        details = at.source.count(f"SELECT COUNT() FROM {DETAIL}")
+        for org in both:
+            org.control("POST", "reset-counters")
+        before = [len(org.control("GET", "stats")["jobs"]) for org in both]
+        busy = [scene.processor_seconds(org) for org in both]
+        postmaster = server.postmaster()
+        used = measure.run(
+            command,
+            environment=environment,
+            folder=at.folder,
+            log=at.folder / "log.txt",
+            limit=LIMIT,
+            servers={"postgres": postmaster.pid} if subject.staging and postmaster else {},
+        )
+        busy = [scene.processor_seconds(org) - was for org, was in zip(both, busy, strict=True)]
+        stats = [org.control("GET", "stats") for org in both]
+        if used.status:
+            raise RuntimeError(
+                f"{subject.name} ended with status {used.status}:\n{_tail(at.folder / 'log.txt')}"
+            )
+        jobs = [job for of, was in zip(stats, before, strict=True) for job in of["jobs"][was:]]
+        record = {
+            "subject": subject.name,
+            "orders": orders,
+            "details": details,
+            **_costs(used),
+            "orgs_seconds": [round(one, 2) for one in busy],
+            "calls": [of["calls"].get("api", 0) for of in stats],
+            "bytes_to_orgs": sum(of["bytes"].get("in", 0) for of in stats),
+            "bytes_from_orgs": sum(of["bytes"].get("out", 0) for of in stats),
+            "bulk_jobs": len(jobs),
+            "bulk_job_seconds": round(sum(job["milliseconds"] for job in jobs) / 1000, 2),
+        }
+        if subject.staging:
+            record["run"] = _own(at, jobs, at.source)
+        started = time.perf_counter()
+        record["verdict"] = check(at.source, at.target, at.folder / "check.sqlite").as_dict()
+        record["check_seconds"] = round(time.perf_counter() - started, 1)
+    return record
+
+
+def _costs(used: measure.Usage) -> Record:
+    database = used.beside.get("postgres", (0.0, 0, 0))
+    return {
+        "wall": round(used.wall, 2),
+        "seconds": round(used.seconds, 2),
+        "peak_process": used.tree.largest.peak,
+        "peaks": used.tree.by_name(),
+        "peak_all": max(used.tree.peak_share, used.tree.largest.peak),
+        "database_seconds": round(database[0], 2),
+        "database_peak_process": database[1],
+        "database_peak_all": database[2],
+    }
+
+
+def _own(at: Scene, jobs: list[Record], source: RunningOrg) -> Record:
+    facts = ours.facts(at.staging_url)
+    page_rows = Settings().result_page_rows
+    least = ours.minimum(jobs, facts.get("api", {}), page_rows, at.poll_seconds, source.settings.job_delay)
+    return {**facts, "minimum": {**vars(least), "calls": least.calls, "excess": round(least.excess, 4)}}
+
+
+def _tail(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-3000:]
