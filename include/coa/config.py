@@ -192,7 +192,13 @@ class Settings:
     extract_threads: int = 4
     """COA_EXTRACT_THREADS: sObjects of one org extracted at once."""
     result_page_rows: int = 50_000
-    """COA_RESULT_PAGE_ROWS: rows asked for in one page of a query's result."""
+    """COA_RESULT_PAGE_ROWS: rows asked for in one page of a query's result. A result that is larger is fetched
+    in pages of the org's own size, several at a time, where the org offers that (API 58)."""
+    page_threads: int = 3
+    """COA_PAGE_THREADS: result pages of one query fetched at once."""
+    hold_worker_seconds: float = 60.0
+    """COA_HOLD_WORKER_SECONDS: how long a task itself waits for a Bulk job. Then Airflow's triggerer waits, and the
+    worker is free; a kill of any process meanwhile costs no try of the task."""
     delta_overlap_seconds: float = 900.0
     """COA_DELTA_OVERLAP_SECONDS: how far before its watermark a delta reads again. A record's stamp is set before
     its transaction commits; Salesforce ends a transaction after 10 minutes at the latest."""

@@ -48,6 +48,20 @@ class JobStalled(RetryableError):
     """A Bulk job made no progress for longer than the configured time."""
 
 
+class JobAtWork(RetryableError):
+    """A Bulk job needs longer than a worker should be held for it: whoever started the wait takes it up later.
+
+    Nothing went wrong. Raised only where the wait can be taken up again, and only by an `Org` that was
+    given `patience`. `kind` is `query` or `ingest`.
+    """
+
+    def __init__(self, message: str, *, org: str, kind: str, job_id: str) -> None:
+        super().__init__(message)
+        self.org = org
+        self.kind = kind
+        self.job_id = job_id
+
+
 class JobLost(RetryableError):
     """The org no longer knows a Bulk job of ours; the next try makes a new one or reads the records back."""
 

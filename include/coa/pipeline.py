@@ -61,11 +61,12 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
             raise
         finally:
             for role, org in orgs.items():
-                _count_calls(run, role, org)
+                count_calls(run, role, org)
     run.event("stage_ended", stage=name)
 
 
-def _count_calls(run: Run, role: str, org: Org) -> None:
+def count_calls(run: Run, role: str, org: Org) -> None:
+    """Writes down the API calls that `org` made since this was asked last."""
     for kind, calls in org.take_calls().items():
         run.db.execute(
             """INSERT INTO coa.api_usage (run_id, org, kind, calls) VALUES (%s, %s, %s, %s)

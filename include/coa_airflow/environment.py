@@ -27,11 +27,18 @@ def settings() -> Settings:
     return Settings.from_environment()
 
 
-def org(role: str) -> Org:
-    """The org behind the connection of a role, `source` or `target`."""
+def org(role: str, *, deferrable: bool = False) -> Org:
+    """The org behind the connection of a role, `source` or `target`.
+
+    `deferrable`: for tasks made by `waiting_task`, whose long waits go on in the triggerer. A headless run
+    has no triggerer and one process for all: it waits itself.
+    """
     from coa_airflow.hook import CoaSalesforceHook
 
-    return CoaSalesforceHook(CONNECTIONS[role], settings()).org
+    opened = CoaSalesforceHook(CONNECTIONS[role], settings()).org
+    if deferrable and not os.environ.get(HEADLESS):
+        opened.patience = settings().hold_worker_seconds
+    return opened
 
 
 def staging() -> Database:

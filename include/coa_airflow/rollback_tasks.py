@@ -9,6 +9,7 @@ from coa_airflow.environment import artifacts_of, org
 from coa_airflow.gate import PLAN_SUMMARY, approval_form
 from coa_airflow.retries import PREFLIGHT_POLICY
 from coa_airflow.running import task_run
+from coa_airflow.waiting import waiting_task
 
 
 def rollback_params() -> dict[str, Param]:
@@ -53,13 +54,13 @@ def preflight() -> None:
         pipeline.rollback_begin(run, org("target"), holder_is_over=holder_is_over)
 
 
-@task
+@waiting_task
 def extract() -> None:
     """Customers, orders and details of the target as they are now."""
     from coa import pipeline
 
     with task_run() as run:
-        pipeline.rollback_extract(run, org("target"))
+        pipeline.rollback_extract(run, org("target", deferrable=True))
 
 
 @task
@@ -73,7 +74,7 @@ def plan() -> None:
         run.event(PLAN_SUMMARY, plan_hash=run.row["plan_hash"], markdown=markdown)
 
 
-@task
+@waiting_task
 def undo() -> None:
     """Checks the approval, restores, then deletes children first."""
     from coa import pipeline
@@ -81,13 +82,13 @@ def undo() -> None:
     with task_run() as run:
         if run.params.dry_run:
             raise AirflowSkipException("Dry run: nothing is written.")
-        pipeline.rollback_load(run, org("target"))
+        pipeline.rollback_load(run, org("target", deferrable=True))
 
 
-@task
+@waiting_task
 def verify() -> None:
     """Reads the target again: what was deleted is gone, what was restored is as it was before."""
     from coa import pipeline
 
     with task_run() as run:
-        pipeline.rollback_verify(run, org("target"))
+        pipeline.rollback_verify(run, org("target", deferrable=True))

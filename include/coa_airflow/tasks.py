@@ -18,6 +18,7 @@ from coa_airflow.gate import PLAN_SUMMARY
 from coa_airflow.params import given
 from coa_airflow.retries import PREFLIGHT_POLICY
 from coa_airflow.running import failed_tasks, failure_message, task_run
+from coa_airflow.waiting import waiting_task
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
@@ -63,13 +64,13 @@ def preflight() -> None:
         pipeline.preflight(run, org("source"), org("target"), holder_is_over=holder_is_over)
 
 
-@task
+@waiting_task
 def extract(role: str) -> None:
     """Every record of one org's COA objects, streamed into staging as Salesforce gave it."""
     from coa import pipeline
 
     with task_run() as run:
-        pipeline.extract(run, org(role), role)
+        pipeline.extract(run, org(role, deferrable=True), role)
 
 
 @task
@@ -129,16 +130,16 @@ def _approved_run() -> Iterator[Run]:
         yield run
 
 
-@task
+@waiting_task
 def customers() -> None:
     """Inserts the customers that the target does not have."""
     from coa import pipeline
 
     with _approved_run() as run:
-        pipeline.load_customers(run, org("target"))
+        pipeline.load_customers(run, org("target", deferrable=True))
 
 
-@task(
+@waiting_task(
     map_index_template="{{ lane_name }}",
     # A mapped task does not take it from the docstring.
     doc_md="Takes chunks of orders, one after another, through all their steps.",
@@ -150,34 +151,43 @@ def lane(lanes: list[int]) -> None:
     context: Any = get_current_context()
     context["lane_name"] = "lane " + ", ".join(str(number) for number in lanes)
     with _approved_run() as run:
-        pipeline.load_lanes(run, org("target"), lanes)
+        pipeline.load_lanes(run, org("target", deferrable=True), lanes)
 
 
-@task
+@waiting_task
 def links() -> None:
     """Sets the links from cloned orders to their originals, which may sit in any chunk."""
     from coa import pipeline
 
     with _approved_run() as run:
-        pipeline.load_links(run, org("target"))
+        pipeline.load_links(run, org("target", deferrable=True))
 
 
-@task
+@waiting_task
 def verify() -> None:
     """Reads everything back from the target and compares it field by field."""
     from coa import pipeline
 
     with task_run() as run:
-        pipeline.verify(run, org("target"))
+        pipeline.verify(run, org("target", deferrable=True))
 
 
-@task(retry_policy=PREFLIGHT_POLICY)
+@task
+def freeze_check() -> None:
+    """Has the source stood still since the run read it? A finding if not; the run's result stands either way."""
+    from coa import pipeline
+
+    with task_run() as run:
+        pipeline.freeze_check(run, org("source"))
+
+
+@waiting_task(retry_policy=PREFLIGHT_POLICY)
 def verify_migrated() -> None:
     """Reads both orgs anew and compares everything that was migrated, or what one run moved."""
     from coa import pipeline
 
     with task_run() as run:
-        found = pipeline.verify_run(run, org("source"), org("target"))
+        found = pipeline.verify_run(run, org("source", deferrable=True), org("target", deferrable=True))
         run.event("verified_migrated", differences=found)
 
 

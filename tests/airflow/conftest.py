@@ -121,11 +121,19 @@ class Stage:
     def connect(self, role: str, connection: str) -> None:
         self.environment.setenv(f"AIRFLOW_CONN_COA_{role.upper()}", connection)
 
-    def run(self, dag_id: str = "coa_migrate", mark_success: str | None = None, **params: Any) -> Ended:
+    def run(
+        self,
+        dag_id: str = "coa_migrate",
+        mark_success: str | None = None,
+        retries: int | None = None,
+        **params: Any,
+    ) -> Ended:
         from airflow.models.dagrun import DagRun
 
         # `dag.test()` leaves the params of a run in the DAG it was called on: each run reads its own.
         dag = read_dags().get_dag(dag_id)
+        for task in dag.tasks:
+            task.retries = task.retries if retries is None else retries
         run: DagRun = dag.test(run_conf=params, mark_success_pattern=mark_success)
         row = self.database.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [run.run_id])
         assert row is not None

@@ -1,30 +1,28 @@
 """Extracts one sObject: a Bulk query whose result pages go from the socket into PostgreSQL by COPY.
 
-No row passes through Python. A page lands in one transaction together with the locator of the next
-one, so a break anywhere goes on at the first page that is missing, and a page that was cut off leaves
-nothing behind.
+A page lands in one transaction together with the note that it did, so a break anywhere goes on with
+the pages that are missing, and a page that was cut off leaves nothing behind.
 """
 
 from __future__ import annotations
 
-import csv
 import logging
-from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
-from psycopg.errors import BadCopyFileFormat
+from psycopg.errors import UniqueViolation
 
-from coa.errors import CoaError, ConfigurationError, IncompleteExtract, JobLost, RetryableError
+from coa.errors import ConfigurationError, IncompleteExtract, JobLost, RetryableError
+from coa.extract.pages import land_page
 from coa.salesforce.bulk import JobStatus, QueryJobs
 from coa.salesforce.session import Org
-from coa.staging.database import Row, copy_into
+from coa.staging.database import Row
 from coa.staging.runs import Run
 
 log = logging.getLogger(__name__)
 
-PAGE_TRIES = 5
 JOB_TRIES = 4
 # Causes of a failed query that asking again cannot cure.
 BROKEN_QUERY = (
@@ -73,8 +71,39 @@ def _create_state_table(run: Run) -> None:
             """CREATE TABLE IF NOT EXISTS {} (
                  kind text, sobject text, job_id text NOT NULL, locator text NOT NULL DEFAULT '',
                  rows bigint NOT NULL DEFAULT 0, done boolean NOT NULL DEFAULT false,
+                 begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                 used boolean NOT NULL DEFAULT false,
                  PRIMARY KEY (kind, sobject))"""
         ).format(run.table("extract_state"))
+    )
+    run.db.execute(
+        sql.SQL(
+            """CREATE TABLE IF NOT EXISTS {} (
+                 kind text, sobject text, locator text, rows bigint NOT NULL,
+                 PRIMARY KEY (kind, sobject, locator))"""
+        ).format(run.table("extract_page"))
+    )
+
+
+def forget_outdated(run: Run, kind: str) -> None:
+    """Makes the next extract of this kind a new one, unless a broken or parked try of the same stage left it.
+
+    What an earlier pass has used, what is older than a day (Salesforce keeps results for seven), and what
+    was begun before the run's last write to the target is read again.
+    """
+    run.db.execute(
+        sql.SQL(
+            """DELETE FROM {} WHERE kind = %s AND (used OR begun_at < now() - interval '1 day'
+                 OR begun_at < (SELECT max(updated_at) FROM coa.job WHERE run_id = %s)
+                 OR begun_at < (SELECT max(updated_at) FROM coa.ledger WHERE pair_id = %s AND last_run = %s))"""
+        ).format(run.table("extract_state")),
+        [kind, run.run_id, run.pair_id, run.run_id],
+    )
+
+
+def mark_used(run: Run, kind: str) -> None:
+    run.db.execute(
+        sql.SQL("UPDATE {} SET used = true WHERE kind = %s").format(run.table("extract_state")), [kind]
     )
 
 
@@ -103,91 +132,91 @@ def _extract_once(run: Run, org: Org, jobs: QueryJobs, spec: ExtractSpec) -> int
         state = None
     if state is None:
         state = _begin(run, spec, jobs.create(spec.soql))
+    job_id = str(state["job_id"])
     step = f"extract_{spec.kind}"
     run.reset_progress(step, spec.sobject)
-    run.progress(step, spec.sobject, done=int(state["rows"]))
-    status = jobs.wait(state["job_id"])
+    status = jobs.wait(job_id, patience=org.patience)
     _require_complete(org, spec, status)
-    run.progress(step, spec.sobject, total=status.processed)
-    locator, rows = str(state["locator"]), int(state["rows"])
-
-    def remember(connection: psycopg.Connection[Row], landed: int, following: str) -> None:
-        connection.execute(
-            sql.SQL("UPDATE {} SET locator = %s, rows = rows + %s WHERE kind = %s AND sobject = %s").format(
-                run.table("extract_state")
-            ),
-            [following, landed, spec.kind, spec.sobject],
-        )
-
-    while locator != "null":
-        landed, locator = land_page(
-            run, jobs, run.table(spec.kind, spec.sobject), spec, str(state["job_id"]), locator, remember
-        )
-        rows += landed
-        run.progress(step, spec.sobject, done=landed)
+    run.progress(step, spec.sobject, done=landed_rows(run, spec), total=status.processed)
+    if status.processed > run.settings.result_page_rows and not state["locator"]:
+        locators = jobs.page_locators(job_id)
+    else:
+        locators = None
+    if locators is None:
+        _land_one_after_another(run, jobs, spec, job_id, str(state["locator"]))
+    else:
+        _land_side_by_side(run, jobs, spec, job_id, locators)
+    rows = landed_rows(run, spec)
     _check_and_finish(run, org, spec, rows, status.processed)
     return rows
 
 
-def land_page(
-    run: Run,
-    jobs: QueryJobs,
-    into: sql.Identifier,
-    spec: ExtractSpec,
-    job_id: str,
-    locator: str,
-    also: Callable[[psycopg.Connection[Row], int, str], None] | None = None,
-) -> tuple[int, str]:
-    """One page of a finished query into a table, with a few tries; (rows landed, next locator or `null`).
-
-    `also(connection, rows, next_locator)` runs in the transaction that keeps the page.
-    """
-    for attempt in range(1, PAGE_TRIES + 1):
-        try:
-            with (
-                jobs.page(job_id, locator, run.settings.result_page_rows) as (headers, chunks),
-                run.db.transaction() as connection,
-            ):
-                landed = _copy_page(jobs, connection, into, spec, headers, chunks)
-                following = _header(headers, "sforce-locator") or "null"
-                if also:
-                    also(connection, landed, following)
-            return landed, following
-        except IncompleteExtract as error:
-            if attempt == PAGE_TRIES:
-                raise
-            log.warning("%s Fetching the page again (try %d).", error.message, attempt + 1)
-    raise AssertionError("unreachable")
-
-
-def _copy_page(
-    jobs: QueryJobs,
-    connection: psycopg.Connection[Row],
-    into: sql.Identifier,
-    spec: ExtractSpec,
-    headers: dict[str, str],
-    chunks: Iterator[bytes],
-) -> int:
-    columns, body = split_header(chunks)
-    landed = 0
-    if columns:
-        names = sql.SQL(", ").join(map(sql.Identifier, _as_described(columns, spec)))
-        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FORCE_NULL ({}))").format(into, names, names)
-        try:
-            landed = copy_into(connection, copy, body)
-        except BadCopyFileFormat as error:
-            # A body that ended inside a quoted value or a row.
-            raise IncompleteExtract(f"{jobs.org.name}: a page of {spec.sobject} is broken CSV.") from error
-    announced = _header(headers, "sforce-numberofrecords")
-    if announced.isdigit() and int(announced) != landed:
-        raise IncompleteExtract(
-            f"{jobs.org.name}: a page of {spec.sobject} announced {announced} rows and held {landed}."
+def landed_rows(run: Run, spec: ExtractSpec) -> int:
+    """Rows of the pages that are in staging so far."""
+    return int(
+        run.db.value(
+            sql.SQL("SELECT COALESCE(sum(rows), 0) FROM {} WHERE kind = %s AND sobject = %s").format(
+                run.table("extract_page")
+            ),
+            [spec.kind, spec.sobject],
         )
-    return landed
+    )
 
 
-def _header(headers: dict[str, str], name: str) -> str:
-    return next((v for k, v in headers.items() if k.lower() == name), "")
+def _land_one_after_another(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: str) -> None:
+    """Pages of our own size; each says where the next one begins."""
+    while locator != "null":
+        locator = _land(run, jobs, spec, job_id, locator, chained=True)
+
+
+def _land_side_by_side(
+    run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locators: list[str]
+) -> None:
+    """Pages of the org's size, several at a time; those that an earlier try landed are left out."""
+    landed = {
+        row["locator"]
+        for row in run.db.rows(
+            sql.SQL("SELECT locator FROM {} WHERE kind = %s AND sobject = %s").format(
+                run.table("extract_page")
+            ),
+            [spec.kind, spec.sobject],
+        )
+    }
+    with ThreadPoolExecutor(run.settings.page_threads) as pool:
+        waiting = [
+            pool.submit(_land, run, jobs, spec, job_id, locator, chained=False)
+            for locator in locators
+            if locator not in landed
+        ]
+        for future in waiting:
+            future.result()
+
+
+def _land(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: str, *, chained: bool) -> str:
+    """One page and the note that it landed, in one transaction; the locator of the next page."""
+
+    def remember(connection: psycopg.Connection[Row], rows: int, following: str) -> None:
+        connection.execute(
+            sql.SQL("INSERT INTO {} (kind, sobject, locator, rows) VALUES (%s, %s, %s, %s)").format(
+                run.table("extract_page")
+            ),
+            [spec.kind, spec.sobject, locator, rows],
+        )
+        if chained:
+            connection.execute(
+                sql.SQL("UPDATE {} SET locator = %s WHERE kind = %s AND sobject = %s").format(
+                    run.table("extract_state")
+                ),
+                [following, spec.kind, spec.sobject],
+            )
+
+    # A page that the org cut for us is fetched whole: a limit of ours would end it early.
+    limit = run.settings.result_page_rows if chained else None
+    rows, following = land_page(
+        jobs, run.db, run.table(spec.kind, spec.sobject), spec, job_id, locator, limit, remember
+    )
+    run.progress(f"extract_{spec.kind}", spec.sobject, done=rows)
+    return following
 
 
 def _require_complete(org: Org, spec: ExtractSpec, status: JobStatus) -> None:
@@ -210,7 +239,7 @@ def query_into(run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier) -> i
     _require_complete(org, spec, status)
     locator, rows = "", 0
     while locator != "null":
-        landed, locator = land_page(run, jobs, into, spec, job_id, locator)
+        landed, locator = land_page(jobs, run.db, into, spec, job_id, locator, run.settings.result_page_rows)
         rows += landed
     if rows != status.processed:
         raise IncompleteExtract(
@@ -218,36 +247,6 @@ def query_into(run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier) -> i
             next_step="retry the task.",
         )
     return rows
-
-
-def split_header(chunks: Iterator[bytes]) -> tuple[list[str], Iterator[bytes]]:
-    """Column names of a CSV and an iterator over what follows the first line.
-
-    Field names hold no line breaks, so the first LF ends the header.
-    """
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if b"\n" in head:
-            break
-    line, _, rest = head.partition(b"\n")
-    columns = next(csv.reader([line.decode("utf-8-sig").rstrip("\r")]), [])
-
-    def body() -> Iterator[bytes]:
-        if rest:
-            yield rest
-        yield from chunks
-
-    return columns, body()
-
-
-def _as_described(columns: list[str], spec: ExtractSpec) -> list[str]:
-    """The columns of a page in the spelling of the describe."""
-    known = {name.lower(): name for name in spec.fields}
-    unknown = [c for c in columns if c.lower() not in known]
-    if unknown:
-        raise CoaError(f"A page of {spec.sobject} has columns that were not asked for: {', '.join(unknown)}.")
-    return [known[c.lower()] for c in columns]
 
 
 def _state(run: Run, spec: ExtractSpec) -> Row | None:
@@ -263,11 +262,13 @@ def _begin(run: Run, spec: ExtractSpec, job_id: str) -> Row:
     with run.db.transaction() as connection:
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, columns))
+        _forget_pages(run, connection, spec)
         connection.execute(
             sql.SQL(
                 """INSERT INTO {} (kind, sobject, job_id) VALUES (%s, %s, %s)
                    ON CONFLICT (kind, sobject) DO UPDATE
-                     SET job_id = EXCLUDED.job_id, locator = '', rows = 0, done = false"""
+                     SET job_id = EXCLUDED.job_id, locator = '', rows = 0, done = false,
+                         used = false, begun_at = clock_timestamp()"""
             ).format(run.table("extract_state")),
             [spec.kind, spec.sobject, job_id],
         )
@@ -281,23 +282,38 @@ def _forget(run: Run, spec: ExtractSpec) -> None:
     )
 
 
+def _forget_pages(run: Run, connection: psycopg.Connection[Row], spec: ExtractSpec) -> None:
+    connection.execute(
+        sql.SQL("DELETE FROM {} WHERE kind = %s AND sobject = %s").format(run.table("extract_page")),
+        [spec.kind, spec.sobject],
+    )
+
+
 def _check_and_finish(run: Run, org: Org, spec: ExtractSpec, rows: int, announced: int) -> None:
-    """Counts again, indexes the table, and marks the extract as done."""
+    """Every announced row arrived, and none twice: the primary key proves it. Marks the extract as done."""
     table = run.table(spec.kind, spec.sobject)
-    distinct = int(run.db.value(sql.SQL('SELECT count(DISTINCT "Id") FROM {}').format(table)))
-    if rows != announced or distinct != rows:
+    try:
+        if rows != announced:
+            raise IncompleteExtract(
+                f"{org.name}: {spec.sobject} announced {announced} rows; {rows} arrived.",
+                next_step="the next try extracts it anew.",
+            )
+        with run.db.transaction() as connection:
+            connection.execute(sql.SQL('ALTER TABLE {} ADD PRIMARY KEY ("Id")').format(table))
+            connection.execute(
+                sql.SQL("UPDATE {} SET rows = %s, done = true WHERE kind = %s AND sobject = %s").format(
+                    run.table("extract_state")
+                ),
+                [rows, spec.kind, spec.sobject],
+            )
+            connection.execute(sql.SQL("ANALYZE {}").format(table))
+    except UniqueViolation as twice:
         _forget(run, spec)
         raise IncompleteExtract(
-            f"{org.name}: {spec.sobject} announced {announced} rows; {rows} arrived, {distinct} of them distinct.",
+            f"{org.name}: among the {rows} rows of {spec.sobject} some arrived twice.",
             next_step="the next try extracts it anew.",
-        )
-    with run.db.transaction() as connection:
-        connection.execute(sql.SQL('ALTER TABLE {} ADD PRIMARY KEY ("Id")').format(table))
-        connection.execute(
-            sql.SQL("UPDATE {} SET done = true WHERE kind = %s AND sobject = %s").format(
-                run.table("extract_state")
-            ),
-            [spec.kind, spec.sobject],
-        )
-        connection.execute(sql.SQL("ANALYZE {}").format(table))
+        ) from twice
+    except IncompleteExtract:
+        _forget(run, spec)
+        raise
     log.info("extracted %s %s: %d rows", spec.kind, spec.sobject, rows)

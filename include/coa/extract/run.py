@@ -15,6 +15,7 @@ from coa.mapping import Mapping
 from coa.model import COA_OBJECTS, CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
 from coa.preflight.orgs import saved_describes
 from coa.preflight.run import saved_carried
+from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 
@@ -53,6 +54,7 @@ def extract_all(run: Run, org: Org, specs: list[ExtractSpec]) -> dict[str, int]:
     """Several sObjects at a time; the first error ends the stage when the others are through."""
     with ThreadPoolExecutor(run.settings.extract_threads) as pool:
         waiting = [(spec.sobject, pool.submit(extract_object, run, org, spec)) for spec in specs]
+        raise_worst([future for _, future in waiting])
         return {sobject: future.result() for sobject, future in waiting}
 
 

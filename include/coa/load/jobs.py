@@ -173,7 +173,7 @@ class Loader:
         if job["state"] != "submitted":
             job = self._advance(job, "submitted")
         if not status.over:
-            status = self.jobs.wait(job["job_id"], lambda s: self._show(step, s))
+            status = self.jobs.wait(job["job_id"], lambda s: self._show(step, s), patience=self.org.patience)
         apply_results(self.run, self.jobs, job, step, status)
         self._refuse_broken_job(job, status)
 

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from coa.errors import IncompleteExtract
-from coa.extract.bulk import PAGE_TRIES, split_header
+from coa.extract.pages import PAGE_TRIES, split_header
 from coa.load.work import DELETE, INSERT, Step
 from coa.model import ORDER, SOURCE_ID
 from coa.salesforce.bulk import IngestJobs, JobStatus

@@ -14,6 +14,7 @@ from coa.load.steps import load_chunk, load_customer_records, load_deferred_link
 from coa.load.work import rejections
 from coa.mapping import Mapping
 from coa.preflight.run import saved_carried
+from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
 
@@ -32,7 +33,8 @@ def load_customers(run: Run, target: Org, mapping: Mapping) -> None:
 def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> None:
     """Works off the chunks of these lanes, each lane in a thread of its own.
 
-    Raises the first error of a lane when all have come to a stop.
+    Raises the first error of a lane when all have come to a stop; that a job is still at work is told
+    only when there is nothing worse.
     """
     _require_prepared(run)
     carried = saved_carried(run, mapping)
@@ -52,8 +54,7 @@ def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> Non
         stop_if_rejected(run)
 
     with ThreadPoolExecutor(max(1, len(lanes))) as pool:
-        for future in [pool.submit(work_off, lane) for lane in lanes]:
-            future.result()
+        raise_worst([pool.submit(work_off, lane) for lane in lanes])
 
 
 def load_links(run: Run, target: Org, mapping: Mapping) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 
-from coa.errors import IncompleteExtract, JobLost, JobStalled, OrgRefused
+from coa.errors import IncompleteExtract, JobAtWork, JobLost, JobStalled, OrgRefused
 from coa.salesforce.session import Org
 
 log = logging.getLogger(__name__)
@@ -49,11 +51,27 @@ class JobStatus:
         )
 
 
+def raise_worst(work: Iterable[Future[Any]]) -> None:
+    """Waits for all; raises the first error, `JobAtWork` only when there is no other."""
+    errors = [error for future in work if (error := future.exception())]
+    for error in sorted(errors, key=lambda e: isinstance(e, JobAtWork))[:1]:
+        raise error
+
+
+def stalled(org: str, status: JobStatus, seconds: float) -> JobStalled:
+    return JobStalled(
+        f"{org}: Bulk job {status.job_id} stands at {status.processed} rows in state {status.state} "
+        f"for {seconds:.0f} s.",
+        next_step="look at Setup > Bulk Data Load Jobs; the next try waits for the same job.",
+    )
+
+
 class BulkJobs:
     """The jobs of one kind (`query` or `ingest`) of one org."""
 
     def __init__(self, org: Org, kind: str) -> None:
         self.org = org
+        self.kind = kind
         self.path = f"/jobs/{kind}"
         self.call_kind = f"bulk_{kind}"
 
@@ -66,15 +84,22 @@ class BulkJobs:
                 return None
             raise
 
-    def wait(self, job_id: str, on_progress: Callable[[JobStatus], None] | None = None) -> JobStatus:
+    def wait(
+        self,
+        job_id: str,
+        on_progress: Callable[[JobStatus], None] | None = None,
+        *,
+        patience: float | None = None,
+    ) -> JobStatus:
         """Polls until the job is over; the gap grows from `poll_first_seconds` to `poll_max_seconds`.
 
-        Raises `JobStalled` when nothing moves for `stall_seconds`; the job is left as it is.
+        Raises `JobStalled` when nothing moves for `stall_seconds`; the job is left as it is. Raises
+        `JobAtWork` after `patience` seconds: give it only where the same wait is begun again later.
         """
         settings = self.org.settings
         gap = settings.poll_first_seconds
         seen: tuple[str, int] = ("", -1)
-        moved_at = time.monotonic()
+        began = moved_at = time.monotonic()
         while True:
             status = self.status(job_id)
             if status is None:
@@ -89,10 +114,13 @@ class BulkJobs:
             if status.over:
                 return status
             if time.monotonic() - moved_at > settings.stall_seconds:
-                raise JobStalled(
-                    f"{self.org.name}: Bulk job {job_id} stands at {status.processed} rows in state "
-                    f"{status.state} for {settings.stall_seconds:.0f} s.",
-                    next_step="look at Setup > Bulk Data Load Jobs; the next try waits for the same job.",
+                raise stalled(self.org.name, status, settings.stall_seconds)
+            if patience is not None and time.monotonic() - began > patience:
+                raise JobAtWork(
+                    f"{self.org.name}: Bulk job {job_id} is at work.",
+                    org=self.org.name,
+                    kind=self.kind,
+                    job_id=job_id,
                 )
             time.sleep(gap)
             gap = min(gap * 1.5, settings.poll_max_seconds)
@@ -129,6 +157,11 @@ class BulkJobs:
             response.close()
 
 
+def _locator_of(url: str) -> str:
+    """`MTAwMDA` of `.../results?locator=MTAwMDA`; empty for the first page when the org writes none."""
+    return parse_qs(urlsplit(url).query).get("locator", [""])[0]
+
+
 def _stream(response: requests.Response) -> Iterator[bytes]:
     if response.status_code == 204:
         return
@@ -161,12 +194,32 @@ class QueryJobs(BulkJobs):
         return str(body["id"])
 
     def page(
-        self, job_id: str, locator: str, max_records: int
+        self, job_id: str, locator: str, max_records: int | None
     ) -> Any:  # a context manager, as BulkJobs.download
-        params = {"maxRecords": str(max_records)}
+        params = {"maxRecords": str(max_records)} if max_records else {}
         if locator:
             params["locator"] = locator
         return self.download(f"{self.path}/{job_id}/results", params)
+
+    def page_locators(self, job_id: str) -> list[str] | None:
+        """Where each result page of a finished job begins, so that pages can be fetched side by side.
+
+        None when the org does not offer it (it came with API 58). The org decides the size of these pages.
+        """
+        locators: list[str] = []
+        path = f"{self.org.data_path}{self.path}/{job_id}/resultPages"
+        while True:
+            try:
+                body = self.org.get_json(path, kind=self.call_kind)
+            except OrgRefused as refused:
+                if refused.status in (400, 404, 405, 501) and not locators:
+                    return None
+                raise
+            locators += [_locator_of(str(page["resultUrl"])) for page in body["resultPages"]]
+            following = body.get("nextRecordsUrl")
+            if body.get("done", True) or not following:
+                return locators
+            path = f"{self.org.data_path}{self.path}/{job_id}/resultPages?locator={quote(_locator_of(following))}"
 
 
 class IngestJobs(BulkJobs):

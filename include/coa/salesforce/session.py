@@ -54,11 +54,18 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class Org:
-    """A session with one org. Logs in on first use; may be used by several threads at once."""
+    """A session with one org. Logs in on first use; may be used by several threads at once.
 
-    def __init__(self, connection: OrgConnection, settings: Settings | None = None) -> None:
+    `patience`: seconds after which a wait for a Bulk job that can be taken up later raises `JobAtWork`;
+    None waits on.
+    """
+
+    def __init__(
+        self, connection: OrgConnection, settings: Settings | None = None, *, patience: float | None = None
+    ) -> None:
         self.connection = connection
         self.settings = settings or Settings()
+        self.patience = patience
         self.calls: Counter[str] = Counter()
         self.usage: tuple[int, int] | None = None
         """API calls of the last 24 hours as the org counts them, and the allowance."""

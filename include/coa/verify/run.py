@@ -6,10 +6,8 @@ ledger, by which a later change is recognised (`coa.verify.drift`).
 
 from __future__ import annotations
 
-from psycopg import sql
-
 from coa.compare import comparisons
-from coa.extract.bulk import ensure_state_table
+from coa.extract.bulk import ensure_state_table, forget_outdated, mark_used
 from coa.extract.delta import read_back
 from coa.extract.run import coa_specs, extract_all
 from coa.mapping import Mapping
@@ -40,10 +38,11 @@ from coa.verify.values import (
 def run_verify(run: Run, target: Org, mapping: Mapping) -> None:
     """Extracts the target anew and records every difference."""
     ensure_state_table(run)
-    run.db.execute(sql.SQL("DELETE FROM {} WHERE kind = %s").format(run.table("extract_state")), [VERIFY])
+    forget_outdated(run, VERIFY)
     read_back(run, target, coa_specs(run, TARGET, VERIFY), extract_all)
     extract_licenses(run, target)
     compare_all(run, mapping)
+    mark_used(run, VERIFY)
 
 
 def compare_all(run: Run, mapping: Mapping) -> None:

@@ -28,6 +28,7 @@ STEP_NAMES = {
     "load_links": "Set clone links",
     "extract_verify": "Read the target back",
     "verify": "Compare field by field",
+    "freeze_check": "Did the source stand still?",
     "report": "Report",
 }
 

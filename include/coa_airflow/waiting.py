@@ -1,0 +1,76 @@
+"""Tasks that hand a long wait for a Bulk job over to the triggerer and take it up again.
+
+Why so, and not by Airflow's task state store: the ledger already knows every job before it is created,
+so a retry finds its job again without a second store; what the ledger cannot do is spare the worker.
+A deferred task holds none, and a kill of any process during the wait costs none of its tries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
+from airflow.sdk.exceptions import TaskDeferred
+
+from coa.errors import JobAtWork, JobStalled
+from coa_airflow.environment import CONNECTIONS
+from coa_airflow.job_trigger import NEXT_STEP, STALLED, BulkJobTrigger
+
+if TYPE_CHECKING:
+    from coa.staging.runs import Run
+
+__all__ = ["hand_over", "waiting_task"]
+
+ROLES = {connection: role for role, connection in CONNECTIONS.items()}
+
+
+class WaitingOperator(DecoratedOperator, PythonOperator):  # type: ignore[misc]  # Airflow has no types for us
+    """A `@task` whose function may raise `JobAtWork`: it is called again from its start when the job is over.
+
+    The function must be one that a retry may call again, as all of ours are.
+    """
+
+    custom_operator_name = "@waiting_task"
+    template_fields = ("templates_dict", "op_args", "op_kwargs")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "templates_dict": "json",
+        "op_args": "py",
+        "op_kwargs": "py",
+    }
+
+    def __init__(
+        self, *, python_callable: Callable[..., Any], op_args: Any, op_kwargs: Any, **kwargs: Any
+    ) -> None:
+        upstream = {"python_callable": python_callable, "op_args": op_args, "op_kwargs": op_kwargs}
+        super().__init__(kwargs_to_upstream=upstream, **upstream, **kwargs)
+
+    def resume(self, context: Any, event: dict[str, str] | None = None) -> Any:
+        """Called when the trigger fired."""
+        if event and STALLED in event:
+            from coa_airflow.running import task_run
+
+            with task_run():
+                raise JobStalled(event[STALLED], next_step=event.get(NEXT_STEP, ""))
+        return self.execute(context)
+
+
+def waiting_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
+    """Like `@task`, for functions that wait for Bulk jobs."""
+    return task_decorator_factory(
+        python_callable=python_callable,
+        multiple_outputs=False,
+        decorated_operator_class=WaitingOperator,
+        **kwargs,
+    )
+
+
+def hand_over(run: Run, waiting: JobAtWork) -> NoReturn:
+    """Raises what makes Airflow park the current task until the job is over."""
+    role = ROLES[waiting.org]
+    run.event("wait_handed_over", job_id=waiting.job_id, org=role, kind=waiting.kind)
+    raise TaskDeferred(
+        trigger=BulkJobTrigger(run.run_id, role, waiting.kind, waiting.job_id),
+        method_name=WaitingOperator.resume.__name__,
+    )
