@@ -41,4 +41,4 @@ with DAG(
     report = tasks.report()
 
     chain(tasks.start(), tasks.preflight(), extract, tasks.transform(), tasks.reconcile(), plan)
-    chain(plan, approve, load, verify, report, tasks.verdict())
+    chain(plan, approve, load, verify, tasks.freeze_check(), report, tasks.verdict())

@@ -30,6 +30,7 @@ FILES = {
     "rejected_rows.csv",
     "differences.csv",
     "relink.csv",
+    "open_orders.csv",
     "license_coverage.csv",
     "audit.json",
 }

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
-from coa.report.csv_files import DIFFERENCE_COLUMNS, ID_MAP_COLUMNS, REJECTED_COLUMNS
+from coa.report.csv_files import (
+    DIFFERENCE_COLUMNS,
+    ID_MAP_COLUMNS,
+    OPEN_ORDER_COLUMNS,
+    REJECTED_COLUMNS,
+)
 from coa.report.licenses import COVERAGE_COLUMNS
 from coa.report.relink import RELINK_COLUMNS
 
@@ -17,6 +22,7 @@ TABLES = {
     "rejected_rows.csv": REJECTED_COLUMNS,
     "differences.csv": DIFFERENCE_COLUMNS,
     "relink.csv": RELINK_COLUMNS,
+    "open_orders.csv": OPEN_ORDER_COLUMNS,
     "license_coverage.csv": COVERAGE_COLUMNS,
     "corrections.csv": CORRECTION_COLUMNS,
 }

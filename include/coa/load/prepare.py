@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import psycopg
 from psycopg import sql
 
-from coa import approval
-from coa.errors import RunStopped
-from coa.load.work import create_work_tables
-from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, SOURCE_ID
+from coa.extract.since import DELETED, changed_since
+from coa.load.guard import begin_to_write, refuse_changed_target, require_go_ahead
+from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, SOURCE_ID
 from coa.reconcile.deletions import planned_deletions
 from coa.reconcile.plan import plan_hash
 from coa.salesforce.session import Org
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
-
-OVERLAP = timedelta(minutes=5)
-"""SystemModstamp is set before the commit: a record may show up with a stamp older than one already read."""
 
 
 def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
@@ -27,104 +21,24 @@ def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
     Raises `RunStopped` (not_approved) without an approval of exactly this plan, `RunStopped` (blocked)
     when the target changed under the plan, `PairBusy` when another run took the pair over.
     """
-    current = plan_hash(run)
-    if current != run.row["plan_hash"]:
-        raise RunStopped(
-            f"The plan of run {run.run_id} was changed after it was made.",
-            state="not_approved",
-            next_step="trigger a new run and have its plan approved.",
-        )
-    approval.require(run, current)
-    run.require_lease()
-    create_work_tables(run)
-    if run.row["loaded_at"] is None:
-        # A retry has written already: what it wrote itself must not count as a foreign change.
+    if require_go_ahead(run, plan_hash(run)):
         if not nothing_to_write(run):
-            _refuse_changed_target(run, target)
+            refuse_changed_target(run, target, lambda name, ids: _rests_on(run, target, name, list(ids)))
             hold_back_changed(run, source)
-        run.update(loaded_at=datetime.now(UTC))
+        begin_to_write(run)
     return _cut_lanes(run)
-
-
-def changed_since(run: Run, org: Org, kind: str, sobject: str) -> dict[str, str]:
-    """Id -> SystemModstamp (or `deleted`) of records that changed, came or went since an extract.
-
-    `kind` is the extract, source or target. Three calls where nothing changed, whatever the size: a
-    count beyond the newest stamp of the extract, a count of the window before it in which a late commit
-    could hide, and the deletions.
-    """
-    table = run.table(kind, sobject)
-    newest = run.db.value(sql.SQL('SELECT max("SystemModstamp"::timestamptz) FROM {}').format(table))
-    if newest is None:
-        return {
-            r["Id"]: str(r["SystemModstamp"]) for r in org.query(f"SELECT Id, SystemModstamp FROM {sobject}")
-        }
-    since, until = _soql(newest - OVERLAP), _soql(newest)
-    found: dict[str, str] = {}
-    if org.count(sobject, f"SystemModstamp > {until}"):
-        found |= _stamps(org, sobject, f"SystemModstamp > {until}")
-    window = f"SystemModstamp >= {since} AND SystemModstamp <= {until}"
-    expected = run.db.value(
-        sql.SQL('SELECT count(*) FROM {} WHERE "SystemModstamp"::timestamptz >= %s').format(table),
-        [newest - OVERLAP],
-    )
-    # A record that changed has left the window for a newer stamp: only what is missing otherwise is searched.
-    if org.count(sobject, window) != expected - _moved(run, table, found, newest - OVERLAP):
-        found |= _stamps(org, sobject, window)
-    deleted = org.query(
-        f"SELECT Id FROM {sobject} WHERE IsDeleted = true AND SystemModstamp >= {since}", all_rows=True
-    )
-    found |= {str(r["Id"]): "deleted" for r in deleted}
-    return _without_same(run, table, found)
-
-
-def _soql(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
-def _stamps(org: Org, sobject: str, where: str) -> dict[str, str]:
-    records = org.query(f"SELECT Id, SystemModstamp FROM {sobject} WHERE {where}")
-    return {str(r["Id"]): str(r["SystemModstamp"]) for r in records}
-
-
-def _moved(run: Run, table: sql.Identifier, found: dict[str, str], since: datetime) -> int:
-    """How many of the changed records stood in the window when they were extracted."""
-    return int(
-        run.db.value(
-            sql.SQL(
-                'SELECT count(*) FROM {} WHERE "Id" = ANY (%s) AND "SystemModstamp"::timestamptz >= %s'
-            ).format(table),
-            [list(found), since],
-        )
-    )
-
-
-def _without_same(run: Run, table: sql.Identifier, found: dict[str, str]) -> dict[str, str]:
-    """Drops records that stand in the extract with the very same stamp, and deletions that it never held."""
-    known = {
-        str(r["Id"]): r["stamp"]
-        for r in run.db.rows(
-            sql.SQL(
-                'SELECT "Id", "SystemModstamp"::timestamptz AS stamp FROM {} WHERE "Id" = ANY (%s)'
-            ).format(table),
-            [list(found)],
-        )
-    }
-    return {
-        i: stamp
-        for i, stamp in found.items()
-        if (i in known if stamp == "deleted" else known.get(i) != datetime.fromisoformat(stamp))
-    }
 
 
 def hold_back_changed(run: Run, source: Org) -> int:
     """Holds back planned records that changed in the source since the extract; an order is held whole."""
-    held: list[tuple[str, str, str]] = []
-    for sobject in LOADED:
-        held += [(sobject, i, s) for i, s in changed_since(run, source, SOURCE, sobject).items()]
+    held = [
+        (sobject, i, s)
+        for sobject, changes in changed_since(run, source, SOURCE).items()
+        for i, s in changes.items()
+    ]
     with run.db.transaction() as connection:
         for sobject, source_id, stamp in held:
-            reason = "deleted in the source" if stamp == "deleted" else "changed in the source"
+            reason = "deleted in the source" if stamp == DELETED else "changed in the source"
             connection.execute(
                 sql.SQL(
                     """INSERT INTO {} SELECT sobject, source_id, %s FROM {}
@@ -182,22 +96,9 @@ def _hold_whole_orders(
     )
 
 
-def _refuse_changed_target(run: Run, target: Org) -> None:
-    """Records that the plan updates, or that bear our key, must stand as the plan saw them."""
-    for sobject in LOADED:
-        changed = changed_since(run, target, TARGET, sobject)
-        if not changed:
-            continue
-        touched = _planned_among(run, sobject, list(changed))
-        if not touched:
-            touched = _new_with_our_key(run, target, sobject, list(changed))
-        if touched:
-            raise RunStopped(
-                f"{len(touched)} records of {sobject} changed in the target after the plan was made "
-                f"(such as {touched[0]}).",
-                state="blocked",
-                next_step="trigger a new run: its plan will take the target as it is now.",
-            )
+def _rests_on(run: Run, target: Org, sobject: str, ids: list[str]) -> list[str]:
+    """Records that the plan updates or deletes must stand as it saw them, and no other may bear our keys."""
+    return _planned_among(run, sobject, ids) or _new_with_our_key(run, target, sobject, ids)
 
 
 def _planned_among(run: Run, sobject: str, ids: list[str]) -> list[str]:

@@ -144,6 +144,23 @@ def deletion_rows(run: Run, limit: int | None = None) -> Iterator[dict[str, Any]
         )
 
 
+LEFT_NEXT_STEP = "delete it in the target by hand, or run with deletions carry."
+
+
+def left_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """Records that are gone from the source and stay in the target: sobject, source_id, reason_code, reason,
+    next_step."""
+    for row in deletion_rows(run):
+        if row["action"] == LEFT:
+            yield {
+                "sobject": row["sobject"],
+                "source_id": row["source_id"],
+                "reason_code": "deleted_in_source",
+                "reason": f"It is gone from the source and stays in the target ({row['target_id']}): {row['reason']}.",
+                "next_step": LEFT_NEXT_STEP,
+            }
+
+
 def deletion_findings(run: Run) -> list[Finding]:
     """One finding an sObject for what stays, one for what goes."""
     if run.params.orders_where and run.params.deletions == "carry":

@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import CONTRACT, IN_FLIGHT, ORDER, STATUS
+from coa.reconcile.cutover import TOPICS, left_for_people
 from coa.report.licenses import coverage_rows
 from coa.report.page import environment
 from coa.report.totals import totals_of
@@ -38,6 +39,8 @@ def casework(run: Run, summary: dict[str, Any]) -> str:
             unlicensed=list(islice((r for r in coverage_rows(run) if r["licensed"] == "no"), LISTED)),
             listed=LISTED,
             pointing=_pointing(run),
+            left=left_for_people(run),
+            topics=TOPICS,
             verified=bool(run.db.value("SELECT count(*) FROM coa.total WHERE run_id = %s", [run.run_id])),
         ).strip()
         + "\n"

@@ -28,12 +28,17 @@ def rehearsal_document(run: Run) -> dict[str, Any]:
         ).format(run.table(TABLE))
     )
     return {
-        "effects": [{**r, "reason": REASONS[r["effect"]]} for r in _counts(run)],
+        "effects": effects(run),
         "corrective_updates": {
             r["sobject"]: {"records": int(r["records"]), "fields": int(r["fields"])} for r in updates
         },
         "not_foreseen": _not_foreseen(run),
     }
+
+
+def effects(run: Run) -> list[dict[str, Any]]:
+    """Records by sObject, field, effect and step, with the reason."""
+    return [{**r, "reason": REASONS[r["effect"]]} for r in _counts(run)]
 
 
 def rehearsal_markdown(run: Run) -> str:

@@ -9,6 +9,8 @@ from typing import IO, Any
 
 from psycopg import sql
 
+from coa.reconcile.cutover import open_order_rows
+from coa.reconcile.deletions import left_rows
 from coa.report.reasons import plain_words
 from coa.staging.runs import Run, table_name
 
@@ -35,6 +37,16 @@ DIFFERENCE_COLUMNS = (
     "kind",
     "reason",
     "origin",
+    "source_url",
+    "target_url",
+)
+OPEN_ORDER_COLUMNS = (
+    "topic",
+    "sobject",
+    "source_id",
+    "target_id",
+    "status",
+    "next_step",
     "source_url",
     "target_url",
 )
@@ -112,7 +124,8 @@ def _sobject_of(run: Run, table: str) -> str:
 
 
 def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
-    """Blocked and held by the plan, held back since, and refused by the org: one list, with what to do."""
+    """Blocked and held by the plan, held back since, left although gone from the source, and refused by the org:
+    one list, with what to do."""
     base = str(run.row["source_org"].get("instance_url", ""))
     if run.has_table("plan"):
         for r in run.db.stream(
@@ -138,6 +151,8 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
                 "next_step": "nothing: the next delta brings it.",
                 "source_url": f"{base}/{r['source_id']}",
             }
+    for r in left_rows(run):
+        yield {**r, "field": "", "action": "left", "step": "plan", "source_url": f"{base}/{r['source_id']}"}
     for r in run.db.stream(
         """SELECT sobject, source_id, step, error_code, error, fields FROM coa.rejection
            WHERE run_id = %s ORDER BY sobject, error_code, source_id""",
@@ -158,15 +173,31 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
         }
 
 
+def open_rows(run: Run) -> Iterable[dict[str, Any]]:
+    """Moved orders that are not settled: in flight, or Drafts in both orgs."""
+    bases = _bases(run)
+    for row in open_order_rows(run):
+        yield row | _urls(row, bases)
+
+
+def _bases(run: Run) -> dict[str, str]:
+    return {role: str(run.row[f"{role}_org"].get("instance_url", "")) for role in ("source", "target")}
+
+
+def _urls(row: dict[str, Any], bases: dict[str, str]) -> dict[str, str]:
+    return {
+        f"{role}_url": f"{base}/{row[f'{role}_id']}" if row[f"{role}_id"] else ""
+        for role, base in bases.items()
+    }
+
+
 def difference_rows(run: Run, limit: int | None = None) -> Iterable[dict[str, Any]]:
     """Unexplained ones first."""
-    bases = {role: str(run.row[f"{role}_org"].get("instance_url", "")) for role in ("source", "target")}
+    bases = _bases(run)
     for row in run.db.stream(
         """SELECT sobject, source_id, target_id, field, source_value, target_value, kind, reason, origin
            FROM coa.difference WHERE run_id = %s
            ORDER BY kind = 'explained', sobject, source_id, target_id, field LIMIT %s""",
         [run.run_id, limit],
     ):
-        for role, base in bases.items():
-            row[f"{role}_url"] = f"{base}/{row[f'{role}_id']}" if row[f"{role}_id"] else ""
-        yield row
+        yield row | _urls(row, bases)

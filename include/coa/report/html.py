@@ -13,8 +13,10 @@ from typing import Any
 from markupsafe import Markup
 
 from coa.model import ORDER, RECEIVED_AT
+from coa.reconcile.cutover import TOPICS, left_for_people
 from coa.report import audit, charts
 from coa.report.casework import org_facts
+from coa.report.corrections import effects
 from coa.report.csv_files import difference_rows, rejected_rows
 from coa.report.page import environment, label
 from coa.report.summary import COUNTS, left_draft
@@ -77,6 +79,9 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         rejected_counts=_rejected_counts(run),
         rejected=[_cut(r) for r in islice(rejected_rows(run), MOST_ROWS)] if run.row["pair_id"] else [],
         most_rows=MOST_ROWS,
+        left=left_for_people(run),
+        effects=effects(run),
+        topics=TOPICS,
         approvals=audit.approvals(run),
         findings=[_cut(f) for f in audit.findings(run)[:MOST_ROWS]],
         stages=audit.stages(run)[-MOST_EVENTS:],

@@ -10,9 +10,11 @@ from coa.report.casework import casework
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     ID_MAP_COLUMNS,
+    OPEN_ORDER_COLUMNS,
     REJECTED_COLUMNS,
     difference_rows,
     id_map_rows,
+    open_rows,
     rejected_rows,
     write_csv,
 )
@@ -48,6 +50,7 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
         ("rejected_rows.csv", REJECTED_COLUMNS, rejected_rows),
         ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
         ("relink.csv", RELINK_COLUMNS, relink_rows),
+        ("open_orders.csv", OPEN_ORDER_COLUMNS, open_rows),
         ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
     ):
         with artifacts.text(name, encoding="utf-8-sig") as file:

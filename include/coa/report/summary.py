@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
+from coa.reconcile.cutover import freeze_of
 from coa.reconcile.deletions import deletion_counts
 from coa.report.corrections import compare_with_load
 from coa.staging.runs import Run
@@ -57,6 +58,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "created_dates": _dates(run, "CreatedDate", list(LOADED)),
         "draft_exposure": _draft_exposure(run),
         "corrections": compare_with_load(run),
+        "freeze": freeze_of(run),
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
         "message": run.row["message"],

@@ -6,27 +6,24 @@ roll-back of the same run plans from the target as it is by then.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from psycopg import sql
 
-from coa import approval
 from coa.compare import actual_hash, comparisons
-from coa.errors import RunStopped
+from coa.extract.bulk import forget_outdated, mark_used
 from coa.fieldmap import CarriedField
 from coa.load.exact import send_exact
+from coa.load.guard import begin_to_write, refuse_changed_target, require_go_ahead
 from coa.load.jobs import Loader
 from coa.load.payload import bulk_cannot_carry
-from coa.load.prepare import changed_since
 from coa.load.removal import remove
 from coa.load.run import stop_if_rejected
-from coa.load.work import UPDATE, Step, create_work_tables
+from coa.load.work import UPDATE, Step
 from coa.mapping import Mapping
 from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.rollback.plan import VERIFY, plan_hash
 from coa.rollback.scope import ROLLBACK, original_of, restorable_fields, snapshot
 from coa.salesforce.session import Org
-from coa.staging.runs import TARGET, Run
+from coa.staging.runs import Run
 
 PARENTS_FIRST = (CUSTOMER, ORDER, DETAIL)
 RESTORE_CHUNK = -4
@@ -34,19 +31,9 @@ RESTORE_CHUNK = -4
 
 def carry_out(run: Run, target: Org, mapping: Mapping) -> None:
     """Raises `RunStopped` without an approval of exactly this plan, or when the target changed under it."""
-    current = plan_hash(run)
-    if current != run.row["plan_hash"]:
-        raise RunStopped(
-            f"The plan of run {run.run_id} was changed after it was made.",
-            state="not_approved",
-            next_step="trigger the roll-back again and have its plan approved.",
-        )
-    approval.require(run, current)
-    run.require_lease()
-    create_work_tables(run)
-    if run.row["loaded_at"] is None:
-        _refuse_changed_target(run, target)
-        run.update(loaded_at=datetime.now(UTC))
+    if require_go_ahead(run, plan_hash(run)):
+        refuse_changed_target(run, target, lambda name, ids: _in_plan(run, name, list(ids)))
+        begin_to_write(run)
     fields = restorable_fields(run, original_of(run), mapping)
     for sobject in PARENTS_FIRST:
         _restore(run, target, sobject, fields[sobject])
@@ -54,22 +41,14 @@ def carry_out(run: Run, target: Org, mapping: Mapping) -> None:
     stop_if_rejected(run)
 
 
-def _refuse_changed_target(run: Run, target: Org) -> None:
-    for sobject in LOADED:
-        changed = changed_since(run, target, TARGET, sobject)
-        touched = run.db.rows(
-            sql.SQL(
-                "SELECT target_id FROM {} WHERE sobject = %s AND action <> 'left' AND target_id = ANY (%s)"
-            ).format(run.table(ROLLBACK)),
-            [sobject, list(changed)],
-        )
-        if touched:
-            raise RunStopped(
-                f"{len(touched)} records of {sobject} changed in the target after the plan was made "
-                f"(such as {touched[0]['target_id']}).",
-                state="blocked",
-                next_step="trigger the roll-back again: its plan will take the target as it is now.",
-            )
+def _in_plan(run: Run, sobject: str, ids: list[str]) -> list[str]:
+    rows = run.db.rows(
+        sql.SQL(
+            "SELECT target_id FROM {} WHERE sobject = %s AND action <> 'left' AND target_id = ANY (%s)"
+        ).format(run.table(ROLLBACK)),
+        [sobject, ids],
+    )
+    return [str(r["target_id"]) for r in rows]
 
 
 def _restore(run: Run, target: Org, sobject: str, fields: list[CarriedField]) -> None:
@@ -126,13 +105,14 @@ def _restore(run: Run, target: Org, sobject: str, fields: list[CarriedField]) ->
 def read_back(run: Run, target: Org, mapping: Mapping) -> None:
     """Reads the target again: what was deleted is gone, what was restored is as it was before."""
     if run.has_table("extract_state"):
-        run.db.execute(sql.SQL("DELETE FROM {} WHERE kind = %s").format(run.table("extract_state")), [VERIFY])
+        forget_outdated(run, VERIFY)
     snapshot(run, target, VERIFY)
     fields = restorable_fields(run, original_of(run), mapping)
     run.db.execute("DELETE FROM coa.difference WHERE run_id = %s", [run.run_id])
     for sobject in LOADED:
         _find_remaining(run, sobject)
         _compare_restored(run, sobject, fields[sobject])
+    mark_used(run, VERIFY)
 
 
 def _find_remaining(run: Run, sobject: str) -> None:

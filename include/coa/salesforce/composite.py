@@ -1,0 +1,116 @@
+"""Several small reads of an org in one API call.
+
+`POST /composite` takes up to 25 subrequests, five of them queries, and counts as a single call toward the
+limits (REST API guide, "Composite"); each subrequest of `/composite/batch` counts, so it saves nothing.
+It takes resources of sObjects and queries, no Tooling API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from coa.errors import OrgRefused
+from coa.salesforce.session import Org
+
+MOST_REQUESTS = 25
+MOST_QUERIES = 5
+
+
+@dataclass(frozen=True)
+class Read:
+    """One GET below `/services/data/vXX.X`: a query when `soql` is set, else `path`."""
+
+    path: str = ""
+    soql: str = ""
+    all_rows: bool = False
+    kind: str = "query"
+    """How the call is counted where it is made alone."""
+
+    @property
+    def resource(self) -> str:
+        return ("/queryAll" if self.all_rows else "/query") if self.soql else self.path
+
+    @property
+    def url(self) -> str:
+        return f"{self.resource}?q={quote(self.soql, safe='')}" if self.soql else self.path
+
+    def alone(self, org: Org) -> Any:
+        """The answer by a call of its own. Raises `OrgRefused`."""
+        return org.data_json(self.resource, kind=self.kind, params={"q": self.soql} if self.soql else None)
+
+
+def count_of(sobject: str, where: str = "") -> Read:
+    return Read(soql=f"SELECT COUNT() FROM {sobject}" + (f" WHERE {where}" if where else ""))
+
+
+def read_together(org: Org, reads: list[Read]) -> list[Any | OrgRefused]:
+    """The answers in the order of the reads, as few calls as possible; a refusal stands in the place of its answer.
+
+    A subrequest that fails is made once more alone: there it has the retries, and its refusal the words, of any
+    other call.
+    """
+    answers: list[Any | OrgRefused] = []
+    for part in _parts(reads):
+        bodies = _bodies(org, part) if len(part) > 1 else [None]
+        for one, body in zip(part, bodies, strict=True):
+            if body is not None:
+                answers.append(body)
+                continue
+            try:
+                answers.append(one.alone(org))
+            except OrgRefused as refused:
+                answers.append(refused)
+    return answers
+
+
+def granted(answer: Any | OrgRefused) -> Any:
+    """The answer itself; raises its refusal."""
+    if isinstance(answer, OrgRefused):
+        raise answer
+    return answer
+
+
+def records_of(org: Org, answer: Any) -> Iterator[dict[str, Any]]:
+    """All records of a query's answer, its later pages too."""
+    while True:
+        yield from answer["records"]
+        if answer.get("done", True) or not answer.get("nextRecordsUrl"):
+            return
+        answer = org.get_json(answer["nextRecordsUrl"], kind="query")
+
+
+def _parts(reads: list[Read]) -> Iterator[list[Read]]:
+    """In their order, cut where one more would be too many."""
+    part: list[Read] = []
+    for one in reads:
+        queries = sum(1 for r in part if r.soql)
+        if len(part) == MOST_REQUESTS or (one.soql and queries == MOST_QUERIES):
+            yield part
+            part = []
+        part.append(one)
+    if part:
+        yield part
+
+
+def _bodies(org: Org, part: list[Read]) -> list[Any | None]:
+    """None where a subrequest failed, or where the org takes no composite request at all."""
+    body = {
+        "allOrNone": False,
+        "compositeRequest": [
+            {"method": "GET", "url": org.data_path + one.url, "referenceId": f"r{n}"}
+            for n, one in enumerate(part)
+        ],
+    }
+    try:
+        # Nothing but reads: it may be repeated like one.
+        answer = org.send_json("POST", "/composite", body, kind="composite", safe=True)
+    except OrgRefused:
+        return [None] * len(part)
+    found = {str(r["referenceId"]): r for r in answer["compositeResponse"]}
+    return [
+        found[f"r{n}"]["body"] if found.get(f"r{n}", {}).get("httpStatusCode") == 200 else None
+        for n in range(len(part))
+    ]
