@@ -128,14 +128,14 @@ def _extract_once(run: Run, org: Org, jobs: QueryJobs, spec: ExtractSpec) -> int
     state = _state(run, spec)
     if state and state["done"]:
         return int(state["rows"])
-    if state and jobs.status(state["job_id"]) is None:
-        state = None
-    if state is None:
+    known = jobs.status(state["job_id"]) if state else None
+    if state is None or known is None:
         state = _begin(run, spec, jobs.create(spec.soql))
+        known = JobStatus.begun(state["job_id"])
     job_id = str(state["job_id"])
     step = f"extract_{spec.kind}"
     run.reset_progress(step, spec.sobject)
-    status = jobs.wait(job_id, patience=org.patience)
+    status = jobs.wait(job_id, known=known, patience=org.patience)
     _require_complete(org, spec, status)
     run.progress(step, spec.sobject, done=landed_rows(run, spec), total=status.processed)
     if status.processed > run.settings.result_page_rows and not state["locator"]:
@@ -212,11 +212,9 @@ def _land(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: st
 
     # A page that the org cut for us is fetched whole: a limit of ours would end it early.
     limit = run.settings.result_page_rows if chained else None
-    rows, following = land_page(
-        jobs, run.db, run.table(spec.kind, spec.sobject), spec, job_id, locator, limit, remember
-    )
-    run.progress(f"extract_{spec.kind}", spec.sobject, done=rows)
-    return following
+    page = land_page(jobs, run.db, run.table(spec.kind, spec.sobject), spec, job_id, locator, limit, remember)
+    run.progress(f"extract_{spec.kind}", spec.sobject, done=page.rows, bytes_moved=page.bytes)
+    return page.following
 
 
 def _require_complete(org: Org, spec: ExtractSpec, status: JobStatus) -> None:
@@ -235,12 +233,12 @@ def query_into(run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier) -> i
     """A whole Bulk query into a table that exists, for results of bounded size; rows landed."""
     jobs = QueryJobs(org)
     job_id = jobs.create(spec.soql, all_rows=spec.all_rows)
-    status = jobs.wait(job_id)
+    status = jobs.wait(job_id, known=JobStatus.begun(job_id))
     _require_complete(org, spec, status)
     locator, rows = "", 0
     while locator != "null":
-        landed, locator = land_page(jobs, run.db, into, spec, job_id, locator, run.settings.result_page_rows)
-        rows += landed
+        page = land_page(jobs, run.db, into, spec, job_id, locator, run.settings.result_page_rows)
+        rows, locator = rows + page.rows, page.following
     if rows != status.processed:
         raise IncompleteExtract(
             f"{org.name}: {spec.sobject} announced {status.processed} rows and brought {rows}.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import psycopg
 from psycopg import sql
@@ -23,6 +23,14 @@ log = logging.getLogger(__name__)
 PAGE_TRIES = 5
 
 
+class Page(NamedTuple):
+    """A page that landed: its rows, its size as CSV, and the locator of the next one or `null`."""
+
+    rows: int
+    bytes: int
+    following: str
+
+
 class Columns(Protocol):
     """What was asked for: the sObject and its fields."""
 
@@ -30,6 +38,22 @@ class Columns(Protocol):
     def sobject(self) -> str: ...
     @property
     def fields(self) -> list[str]: ...
+
+
+class CountedBytes:
+    """Chunks as they come, and how many bytes have come."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.chunks = chunks
+        self.total = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self.chunks)
+        self.total += len(chunk)
+        return chunk
 
 
 def land_page(
@@ -41,8 +65,8 @@ def land_page(
     locator: str,
     max_records: int | None,
     also: Callable[[psycopg.Connection[Row], int, str], None] | None = None,
-) -> tuple[int, str]:
-    """One page of a finished query into a table, with a few tries; (rows landed, next locator or `null`).
+) -> Page:
+    """One page of a finished query into a table, with a few tries.
 
     `max_records` None takes the page as the org cuts it.
     `also(connection, rows, next_locator)` runs in the transaction that keeps the page.
@@ -53,11 +77,12 @@ def land_page(
                 jobs.page(job_id, locator, max_records) as (headers, chunks),
                 db.transaction() as connection,
             ):
-                landed = _copy_page(jobs, connection, into, spec, headers, chunks)
+                counted = CountedBytes(chunks)
+                landed = _copy_page(jobs, connection, into, spec, headers, counted)
                 following = _header(headers, "sforce-locator") or "null"
                 if also:
                     also(connection, landed, following)
-            return landed, following
+            return Page(landed, counted.total, following)
         except IncompleteExtract as error:
             if attempt == PAGE_TRIES:
                 raise

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from os import SEEK_END
 
 from psycopg import sql
 
@@ -143,19 +144,23 @@ class Loader:
             job_id = self.jobs.create(step.sobject, step.operation)
             job = self._advance(job, "open", job_id=job_id)
             with spool(self.run, payload_query(self.run, step, job["job_key"], self.fields)) as csv:
+                size = csv.seek(0, SEEK_END)
                 self.jobs.upload(job_id, csv)
-            job = self._advance(job, "uploaded")
+            job = self._advance(job, "uploaded", size=size)
             self.jobs.close(job_id)
             job = self._advance(job, "submitted")
         except AmbiguousWrite as lost:
             log.warning("%s The job is read back.", lost.message)
-        self._bring_to_end(job, step)
+            self._bring_to_end(job, step)
+        else:
+            self._bring_to_end(job, step, JobStatus.begun(job_id))
 
-    def _bring_to_end(self, job: Row, step: Step) -> None:
+    def _bring_to_end(self, job: Row, step: Step, known: JobStatus | None = None) -> None:
+        """From wherever a job stands; `known` saves asking for what was just learnt."""
         if not job["job_id"]:
             self._abandon(job, step, "the answer to its creation was lost")
             return
-        status = self.jobs.status(job["job_id"])
+        status = known or self.jobs.status(job["job_id"])
         if status is None:
             self._abandon(job, step, "the org does not know it any more")
             return
@@ -208,13 +213,14 @@ class Loader:
             )
         log.warning("gave up job %s of %s: %s", job["job_id"] or job["job_key"], job["sobject"], why)
 
-    def _advance(self, job: Row, state: str, job_id: str = "") -> Row:
+    def _advance(self, job: Row, state: str, job_id: str = "", size: int = 0) -> Row:
         """Commits a job's new state before the next call; an order is a Draft from `submitted` on."""
         with self.run.db.transaction() as connection:
             advanced = connection.execute(
                 """UPDATE coa.job SET state = %s, job_id = COALESCE(NULLIF(%s, ''), job_id),
-                          updated_at = clock_timestamp() WHERE job_key = %s RETURNING *""",
-                [state, job_id, job["job_key"]],
+                          bytes = GREATEST(bytes, %s), updated_at = clock_timestamp()
+                   WHERE job_key = %s RETURNING *""",
+                [state, job_id, size, job["job_key"]],
             ).fetchone()
             if state == "submitted" and job["operation"] == INSERT:
                 connection.execute(
@@ -278,7 +284,7 @@ def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
         if status is not None and status.state == "Open":
             jobs.abort(job["job_id"])
         elif status is not None and not status.over:
-            jobs.wait(job["job_id"])
+            jobs.wait(job["job_id"], known=status, patience=org.patience)
         run.db.execute(
             """UPDATE coa.job SET state = 'abandoned', org_state = %s, message = 'ended by a later run',
                       updated_at = clock_timestamp() WHERE job_key = %s""",

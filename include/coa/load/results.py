@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 
 import psycopg
+import structlog
 from psycopg import sql
 
 from coa.errors import IncompleteExtract
@@ -22,6 +23,8 @@ from coa.staging.database import Row, copy_into
 from coa.staging.runs import Run
 
 log = logging.getLogger(__name__)
+# Keeps its fields in Airflow's task logs; those of `logging` are dropped there.
+structured = structlog.get_logger(__name__)
 
 TRANSIENT_CODES = (
     "UNABLE_TO_LOCK_ROW",
@@ -64,17 +67,25 @@ def apply_results(run: Run, jobs: IngestJobs, job: Row, step: Step, status: JobS
                       updated_at = clock_timestamp() WHERE job_key = %s""",
             [status.state, status.message[:1000], counts["accepted"], counts["rejected"], job["job_key"]],
         )
-    run.progress(step.name, step.sobject, done=counts["accepted"], rejected=counts["rejected"])
-    log.info(
-        "%s %s chunk %d: job %s %s: %d accepted, %d refused, %d to be looked up or sent again",
+    run.progress(
         step.name,
         step.sobject,
-        step.chunk_no,
-        job["job_id"],
-        status.state,
-        counts["accepted"],
-        counts["rejected"],
-        job["rows_planned"] - counts["accepted"] - counts["rejected"],
+        done=counts["accepted"],
+        rejected=counts["rejected"],
+        bytes_moved=job["bytes"],
+    )
+    structured.info(
+        "job over",
+        step=step.name,
+        sobject=step.sobject,
+        chunk=step.chunk_no,
+        job=job["job_id"],
+        state=status.state,
+        rows=job["rows_planned"],
+        bytes=job["bytes"],
+        accepted=counts["accepted"],
+        refused=counts["rejected"],
+        open=job["rows_planned"] - counts["accepted"] - counts["rejected"],
     )
 
 

@@ -41,6 +41,11 @@ class JobStatus:
         return self.state in TERMINAL_STATES
 
     @classmethod
+    def begun(cls, job_id: str) -> JobStatus:
+        """What is known of a job that was handed to the org just now: asking would only cost a call."""
+        return cls(job_id, "UploadComplete", 0, 0, "")
+
+    @classmethod
     def from_json(cls, body: dict[str, Any]) -> JobStatus:
         return cls(
             job_id=str(body["id"]),
@@ -89,10 +94,12 @@ class BulkJobs:
         job_id: str,
         on_progress: Callable[[JobStatus], None] | None = None,
         *,
+        known: JobStatus | None = None,
         patience: float | None = None,
     ) -> JobStatus:
         """Polls until the job is over; the gap grows from `poll_first_seconds` to `poll_max_seconds`.
 
+        `known`: what the caller has just learnt of the job; the first look is then saved.
         Raises `JobStalled` when nothing moves for `stall_seconds`; the job is left as it is. Raises
         `JobAtWork` after `patience` seconds: give it only where the same wait is begun again later.
         """
@@ -101,7 +108,7 @@ class BulkJobs:
         seen: tuple[str, int] = ("", -1)
         began = moved_at = time.monotonic()
         while True:
-            status = self.status(job_id)
+            status, known = known or self.status(job_id), None
             if status is None:
                 raise JobLost(
                     f"{self.org.name} does not know its Bulk job {job_id} any more.",

@@ -219,15 +219,23 @@ class Run:
             self.renew_lease()
 
     def progress(
-        self, step: str, sobject: str, *, total: int | None = None, done: int = 0, rejected: int = 0
+        self,
+        step: str,
+        sobject: str,
+        *,
+        total: int | None = None,
+        done: int = 0,
+        rejected: int = 0,
+        bytes_moved: int = 0,
     ) -> None:
-        """Adds `done` and `rejected` rows to a step; sets `total` when given."""
+        """Adds rows and bytes of CSV to a step; sets `total` when given."""
         self.db.execute(
-            """INSERT INTO coa.progress (run_id, step, sobject, total, done, rejected)
-               VALUES (%(run)s, %(step)s, %(sobject)s, COALESCE(%(total)s::bigint, 0), %(done)s, %(rejected)s)
+            """INSERT INTO coa.progress (run_id, step, sobject, total, done, rejected, bytes)
+               VALUES (%(run)s, %(step)s, %(sobject)s, COALESCE(%(total)s::bigint, 0), %(done)s, %(rejected)s,
+                       %(bytes)s)
                ON CONFLICT (run_id, step, sobject) DO UPDATE
                  SET total = COALESCE(%(total)s::bigint, coa.progress.total),
-                     done = coa.progress.done + %(done)s,
+                     done = coa.progress.done + %(done)s, bytes = coa.progress.bytes + %(bytes)s,
                      rejected = coa.progress.rejected + %(rejected)s, updated_at = clock_timestamp()""",
             {
                 "run": self.run_id,
@@ -236,6 +244,7 @@ class Run:
                 "total": total,
                 "done": done,
                 "rejected": rejected,
+                "bytes": bytes_moved,
             },
         )
 

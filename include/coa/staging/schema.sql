@@ -211,6 +211,8 @@ CREATE TABLE IF NOT EXISTS coa.progress (
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (run_id, step, sobject)
 );
+-- Of CSV, before compression.
+ALTER TABLE coa.progress ADD COLUMN IF NOT EXISTS bytes bigint NOT NULL DEFAULT 0;
 
 CREATE TABLE IF NOT EXISTS coa.api_usage (
     run_id text NOT NULL REFERENCES coa.run ON DELETE CASCADE,
