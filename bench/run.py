@@ -37,11 +37,20 @@ def staged(
 
 
 def one(
-    work: Path, subject: Subject, orders: int, poll_seconds: float, server: EmbeddedPostgres, **source: Any
+    work: Path,
+    subject: Subject,
+    orders: int,
+    poll_seconds: float,
+    server: EmbeddedPostgres,
+    *,
+    sample: bool = False,
+    **source: Any,
 ) -> Record:
-    """Measures once. Raises `RuntimeError` when the command failed."""
+    """Measures once; `source` are settings of the source org. Raises `RuntimeError` when the command failed."""
     with staged(work, subject, orders, poll_seconds, server, **source) as at:
         command, environment = subject.command(at)
+        if sample:
+            environment["BENCH_SAMPLE"] = "1"
         both = (at.source, at.target)
         details = at.source.count(f"SELECT COUNT() FROM {DETAIL}")
         for org in both:

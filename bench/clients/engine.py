@@ -2,17 +2,20 @@
 
     python -m bench.clients.engine SOURCE_URL TARGET_URL STAGING_URL FOLDER
 
-Writes `engine.json` into FOLDER. Both orgs are extracted at the same time, as the DAG does it.
+Writes `engine.json` into FOLDER, and `samples.json` if BENCH_SAMPLE is set. Both orgs are extracted at the same time, as the DAG does it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from uuid import uuid4
 
+from bench.sampling import GAP, sampled
 from coa import approval, pipeline
 from coa.config import Settings
 from coa.salesforce.session import Org, OrgConnection
@@ -63,7 +66,11 @@ def migrate(source_url: str, target_url: str, staging_url: str, folder: Path) ->
 
 
 def main(source_url: str, target_url: str, staging_url: str, folder: str) -> int:
-    run, state = migrate(source_url, target_url, staging_url, Path(folder))
+    with sampled() if os.environ.get("BENCH_SAMPLE") else nullcontext() as samples:
+        run, state = migrate(source_url, target_url, staging_url, Path(folder))
+    if samples:
+        found = [[*place, looks * GAP] for place, looks in samples.counts.most_common()]
+        (Path(folder) / "samples.json").write_text(json.dumps(found))
     (Path(folder) / "engine.json").write_text(json.dumps({"run_id": run.run_id, "state": state}))
     print(state)
     return 0 if state == "verified" else 1

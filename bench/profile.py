@@ -1,0 +1,89 @@
+"""Where our engine's time goes: statement times of PostgreSQL, and samples of our threads.
+
+    python -m bench.profile --orders 10000
+
+Prints both tables; nothing is kept. The server runs with pg_stat_statements, which costs it a little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+from psycopg.rows import dict_row
+
+from bench import run, scene
+from bench.subjects import SUBJECTS
+from coa.staging.embedded import EmbeddedPostgres
+
+EXTENSION = "pg_stat_statements"
+
+
+def instrumented(folder: Path) -> EmbeddedPostgres:
+    """A server of its own that counts what each statement takes."""
+    server = EmbeddedPostgres(folder)
+    server.start()
+    conf = server.data / "postgresql.conf"
+    if EXTENSION not in conf.read_text():
+        server.stop()
+        with conf.open("a") as file:
+            file.write(
+                f"shared_preload_libraries = '{EXTENSION}'\n{EXTENSION}.track = all\ntrack_io_timing = on\n"
+            )
+        server.start()
+    with closing(psycopg.connect(server.url("postgres"), autocommit=True)) as db:
+        db.execute(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")  # type: ignore[arg-type]
+        db.execute(f"SELECT {EXTENSION}_reset()")  # type: ignore[arg-type]
+    return server
+
+
+def statements(server: EmbeddedPostgres, limit: int) -> list[str]:
+    """The costliest statements, top level only, as lines."""
+    with closing(psycopg.connect(server.url("postgres"), row_factory=dict_row)) as db:
+        found = db.execute(
+            f"""SELECT regexp_replace(query, '\\s+', ' ', 'g') AS query, calls, rows,
+                       total_exec_time / 1000 AS seconds, max_exec_time / 1000 AS longest,
+                       100 * total_exec_time / sum(total_exec_time) OVER () AS share
+                FROM {EXTENSION} WHERE toplevel ORDER BY total_exec_time DESC LIMIT %s""",  # type: ignore[arg-type]
+            [limit],
+        ).fetchall()
+    return [
+        f"{one['seconds']:8.2f} s {one['share']:5.1f} % {one['calls']:7} x {one['rows']:9} rows, longest "
+        f"{one['longest']:6.2f} s: {shorten(one['query'])}"
+        for one in found
+    ]
+
+
+def shorten(query: str, length: int = 260) -> str:
+    """Without the names of a run's schema and the package's namespace, which say nothing."""
+    query = re.sub(r'"run_[0-9a-z_-]+"\.', "", query).replace("channel_orders__", "")
+    return query.replace("CHANNEL_ORDERS__", "")[:length]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
+    parser.add_argument("--orders", type=int, default=10_000)
+    parser.add_argument("--top", type=int, default=30)
+    parser.add_argument("--poll-seconds", type=float, default=0.5)
+    parser.add_argument("--work", type=Path, default=scene.PROJECT / ".local" / "bench")
+    asked = parser.parse_args()
+    server = instrumented(asked.work / "profile" / "postgres")
+    try:
+        record = run.one(
+            asked.work, SUBJECTS["engine"], asked.orders, asked.poll_seconds, server, sample=True
+        )
+        print(json.dumps({k: v for k, v in record.items() if k != "verdict"}, indent=1))
+        print("\n".join(statements(server, asked.top)))
+        samples = json.loads((asked.work / "runs" / f"engine-{asked.orders}" / "samples.json").read_text())
+        for place, waits, seconds in samples[: asked.top]:
+            print(f"{seconds:8.2f} s {place}, waits for {waits}")
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
