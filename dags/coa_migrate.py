@@ -9,6 +9,7 @@ from coa_airflow.documents import MIGRATE
 from coa_airflow.gate import PlanApprovalOperator, approval_form
 from coa_airflow.params import migrate_params
 from coa_airflow.retries import DEFAULT_ARGS
+from coa_airflow.ui.links import link_to_page
 
 with DAG(
     "coa_migrate",
@@ -19,7 +20,7 @@ with DAG(
     default_args=DEFAULT_ARGS,
     doc_md=MIGRATE,
     tags=["channel-order-app", "migration", "writes"],
-):
+) as dag:
     with TaskGroup("extract", tooltip="Both orgs, at the same time") as extract:
         tasks.extract.override(task_id="source")("source")
         tasks.extract.override(task_id="target")("target")
@@ -42,3 +43,5 @@ with DAG(
 
     chain(tasks.start(), tasks.preflight(), extract, tasks.transform(), tasks.reconcile(), plan)
     chain(plan, approve, load, verify, tasks.freeze_check(), report, tasks.verdict())
+
+link_to_page(*dag.tasks)

@@ -8,6 +8,7 @@ from coa_airflow import tasks
 from coa_airflow.documents import PREFLIGHT
 from coa_airflow.params import policy_params
 from coa_airflow.retries import DEFAULT_ARGS
+from coa_airflow.ui.links import link_to_page
 
 with DAG(
     "coa_preflight",
@@ -18,7 +19,7 @@ with DAG(
     default_args=DEFAULT_ARGS,
     doc_md=PREFLIGHT,
     tags=["channel-order-app", "migration", "read-only"],
-):
+) as dag:
     with TaskGroup("extract", tooltip="Both orgs, at the same time") as extract:
         tasks.extract.override(task_id="source")("source")
         tasks.extract.override(task_id="target")("target")
@@ -33,3 +34,5 @@ with DAG(
         tasks.report(),
         tasks.verdict(),
     )
+
+link_to_page(*dag.tasks)

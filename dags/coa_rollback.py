@@ -8,6 +8,7 @@ from coa_airflow import rollback_tasks, tasks
 from coa_airflow.documents import ROLLBACK
 from coa_airflow.gate import PlanApprovalOperator
 from coa_airflow.retries import DEFAULT_ARGS
+from coa_airflow.ui.links import link_to_page
 
 with DAG(
     "coa_rollback",
@@ -18,7 +19,7 @@ with DAG(
     default_args=DEFAULT_ARGS,
     doc_md=ROLLBACK,
     tags=["channel-order-app", "migration", "writes"],
-):
+) as dag:
     approve = PlanApprovalOperator(
         task_id="approve",
         params=rollback_tasks.rollback_form(),
@@ -39,3 +40,5 @@ with DAG(
         tasks.report(),
         tasks.verdict(),
     )
+
+link_to_page(*dag.tasks)

@@ -7,6 +7,7 @@ from airflow.sdk import DAG, TaskGroup, chain
 from coa_airflow import sync_tasks, tasks
 from coa_airflow.documents import SYNC
 from coa_airflow.retries import DEFAULT_ARGS
+from coa_airflow.ui.links import link_to_page
 
 with DAG(
     "coa_sync",
@@ -19,7 +20,7 @@ with DAG(
     default_args=DEFAULT_ARGS,
     doc_md=SYNC,
     tags=["channel-order-app", "migration", "writes"],
-):
+) as dag:
     with TaskGroup("extract", tooltip="Both orgs, at the same time") as extract:
         tasks.extract.override(task_id="source")("source")
         tasks.extract.override(task_id="target")("target")
@@ -41,3 +42,5 @@ with DAG(
         tasks.report(),
         tasks.verdict(),
     )
+
+link_to_page(*dag.tasks)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from coa.staging.runs import Run
 
 GOOD_STATES = ("verified", "dry_run")
+NOTE = "note"
+"""Key of the XCom that becomes the note of the Airflow run: see `coa_airflow.ui.notes`."""
 
 
 @task
@@ -204,12 +206,14 @@ def report() -> None:
 def verdict() -> str:
     """Decides the run's end state and fails unless it is `verified` or `dry_run`."""
     from coa import pipeline
+    from coa.report.summary import note_of
 
     ti: Any = get_current_context()["ti"]
     with task_run(ending=True) as run:
         failed = failed_tasks(ti)
         state = pipeline.finish(run, artifacts_of(run.run_id), failure_message(run, failed))
         run.refresh()
+        ti.xcom_push(key=NOTE, value=note_of(run.row["summary"]))
         if state not in GOOD_STATES:
             raise AirflowFailException(f"The run ended as {state}. {run.row['message']}".strip())
         return str(state)

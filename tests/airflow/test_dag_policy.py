@@ -87,3 +87,13 @@ def test_reading_the_files_imports_nothing_heavy(project: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("dag_id", KNOWN)
+def test_each_task_has_a_button_to_the_page_also_in_what_airflow_stores(dags: Any, dag_id: str) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dags.get_dag(dag_id)))
+
+    for task in stored.task_dict.values():
+        assert "Migration page" in task.extra_links, task.task_id

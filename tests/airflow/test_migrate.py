@@ -61,6 +61,20 @@ def test_a_dry_run_plans_and_writes_nothing(stage: Stage) -> None:
     assert run.objects["Service_Order__c"]["to_insert"] > 0
     assert run.tasks["approve"] == "skipped"
     assert run.tasks["load.customers"] == "skipped"
+    orders = run.objects["Service_Order__c"]
+    note = note_of(run.row["airflow_run_id"])
+    assert note.startswith(f"dry_run ({run.row['run_id']}); ")
+    assert f"{orders['extracted']} orders: {orders['to_insert']} to insert" in note
+
+
+def note_of(airflow_run_id: str) -> str:
+    """What Airflow shows beside the run."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        return str(session.scalars(select(DagRun).where(DagRun.run_id == airflow_run_id)).one().note)
 
 
 def test_the_preflight_dag_plans_and_writes_nothing(stage: Stage) -> None:

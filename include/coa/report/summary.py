@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.model import DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
+from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.reconcile.cutover import freeze_of
 from coa.reconcile.deletions import deletion_counts
 from coa.report.corrections import compare_with_load
@@ -28,6 +28,7 @@ COUNTS = (
     "missing",
     "duplicated",
 )
+PLURALS = {CUSTOMER: "customers", ORDER: "orders", DETAIL: "details"}
 PLANNED = {
     "insert": "to_insert",
     "update": "to_update",
@@ -65,6 +66,27 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "deletions": _deletions(run),
         "differences_by_origin": _origins(run),
     }
+
+
+def note_of(summary: dict[str, Any]) -> str:
+    """A run in one line: its state and the totals of each object that it looked at."""
+    parts = [f"{summary['state']} ({summary['run_id']})"]
+    for sobject, counts in summary["objects"].items():
+        name = PLURALS[sobject]
+        planned = summary["state"] == "dry_run"
+        told = {
+            "to insert" if planned else "inserted": counts["to_insert" if planned else "inserted"],
+            "to update" if planned else "updated": counts["to_update" if planned else "updated"],
+            "blocked": counts["blocked"],
+            "held": counts["held"],
+            "rejected": counts["rejected"],
+            "different": counts["different"],
+            "missing": counts["missing"],
+            "doubled": counts["duplicated"],
+        }
+        said = ", ".join(f"{number:,} {word}" for word, number in told.items() if number)
+        parts.append(f"{counts['extracted']:,} {name}: {said or 'nothing to do'}")
+    return "; ".join(parts)
 
 
 def _deletions(run: Run) -> dict[str, dict[str, int]]:

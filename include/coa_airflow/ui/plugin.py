@@ -34,6 +34,12 @@ class CoaPlugin(AirflowPlugin):  # type: ignore[misc]  # Airflow has no types fo
         return [{"app": app, "url_prefix": MOUNT, "name": "Migration page"}]
 
     @cached_property
+    def listeners(self) -> list[Any]:
+        from coa_airflow.ui import notes
+
+        return [notes]
+
+    @cached_property
     def external_views(self) -> list[dict[str, Any]]:
         icons = f"{base_path()}{MOUNT}/static"
         look = {"icon": f"{icons}/icon.svg", "icon_dark_mode": f"{icons}/icon-dark.svg"}
