@@ -120,6 +120,12 @@ def tree_seconds(root: int) -> float:
     return total
 
 
+def machine_seconds() -> float:
+    """Processor time that the machine spent so far on anything."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
 @dataclass
 class Usage:
     """What a command cost; memory in bytes."""
@@ -131,6 +137,8 @@ class Usage:
     tree: Tree
     beside: dict[str, tuple[float, int, int]]
     """By name of a server: processor seconds spent meanwhile, peak of its largest process, peak of all."""
+    machine_seconds: float
+    """Processor time of the whole machine meanwhile, whoever used it."""
 
 
 def run(
@@ -148,6 +156,7 @@ def run(
     """
     beside = {name: Tree(pid) for name, pid in (servers or {}).items()}
     before = {name: tree_seconds(one.root) for name, one in beside.items()}
+    machine = machine_seconds()
     started = time.perf_counter()
     with log.open("wb") as output:
         child = subprocess.Popen(
@@ -173,6 +182,7 @@ def run(
             name: (tree_seconds(one.root) - before[name], one.largest.peak, one.peak_share)
             for name, one in beside.items()
         },
+        machine_seconds=machine_seconds() - machine,
     )
 
 

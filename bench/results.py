@@ -15,7 +15,7 @@ from bench.subjects import SUBJECTS
 Record = dict[str, Any]
 MIB = 1 << 20
 MEDIANS = ("wall", "seconds", "database_seconds", "peak_process", "peak_all", "database_peak_process",
-           "database_peak_all", "bytes_to_orgs", "bytes_from_orgs", "calls_all", "orgs_all")  # fmt: skip
+           "database_peak_all", "others_seconds", "bytes_to_orgs", "bytes_from_orgs", "calls_all", "orgs_all")  # fmt: skip
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -38,7 +38,12 @@ def summaries(records: Iterable[Record]) -> list[Record]:
     """One a subject and size: medians of the figures; the verdict with the most damage."""
     groups: dict[tuple[int, str], list[Record]] = {}
     for one in records:
-        full = {**one, "calls_all": sum(one["calls"]), "orgs_all": sum(one["orgs_seconds"])}
+        full = {
+            "others_seconds": 0.0,
+            **one,
+            "calls_all": sum(one["calls"]),
+            "orgs_all": sum(one["orgs_seconds"]),
+        }
         groups.setdefault((one["orders"], one["subject"]), []).append(full)
     made = []
     order = list(SUBJECTS)
@@ -76,7 +81,8 @@ def _intro(document: dict[str, Any]) -> str:
     lines = [f"Machine: {told}."]
     if document.get("shared"):
         lines.append(
-            "It was shared with other work meanwhile, so wall times vary: compare processor times and ratios first."
+            "It was shared with other work meanwhile (column *others' CPU*: what that took of the machine while the "
+            "subject ran), so wall times vary: compare processor times first."
         )
     lines.append(
         f"All clients look at a Bulk job every {document.get('poll_seconds')} s, over https, on two fresh simulated "
@@ -94,7 +100,7 @@ def _table(head: list[str], body: list[list[str]]) -> str:
 def costs(of: list[Record]) -> str:
     """Ratios are of the wall time to that of our engine at this size."""
     ours = next((one["wall"] for one in of if one["subject"] == "engine"), None)
-    head = ["", "wall s", "x ours", "client CPU s", "database CPU s", "orgs' CPU s", "largest process MiB",
+    head = ["", "wall s", "x ours", "client CPU s", "database CPU s", "orgs' CPU s", "others' CPU s", "largest process MiB",
             "all processes MiB", "database MiB", "API calls", "MB up", "MB down", "runs"]  # fmt: skip
     return _table(
         head,
@@ -106,6 +112,7 @@ def costs(of: list[Record]) -> str:
                 f"{one['seconds']:,.1f}",
                 f"{one['database_seconds']:,.1f}" if one["database_seconds"] else "–",
                 f"{one['orgs_all']:,.1f}",
+                f"{one['others_seconds']:,.0f}",
                 f"{one['peak_process'] / MIB:,.0f}",
                 f"{one['peak_all'] / MIB:,.0f}",
                 f"{one['database_peak_all'] / MIB:,.0f}" if one["database_peak_all"] else "–",

@@ -32,7 +32,7 @@ def staged(
     (work / "tools").mkdir(exist_ok=True)
     subject.install(work / "tools")
     database = scene.staging_database(server) if subject.staging else nullcontext("")
-    with database as url, scene.orgs(work, orders, {**subject.source, **source}, subject.target) as pair:
+    with database as url, scene.orgs(folder, orders, {**subject.source, **source}, subject.target) as pair:
         yield Scene(pair[0], pair[1], folder, work / "tools", pair[2], poll_seconds, url)
 
 
@@ -77,8 +77,11 @@ def one(
             "subject": subject.name,
             "orders": orders,
             "details": details,
-            **_costs(used),
+            **(costs := _costs(used)),
             "orgs_seconds": [round(one, 2) for one in busy],
+            "others_seconds": round(
+                max(0.0, used.machine_seconds - costs["seconds"] - costs["database_seconds"] - sum(busy)), 1
+            ),
             "calls": [of["calls"].get("api", 0) for of in stats],
             "bytes_to_orgs": sum(of["bytes"].get("in", 0) for of in stats),
             "bytes_from_orgs": sum(of["bytes"].get("out", 0) for of in stats),

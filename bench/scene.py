@@ -56,13 +56,13 @@ class Scene:
 
 @contextmanager
 def orgs(
-    work: Path, orders: int, source: dict[str, Any] | None = None, target: dict[str, Any] | None = None
+    folder: Path, orders: int, source: dict[str, Any] | None = None, target: dict[str, Any] | None = None
 ) -> Iterator[tuple[RunningOrg, RunningOrg, Path]]:
     """A fresh pair and its certificate; `source` and `target` are settings of one org only.
 
     Over https for all subjects alike, since some clients know nothing else.
     """
-    certificate, key = tls.make(work / "tls")
+    certificate, key = tls.make(folder / "tls")
     # This process asks the orgs for their fields when it writes what the peers are told.
     os.environ["REQUESTS_CA_BUNDLE"] = str(certificate)
     common = {
