@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from coa.errors import JobAtWork, JobStalled
 from coa_airflow.environment import CONNECTIONS
 from coa_airflow.job_trigger import NEXT_STEP, STALLED, BulkJobTrigger
+from coa_airflow.ui.links import MigrationPageLink
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
@@ -33,6 +34,8 @@ class WaitingOperator(DecoratedOperator, PythonOperator):  # type: ignore[misc] 
     """
 
     custom_operator_name = "@waiting_task"
+    # Of the class: an operator that Airflow makes of a mapped task has nothing else.
+    operator_extra_links = (MigrationPageLink(),)
     template_fields = ("templates_dict", "op_args", "op_kwargs")
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "templates_dict": "json",

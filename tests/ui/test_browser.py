@@ -195,6 +195,20 @@ def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_pat
     page.goto(live.url + "/plugin/coa-migrations", wait_until="commit")
     frame.get_by_role("link", name=row["run_id"]).click()
     page.wait_for_url(lambda url: "plugin/coa-migration" in url and "/runs/" in url)
+    note, button = _note_and_button(live, run_id)
+    assert note.startswith(f"verified ({row['run_id']}); ")
+    assert button == TAB.format(run_id).replace("+", "%2B").replace(":", "%3A")
+
+
+def _note_and_button(live: Live, run_id: str) -> tuple[str, str]:
+    """What Airflow shows of a run that is over: its note, and where the button of a mapped task leads."""
+    path = f"/api/v2/dags/coa_migrate/dagRuns/{run_id}"
+    deadline = time.monotonic() + PATIENCE / 1000
+    while live.call("GET", path).json()["state"] not in ("success", "failed"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    links = live.call("GET", f"{path}/taskInstances/load.lane/links?map_index=0").json()["extra_links"]
+    return str(live.call("GET", path).json()["note"]), str(links["Migration page"])
 
 
 def _form(live: Live, run_id: str) -> dict[str, Any]:
