@@ -45,6 +45,11 @@ test-clients: $(READY)  ## other people's Salesforce clients against the local o
 bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', needs npm and curl)
 	@$(PY) -m bench $(if $(SIZES),--sizes $(SIZES)) $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(ARGS)
 
+test-cluster: $(READY)  ## docker-compose.yaml's components as processes, one Celery worker killed (Debian, root)
+	@scripts/cluster_programs.sh
+	@uv=.venv/bin/uv; $$uv pip install --quiet --python $(PY) -r requirements-celery.txt -c constraints.txt
+	@$(PY) -m pytest tests/cluster -m cluster $(ARGS)
+
 lint: $(READY)  ## ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .

@@ -21,14 +21,22 @@ SECRETS = {
 AIRFLOW_SERVICES = {"apiserver", "scheduler", "dag-processor", "triggerer", "worker", "init"}
 
 
-def compose(project: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def compose(project: Path, environment: dict[str, str], *profiles: str) -> subprocess.CompletedProcess[str]:
     package = find_spec("compose")
     assert package is not None
     assert package.origin is not None
     # The wrapper on PATH always exits 0: this is the program itself.
     program = Path(package.origin).parent / "docker-compose"
     return subprocess.run(
-        [str(program), "--file", "docker-compose.yaml", "config", "--format", "json"],
+        [
+            str(program),
+            "--file",
+            "docker-compose.yaml",
+            *(word for profile in profiles for word in ("--profile", profile)),
+            "config",
+            "--format",
+            "json",
+        ],
         cwd=project,
         env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", **environment},
         capture_output=True,
@@ -46,6 +54,38 @@ def services(project: Path) -> dict[str, Any]:
 
 def test_compose_accepts_the_file(services: dict[str, Any]) -> None:
     assert set(services) == AIRFLOW_SERVICES | {"postgres", "redis"}
+
+
+def test_the_demo_profile_adds_two_orgs_that_speak_https(project: Path, services: dict[str, Any]) -> None:
+    done = compose(project, SECRETS, "demo")
+    assert done.returncode == 0, done.stderr
+    added = {
+        name: service for name, service in json.loads(done.stdout)["services"].items() if name not in services
+    }
+
+    assert {name: service["command"] for name, service in added.items()} == {
+        "demo-source": ["--role", "source"],
+        "demo-target": ["--role", "target"],
+    }
+    for service in added.values():
+        assert "--tls-certificate" in service["entrypoint"]
+        assert service["healthcheck"]["test"]
+        assert not service.get("ports")
+
+
+@pytest.mark.parametrize("name", sorted(AIRFLOW_SERVICES))
+def test_every_database_connection_checks_the_servers_certificate(
+    services: dict[str, Any], name: str
+) -> None:
+    urls = {
+        key: value for key, value in services[name]["environment"].items() if value and "@postgres:" in value
+    }
+
+    assert len(urls) == 3
+    for key, value in urls.items():
+        assert "sslmode=verify-full" in value, key
+        assert "sslrootcert=/run/secrets/ca" in value, key
+    assert "ca" in {secret["source"] for secret in services[name]["secrets"]}
 
 
 @pytest.mark.parametrize("missing", SECRETS)
@@ -66,8 +106,8 @@ def test_all_components_share_the_keys_without_which_they_refuse_each_other(
     assert environment["AIRFLOW__API__SECRET_KEY"] == SECRETS["AIRFLOW_SECRET_KEY"]
     assert environment["AIRFLOW__CORE__FERNET_KEY"] == SECRETS["AIRFLOW_FERNET_KEY"]
     assert environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://apiserver:8080/execution/"
-    assert (
-        environment["AIRFLOW_CONN_COA_STAGING"] == "postgresql://coa:staging-secret@postgres:5432/coa_staging"
+    assert environment["AIRFLOW_CONN_COA_STAGING"].startswith(
+        "postgresql://coa:staging-secret@postgres:5432/coa_staging?sslmode=verify-full&"
     )
 
 
