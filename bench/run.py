@@ -68,10 +68,9 @@ def one(
         )
         busy = [scene.processor_seconds(org) - was for org, was in zip(both, busy, strict=True)]
         stats = [org.control("GET", "stats") for org in both]
-        if used.status:
-            raise RuntimeError(
-                f"{subject.name} ended with status {used.status}:\n{_tail(at.folder / 'log.txt')}"
-            )
+        said = (at.folder / "log.txt").read_text("utf-8", "replace")
+        if used.status or subject.says not in said:
+            raise RuntimeError(f"{subject.name} did not succeed, exit status {used.status}:\n{said[-3000:]}")
         jobs = [job for of, was in zip(stats, before, strict=True) for job in of["jobs"][was:]]
         record = {
             "subject": subject.name,
@@ -117,7 +116,3 @@ def _own(at: Scene, jobs: list[Record], source: RunningOrg) -> Record:
     page_rows = Settings().result_page_rows
     least = ours.minimum(jobs, facts.get("api", {}), page_rows, at.poll_seconds, source.settings.job_delay)
     return {**facts, "minimum": {**vars(least), "calls": least.calls, "excess": round(least.excess, 4)}}
-
-
-def _tail(log: Path) -> str:
-    return log.read_text("utf-8", "replace")[-3000:]

@@ -38,7 +38,8 @@ class Subject:
     source: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
     staging: bool = False
-    verifies: bool = False
+    says: str = ""
+    """What its log must hold when it succeeded: not every client's exit status tells."""
 
 
 def _polls(scene: Scene) -> dict[str, str]:
@@ -136,19 +137,19 @@ SUBJECTS = {
     for one in (
         Subject(
             "engine", "ours, engine", "one process, all checks and the proof included", _engine,
-            staging=True, verifies=True,
+            staging=True, says="verified",
         ),
         Subject(
             "airflow", "ours, in Airflow", "`make migrate`: the DAG `coa_migrate`, headless", _airflow,
-            staging=True, verifies=True,
+            staging=True, says="verified",
         ),
         Subject(
             "sfdmu", "SFDMU 3.7.19", "one pass, as its documentation advises; orders stay Draft", _sfdmu,
-            _install_sfdmu, PREPARED, CONTRACT_CHECK_OFF,
+            _install_sfdmu, PREPARED, CONTRACT_CHECK_OFF, says="Command succeeded",
         ),
         Subject(
             "sfdmu2", "SFDMU, two passes", "a second run sets status and received date", _sfdmu_twice,
-            _install_sfdmu, PREPARED, CONTRACT_CHECK_OFF,
+            _install_sfdmu, PREPARED, CONTRACT_CHECK_OFF, says="Command succeeded",
         ),
         Subject(
             "cumulusci", "CumulusCI 4.10.1", "extract and load by Bulk API, a last step sets status and date",

@@ -11,7 +11,7 @@ import pytest
 from bench.measure import MIB, label, run
 
 BURN = "import time; end = time.process_time() + {}\nwhile time.process_time() < end: pass"
-HOLD = "import time; held = bytearray({} << 20); time.sleep(0.6)"
+HOLD = "import time; held = bytearray({} << 20); time.sleep(2)"
 
 
 def measured(folder: Path, *commands: str, **more: object):  # type: ignore[no-untyped-def]
