@@ -14,6 +14,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 ORDERS = int(os.environ.get("COA_UI_ORDERS", "120"))
+JOB_DELAY = float(os.environ.get("COA_UI_JOB_DELAY", "1.0"))
+"""Seconds: jobs take their time, so that one can be seen in flight."""
 USERS = "admin:admin,operator:op,viewer:viewer,guest:"
 
 
@@ -33,9 +35,8 @@ def main(folder: Path) -> None:
     port = free_ports(1)[0]
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedPostgres().in_use())
-        # Jobs take their time, so that one can be seen in flight.
         orgs = [
-            stack.enter_context(running_org(role=role, orders=ORDERS, seed=7, job_delay=1.0))
+            stack.enter_context(running_org(role=role, orders=ORDERS, seed=7, job_delay=JOB_DELAY))
             for role in ("source", "target")
         ]
         connections = dict(
@@ -49,6 +50,7 @@ def main(folder: Path) -> None:
             "url": f"http://localhost:{port}",
             "staging": server.url(),
             "passwords": json.loads(passwords_file().read_text()),
+            "orgs": [org.url for org in orgs],
         }
         print(json.dumps(known), flush=True)
         sys.stdin.read()

@@ -1,0 +1,254 @@
+"""Ways around the approval gate, tried through the REST API of a real Airflow: none of them loads anything.
+
+And the way that is meant: an answer by whom it was asked of, with a standing approval under which `coa_sync` then
+loads by itself. One Airflow for all of it; the tests go on from where the one before them left the orgs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from tests.airflow.conftest import FAST, PROJECT
+
+from coa.model import LOADED, NS, ORDER, SOURCE_ID
+from coa.staging.database import Database
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
+
+PATIENCE = 600
+"""Seconds until a run comes to its gate or its end; on an idle machine it takes a twentieth of that."""
+PARAMS = {
+    **dict.fromkeys(("unmatched_contract_policy", "picklist_policy", "too_long_policy"), "block_record"),
+    "draft_orders": "load",
+    "chunk_size": 25,
+}
+ALLOWED = 3
+"""Records a run that the standing approval of these tests allows."""
+COMMENT = NS + "Error_Comment__c"
+
+
+@dataclass
+class Live:
+    """A running Airflow over two local orgs; `operator` alone may answer its gates."""
+
+    url: str
+    passwords: dict[str, str]
+    db: Database
+    orgs: list[str]
+
+    def call(self, method: str, path: str, user: str = "operator", body: object = None) -> requests.Response:
+        login = {"username": user, "password": self.passwords[user]}
+        token = requests.post(f"{self.url}/auth/token", json=login, timeout=120).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.request(method, f"{self.url}/api/v2{path}", headers=headers, json=body, timeout=120)
+
+    def trigger(self, dag_id: str = "coa_migrate", **params: Any) -> str:
+        body = {"logical_date": None, "conf": {**PARAMS, **params}}
+        answer = self.call("POST", f"/dags/{dag_id}/dagRuns", body=body)
+        assert answer.ok, answer.text
+        return str(answer.json()["dag_run_id"])
+
+    def state_of(self, run_id: str, task_id: str) -> str:
+        return str(self.call("GET", f"{runs(run_id)}/taskInstances/{task_id}").json().get("state"))
+
+    def wait_for_gate(self, run_id: str) -> None:
+        wait_for(lambda: self.state_of(run_id, "approve") == "awaiting_input", f"the gate of {run_id} opens")
+
+    def wait_for_end(self, run_id: str, dag_id: str = "coa_migrate") -> dict[str, Any]:
+        """Our own row of a run that is over."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}"
+        wait_for(
+            lambda: self.call("GET", path).json().get("state") in ("success", "failed"), f"{run_id} ends"
+        )
+        row = self.db.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [run_id])
+        assert row is not None
+        return row
+
+    def form(self, run_id: str) -> dict[str, Any]:
+        """The gate's form as it is offered."""
+        asked = self.call("GET", f"{runs(run_id)}/hitlDetails").json()["hitl_details"][0]
+        return {name: param["value"] for name, param in asked["params"].items()}
+
+    def answer(self, run_id: str, option: str, user: str = "operator", **form: Any) -> requests.Response:
+        body = {"chosen_options": [option], "params_input": {**self.form(run_id), **form}}
+        return self.call("PATCH", f"{runs(run_id)}/taskInstances/approve/-1/hitlDetails", user, body)
+
+    def mark_success(self, run_id: str, task_id: str) -> None:
+        answer = self.call("PATCH", f"{runs(run_id)}/taskInstances/{task_id}", body={"new_state": "success"})
+        assert answer.ok, answer.text
+
+    def forge(self, run_id: str, task_id: str, value: object) -> None:
+        body = {"key": "return_value", "value": value, "map_index": -1}
+        answer = self.call("POST", f"{runs(run_id)}/taskInstances/{task_id}/xcomEntries", "admin", body)
+        assert answer.ok, answer.text
+
+    def records(self, role: int, sobject: str) -> dict[str, dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.orgs[role]}/control/table/{sobject}", timeout=120) as found:
+            return {r["Id"]: r for r in json.load(found) if not r.get("IsDeleted")}
+
+    def target(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """All COA records of the target, stamps included: one write of any kind shows."""
+        return {sobject: self.records(1, sobject) for sobject in LOADED}
+
+    def edit_source(self, record_id: str, **values: Any) -> None:
+        request = urllib.request.Request(
+            f"{self.orgs[0]}/control/records/{ORDER}/{record_id}", json.dumps(values).encode(), method="PATCH"
+        )
+        urllib.request.urlopen(request, timeout=120).close()
+
+
+def runs(run_id: str) -> str:
+    return f"/dags/coa_migrate/dagRuns/{run_id}"
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("bypass")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "COA_"))}
+    program = subprocess.Popen(
+        [sys.executable, str(PROJECT / "tests" / "ui" / "live.py"), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={
+            **clean,
+            **FAST,
+            "COA_UI_ORDERS": "30",
+            "COA_UI_JOB_DELAY": "0.02",
+            "AIRFLOW_VAR_COA_APPROVERS": "operator",
+        },
+    )
+    assert program.stdout is not None
+    assert program.stdin is not None
+    line = next((line for line in program.stdout if line.startswith("{")), None)
+    assert line is not None, "Airflow did not start"
+    known = json.loads(line)
+    db = Database(known["staging"])
+    yield Live(known["url"], known["passwords"], db, known["orgs"])
+    db.dispose()
+    program.stdin.close()
+    program.wait(60)
+
+
+def test_marking_the_gate_as_success_loads_nothing(live: Live) -> None:
+    before = live.target()
+    run_id = live.trigger()
+    live.wait_for_gate(run_id)
+
+    live.mark_success(run_id, "approve")
+
+    run = live.wait_for_end(run_id)
+    assert (run["state"], run["loaded_at"]) == ("not_approved", None)
+    assert "no recorded answer" in run["message"]
+    assert live.state_of(run_id, "load.prepare") == "failed"
+    assert live.target() == before
+
+
+def test_a_forged_answer_and_forged_lanes_load_nothing(live: Live) -> None:
+    before = live.target()
+    run_id = live.trigger()
+    live.wait_for_gate(run_id)
+    plan_hash = live.db.value("SELECT plan_hash FROM coa.run WHERE airflow_run_id = %s", [run_id])
+    approved = {
+        "chosen_options": ["Approve"],
+        "params_input": {},
+        "responded_by_user": {"id": "operator", "name": "operator"},
+        "approved_by": "operator",
+        "plan_hash": plan_hash,
+    }
+    live.forge(run_id, "approve", approved)
+    # The task that checks the approval is marked as done as well, with lanes as it would have handed them on.
+    live.forge(run_id, "load.prepare", [[0], [1]])
+    live.mark_success(run_id, "load.prepare")
+
+    live.mark_success(run_id, "approve")
+
+    run = live.wait_for_end(run_id)
+    assert (run["state"], run["loaded_at"]) == ("not_approved", None)
+    assert live.state_of(run_id, "load.customers") == "failed"
+    assert live.target() == before
+
+
+def test_who_is_not_asked_cannot_answer_and_a_rejection_cannot_be_answered_over(live: Live) -> None:
+    before = live.target()
+    run_id = live.trigger()
+    live.wait_for_gate(run_id)
+
+    for user in ("admin", "viewer"):
+        refused = live.answer(run_id, "Approve", user)
+        assert refused.status_code == 403, (user, refused.text)
+    assert live.state_of(run_id, "approve") == "awaiting_input"
+    assert live.answer(run_id, "Reject", reason="not this month").ok
+    again = live.answer(run_id, "Approve")
+    assert again.status_code == 409, again.text
+
+    run = live.wait_for_end(run_id)
+    assert (run["state"], run["loaded_at"]) == ("not_approved", None)
+    assert "operator rejected the plan: not this month" in run["message"]
+    assert live.target() == before
+    kept = live.db.rows("SELECT approved FROM coa.approval WHERE run_id = %s", [run["run_id"]])
+    assert [a["approved"] for a in kept] == [False]
+
+
+def test_one_approval_by_who_was_asked_loads_once(live: Live) -> None:
+    run_id = live.trigger()
+    live.wait_for_gate(run_id)
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+    assert live.answer(
+        run_id,
+        "Approve",
+        reason="as agreed",
+        standing_until=until,
+        standing_records=ALLOWED,
+        standing_actions=["insert", "update"],
+    ).ok
+    assert live.answer(run_id, "Reject").status_code == 409
+
+    run = live.wait_for_end(run_id)
+    assert run["state"] == "verified", run["message"]
+    kept = live.db.rows("SELECT * FROM coa.approval WHERE run_id = %s", [run["run_id"]])
+    assert [(a["approved"], a["answered_by"], a["plan_hash"]) for a in kept] == [
+        (True, "operator", run["plan_hash"])
+    ]
+    # The last task before the report asked whether the source stood still: it did.
+    assert run["summary"]["freeze"]["frozen"] is True
+
+
+def test_a_scheduled_delta_loads_under_the_standing_approval_and_stops_at_its_limits(live: Live) -> None:
+    moved = [r[SOURCE_ID] for r in live.records(1, ORDER).values() if r[SOURCE_ID]]
+    live.call("PATCH", "/dags/coa_sync", body={"is_paused": False})
+
+    def sync(count: int, text: str) -> dict[str, Any]:
+        for i in moved[:count]:
+            live.edit_source(i, **{COMMENT: text})
+        return live.wait_for_end(live.trigger("coa_sync"), "coa_sync")
+
+    within = sync(ALLOWED, "within the limits")
+    assert within["state"] == "verified", within["message"]
+    assert within["summary"]["objects"][ORDER]["updated"] == ALLOWED
+    before = live.target()
+
+    beyond = sync(ALLOWED + 1, "beyond them")
+
+    assert (beyond["state"], beyond["loaded_at"]) == ("not_approved", None)
+    assert f"the standing approval allows {ALLOWED}" in beyond["message"]
+    assert live.target() == before
