@@ -39,8 +39,9 @@ test: $(READY)  ## all tests (ARGS='-k name')
 test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules (an hour)
 	@$(PY) -m pytest tests/faults -m "faults or not faults" $(ARGS)
 
-test-clients: $(READY)  ## other people's Salesforce clients against the local org (needs npm)
+test-clients: $(READY)  ## other people's Salesforce clients, and 10,000 bad requests, against the local org (needs npm)
 	@$(PY) tests/clients/run.py
+	@ORGSIM_FUZZ=500 $(PY) -m pytest tests/orgsim/test_fuzz.py
 
 bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', needs npm and curl)
 	@$(PY) -m bench $(if $(SIZES),--sizes $(SIZES)) $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(ARGS)

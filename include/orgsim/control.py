@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from orgsim.bulk.csvtext import Writer
 from orgsim.dml import WriteOptions
 from orgsim.errors import ApiError
 from orgsim.org import Org
-from orgsim.package import STATUS
+from orgsim.package import STATUS, WORKFLOWS
 from orgsim.rest.http import Request, Response, Router, json_response, no_content
 from orgsim.rows import decode_json
 from orgsim.schema.build import locate
@@ -153,7 +154,12 @@ def change_package(request: Request) -> Response:
             if name not in known:
                 raise ApiError("INVALID_FIELD", f"no such rule: {name}")
             known[name] = bool(active)
-            if kind == "validations":
+            if kind == "workflows":
+                request.org.store.execute(
+                    'UPDATE "WorkflowRule" SET "Metadata" = ? WHERE "Name" = ?',
+                    [json.dumps({"active": bool(active), "fullName": WORKFLOWS[name]}), WORKFLOWS[name]],
+                )
+            else:
                 request.org.store.execute(
                     'UPDATE "ValidationRule" SET "Active" = ? WHERE "ValidationName" = ?',
                     [int(bool(active)), name],

@@ -80,6 +80,8 @@ class Dml:
             if one.default is not None
         }
         defaults.pop("OwnerId", None)
+        # Links to files only know when they changed.
+        stamped = "createddate" in sobject.by_name
         for row in rows:
             if row.error is not None:
                 continue
@@ -95,7 +97,10 @@ class Dml:
             values = row.values = {**defaults, **row.values}
             if "ownerid" in sobject.by_name and not values.get("OwnerId"):
                 values["OwnerId"] = options.user_id
-            self._stamp_new(values, now, options.user_id)
+            if stamped:
+                self._stamp_new(values, now, options.user_id)
+            else:
+                values["SystemModstamp"] = now
         self._checks.references(sobject, rows)
         self._checks.unique(sobject, rows)
         self._org.package.before_save(sobject, [row for row in rows if row.error is None], None)
@@ -167,15 +172,20 @@ class Dml:
         good = [row for row in good if row.error is None]
         if not good:
             return
+        stamps = {
+            name: value
+            for name, value in (
+                ("LastModifiedDate", now),
+                ("LastModifiedById", options.user_id),
+                ("SystemModstamp", now),
+            )
+            if name.lower() in sobject.by_name
+        }
         for row in good:
-            row.values |= {
-                "LastModifiedDate": now,
-                "LastModifiedById": options.user_id,
-                "SystemModstamp": now,
-            }
+            row.values |= stamps
         touched = self._org.package.after_save(sobject, good, current)
         names = set().union(*(given[id(row)] for row in good)) | touched | stamped
-        names |= {"LastModifiedDate", "LastModifiedById", "SystemModstamp"}
+        names |= set(stamps)
         ordered = sorted(name for name in names if name != "Id" and sobject[name].stored)
         assignments = ", ".join(f"{quote(name)} = ?" for name in ordered)
         self._store.many(

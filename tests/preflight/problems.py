@@ -303,6 +303,23 @@ def _rule_off(pair: Pair) -> int:
     return 1
 
 
+def _workflow_off(pair: Pair) -> int:
+    pair.target.control("PATCH", "package", {"workflows": {"contract_key": False}})
+    return 1
+
+
+def _not_seen_whole(pair: Pair) -> int:
+    """The source's user sees all orders and customers, but only those details that are shared with it."""
+    for one in pair.table(pair.source, "PermissionSet"):
+        pair.set(
+            pair.source, "PermissionSet", one["Id"], PermissionsViewAllData=0, PermissionsModifyAllData=0
+        )
+    for one in pair.table(pair.source, "ObjectPermissions"):
+        if one["SobjectType"] == DETAIL:
+            pair.set(pair.source, "ObjectPermissions", one["Id"], PermissionsViewAllRecords=0)
+    return 0
+
+
 def _permission_off(pair: Pair) -> int:
     for one in pair.table(pair.target, "PermissionSet"):
         pair.set(pair.target, "PermissionSet", one["Id"], PermissionsUpdateWithInactiveOwner=0)
@@ -404,6 +421,8 @@ PROBLEMS = [
     Problem("submit_jobs", "", "", B, _job),
     Problem("package_jobs", "", "", N, _package_job),
     Problem("validation_rules_off", "", "", N, _rule_off),
+    Problem("workflow_rules_off", "", "", N, _workflow_off),
+    Problem("not_all_records_visible_source", DETAIL, "", W, _not_seen_whole),
     Problem("hard_delete_permission", "", "", N, lambda p: 0),
     Problem("inactive_owner_permission", "", "", N, _permission_off),
     Problem("bulk_allowance", "", "", B, _few_batches),

@@ -38,6 +38,7 @@ def build(with_package: bool) -> list[SObject]:
                 flag("IsDeleted", "Deleted"),
                 text("ContentDocumentId", "Content Document", 18),
                 reference("LinkedEntityId", "Linked Entity", *on, relationship="LinkedEntity", required=True),
+                read_only(Field("SystemModstamp", "System Modstamp", "datetime")),
             ],
             "06A",
         ),

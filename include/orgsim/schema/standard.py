@@ -242,6 +242,18 @@ def _setup() -> list[SObject]:
             named=False,
         ),
         setup(
+            "ObjectPermissions",
+            "110",
+            [
+                reference("ParentId", "Parent ID", "PermissionSet", relationship="Parent"),
+                text("SobjectType", "Object Type", 80),
+                flag("PermissionsRead", "Read Records"),
+                flag("PermissionsViewAllRecords", "View All Records"),
+                flag("PermissionsModifyAllRecords", "Modify All Records"),
+            ],
+            named=False,
+        ),
+        setup(
             "RecordType",
             "012",
             [

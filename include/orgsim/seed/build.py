@@ -163,6 +163,15 @@ def _package(org: Org) -> None:
         "PermissionSet", Name="COA_Admin_User", Label="COA Admin User", NamespacePrefix="CHANNEL_ORDERS"
     )
     store.add("PermissionSetAssignment", PermissionSetId=admin, AssigneeId=org.user_id)
+    for sobject in (CUSTOMER, ORDER, DETAIL):
+        store.add(
+            "ObjectPermissions",
+            ParentId=admin,
+            SobjectType=sobject,
+            PermissionsRead=1,
+            PermissionsViewAllRecords=1,
+            PermissionsModifyAllRecords=1,
+        )
     for name, where in (
         ("COA_ServiceOrderTrigger", NS + "Service_Order__c"),
         ("ServiceOrderDetailTrigger", NS + "Service_Order_Detail__c"),
