@@ -1,4 +1,4 @@
-"""docker-compose.yaml's components as processes, two Celery workers, one of them killed in the middle."""
+"""docker-compose.yaml's components as processes, two Celery workers; a triggerer and a worker are killed."""
 
 from __future__ import annotations
 
@@ -72,16 +72,20 @@ def cluster(
 
 
 @pytest.fixture(scope="module")
-def ended(cluster: Composed) -> dict[str, Any]:
-    """A run whose first worker was killed while it loaded."""
+def ended(cluster: Composed, orgs: tuple[RunningOrg, RunningOrg]) -> dict[str, Any]:
+    """A run whose triggerer was killed while a task waited in it, and then a worker while it loaded."""
+    orgs[1].control("POST", "faults", {"kind": "slow_job", "operation": "insert", "seconds": 45, "times": 1})
     run_id = cluster.call("POST", "dags/coa_migrate/dagRuns", {"logical_date": None, "conf": PARAMS}).json()[
         "dag_run_id"
     ]
     path = f"dags/coa_migrate/dagRuns/{run_id}"
 
-    def lanes() -> list[dict[str, Any]]:
+    def tasks(task_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = cluster.call("GET", f"{path}/taskInstances").json()["task_instances"]
-        return [one for one in found if one["task_id"] == "load.lane"]
+        return [one for one in found if one["task_id"] == task_id]
+
+    def customers_wait() -> bool:
+        return [one["state"] for one in tasks("load.customers")] == ["deferred"]
 
     def lane_in_a_chunk() -> str:
         """A worker that has a lane and has sent something of it."""
@@ -89,8 +93,12 @@ def ended(cluster: Composed) -> dict[str, Any]:
             sent = staging.execute(
                 "SELECT count(*) FROM coa.job WHERE step = 'orders' AND state <> 'planned'"
             ).fetchone()
-        busy = [one for one in lanes() if one["state"] == "running"]
+        busy = [one for one in tasks("load.lane") if one["state"] == "running"]
         return str(busy[0]["pid"]) if busy and sent and sent[0] else ""
+
+    until(customers_wait, "the customers' job outlasts the worker's patience")
+    cluster.kill("triggerer")
+    cluster.start("triggerer", "second-triggerer")
 
     pid = until(lane_in_a_chunk, "a lane at work")
     killed = next(
@@ -103,7 +111,13 @@ def ended(cluster: Composed) -> dict[str, Any]:
         return found if found["state"] in ("success", "failed") else None
 
     done: dict[str, Any] = until(over, "the run", 1200)
-    return {**done, "lanes": lanes(), "killed": killed, "killed_pid": pid}
+    return {
+        **done,
+        "lanes": tasks("load.lane"),
+        "customers": tasks("load.customers"),
+        "killed": killed,
+        "killed_pid": pid,
+    }
 
 
 def _descendants(pid: int) -> set[int]:
@@ -130,6 +144,10 @@ def test_the_run_ends_verified_with_every_order_in_the_target_once(
 def test_a_lane_of_the_killed_worker_was_tried_again_by_the_other(ended: dict[str, Any]) -> None:
     assert max(lane["try_number"] for lane in ended["lanes"]) > 1
     assert {lane["state"] for lane in ended["lanes"]} == {"success"}
+
+
+def test_the_killed_triggerer_cost_the_waiting_task_no_try(ended: dict[str, Any]) -> None:
+    assert [(one["state"], one["try_number"]) for one in ended["customers"]] == [("success", 1)]
 
 
 def test_staging_was_reached_by_tls_alone_with_the_servers_name_checked(cluster: Composed) -> None:

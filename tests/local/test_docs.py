@@ -45,3 +45,18 @@ def test_each_setting_of_the_environment_that_is_named_is_read_somewhere() -> No
         for name in set(re.findall(r"\b(COA_[A-Z][A-Z_]+[A-Z])\b(?!__c)", page.read_text("utf-8"))):
             known = name in code or name.removeprefix("COA_").lower() in code
             assert known, f"{page.name}: {name}"
+
+
+def test_the_page_of_settings_lists_each_setting_of_the_engine_with_its_default() -> None:
+    from dataclasses import fields
+
+    from coa.config import Settings
+
+    page = (PROJECT / "docs/settings.md").read_text("utf-8")
+    listed = dict(re.findall(r"^\| `(COA_[A-Z_]+)` \| ([^ |]+) \|", page, re.M))
+
+    for one in fields(Settings):
+        if one.name == "newest_api_version":
+            continue
+        stated = listed["COA_" + one.name.upper()]
+        assert stated == str(one.default) or float(stated) == float(str(one.default)), one.name
