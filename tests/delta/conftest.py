@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.harness import Migrator
-from tests.reconcile.pairs import two_orgs
 
 from coa.staging.database import Database
+from tests.engine.harness import Migrator
+from tests.reconcile.pairs import two_orgs
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.engine.harness import Migrator
+from tests.engine.harness import FAST, Migrator
 
+from coa.config import Settings
 from coa.model import LOADED, NS
 from coa.staging.database import Database
 from coa.staging.runs import Run
@@ -18,9 +19,11 @@ SYSTEM = {"LastModifiedDate", "LastModifiedById", "SystemModstamp", "IsDeleted"}
 
 
 @contextmanager
-def two_orgs(database: Database, folder: Path, **switches: Any) -> Iterator[Migrator]:
+def two_orgs(
+    database: Database, folder: Path, *, settings: Settings = FAST, **switches: Any
+) -> Iterator[Migrator]:
     with running_pair(**{"orders": 40, "seed": 7, "job_delay": 0.0, **switches}) as (source, target):
-        yield Migrator(database, source, target, folder / "artifacts")
+        yield Migrator(database, source, target, folder / "artifacts", settings)
 
 
 def edit(org: RunningOrg, sobject: str, record_id: str, **values: Any) -> None:

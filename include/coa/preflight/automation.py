@@ -37,7 +37,7 @@ def entity_names(probe: Probe) -> dict[str, str]:
 
 def _entity_rows(probe: Probe) -> list[dict[str, Any]] | None:
     # Not noted when refused: most orgs name the object itself.
-    quiet = Probe(probe.org, probe.role)
+    quiet = probe.quiet()
     return quiet.rows(
         "",
         f"SELECT DurableId, QualifiedApiName FROM EntityDefinition WHERE QualifiedApiName IN ({quoted(tuple(LOADED))})",
@@ -85,7 +85,7 @@ def _triggers(probe: Probe, names: dict[str, str]) -> list[Finding]:
 
 def _flows(probe: Probe, names: dict[str, str]) -> list[Finding]:
     """Active record-triggered flows; those whose object the org does not tell are counted on the order."""
-    quiet = Probe(probe.org, probe.role)
+    quiet = probe.quiet()
     where = f"FROM FlowDefinitionView WHERE IsActive = true AND TriggerType IN ({quoted(RECORD_TRIGGERS)})"
     rows = quiet.rows("", f"SELECT ApiName, NamespacePrefix, TriggerObjectOrEvent.QualifiedApiName {where}")
     if rows is not None:

@@ -45,15 +45,23 @@ def expected_calls(orders: int, details: int, chunk_size: int, rows_per_job: int
     return READING_CALLS + chunks * (5 * 8 + 2 * 5) + detail_jobs * 8
 
 
-def volume_of(source: Probe, target: Probe, described: dict[str, Describe], where: str) -> Volume:
-    """Counts both orgs. `where` narrows the orders; their details are taken in the same proportion."""
-    counts = {name: source.org.count(name) for name in LOADED}
-    moved = {
+def moved_before(target: Probe, described: dict[str, Describe]) -> dict[str, int]:
+    """sObject -> records that the target has by our migration key."""
+    return {
         name: (target.count("records moved before", name, f"{SOURCE_ID} != null") or 0)
         if SOURCE_ID in described[name].fields
         else 0
         for name in LOADED
     }
+
+
+def volume_of(source: Probe, target: Probe, described: dict[str, Describe], where: str) -> Volume:
+    """Counts both orgs. `where` narrows the orders; their details are taken in the same proportion."""
+    quiet = source.quiet()
+    asked = {name: quiet.count("", name) for name in LOADED}
+    # Without these counts nothing can be said: a refusal is raised.
+    counts = {name: source.org.count(name) if count is None else count for name, count in asked.items()}
+    moved = moved_before(target, described)
     if where and counts[ORDER]:
         chosen = source.org.count(ORDER, where)
         share = chosen / counts[ORDER]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from coa.errors import OrgRefused
-from coa.salesforce.describe import Describe, describe
+from coa.salesforce.composite import Read, read_together
+from coa.salesforce.describe import Describe, described
 from coa.salesforce.session import Org
 from coa.staging.database import json_value
 from coa.staging.runs import Run
@@ -51,8 +51,8 @@ def id18(value: str) -> str:
 
 def describe_objects(run: Run, org: Org, role: str, names: list[str]) -> dict[str, Describe]:
     """Describes of the objects that the org has; kept in `coa.describe` for the later stages."""
-    with ThreadPoolExecutor(run.settings.extract_threads) as pool:
-        found = {d.name: d for d in pool.map(lambda name: describe(org, name), names) if d is not None}
+    answers = read_together(org, [Read(path=f"/sobjects/{n}/describe", kind="describe") for n in names])
+    found = {d.name: d for d in map(described, answers) if d is not None}
     with run.db.transaction() as connection:
         for name, one in found.items():
             connection.execute(

@@ -110,21 +110,21 @@ def workflow_rules_off(probe: Probe) -> list[str] | None:
     )
     if not rows:
         return None
-    off: list[str] = []
     # Not noted when refused: nothing in the load depends on it.
-    quiet = Probe(probe.org, probe.role)
-    for row in rows[:10]:
-        asked = quiet.rows(
-            "",
-            f"SELECT Metadata FROM WorkflowRule WHERE Id = '{row['Id']}'",
-            tooling=True,
+    quiet = probe.quiet()
+
+    def metadata(asking: Probe) -> list[Any]:
+        asked = (
+            asking.rows("", f"SELECT Metadata FROM WorkflowRule WHERE Id = '{row['Id']}'", tooling=True)
+            for row in rows[:10]
         )
-        if asked is None:
-            break
-        metadata: Any = related(asked[0], "Metadata") if asked else None
-        if isinstance(metadata, dict) and metadata.get("active") is False:
-            off.append(str(row.get("Name")))
-    return off
+        return [related(found[0], "Metadata") if found else None for found in asked]
+
+    quiet.ask_ahead(metadata)
+    known = zip(rows, metadata(quiet), strict=False)
+    return [
+        str(row.get("Name")) for row, one in known if isinstance(one, dict) and one.get("active") is False
+    ]
 
 
 def check_workflow_rules(off: list[str] | None) -> list[Finding]:

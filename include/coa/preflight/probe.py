@@ -1,11 +1,16 @@
-"""Questions that an org may refuse to answer: what could not be asked becomes a note, never an error."""
+"""Questions that an org may refuse to answer: what could not be asked becomes a note, never an error.
+
+Most of them are small and known beforehand, so they are asked together (`Probe.ask_ahead`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from coa.errors import OrgRefused, OrgUnavailable
+from coa.salesforce.composite import Read, count_of, granted, read_together, records_of
 from coa.salesforce.session import Org
 from coa.staging.runs import Finding
 
@@ -17,19 +22,53 @@ class Probe:
     org: Org
     role: str
     refused: dict[str, str] = field(default_factory=dict)
+    known: dict[Read, Any] = field(default_factory=dict)
+    """Answers, or refusals, that were asked for ahead."""
+    listing: list[Read] | None = None
+    """Set: this probe asks nothing, it only lists what it would ask."""
+
+    def ask_ahead(self, *checks: Callable[[Probe], object]) -> None:
+        """Asks what these checks will ask, in a few calls; whatever depends on an answer they ask later themselves.
+
+        Each check is run once with a probe that answers nothing.
+        """
+        scout = Probe(self.org, self.role, listing=[])
+        for check in checks:
+            check(scout)
+        reads = list(dict.fromkeys(scout.listing or []))
+        try:
+            self.known |= dict(zip(reads, read_together(self.org, reads), strict=True))
+        except OrgUnavailable:
+            return  # each check asks for itself then, and notes what it was not told
+
+    def quiet(self) -> Probe:
+        """The same without notes: for what may well be refused."""
+        return Probe(self.org, self.role, known=self.known, listing=self.listing)
 
     def rows(self, topic: str, soql: str, *, tooling: bool = False) -> list[dict[str, Any]] | None:
         """Records of a query; None when the org refuses it, which is then noted under `topic`."""
+        answer = self._answer(topic, Read(soql=soql, tooling=tooling))
         try:
-            return list(self.org.query(soql, tooling=tooling))
+            return None if answer is None else list(records_of(self.org, answer))
         except (OrgRefused, OrgUnavailable, KeyError, TypeError) as error:
             self._note(topic, error)
             return None
 
     def count(self, topic: str, sobject: str, where: str = "") -> int | None:
+        answer = self._answer(topic, count_of(sobject, where))
         try:
-            return self.org.count(sobject, where)
-        except (OrgRefused, OrgUnavailable, KeyError, TypeError) as error:
+            return None if answer is None else int(answer["totalSize"])
+        except (KeyError, TypeError) as error:
+            self._note(topic, error)
+            return None
+
+    def _answer(self, topic: str, read: Read) -> Any:
+        if self.listing is not None:
+            self.listing.append(read)
+            return None
+        try:
+            return granted(self.known[read]) if read in self.known else read.alone(self.org)
+        except (OrgRefused, OrgUnavailable) as error:
             self._note(topic, error)
             return None
 

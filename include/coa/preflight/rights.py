@@ -43,7 +43,7 @@ def check_user(probe: Probe, user_id: str) -> list[Finding]:
 def _has(probe: Probe, user_id: str, permission: str) -> bool | None:
     """None when the org does not tell."""
     # Not noted: where the org has not switched a permission on, the field does not exist.
-    quiet = Probe(probe.org, probe.role)
+    quiet = probe.quiet()
     found = quiet.count(
         "",
         "PermissionSetAssignment",

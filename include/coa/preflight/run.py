@@ -16,7 +16,7 @@ from coa.mapping import Mapping
 from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight import checks
 from coa.preflight.automation import check_automation
-from coa.preflight.capacity import check_capacity, volume_of
+from coa.preflight.capacity import check_capacity, moved_before, volume_of
 from coa.preflight.elsewhere import check_elsewhere
 from coa.preflight.jobs import check_submit_jobs
 from coa.preflight.mapping_check import check_mapping, objects_named
@@ -94,6 +94,7 @@ def _check_both(
         describes[probe.role] |= describe_objects(run, probe.org, probe.role, others)
     findings = checks.check_fields(carried, describes[SOURCE], describes[TARGET])
     findings += check_mapping(mapping, describes[SOURCE], describes[TARGET])
+    _ask_ahead(run, source, target, describes)
     refused = _check_filter(run, source)
     findings += refused
     if not refused:
@@ -116,6 +117,25 @@ def _check_both(
     findings += check_user(target, str(run.row["target_org"].get("user_id", "")))
     findings += check_elsewhere(source, describes[SOURCE])
     return findings
+
+
+def _ask_ahead(run: Run, source: Probe, target: Probe, describes: dict[str, dict[str, Describe]]) -> None:
+    """What the checks below will ask, in a few calls instead of one a question."""
+    source.ask_ahead(
+        package_version,
+        lambda probe: [probe.count("", name) for name in LOADED],
+        lambda probe: check_user(probe, str(run.row["source_org"].get("user_id", ""))),
+        lambda probe: check_elsewhere(probe, describes[SOURCE]),
+    )
+    target.ask_ahead(
+        package_version,
+        inactive_validation_rules,
+        workflow_rules_off,
+        check_automation,
+        lambda probe: check_submit_jobs(probe, run.params.accept_submit_jobs),
+        lambda probe: check_user(probe, str(run.row["target_org"].get("user_id", ""))),
+        lambda probe: moved_before(probe, describes[TARGET]),
+    )
 
 
 def _check_filter(run: Run, source: Probe) -> list[Finding]:

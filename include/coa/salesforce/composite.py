@@ -2,7 +2,7 @@
 
 `POST /composite` takes up to 25 subrequests, five of them queries, and counts as a single call toward the
 limits (REST API guide, "Composite"); each subrequest of `/composite/batch` counts, so it saves nothing.
-It takes resources of sObjects and queries, no Tooling API.
+It takes resources of sObjects and queries; `POST /tooling/composite` does the same for those of the Tooling API.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from coa.errors import OrgRefused
+from coa.errors import AmbiguousWrite, OrgRefused
 from coa.salesforce.session import Org
 
 MOST_REQUESTS = 25
@@ -26,12 +26,15 @@ class Read:
     path: str = ""
     soql: str = ""
     all_rows: bool = False
+    tooling: bool = False
     kind: str = "query"
     """How the call is counted where it is made alone."""
 
     @property
     def resource(self) -> str:
-        return ("/queryAll" if self.all_rows else "/query") if self.soql else self.path
+        if not self.soql:
+            return self.path
+        return "/tooling/query" if self.tooling else "/queryAll" if self.all_rows else "/query"
 
     @property
     def url(self) -> str:
@@ -52,18 +55,21 @@ def read_together(org: Org, reads: list[Read]) -> list[Any | OrgRefused]:
     A subrequest that fails is made once more alone: there it has the retries, and its refusal the words, of any
     other call.
     """
-    answers: list[Any | OrgRefused] = []
-    for part in _parts(reads):
-        bodies = _bodies(org, part) if len(part) > 1 else [None]
-        for one, body in zip(part, bodies, strict=True):
-            if body is not None:
-                answers.append(body)
-                continue
-            try:
-                answers.append(one.alone(org))
-            except OrgRefused as refused:
-                answers.append(refused)
-    return answers
+    answers: dict[int, Any | OrgRefused] = {}
+    for tooling in (False, True):
+        numbered = [(n, one) for n, one in enumerate(reads) if one.tooling == tooling]
+        for part in _parts(numbered):
+            bodies = _bodies(org, [one for _, one in part], tooling) if len(part) > 1 else [None]
+            for (n, one), body in zip(part, bodies, strict=True):
+                answers[n] = body if body is not None else _alone(org, one)
+    return [answers[n] for n in range(len(reads))]
+
+
+def _alone(org: Org, one: Read) -> Any | OrgRefused:
+    try:
+        return one.alone(org)
+    except OrgRefused as refused:
+        return refused
 
 
 def granted(answer: Any | OrgRefused) -> Any:
@@ -82,20 +88,20 @@ def records_of(org: Org, answer: Any) -> Iterator[dict[str, Any]]:
         answer = org.get_json(answer["nextRecordsUrl"], kind="query")
 
 
-def _parts(reads: list[Read]) -> Iterator[list[Read]]:
+def _parts(reads: list[tuple[int, Read]]) -> Iterator[list[tuple[int, Read]]]:
     """In their order, cut where one more would be too many."""
-    part: list[Read] = []
-    for one in reads:
-        queries = sum(1 for r in part if r.soql)
+    part: list[tuple[int, Read]] = []
+    for n, one in reads:
+        queries = sum(1 for _, r in part if r.soql)
         if len(part) == MOST_REQUESTS or (one.soql and queries == MOST_QUERIES):
             yield part
             part = []
-        part.append(one)
+        part.append((n, one))
     if part:
         yield part
 
 
-def _bodies(org: Org, part: list[Read]) -> list[Any | None]:
+def _bodies(org: Org, part: list[Read], tooling: bool) -> list[Any | None]:
     """None where a subrequest failed, or where the org takes no composite request at all."""
     body = {
         "allOrNone": False,
@@ -104,10 +110,11 @@ def _bodies(org: Org, part: list[Read]) -> list[Any | None]:
             for n, one in enumerate(part)
         ],
     }
+    path = "/tooling/composite" if tooling else "/composite"
     try:
         # Nothing but reads: it may be repeated like one.
-        answer = org.send_json("POST", "/composite", body, kind="composite", safe=True)
-    except OrgRefused:
+        answer = org.send_json("POST", path, body, kind="composite", safe=True)
+    except (OrgRefused, AmbiguousWrite):
         return [None] * len(part)
     found = {str(r["referenceId"]): r for r in answer["compositeResponse"]}
     return [

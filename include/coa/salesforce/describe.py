@@ -129,9 +129,16 @@ def describe(org: Org, sobject: str) -> Describe | None:
     try:
         return Describe(org.data_json(f"/sobjects/{sobject}/describe", kind="describe"))
     except OrgRefused as refused:
-        if refused.status == 404 or refused.code in ("NOT_FOUND", "INVALID_TYPE"):
-            return None
-        raise
+        return described(refused)
+
+
+def described(answer: Any | OrgRefused) -> Describe | None:
+    """The same of an answer that is there already; raises any other refusal."""
+    if not isinstance(answer, OrgRefused):
+        return Describe(answer)
+    if answer.status == 404 or answer.code in ("NOT_FOUND", "INVALID_TYPE"):
+        return None
+    raise answer
 
 
 def list_sobjects(org: Org) -> dict[str, dict[str, Any]]:

@@ -26,6 +26,7 @@ class _RollBack(Exception):
 
 def register(router: Router) -> None:
     router.data("POST", "/composite", composite)
+    router.data("POST", "/tooling/composite", composite)
     router.data("POST", "/composite/batch", batch)
     router.data("POST", "/composite/tree/{sobject}", tree)
 
