@@ -43,7 +43,7 @@ def task_run(*, ending: bool = False) -> Iterator[Run]:
     with structlog.contextvars.bound_contextvars(coa_run=run_id):
         run = Run.load(db, settings(), run_id)
         if not ending:
-            _reopen(run)
+            run.reopen()
         try:
             yield run
         except AirflowException:
@@ -68,16 +68,6 @@ def run_id_of(db: Database, dag_id: str, airflow_run_id: str) -> str:
             next_step="look at the log of its task `start`.",
         )
     return str(found)
-
-
-def _reopen(run: Run) -> None:
-    if run.row["state"] is None and STOPPED_STATE not in run.row["versions"]:
-        return
-    run.db.execute(
-        "UPDATE coa.run SET state = NULL, summary = NULL, message = '', finished_at = NULL, versions = versions - %s WHERE run_id = %s",
-        [STOPPED_STATE, run.run_id],
-    )
-    run.refresh()
 
 
 def _remember_stop(run: Run, stopped: RunStopped) -> None:

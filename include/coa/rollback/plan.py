@@ -1,10 +1,4 @@
-"""The plan of a roll-back: for each record that the run wrote whether it is deleted, restored or left.
-
-Deleted is what the run inserted, restored what it updated, from the target's snapshot that it took before
-its first write. Both only if nobody touched the record since: each field still holds what the run left there
-(its own reading after the load) or what was there before it. `force` takes what was touched as well, but never
-a record that the run did not insert.
-"""
+"""The plan of a roll-back as data: its table, its hash, `plan.json`, and the page that whoever approves reads."""
 
 from __future__ import annotations
 
@@ -14,28 +8,14 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.compare import changed_fields, comparisons
-from coa.fieldmap import CarriedField
 from coa.mapping import Mapping
-from coa.model import (
-    CLONED_FROM,
-    CUSTOMER,
-    DETAIL,
-    DETAIL_ORDER,
-    LOADED,
-    NS,
-    ORDER,
-    ORDER_CUSTOMER,
-    RECEIVED_AT,
-    SOURCE_ID,
-)
-from coa.rollback.scope import ROLLBACK, original_of, restorable_fields, watched_fields
-from coa.salesforce.describe import Field
-from coa.staging.runs import TARGET, Run, schema_of
+from coa.model import LOADED, NS
+from coa.rollback.actions import adopt_unknown, list_deleted_by_run, plan_deletes, plan_restores
+from coa.rollback.scope import ROLLBACK, original_of, restorable_fields
+from coa.rollback.together import keep_what_belongs_together
+from coa.staging.runs import Run
 
-VERIFY = "verify"
 ACTIONS = ("delete", "restore", "left")
-PARENTS = {ORDER: ORDER_CUSTOMER, DETAIL: DETAIL_ORDER}
 
 
 def make_plan(run: Run, mapping: Mapping) -> str:
@@ -44,11 +24,11 @@ def make_plan(run: Run, mapping: Mapping) -> str:
     fields = restorable_fields(run, original, mapping)
     _create_table(run)
     for sobject in LOADED:
-        _adopt_unknown(run, original, sobject)
-        _plan_deletes(run, original, sobject)
-        _plan_restores(run, original, sobject, fields[sobject])
-    _list_deleted_by_run(run, original)
-    while _keep_what_belongs_together(run):
+        adopt_unknown(run, original, sobject)
+        plan_deletes(run, original, sobject)
+        plan_restores(run, original, sobject, fields[sobject])
+    list_deleted_by_run(run, original)
+    while keep_what_belongs_together(run):
         pass
     return plan_hash(run)
 
@@ -67,256 +47,6 @@ def _create_table(run: Run) -> None:
         )
 
 
-def _adopt_unknown(run: Run, original: Run, sobject: str) -> None:
-    """Records that the run created although it was killed before it learned so: by their key, and new since."""
-    run.db.execute(
-        sql.SQL(
-            """UPDATE coa.ledger l SET target_id = t."Id", origin = 'inserted', step = 'created',
-                      inserted_run = %s, updated_at = clock_timestamp()
-               FROM {now} t JOIN {plan} p ON p.sobject = %s AND p.source_id = coa.id18(t.{key})
-               WHERE l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
-                 AND p.action = 'insert' AND l.target_id IS NULL
-                 AND NOT EXISTS (SELECT FROM {before} b WHERE b."Id" = t."Id")"""
-        ).format(
-            now=run.table(TARGET, sobject),
-            plan=original.table("plan"),
-            key=sql.Identifier(SOURCE_ID),
-            before=original.table(TARGET, sobject),
-        ),
-        [original.run_id, sobject, run.pair_id],
-    )
-
-
-def _canonical(one: Field, alias: str) -> sql.Composed:
-    value = sql.SQL("coa.{}({}.{})").format(
-        sql.Identifier(one.canonical_function), sql.Identifier(alias), sql.Identifier(one.name)
-    )
-    return sql.SQL("coa.to_second({})").format(value) if one.type == "datetime" else value
-
-
-def _touched(run: Run, original: Run, sobject: str, *, or_before: bool) -> sql.Composed:
-    """SQL for the names of fields that hold neither what the run left (alias `v`) nor what was before (`b`).
-
-    Without a reading after the load it is told by who wrote the record last.
-    """
-    columns = set(original.columns(VERIFY, sobject))
-    tests = []
-    for one in watched_fields(run, original, sobject):
-        if columns and one.name not in columns:
-            continue
-        now, after, before = (_canonical(one, alias) for alias in ("t", "v", "b"))
-        test = sql.SQL("{} IS DISTINCT FROM {}").format(now, after)
-        if or_before:
-            test = sql.SQL("({} AND {} IS DISTINCT FROM {})").format(test, now, before)
-            if one.name == RECEIVED_AT:
-                # The package stamps it while an interrupted roll-back restores the status.
-                test = sql.SQL("({} AND NOT x.resumed)").format(test)
-        tests.append(sql.SQL("CASE WHEN {} THEN {} END").format(test, sql.Literal(one.name)))
-    by_fields = sql.SQL("array_remove(ARRAY[{}]::text[], NULL)").format(sql.SQL(", ").join(tests))
-    return sql.SQL(
-        """CASE WHEN v."Id" IS NOT NULL THEN {by_fields}
-                WHEN coa.id18(t."LastModifiedById") = {us} THEN '{{}}'::text[]
-                ELSE ARRAY['LastModifiedById'] END"""
-    ).format(by_fields=by_fields, us=sql.Literal(str(original.row["target_org"].get("user_id", ""))))
-
-
-def _after(original: Run, sobject: str) -> sql.Composable:
-    """The run's own reading after its load; an empty one when it never came so far."""
-    if original.has_table(VERIFY, sobject):
-        return original.table(VERIFY, sobject)
-    return sql.SQL("(SELECT * FROM {} WHERE false)").format(original.table(TARGET, sobject))
-
-
-TOUCHED = "changed in the target after the run wrote it"
-LOOK = "look at the record; force rolls it back all the same."
-
-
-def _plan_deletes(run: Run, original: Run, sobject: str) -> None:
-    parent = PARENTS.get(sobject)
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO {plan} (sobject, source_id, target_id, parent_id, action, wanted, changed,
-                                   reason_code, reason, next_step)
-               SELECT {sobject}, l.source_id, t."Id", {parent},
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN 'delete' ELSE 'left' END, 'delete', c.touched,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN '' ELSE 'conflict' END,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN ''
-                           ELSE {reason} || ': ' || array_to_string(c.touched, ', ') || '.' END,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN '' ELSE {look} END
-               FROM coa.ledger l JOIN {now} t ON t."Id" = l.target_id
-               LEFT JOIN {after} v ON v."Id" = t."Id",
-                    LATERAL (SELECT {touched} AS touched) c
-               WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
-                 AND l.inserted_run = {original}"""
-        ).format(
-            plan=run.table(ROLLBACK),
-            sobject=sql.Literal(sobject),
-            parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
-            force=sql.Literal(run.params.force),
-            reason=sql.Literal(TOUCHED),
-            look=sql.Literal(LOOK),
-            now=run.table(TARGET, sobject),
-            after=_after(original, sobject),
-            touched=_touched(run, original, sobject, or_before=False),
-            pair=sql.Literal(run.pair_id),
-            original=sql.Literal(original.run_id),
-        )
-    )
-
-
-def _plan_restores(run: Run, original: Run, sobject: str, fields: list[CarriedField]) -> None:
-    """What the run updated and that differs from what was there before; the pre-image goes to `desired__`."""
-    desired = run.table("desired", sobject)
-    columns = sql.SQL(", ").join(
-        sql.SQL("coa.{}(b.{f}) AS {f}").format(
-            sql.Identifier(one.target.canonical_function), f=sql.Identifier(one.name)
-        )
-        for one in fields
-    )
-    with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(desired))
-        connection.execute(
-            sql.SQL(
-                """CREATE TABLE {} AS SELECT p.source_id, {} FROM {} p JOIN {} b ON b."Id" = p.target_id
-                   WHERE p.sobject = {} AND p.action = 'update'"""
-            ).format(
-                desired,
-                columns,
-                original.table("plan"),
-                original.table(TARGET, sobject),
-                sql.Literal(sobject),
-            )
-        )
-        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (source_id)").format(desired))
-    compared, _ = comparisons(run, sobject, fields)
-    parent = PARENTS.get(sobject)
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO {plan} (sobject, source_id, target_id, parent_id, action, wanted, changed,
-                                   reason_code, reason, next_step)
-               SELECT {sobject}, p.source_id, t."Id", {parent},
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN 'restore' ELSE 'left' END, 'restore', c.changed,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN '' ELSE 'conflict' END,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN ''
-                           ELSE {reason} || ': ' || array_to_string(c.touched, ', ') || '.' END,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN '' ELSE {look} END
-               FROM {original_plan} p JOIN {now} t ON t."Id" = p.target_id
-               JOIN {before} b ON b."Id" = p.target_id JOIN {desired} d ON d.source_id = p.source_id
-               LEFT JOIN {after} v ON v."Id" = t."Id",
-                    LATERAL (SELECT p.source_id = ANY ({resumed}) AS resumed) x,
-                    LATERAL (SELECT {changed} AS changed, {touched} AS touched) c
-               WHERE p.sobject = {sobject} AND p.action = 'update' AND c.changed <> '{{}}'
-               ON CONFLICT DO NOTHING"""
-        ).format(
-            plan=run.table(ROLLBACK),
-            sobject=sql.Literal(sobject),
-            parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
-            force=sql.Literal(run.params.force),
-            reason=sql.Literal(TOUCHED),
-            look=sql.Literal(LOOK),
-            original_plan=original.table("plan"),
-            now=run.table(TARGET, sobject),
-            before=original.table(TARGET, sobject),
-            desired=desired,
-            after=_after(original, sobject),
-            resumed=sql.Literal(_begun_by_earlier_rollbacks(run, sobject)),
-            changed=changed_fields(compared),
-            touched=_touched(run, original, sobject, or_before=True),
-        )
-    )
-
-
-def _begun_by_earlier_rollbacks(run: Run, sobject: str) -> list[str]:
-    """Source ids of records that an interrupted roll-back of the same run has begun to restore."""
-    begun: list[str] = []
-    for row in run.db.rows(
-        """SELECT run_id FROM coa.run WHERE mode = %s AND run_id <> %s AND params ->> 'run_id' = %s
-             AND loaded_at IS NOT NULL""",
-        [ROLLBACK, run.run_id, run.params.run_id],
-    ):
-        if run.db.value("SELECT to_regclass(%s) IS NOT NULL", [f'"{schema_of(row["run_id"])}"."work"']):
-            begun += [
-                str(r["source_id"])
-                for r in run.db.rows(
-                    sql.SQL("SELECT source_id FROM {} WHERE sobject = %s AND step LIKE 'restores%%'").format(
-                        sql.Identifier(schema_of(row["run_id"]), "work")
-                    ),
-                    [sobject],
-                )
-            ]
-    return begun
-
-
-def _list_deleted_by_run(run: Run, original: Run) -> None:
-    if not original.has_table("deletion"):
-        return
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO {} (sobject, source_id, target_id, parent_id, action, wanted, reason_code, reason, next_step)
-               SELECT d.sobject, d.source_id, d.target_id, d.parent_id, 'left', 'restore', 'deleted_by_run',
-                      'The run deleted it, because it was gone from the source.',
-                      'take it out of the target''s recycle bin, where it lies for 15 days.'
-               FROM {} d JOIN {} w ON w.step = 'deletions' AND w.sobject = d.sobject AND w.source_id = d.source_id
-               WHERE d.action = 'delete' AND w.state = 'accepted' ON CONFLICT DO NOTHING"""
-        ).format(run.table(ROLLBACK), original.table("deletion"), original.table("work"))
-    )
-
-
-# ---- what belongs together -------------------------------------------------------------------------
-def _keep_what_belongs_together(run: Run) -> int:
-    """One round: orders stay with what is left of them, and what others still point at stays; records changed."""
-    plan = run.table(ROLLBACK)
-    orders, details = run.table(TARGET, ORDER), run.table(TARGET, DETAIL)
-    going = (
-        "EXISTS (SELECT FROM {p} x WHERE x.sobject = %s AND x.target_id = t.\"Id\" AND x.action = 'delete')"
-    )
-    unlinked = (
-        "EXISTS (SELECT FROM {p} x WHERE x.sobject = %s AND x.target_id = t.\"Id\" AND x.action = 'restore' "
-        "AND %s = ANY (x.changed))"
-    )
-    changed = 0
-    for statement, columns, params in (
-        (
-            "UPDATE {p} o SET action = 'left', reason_code = 'order_incomplete', reason = 'A detail of it stays, or is "
-            "not of this run.', next_step = 'see its details in the target.' "
-            "WHERE o.sobject = %s AND o.action = 'delete' AND EXISTS ("
-            "SELECT FROM {t} t WHERE t.{f} = o.target_id AND NOT " + going + ")",
-            (details, DETAIL_ORDER),
-            [ORDER, DETAIL],
-        ),
-        (
-            "UPDATE {p} d SET action = 'left', reason_code = 'parent_blocked', reason = 'Its order stays.', "
-            "next_step = 'see why its order stays.' FROM {p} o WHERE d.sobject = %s AND d.action = 'delete' "
-            "AND o.sobject = %s AND o.action = 'left' AND o.wanted = 'delete' AND o.target_id = d.parent_id",
-            (details, DETAIL_ORDER),
-            [DETAIL, ORDER],
-        ),
-        (
-            "UPDATE {p} o SET action = 'left', reason_code = 'in_use', reason = 'An order that stays was cloned from "
-            "it.', next_step = 'roll back the later run first, or clear the link by hand.' "
-            "WHERE o.sobject = %s AND o.action = 'delete' AND EXISTS ("
-            "SELECT FROM {t} t WHERE t.{f} = o.target_id AND NOT " + going + " AND NOT " + unlinked + ")",
-            (orders, CLONED_FROM),
-            [ORDER, ORDER, ORDER, CLONED_FROM],
-        ),
-        (
-            "UPDATE {p} c SET action = 'left', reason_code = 'in_use', reason = 'Orders that stay use it.', "
-            "next_step = 'see why these orders stay.' "
-            "WHERE c.sobject = %s AND c.action = 'delete' AND EXISTS ("
-            "SELECT FROM {t} t WHERE t.{f} = c.target_id AND NOT " + going + " AND NOT " + unlinked + ")",
-            (orders, ORDER_CUSTOMER),
-            [CUSTOMER, ORDER, ORDER, ORDER_CUSTOMER],
-        ),
-    ):
-        if columns[1] not in run.columns(TARGET, DETAIL if columns[0] is details else ORDER):
-            continue
-        changed += run.db.execute(
-            sql.SQL(statement).format(p=plan, t=columns[0], f=sql.Identifier(columns[1])), params
-        )
-    return changed
-
-
-# ---- the plan as data ------------------------------------------------------------------------------
 def plan_hash(run: Run) -> str:
     """SHA-256 over every action and every value that is written back."""
     digest = sha256(json.dumps([run.params.run_id, run.params.force, run.row["target_org"]["id"]]).encode())

@@ -17,7 +17,8 @@ from coa.report.csv_files import (
 from coa.report.reasons import plain_words
 from coa.report.run import Folder, write_json
 from coa.report.summary import _api_calls, _seconds
-from coa.rollback.plan import VERIFY, plan_counts
+from coa.rollback.actions import VERIFY
+from coa.rollback.plan import plan_counts
 from coa.rollback.scope import ROLLBACK
 from coa.staging.runs import Run
 

@@ -20,7 +20,8 @@ from coa.load.run import stop_if_rejected
 from coa.load.work import UPDATE, Step
 from coa.mapping import Mapping
 from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, RECEIVED_AT, STATUS
-from coa.rollback.plan import VERIFY, plan_hash
+from coa.rollback.actions import VERIFY
+from coa.rollback.plan import plan_hash
 from coa.rollback.scope import ROLLBACK, original_of, restorable_fields, snapshot
 from coa.salesforce.session import Org
 from coa.staging.runs import Run

@@ -98,7 +98,7 @@ class Run:
                 )
                 db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(run_id))))
             elif db.value("SELECT state FROM coa.run WHERE run_id = %s", [run_id]) is not None:
-                _reopen(db, run_id)
+                _reopen(db, run_id, from_the_start=True)
         return cls.load(db, settings, run_id)
 
     @classmethod
@@ -111,6 +111,12 @@ class Run:
                 next_step="take a run_id from the artifacts folder or from the table coa.run.",
             )
         return cls(run_id, db, RunParams.parse(row["params"]), settings, row)
+
+    def reopen(self) -> None:
+        """A task that is cleared takes up a run that was over, with the tables that it has."""
+        if self.row["state"] is not None or "stopped_state" in self.row["versions"]:
+            _reopen(self.db, self.run_id, from_the_start=False)
+            self.refresh()
 
     def refresh(self) -> None:
         fresh = self.db.row("SELECT * FROM coa.run WHERE run_id = %s", [self.run_id])
@@ -317,15 +323,15 @@ class Run:
         self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.run_id])
 
 
-def _reopen(db: Database, run_id: str) -> None:
-    """A run that was over and is cleared goes on: with its plan if it had begun to load, else from scratch."""
+def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:
+    """A run that was over goes on: with the tables that it has, or from scratch if it had not begun to load."""
     with db.transaction() as connection:
         row = connection.execute(
             """UPDATE coa.run SET state = NULL, summary = NULL, finished_at = NULL, message = '', stage = 'created',
                       versions = versions - 'stopped_state' WHERE run_id = %s RETURNING loaded_at""",
             [run_id],
         ).fetchone()
-        if row and row["loaded_at"] is None:
+        if from_the_start and row and row["loaded_at"] is None:
             schema = sql.Identifier(schema_of(run_id))
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
