@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.2
 SHARES_EVERY = 5
 """Every so many samples the proportional shares are read: the kernel walks all pages for them."""
 MIB = 1 << 20
@@ -28,6 +28,7 @@ class Process:
 
     name: str
     peak: int = 0
+    looks: int = 0
     seconds: float = 0.0
 
 
@@ -44,9 +45,11 @@ class Tree:
         for process in _family(self.root):
             try:
                 key = (process.pid, process.create_time())
-                seen = self.processes.setdefault(key, Process(label(process.cmdline(), process.name())))
-                if seen.peak == 0 or "python" in seen.name:
-                    seen.name = label(process.cmdline(), process.name()) or seen.name
+                seen = self.processes.setdefault(key, Process(""))
+                if seen.looks < 5:
+                    # At its first moment a child still bears the name of its parent.
+                    seen.name = label(process.cmdline(), process.name())
+                seen.looks += 1
                 seen.peak = max(seen.peak, high_water(process.pid))
                 times = process.cpu_times()
                 seen.seconds = times.user + times.system
@@ -68,11 +71,17 @@ class Tree:
 
 
 def _family(root: int) -> list[psutil.Process]:
-    try:
-        top = psutil.Process(root)
-        return [top, *top.children(recursive=True)]
-    except psutil.Error:
-        return []
+    """A process and all below it, from the kernel's own lists: psutil would look at every process there is."""
+    found, left = [], [root]
+    while left:
+        pid = left.pop()
+        try:
+            found.append(psutil.Process(pid))
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                left += map(int, (thread / "children").read_text().split())
+        except (psutil.Error, OSError):
+            continue
+    return found
 
 
 def label(command: list[str], name: str) -> str:
