@@ -31,6 +31,7 @@ from coa.rollback import run as rollback_stage
 from coa.rollback import scope as rollback_scope
 from coa.rollback.report import decide_rollback_state, write_rollback_artifacts
 from coa.salesforce.session import Org
+from coa.salesforce.usage import count_calls
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.transform.run import run_transform
 from coa.transform.template import mapping_template
@@ -63,16 +64,6 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
             for role, org in orgs.items():
                 count_calls(run, role, org)
     run.event("stage_ended", stage=name)
-
-
-def count_calls(run: Run, role: str, org: Org) -> None:
-    """Writes down the API calls that `org` made since this was asked last."""
-    for kind, calls in org.take_calls().items():
-        run.db.execute(
-            """INSERT INTO coa.api_usage (run_id, org, kind, calls) VALUES (%s, %s, %s, %s)
-               ON CONFLICT (run_id, org, kind) DO UPDATE SET calls = coa.api_usage.calls + EXCLUDED.calls""",
-            [run.run_id, role, kind, calls],
-        )
 
 
 def preflight(run: Run, source: Org, target: Org, holder_is_over: HolderIsOver | None = None) -> None:

@@ -72,8 +72,8 @@ class BulkJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow has no types
             return {}
 
     def _status(self) -> JobStatus | None:
-        from coa.pipeline import count_calls
         from coa.salesforce.bulk import BulkJobs
+        from coa.salesforce.usage import count_calls
         from coa.staging.runs import Run
 
         if self._jobs is None or self._run is None:

@@ -18,8 +18,9 @@ from coa.errors import ConfigurationError, IncompleteExtract, JobLost, Retryable
 from coa.extract.pages import land_page
 from coa.salesforce.bulk import JobStatus, QueryJobs
 from coa.salesforce.session import Org
+from coa.salesforce.usage import count_calls
 from coa.staging.database import Row
-from coa.staging.runs import Run
+from coa.staging.runs import SOURCE, TARGET, Run
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,7 @@ def _extract_once(run: Run, org: Org, jobs: QueryJobs, spec: ExtractSpec) -> int
         _land_side_by_side(run, jobs, spec, job_id, locators)
     rows = landed_rows(run, spec)
     _check_and_finish(run, org, spec, rows, status.processed)
+    count_calls(run, SOURCE if spec.kind == SOURCE else TARGET, org)
     return rows
 
 

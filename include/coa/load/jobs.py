@@ -26,8 +26,9 @@ from coa.load.results import apply_results, look_up_unknown
 from coa.load.work import INSERT, Step, analyze_work, pending
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org
+from coa.salesforce.usage import count_calls
 from coa.staging.database import Row
-from coa.staging.runs import Run
+from coa.staging.runs import TARGET, Run
 
 log = logging.getLogger(__name__)
 
@@ -237,6 +238,8 @@ class Loader:
 
     def _show(self, step: Step, status: JobStatus) -> None:
         self.run.renew_lease()
+        # Lanes work for hours: who watches the run sees its calls, and a kill loses the count of few.
+        count_calls(self.run, TARGET, self.org)
         log.info(
             "%s %s chunk %d: job %s %s, %d rows processed",
             step.name,
