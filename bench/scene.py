@@ -73,7 +73,9 @@ def orgs(
         "bulk_query_limit": API_LIMIT,
         "tls_certificate": str(certificate),
         "tls_key": str(key),
-        "timeout": 900,
+        # A client that does not come to reading, on a busy machine, must not be cut off.
+        "keep_alive": 3600,
+        "timeout": 1800,
     }
     with running_org(**common, role="source", **(source or {})) as ours:
         with running_org(**common, role="target", **(target or {})) as theirs:

@@ -45,7 +45,7 @@ async def serve(org: Org, sock: socket.socket) -> None:
         App(org),
         log_level="warning",
         access_log=False,
-        timeout_keep_alive=120,
+        timeout_keep_alive=org.settings.keep_alive,
         lifespan="off",
         http="httptools",
         timeout_graceful_shutdown=1,

@@ -91,7 +91,7 @@ def change_settings(request: Request) -> Response:
     fixed = {"host", "port", "role", "seed", "orders", "details_per_order", "planted", "empty", "org_id", "sandbox",
              "package_version", "multi_currency", "audit_fields", "hide_field", "read_only_field", "migration_fields",
              "partner_fields", "restricted_picklists", "drop_picklist_value", "add_picklist_value", "workflow_off",
-             "validation_off", "bulk_workers", "draft_job", "tls_certificate", "tls_key"}  # fmt: skip
+             "validation_off", "bulk_workers", "draft_job", "tls_certificate", "tls_key", "keep_alive"}  # fmt: skip
     for name, value in request.json_object().items():
         if not hasattr(org.settings, name) or name in fixed:
             raise ApiError("INVALID_FIELD", f"{name} cannot be changed while the org runs")

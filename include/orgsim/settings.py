@@ -114,6 +114,7 @@ class Settings:
     crlf_in_quotes: Annotated[bool, "CRLF inside a quoted value is accepted in a job with lineEnding LF"] = (
         True
     )
+    keep_alive: Annotated[int, "seconds after which an idle connection is closed"] = 120
     gzip: Annotated[bool, "answers are compressed for clients that accept it"] = True
     created_date_drift: Annotated[float, "seconds that the org's clock is ahead of this machine"] = 0.0
 
