@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from coa.errors import RunStopped
 from coa_airflow.environment import HEADLESS, approvers, artifacts_of
 from coa_airflow.running import task_run
+from coa_airflow.ui.links import file_url, page_url
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
@@ -186,8 +187,12 @@ def plan_text(run: Run, plan_hash: str) -> str:
             state=NOT_APPROVED,
             next_step="clear the task `plan`; it computes plan and summary anew.",
         )
+    of_run = (run.row["dag_id"], run.row["airflow_run_id"])
+    files = ("plan.json", "rejected_rows.csv", *(["corrections.csv"] if run.has_table("rehearsal") else []))
+    links = [f"[{name}]({file_url(*of_run, name)})" for name in files]
     return (
-        f"{shown['markdown']}\n\nFull plan: `{artifacts_of(run.run_id)}/plan.json`. Plan hash: `{plan_hash}`."
+        f"{shown['markdown']}\n\nThe full plan: {', '.join(links)}, [migration page]({page_url(*of_run)}); "
+        f"in `{artifacts_of(run.run_id)}`. Plan hash: `{plan_hash}`."
     )
 
 

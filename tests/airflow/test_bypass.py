@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -47,10 +48,13 @@ class Live:
     db: Database
     orgs: list[str]
 
-    def call(self, method: str, path: str, user: str = "operator", body: object = None) -> requests.Response:
+    def authorization(self, user: str) -> dict[str, str]:
         login = {"username": user, "password": self.passwords[user]}
         token = requests.post(f"{self.url}/auth/token", json=login, timeout=120).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
+        return {"Authorization": f"Bearer {token}"}
+
+    def call(self, method: str, path: str, user: str = "operator", body: object = None) -> requests.Response:
+        headers = self.authorization(user)
         return requests.request(method, f"{self.url}/api/v2{path}", headers=headers, json=body, timeout=120)
 
     def trigger(self, dag_id: str = "coa_migrate", **params: Any) -> str:
@@ -79,6 +83,15 @@ class Live:
         """The gate's form as it is offered."""
         asked = self.call("GET", f"{runs(run_id)}/hitlDetails").json()["hitl_details"][0]
         return {name: param["value"] for name, param in asked["params"].items()}
+
+    def linked(self, run_id: str, name: str) -> requests.Response:
+        """What the page of the approver links to under that name."""
+        asked = self.call("GET", f"{runs(run_id)}/hitlDetails").json()["hitl_details"][0]
+        found = re.search(rf"\[{re.escape(name)}\]\(([^)]+)\)", asked["body"])
+        assert found is not None, asked["body"]
+        answer = requests.get(self.url + found[1], headers=self.authorization("operator"), timeout=120)
+        assert answer.ok, answer.text
+        return answer
 
     def answer(self, run_id: str, option: str, user: str = "operator", **form: Any) -> requests.Response:
         body = {"chosen_options": [option], "params_input": {**self.form(run_id), **form}}
@@ -212,6 +225,11 @@ def test_one_approval_by_who_was_asked_loads_once(live: Live) -> None:
     run_id = live.trigger()
     live.wait_for_gate(run_id)
     until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    plan = live.linked(run_id, "plan.json").json()
+    assert plan["plan_hash"] == live.db.value(
+        "SELECT plan_hash FROM coa.run WHERE airflow_run_id = %s", [run_id]
+    )
+    assert live.linked(run_id, "corrections.csv").text.count("draft_reset") > 0
 
     assert live.answer(
         run_id,

@@ -16,7 +16,7 @@ from tests.faults.conftest import IMPATIENT, verdict_on
 ENDPOINTS: dict[str, dict[str, str]] = {
     "token": {"method": "POST", "path": r"/services/oauth2/token"},
     "versions": {"method": "GET", "path": r"/services/data/?$"},
-    "describe": {"method": "GET", "path": r"/sobjects/.*/describe"},
+    "composite": {"method": "POST", "path": r"/composite$"},
     "query": {"method": "GET", "path": r"/query"},
     "create_query_job": {"method": "POST", "path": r"/jobs/query/?$"},
     "query_job_status": {"method": "GET", "path": r"/jobs/query/[^/]+/?$"},
@@ -46,6 +46,7 @@ LEFT_OUT = {("token", "expired_401"), ("token", "limit_concurrent"), ("versions"
 MATRIX = [(e, f) for e in ENDPOINTS for f in FAULTS if (e, f) not in LEFT_OUT]
 SAMPLE = [
     ("token", "html_502"),
+    ("composite", "truncated"),
     ("query_results", "truncated"),
     ("create_ingest_job", "reset_after"),
     ("upload", "reset_after"),

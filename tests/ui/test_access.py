@@ -19,6 +19,7 @@ DATA = [
     "/coa/files/coa_migrate/rejected_rows.csv",
     "/coa/files/coa_migrate/differences.csv",
     "/coa/files/coa_migrate/report.html",
+    "/coa/files/coa_migrate/plan.json",
 ]
 
 

@@ -217,6 +217,15 @@ def test_the_report_is_shown_without_scripts_and_without_an_origin(
     assert saved.headers["content-disposition"].startswith("attachment")
 
 
+def test_the_plan_is_shown_where_it_can_be_read(get: Get, database: Database, tmp_path: Any) -> None:
+    (tmp_path / "plan.json").write_text('{"objects": {}}')
+    samples.finished_run(database, versions={"artifacts": str(tmp_path)})
+    samples.finished_run(database, "20261123T080000Z-cccccc", "manual__2")
+
+    assert get("/coa/files/coa_migrate/plan.json", run_id="manual__0").json() == {"objects": {}}
+    assert get("/coa/files/coa_migrate/plan.json", run_id="manual__2").status_code == 404
+
+
 def test_a_report_that_lies_elsewhere_is_not_found_in_plain_words(get: Get, database: Database) -> None:
     samples.finished_run(database, versions={"artifacts": "/nowhere/at/all"})
 

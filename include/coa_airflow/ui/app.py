@@ -17,7 +17,7 @@ from fastapi.staticfiles import StaticFiles
 
 from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, readable_dags, run_or_404
 from coa_airflow.ui.cache import CostCache
-from coa_airflow.ui.downloads import csv_stream, report_bytes
+from coa_airflow.ui.downloads import artifact_bytes, csv_stream
 from coa_airflow.ui.overview import airflow_state, all_runs, beside, dags_with_runs
 from coa_airflow.ui.problems import problems
 from coa_airflow.ui.run_data import run_page
@@ -110,7 +110,11 @@ def _add_data(app: FastAPI) -> None:
 
 def _add_files(app: FastAPI) -> None:
     @app.get("/files/{dag_id}/{name}.csv", dependencies=[MAY_READ_RUN])
-    def csv_file(dag_id: DagId, run_id: RunId, name: Literal["rejected_rows", "differences"]) -> Response:
+    def csv_file(
+        dag_id: DagId,
+        run_id: RunId,
+        name: Literal["rejected_rows", "differences", "corrections", "open_orders"],
+    ) -> Response:
         row = run_or_404(dag_id, run_id)
         return StreamingResponse(
             csv_stream(name, row),
@@ -118,10 +122,17 @@ def _add_files(app: FastAPI) -> None:
             headers={"Content-Disposition": f'attachment; filename="{name}-{row["run_id"]}.csv"'},
         )
 
+    @app.get("/files/{dag_id}/plan.json", dependencies=[MAY_READ_RUN])
+    def plan(dag_id: DagId, run_id: RunId) -> Response:
+        content = artifact_bytes(run_or_404(dag_id, run_id), "plan.json")
+        if content is None:
+            raise HTTPException(404, "The plan is not readable from here: see the run's artifacts folder.")
+        return Response(content, media_type="application/json")
+
     @app.get("/files/{dag_id}/report.html", dependencies=[MAY_READ_RUN])
     def report(dag_id: DagId, run_id: RunId, download: Annotated[bool, Query()] = False) -> Response:
         row = run_or_404(dag_id, run_id)
-        content = report_bytes(row)
+        content = artifact_bytes(row, "report.html")
         if content is None:
             raise HTTPException(404, "The report is not readable from here: see the run's artifacts folder.")
         headers = {"Content-Security-Policy": REPORT_POLICY}

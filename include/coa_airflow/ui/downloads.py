@@ -1,4 +1,4 @@
-"""Files of a run: lists straight from staging, as streams; the report from the artifacts folder."""
+"""Files of a run: lists straight from staging, as streams; report and plan from the artifacts folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import Any
 
 from coa.config import RunParams, Settings
 from coa.errors import InvalidParams
+from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
+from coa.report.corrections import rehearsal_rows
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
+    OPEN_ORDER_COLUMNS,
     REJECTED_COLUMNS,
     difference_rows,
     neutral,
+    open_rows,
     rejected_rows,
 )
 from coa.staging.runs import Run
@@ -26,6 +30,8 @@ FLUSH_BYTES = 64 * 1024
 LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]]]] = {
     "rejected_rows": (REJECTED_COLUMNS, rejected_rows),
     "differences": (DIFFERENCE_COLUMNS, difference_rows),
+    "corrections": (CORRECTION_COLUMNS, rehearsal_rows),
+    "open_orders": (OPEN_ORDER_COLUMNS, open_rows),
 }
 
 
@@ -54,8 +60,8 @@ def csv_stream(name: str, row: dict[str, Any]) -> Iterator[bytes]:
     yield buffer.getvalue().encode()
 
 
-def report_bytes(run: dict[str, Any]) -> bytes | None:
-    """`report.html` of the run; None when this process cannot read the place where it lies."""
+def artifact_bytes(run: dict[str, Any], name: str) -> bytes | None:
+    """An artifact of the run; None when this process cannot read the place where it lies."""
     from coa_airflow.environment import artifacts_root
     from coa_airflow.headless_token import ARTIFACTS_KEY
 
@@ -63,7 +69,7 @@ def report_bytes(run: dict[str, Any]) -> bytes | None:
     if not place:
         return None
     try:
-        with (artifacts_root(place) / "report.html").open("rb") as file:
+        with (artifacts_root(place) / name).open("rb") as file:
             content: bytes = file.read()
     except OSError:
         # Written by a worker on another machine into a folder of its own.

@@ -24,6 +24,12 @@ def page_url(dag_id: str, airflow_run_id: str) -> str:
     return f"{base_path()}/dags/{quote(dag_id, safe='')}/runs/{quote(airflow_run_id, safe='')}/plugin/{RUN_ROUTE}"
 
 
+def file_url(dag_id: str, airflow_run_id: str, name: str) -> str:
+    """Path of a file of a run: `plan.json`, `corrections.csv` ..."""
+    query = f"run_id={quote(airflow_run_id, safe='')}"
+    return f"{base_path()}{MOUNT}/files/{quote(dag_id, safe='')}/{name}?{query}"
+
+
 class MigrationPageLink(BaseOperatorLink):  # type: ignore[misc]  # Airflow has no types for us
     """Button on a task: to the migration page of its run."""
 
