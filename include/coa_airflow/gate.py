@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from coa.errors import RunStopped
 from coa_airflow.environment import HEADLESS, approvers, artifacts_of
-from coa_airflow.running import task_run
+from coa_airflow.running import first_line, task_run
 from coa_airflow.ui.links import file_url, page_url
 
 if TYPE_CHECKING:
@@ -148,7 +148,15 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
                 raise RunStopped(
                     message, state=NOT_APPROVED, next_step="trigger the run again when somebody can answer."
                 )
-            answer = super().execute_complete(context, event)
+            try:
+                answer = super().execute_complete(context, event)
+            except ValueError as unreadable:
+                # The API takes any JSON; what the form would not allow comes to light here.
+                raise RunStopped(
+                    f"The answer to the plan cannot be used: {first_line(unreadable)}.",
+                    state=NOT_APPROVED,
+                    next_step="clear the task `approve` and answer again; leave out fields that stay empty.",
+                ) from unreadable
             who = answer["responded_by_user"] or {}
             name = str(who.get("name") or who.get("id") or "")
             form = {k: v for k, v in (answer["params_input"] or {}).items() if v or v == 0}

@@ -157,6 +157,19 @@ def test_an_approval_is_kept_with_who_gave_it_and_the_run_goes_on(stage: Stage) 
     assert answer["form"]["ticket"] == "CHG-1"
 
 
+def test_an_answer_that_the_form_would_not_allow_approves_nothing_and_says_why(stage: Stage) -> None:
+    stage.environment.delenv("COA_HEADLESS")
+    before = stage.records()
+
+    with answering("Approve", {"standing_actions": ""}):
+        run = stage.migrate(require_approval=True)
+
+    assert run.state == "not_approved"
+    assert "The answer to the plan cannot be used" in run.message
+    assert "answer again" in run.message
+    assert stage.records() == before
+
+
 def test_a_rejected_plan_ends_the_run_with_its_reason_and_loads_nothing(stage: Stage) -> None:
     stage.environment.delenv("COA_HEADLESS")
     before = stage.records()
