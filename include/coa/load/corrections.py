@@ -83,9 +83,13 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
             """EXISTS (SELECT FROM {} w WHERE w.step = 'links' AND w.sobject = p.sobject
                  AND w.source_id = p.source_id AND w.state = 'accepted')"""
         ).format(run.table("work"))
-    wanted = sql.SQL("p.action IN ('insert', 'update') AND COALESCE(p.chunk_no, {}) = {}").format(
-        sql.Literal(CUSTOMERS_CHUNK), sql.Literal(chunk_no)
+    # Forms that the plan's index by chunk serves: each step of each chunk asks.
+    in_chunk = (
+        sql.SQL("p.chunk_no IS NULL").format()
+        if chunk_no == CUSTOMERS_CHUNK
+        else sql.SQL("p.chunk_no = {}").format(sql.Literal(chunk_no))
     )
+    wanted = sql.SQL("p.action IN ('insert', 'update') AND {}").format(in_chunk)
     if one_pass is WHILE_DRAFT:
         # Just created now, or by an earlier run that was interrupted before it came to this.
         return sql.SQL("{} AND (p.action = 'insert' OR p.changed && {}::text[])").format(

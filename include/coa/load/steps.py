@@ -74,8 +74,8 @@ def _plan_inserts(run: Run, step: Step) -> None:
                SELECT {step}, p.sobject, {chunk}, p.source_id, {parent_id}
                FROM {plan} p JOIN coa.ledger l
                  ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
-               WHERE p.sobject = {sobject} AND p.action = 'insert' AND COALESCE(p.chunk_no, {chunk}) = {chunk}
-                 AND l.target_id IS NULL AND {not_held} {parent}
+               WHERE p.sobject = {sobject} AND p.action = 'insert'
+                 AND (p.chunk_no = {chunk} OR p.chunk_no IS NULL) AND l.target_id IS NULL AND {not_held} {parent}
                ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table("work"),

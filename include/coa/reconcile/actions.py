@@ -60,6 +60,7 @@ def assign_actions(run: Run, carried: dict[str, list[CarriedField]]) -> None:
     _hold(run)
     _link_to_new_orders(run)
     _number_chunks(run)
+    run.db.execute(sql.SQL("CREATE INDEX ON {} (sobject, chunk_no)").format(run.table("plan")))
     run.db.execute(sql.SQL("ANALYZE {}").format(run.table("plan")))
 
 
