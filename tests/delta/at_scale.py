@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from coa.model import DETAIL, DETAIL_ORDER, NS, ORDER
+from coa.model import CLONED_FROM, DETAIL, DETAIL_ORDER, NS, ORDER
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
 from tests.engine.harness import Migration, Migrator
@@ -42,7 +42,8 @@ class Expected:
 
 def change_one_percent(pair: Migrator, first: Migration) -> Expected:
     """Changes 1 % of the moved orders: half edited (every other one in a detail), a quarter added, a quarter deleted;
-    two more are changed so that they bear the watermark's own stamp."""
+    two more are changed so that they bear the watermark's own stamp. The source empties the links of clones of the
+    deleted orders by itself, so these are updated as well."""
     orders, details = table(pair.source, ORDER), table(pair.source, DETAIL)
     lines: dict[str, list[str]] = {}
     for i, r in details.items():
@@ -79,6 +80,9 @@ def change_one_percent(pair: Migrator, first: Migration) -> Expected:
             "PATCH", f"records/{ORDER}/{order}?raw=true", {COMMENT: "same second", "SystemModstamp": newest}
         )
         expected.updated.add((ORDER, order))
+    gone_orders = {i for s, i in expected.deleted if s == ORDER}
+    clones = {i for i in moved if orders[i][CLONED_FROM] in gone_orders}
+    expected.updated |= {(ORDER, i) for i in clones - gone_orders}
     return expected
 
 
