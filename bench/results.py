@@ -39,7 +39,7 @@ def summaries(records: Iterable[Record]) -> list[Record]:
     groups: dict[tuple[int, str], list[Record]] = {}
     for one in records:
         full = {
-            "others_seconds": 0.0,
+            "others_seconds": -1.0,
             **one,
             "calls_all": sum(one["calls"]),
             "orgs_all": sum(one["orgs_seconds"]),
@@ -112,7 +112,7 @@ def costs(of: list[Record]) -> str:
                 f"{one['seconds']:,.1f}",
                 f"{one['database_seconds']:,.1f}" if one["database_seconds"] else "–",
                 f"{one['orgs_all']:,.1f}",
-                f"{one['others_seconds']:,.0f}",
+                f"{one['others_seconds']:,.0f}" if one["others_seconds"] >= 0 else "not measured",
                 f"{one['peak_process'] / MIB:,.0f}",
                 f"{one['peak_all'] / MIB:,.0f}",
                 f"{one['database_peak_all'] / MIB:,.0f}" if one["database_peak_all"] else "–",
