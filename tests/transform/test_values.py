@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from coa.model import DETAIL, NS, ORDER, SOURCE_ID
+from coa.salesforce.describe import Field
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
 from tests.engine.harness import Migrator
@@ -135,3 +136,34 @@ def test_date_times_are_compared_by_instant_whatever_their_zone(
     texts = (moment.strftime("%Y-%m-%dT%H:%M:%S.000Z"), local.isoformat())
     first, second = (database.value("SELECT coa.to_second(coa.canon_datetime(%s))", [t]) for t in texts)
     assert first == second
+
+
+@settings(max_examples=60, deadline=None, database=None, derandomize=True,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters=";\x00", exclude_categories=["Cs"]), min_size=1), max_size=6
+    )
+)
+def test_a_set_of_values_is_equal_in_any_order_and_to_no_other_set(
+    database: Database, values: list[str]
+) -> None:
+    def canonical(parts: list[str]) -> object:
+        return database.value("SELECT coa.canon_multipicklist(%s)", [";".join(parts)])
+
+    assert canonical(values) == canonical(values[::-1]) == canonical(sorted(values))
+    assert canonical([*values, "another"]) != canonical(values)
+
+
+def test_of_several_fields_only_a_multi_select_picklist_is_compared_as_a_set() -> None:
+    functions = {
+        kind: Field({"name": "F__c", "type": kind}).canonical_function
+        for kind in ("multipicklist", "picklist", "string", "textarea")
+    }
+
+    assert functions == {
+        "multipicklist": "canon_multipicklist",
+        "picklist": "canon_text",
+        "string": "canon_text",
+        "textarea": "canon_text",
+    }

@@ -89,9 +89,12 @@ class Field:
         """The SQL function of schema.sql that makes two equal values equal texts."""
         if self.type in NUMBER_TYPES:
             return "canon_number"
-        return {"boolean": "canon_boolean", "date": "canon_date", "datetime": "canon_datetime"}.get(
-            self.type, "canon_text"
-        )
+        return {
+            "boolean": "canon_boolean",
+            "date": "canon_date",
+            "datetime": "canon_datetime",
+            "multipicklist": "canon_multipicklist",
+        }.get(self.type, "canon_text")
 
 
 @dataclass(frozen=True)

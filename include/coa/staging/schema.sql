@@ -8,6 +8,10 @@ CREATE SCHEMA IF NOT EXISTS coa;
 -- Empty counts as null, numbers compare by value, date-times by instant to the second.
 CREATE OR REPLACE FUNCTION coa.canon_text(v text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN NULLIF(v, '');
+-- A set of values: an org returns them in the order of its own picklist.
+CREATE OR REPLACE FUNCTION coa.canon_multipicklist(v text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT string_agg(p, ';' ORDER BY p COLLATE "C") FROM unnest(string_to_array(NULLIF(v, ''), ';')) AS p);
 CREATE OR REPLACE FUNCTION coa.canon_number(v text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN trim_scale(NULLIF(v, '')::numeric)::text;
 CREATE OR REPLACE FUNCTION coa.canon_boolean(v text) RETURNS text
