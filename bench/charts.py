@@ -23,6 +23,7 @@ def draw(document: dict[str, Any], folder: Path) -> list[Path]:
     of = summaries(document["records"])
     return [
         _lines(of, folder / "wall.svg", "wall", 1, "seconds of wall time"),
+        _lines(of, folder / "processor.svg", "processor", 1, "seconds of processor, client and database"),
         _lines(of, folder / "calls.svg", "calls_all", 1, "API calls, both orgs"),
         _lines(of, folder / "memory.svg", "peak_process", MIB, "largest process, MiB"),
         _correctness(of, folder / "correctness.svg"),
