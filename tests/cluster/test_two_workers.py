@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,23 +54,21 @@ def orgs() -> Iterator[tuple[RunningOrg, RunningOrg]]:
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    orgs: tuple[RunningOrg, RunningOrg], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Composed]:
+def cluster(orgs: tuple[RunningOrg, RunningOrg]) -> Iterator[Composed]:
     connections = {
         f"AIRFLOW_CONN_COA_{role}": connection_to(org)
         for role, org in zip(("SOURCE", "TARGET"), orgs, strict=True)
     }
-    # Below pytest's own folders no other user may look, and PostgreSQL runs as another.
-    folder = Path(tmp_path_factory.mktemp("cluster"))
-    for parent in (folder, folder.parent):
-        parent.chmod(0o755)
+    # Pytest's own folders are closed to other users, and PostgreSQL runs as another.
+    folder = Path(tempfile.mkdtemp(prefix="coa-cluster-"))
+    folder.chmod(0o755)
     made = Composed(folder, {**HASTY, **connections})
     try:
         made.up(workers=2)
         yield made
     finally:
         made.down()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
