@@ -11,6 +11,8 @@ import json
 import sys
 from pathlib import Path
 
+import structlog
+
 from coa.staging.database import Database
 from coa.staging.runs import Run
 from orgsim.launch import RunningOrg
@@ -32,4 +34,6 @@ def main(
 
 
 if __name__ == "__main__":
+    # Standard output is for the two lines that the test reads.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     main(*sys.argv[1:])
