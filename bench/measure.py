@@ -211,8 +211,11 @@ def _wait(child: subprocess.Popen[bytes], deadline: float) -> tuple[int, float, 
             child.returncode = os.waitstatus_to_exitcode(status)
             return child.returncode, used.ru_utime + used.ru_stime, time.perf_counter()
         if time.perf_counter() > deadline:
-            for process in reversed(_family(child.pid)):
+            family = _family(child.pid)
+            for process in reversed(family):
                 process.kill()
             child.wait()
+            # A process that runs dies when its turn comes, not at once: what follows must not meet it.
+            psutil.wait_procs([one for one in family if one.pid != child.pid], timeout=10)
             raise TimeoutError(f"not done after {time.perf_counter() - deadline:.0f} s beyond its limit")
         time.sleep(0.01)

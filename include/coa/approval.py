@@ -23,14 +23,18 @@ def record(
     plan_hash: str,
     reason: str = "",
     form: dict[str, Any] | None = None,
-) -> None:
-    """Writes an answer: `kind` is `approval` (a person), `waiver` (require_approval false) or `standing`."""
-    run.db.execute(
+) -> dict[str, Any]:
+    """Writes an answer and returns it as a row of `coa.approval`.
+
+    `kind` is `approval` (a person), `waiver` (require_approval false) or `standing`.
+    """
+    written = run.db.rows(
         """INSERT INTO coa.approval (run_id, plan_hash, kind, approved, answered_by, reason, form)
-           VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+           VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING *""",
         [run.run_id, plan_hash, kind, approved, answered_by, reason, json_value(form or {})],
     )
     run.event("plan_answered", kind=kind, approved=approved, answered_by=answered_by, plan_hash=plan_hash)
+    return written[0]
 
 
 def record_standing(run: Run) -> dict[str, Any]:
@@ -56,6 +60,17 @@ def last_answer(run: Run) -> dict[str, Any] | None:
     return run.db.row(
         "SELECT * FROM coa.approval WHERE run_id = %s ORDER BY approval_id DESC LIMIT 1", [run.run_id]
     )
+
+
+def given_answer(run: Run, plan_hash: str) -> dict[str, Any] | None:
+    """What somebody answered to this very plan before, None when nobody did (or nobody in time).
+
+    The gate may have to run twice for one question. Airflow 3.3 tries a task again when its answer comes while
+    the process that asked is still winding up: it takes the end of that process for the end of the resumed one
+    (`process_executor_events` of its scheduler). The first answer stands then, so that nobody is asked twice.
+    """
+    answer = last_answer(run)
+    return answer if answer and answer["answered_by"] and answer["plan_hash"] == plan_hash else None
 
 
 def require(run: Run, current_hash: str) -> None:

@@ -51,6 +51,16 @@ def grant_from_form(run: Run, form: dict[str, Any], granted_by: str) -> str:
     return f"Standing approval until {expires_at:%Y-%m-%d %H:%M} UTC, {limit} records a run: {', '.join(actions)}."
 
 
+def granted_since(run: Run, moment: datetime) -> bool:
+    """Whether this run has granted a standing approval since then; it may be withdrawn again by now."""
+    return bool(
+        run.db.value(
+            "SELECT count(*) FROM coa.standing_approval WHERE granted_in = %s AND granted_at >= %s",
+            [run.run_id, moment],
+        )
+    )
+
+
 def _read(form: dict[str, Any]) -> tuple[str, datetime, int, list[str]]:
     """(fault or empty, until when, how many records, which actions)."""
     never = datetime(1970, 1, 1, tzinfo=UTC)

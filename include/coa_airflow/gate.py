@@ -88,6 +88,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
 
     Passes on an approval or a waiver, skips what follows on a dry run, and fails as `not_approved` when
     the plan was rejected, when nobody answered in time, or when there is nobody to ask (headless).
+    A plan that was answered is not asked about again, however often the task runs.
     `params` is the form beside the answer: `approval_form()`.
     """
 
@@ -119,6 +120,9 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
                 )
                 self.log.info("No approval asked for: %s waived it for the plan %s.", who, plan_hash)
                 return {"waived_by": who, "plan_hash": plan_hash}
+            answer = approval.given_answer(run, plan_hash)
+            if answer:
+                return self._follow(run, answer)
             if os.environ.get(HEADLESS):
                 raise RunStopped(
                     "The plan needs an approval, and nobody can be asked in a headless run.",
@@ -135,7 +139,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
             return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
-        from coa import approval, standing
+        from coa import approval
 
         with task_run() as run:
             # What was shown counts, not what the plan is by now: the load compares the two.
@@ -160,30 +164,36 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
             who = answer["responded_by_user"] or {}
             name = str(who.get("name") or who.get("id") or "")
             form = {k: v for k, v in (answer["params_input"] or {}).items() if v or v == 0}
-            reason = str(form.get("reason", ""))
-            # Without an answerer nobody has answered: Airflow fills defaults in without one.
-            approved = answer["chosen_options"] == [APPROVE] and bool(name)
-            approval.record(
+            kept = approval.record(
                 run,
                 kind="approval",
-                approved=approved,
+                # Without an answerer nobody has answered: Airflow fills defaults in without one.
+                approved=answer["chosen_options"] == [APPROVE] and bool(name),
                 answered_by=name,
                 plan_hash=shown_hash,
-                reason=reason,
+                reason=str(form.get("reason", "")),
                 form=form,
             )
-            if not approved:
-                raise RunStopped(
-                    f"{name or 'Nobody'} rejected the plan{': ' + reason if reason else ''}.",
-                    state=NOT_APPROVED,
-                    next_step="settle what was objected to, then trigger a new run.",
-                )
-            self.log.info("%s approved the plan %s.", name, shown_hash)
-            if run.row["dag_id"] == "coa_migrate":
-                told = standing.grant_from_form(run, form, name)
-                if told:
-                    self.log.info(told)
-            return {"approved_by": name, "plan_hash": shown_hash}
+            return self._follow(run, kept)
+
+    def _follow(self, run: Run, answer: dict[str, Any]) -> dict[str, str]:
+        """What becomes of the run by a recorded answer. Raises `RunStopped` (not_approved) when it was no."""
+        from coa import standing
+
+        name, reason = answer["answered_by"], answer["reason"]
+        if not answer["approved"]:
+            raise RunStopped(
+                f"{name or 'Nobody'} rejected the plan{': ' + reason if reason else ''}.",
+                state=NOT_APPROVED,
+                next_step="settle what was objected to, then trigger a new run.",
+            )
+        self.log.info("%s approved the plan %s.", name, answer["plan_hash"])
+        # Granted once for each answer: it may have been withdrawn since.
+        if run.row["dag_id"] == "coa_migrate" and not standing.granted_since(run, answer["answered_at"]):
+            told = standing.grant_from_form(run, answer["form"], name)
+            if told:
+                self.log.info(told)
+        return {"approved_by": name, "plan_hash": answer["plan_hash"]}
 
 
 def plan_text(run: Run, plan_hash: str) -> str:

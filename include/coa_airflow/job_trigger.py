@@ -53,11 +53,13 @@ class BulkJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow has no types
         gap = settings().poll_max_seconds
         # Requests and psycopg block: each look is a thread's work, the triggerer's loop stays free.
         while True:
+            # Not at once: Airflow 3.3 tries a task again that is resumed before the process that deferred it is
+            # over (coa.approval.given_answer has the details). The task has just looked, too.
+            await asyncio.sleep(gap)
             event = await asyncio.to_thread(self._look)
             if event is not None:
                 yield TriggerEvent(event)
                 return
-            await asyncio.sleep(gap)
 
     def _look(self) -> dict[str, str] | None:
         """The event, or None to wait on."""

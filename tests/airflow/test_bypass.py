@@ -7,23 +7,19 @@ loads by itself. One Airflow for all of it; the tests go on from where the one b
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
-from tests.airflow.conftest import FAST, PROJECT
+from tests.airflow.conftest import FAST
+from tests.ui.live import Live, live_airflow
 
 from coa.model import LOADED, NS, ORDER, SOURCE_ID
-from coa.staging.database import Database
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
@@ -39,23 +35,11 @@ ALLOWED = 3
 COMMENT = NS + "Error_Comment__c"
 
 
-@dataclass
-class Live:
+class Gate(Live):
     """A running Airflow over two local orgs; `operator` alone may answer its gates."""
 
-    url: str
-    passwords: dict[str, str]
-    db: Database
-    orgs: list[str]
-
-    def authorization(self, user: str) -> dict[str, str]:
-        login = {"username": user, "password": self.passwords[user]}
-        token = requests.post(f"{self.url}/auth/token", json=login, timeout=120).json()["access_token"]
-        return {"Authorization": f"Bearer {token}"}
-
     def call(self, method: str, path: str, user: str = "operator", body: object = None) -> requests.Response:
-        headers = self.authorization(user)
-        return requests.request(method, f"{self.url}/api/v2{path}", headers=headers, json=body, timeout=120)
+        return self.request(method, "/api/v2" + path, user, body)
 
     def trigger(self, dag_id: str = "coa_migrate", **params: Any) -> str:
         body = {"logical_date": None, "conf": {**PARAMS, **params}}
@@ -89,7 +73,7 @@ class Live:
         asked = self.call("GET", f"{runs(run_id)}/hitlDetails").json()["hitl_details"][0]
         found = re.search(rf"\[{re.escape(name)}\]\(([^)]+)\)", asked["body"])
         assert found is not None, asked["body"]
-        answer = requests.get(self.url + found[1], headers=self.authorization("operator"), timeout=120)
+        answer = self.request("GET", found[1])
         assert answer.ok, answer.text
         return answer
 
@@ -133,35 +117,18 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    folder = tmp_path_factory.mktemp("bypass")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "COA_"))}
-    program = subprocess.Popen(
-        [sys.executable, str(PROJECT / "tests" / "ui" / "live.py"), str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={
-            **clean,
-            **FAST,
-            "COA_UI_ORDERS": "30",
-            "COA_UI_JOB_DELAY": "0.02",
-            "AIRFLOW_VAR_COA_APPROVERS": "operator",
-        },
-    )
-    assert program.stdout is not None
-    assert program.stdin is not None
-    line = next((line for line in program.stdout if line.startswith("{")), None)
-    assert line is not None, "Airflow did not start"
-    known = json.loads(line)
-    db = Database(known["staging"])
-    yield Live(known["url"], known["passwords"], db, known["orgs"])
-    db.dispose()
-    program.stdin.close()
-    program.wait(60)
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    environment = {
+        **FAST,
+        "COA_UI_ORDERS": "30",
+        "COA_UI_JOB_DELAY": "0.02",
+        "AIRFLOW_VAR_COA_APPROVERS": "operator",
+    }
+    with live_airflow(tmp_path_factory.mktemp("bypass"), **environment) as airflow:
+        yield Gate(**vars(airflow))
 
 
-def test_marking_the_gate_as_success_loads_nothing(live: Live) -> None:
+def test_marking_the_gate_as_success_loads_nothing(live: Gate) -> None:
     before = live.target()
     run_id = live.trigger()
     live.wait_for_gate(run_id)
@@ -175,7 +142,7 @@ def test_marking_the_gate_as_success_loads_nothing(live: Live) -> None:
     assert live.target() == before
 
 
-def test_a_forged_answer_and_forged_lanes_load_nothing(live: Live) -> None:
+def test_a_forged_answer_and_forged_lanes_load_nothing(live: Gate) -> None:
     before = live.target()
     run_id = live.trigger()
     live.wait_for_gate(run_id)
@@ -200,7 +167,7 @@ def test_a_forged_answer_and_forged_lanes_load_nothing(live: Live) -> None:
     assert live.target() == before
 
 
-def test_who_is_not_asked_cannot_answer_and_a_rejection_cannot_be_answered_over(live: Live) -> None:
+def test_who_is_not_asked_cannot_answer_and_a_rejection_cannot_be_answered_over(live: Gate) -> None:
     before = live.target()
     run_id = live.trigger()
     live.wait_for_gate(run_id)
@@ -221,7 +188,7 @@ def test_who_is_not_asked_cannot_answer_and_a_rejection_cannot_be_answered_over(
     assert [a["approved"] for a in kept] == [False]
 
 
-def test_one_approval_by_who_was_asked_loads_once(live: Live) -> None:
+def test_one_approval_by_who_was_asked_loads_once(live: Gate) -> None:
     run_id = live.trigger()
     live.wait_for_gate(run_id)
     until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
@@ -251,7 +218,7 @@ def test_one_approval_by_who_was_asked_loads_once(live: Live) -> None:
     assert run["summary"]["freeze"]["frozen"] is True
 
 
-def test_a_scheduled_delta_loads_under_the_standing_approval_and_stops_at_its_limits(live: Live) -> None:
+def test_a_scheduled_delta_loads_under_the_standing_approval_and_stops_at_its_limits(live: Gate) -> None:
     moved = [r[SOURCE_ID] for r in live.records(1, ORDER).values() if r[SOURCE_ID]]
     live.call("PATCH", "/dags/coa_sync", body={"is_paused": False})
 

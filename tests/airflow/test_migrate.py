@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -180,6 +181,40 @@ def test_a_rejected_plan_ends_the_run_with_its_reason_and_loads_nothing(stage: S
     assert (run.state, run.airflow_state) == ("not_approved", "failed")
     assert "anna rejected the plan: wrong sandbox" in run.message
     assert stage.records() == before
+
+
+@pytest.mark.parametrize("option", ["Approve", "Reject"])
+def test_an_answer_stands_although_airflow_tries_the_gate_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """As it does when the answer comes while the process that asked is still winding up."""
+    stage.environment.delenv("COA_HEADLESS")
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    _lose_the_first_end(monkeypatch)
+
+    with answering(option, {"reason": "as agreed", "standing_until": until, "standing_records": 5}):
+        run = stage.migrate(require_approval=True)
+
+    kept = stage.database.rows("SELECT approved, answered_by, reason FROM coa.approval")
+    assert [tuple(a.values()) for a in kept] == [(option == "Approve", "anna", "as agreed")]
+    assert run.state == ("verified" if option == "Approve" else "not_approved"), run.message
+    standing = stage.database.rows("SELECT granted_by, revoked_at FROM coa.standing_approval")
+    assert [tuple(s.values()) for s in standing] == ([("anna", None)] if option == "Approve" else [])
+
+
+def _lose_the_first_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate's first end is lost: its answer is recorded, and Airflow tries it again."""
+    from coa.errors import RetryableError, RunStopped
+    from coa_airflow.gate import PlanApprovalOperator
+
+    complete = PlanApprovalOperator.execute_complete
+
+    def lost(self: Any, context: Any, event: dict[str, Any]) -> Any:
+        with suppress(RunStopped):
+            complete(self, context, event)
+        raise RetryableError("The API server no longer knows the task.", next_step="none")
+
+    monkeypatch.setattr(PlanApprovalOperator, "execute_complete", lost)
 
 
 class answering:  # noqa: N801  # reads as a phrase

@@ -1,4 +1,4 @@
-"""A real Airflow over two local orgs, as a program of its own: `python live.py FOLDER`.
+"""A real Airflow over two local orgs, as a program of its own: `python live.py FOLDER`, or `live_airflow(FOLDER)`.
 
 Prints one line of JSON when all is up and ends, with all that it started, when its input closes. A
 process of its own, because tests of the same session have an Airflow of theirs in their process.
@@ -8,15 +8,73 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+import requests
+
+from coa.staging.database import Database
 
 ORDERS = int(os.environ.get("COA_UI_ORDERS", "120"))
 JOB_DELAY = float(os.environ.get("COA_UI_JOB_DELAY", "1.0"))
 """Seconds: jobs take their time, so that one can be seen in flight."""
 USERS = "admin:admin,operator:op,viewer:viewer,guest:"
+CALL_SECONDS = 120
+
+
+@dataclass
+class Live:
+    """The running Airflow: its address, its users, its staging database, its orgs (source, target)."""
+
+    url: str
+    passwords: dict[str, str]
+    db: Database
+    orgs: list[str]
+
+    def token(self, user: str) -> str:
+        login = {"username": user, "password": self.passwords[user]}
+        answer = requests.post(f"{self.url}/auth/token", json=login, timeout=CALL_SECONDS)
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
+    def request(
+        self, method: str, path: str, user: str = "operator", body: object = None
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token(user)}"}
+        return requests.request(method, self.url + path, headers=headers, json=body, timeout=CALL_SECONDS)
+
+
+@contextmanager
+def live_airflow(folder: Path, **environment: str) -> Iterator[Live]:
+    """An Airflow in a process of its own, as long as the block lasts; `environment` is added to ours without
+    what is meant for the Airflow of the tests' own process."""
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "COA_")) or k == "COA_UI_ORDERS"
+    }
+    program = subprocess.Popen(
+        [sys.executable, str(Path(__file__)), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**clean, **environment},
+    )
+    assert program.stdout is not None
+    assert program.stdin is not None
+    line = next((line for line in program.stdout if line.startswith("{")), None)
+    assert line is not None, f"Airflow did not start: see {folder}"
+    known = json.loads(line)
+    db = Database(known["staging"])
+    try:
+        yield Live(known["url"], known["passwords"], db, known["orgs"])
+    finally:
+        db.dispose()
+        program.stdin.close()
+        program.wait(60)
 
 
 def main(folder: Path) -> None:

@@ -5,16 +5,12 @@ Screenshots go to the folder COA_SCREENSHOTS, or to a temporary one.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,9 +18,9 @@ from typing import Any
 import pytest
 import requests
 import samples
+from tests.ui.live import Live, live_airflow
 
 from coa.model import CUSTOMER, DETAIL, ORDER, table_slug
-from coa.staging.database import Database
 from coa.staging.runs import schema_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -47,51 +43,12 @@ pytestmark = [
 ]
 
 
-@dataclass
-class Live:
-    """The running Airflow: its address, its users, its staging database."""
-
-    url: str
-    passwords: dict[str, str]
-    db: Database
-
-    def token(self, user: str) -> str:
-        answer = requests.post(
-            f"{self.url}/auth/token", json={"username": user, "password": self.passwords[user]}, timeout=60
-        )
-        answer.raise_for_status()
-        return str(answer.json()["access_token"])
-
-    def call(self, method: str, path: str, user: str = "operator", **more: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.token(user)}"}
-        return requests.request(method, self.url + path, headers=headers, timeout=60, **more)
-
-
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    folder = tmp_path_factory.mktemp("live")
-    clean = {
-        k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "COA_")) or k == "COA_UI_ORDERS"
-    }
-    program = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("live.py")), str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=clean,
-    )
-    assert program.stdout is not None
-    assert program.stdin is not None
-    line = next((line for line in program.stdout if line.startswith("{")), None)
-    assert line is not None, "Airflow did not start"
-    known = json.loads(line)
-    db = Database(known["staging"])
-    samples.running_run(db)
-    samples.finished_run(db)
-    yield Live(known["url"], known["passwords"], db)
-    db.dispose()
-    program.stdin.close()
-    program.wait(60)
+    with live_airflow(tmp_path_factory.mktemp("live")) as airflow:
+        samples.running_run(airflow.db)
+        samples.finished_run(airflow.db)
+        yield airflow
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +106,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_path: Path) -> None:
-    run_id = live.call(
-        "POST", "/api/v2/dags/coa_migrate/dagRuns", json={"logical_date": None, "conf": PARAMS}
+    run_id = live.request(
+        "POST", "/api/v2/dags/coa_migrate/dagRuns", body={"logical_date": None, "conf": PARAMS}
     ).json()["dag_run_id"]
     page = open_page(TAB.format(run_id), user="operator")
     frame = page.frame_locator("iframe")
@@ -162,7 +119,7 @@ def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_pat
     page.wait_for_url(re.compile(r"/tasks/approve/required_actions$"))
     answer = {"chosen_options": ["Approve"], "params_input": _form(live, run_id)}
     path = f"/api/v2/dags/coa_migrate/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
-    assert live.call("PATCH", path, json=answer).status_code == 200
+    assert live.request("PATCH", path, body=answer).status_code == 200
     page.goto(live.url + TAB.format(run_id), wait_until="commit")
 
     frame.locator("#jobs tbody tr").first.wait_for(timeout=PATIENCE)
@@ -204,22 +161,24 @@ def _note_and_button(live: Live, run_id: str) -> tuple[str, str]:
     """What Airflow shows of a run that is over: its note, and where the button of a mapped task leads."""
     path = f"/api/v2/dags/coa_migrate/dagRuns/{run_id}"
     deadline = time.monotonic() + PATIENCE / 1000
-    while live.call("GET", path).json()["state"] not in ("success", "failed"):
+    while live.request("GET", path).json()["state"] not in ("success", "failed"):
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    links = live.call("GET", f"{path}/taskInstances/load.lane/links?map_index=0").json()["extra_links"]
-    return str(live.call("GET", path).json()["note"]), str(links["Migration page"])
+    links = live.request("GET", f"{path}/taskInstances/load.lane/links?map_index=0").json()["extra_links"]
+    return str(live.request("GET", path).json()["note"]), str(links["Migration page"])
 
 
 def _form(live: Live, run_id: str) -> dict[str, Any]:
     """The gate's form as it stands, with a reason."""
-    found = live.call("GET", f"/api/v2/dags/coa_migrate/dagRuns/{run_id}/hitlDetails").json()["hitl_details"]
+    found = live.request("GET", f"/api/v2/dags/coa_migrate/dagRuns/{run_id}/hitlDetails").json()[
+        "hitl_details"
+    ]
     form = {name: param["value"] for name, param in found[0]["params"].items()}
     return {**form, "reason": "as expected"}
 
 
 def test_a_tasks_button_leads_to_the_page(live: Live) -> None:
-    found = live.call("GET", "/api/v2/plugins", user="admin").json()["plugins"]
+    found = live.request("GET", "/api/v2/plugins", user="admin").json()["plugins"]
 
     plugin = next(p for p in found if p["name"] == "coa_plugin")
 
@@ -228,7 +187,9 @@ def test_a_tasks_button_leads_to_the_page(live: Live) -> None:
 
 
 def test_whoever_has_no_right_is_told_so_and_sees_nothing(live: Live, open_page: Open) -> None:
-    assert live.call("GET", "/coa/api/dags/coa_migrate/run?run_id=manual__1", user="guest").status_code == 403
+    assert (
+        live.request("GET", "/coa/api/dags/coa_migrate/run?run_id=manual__1", user="guest").status_code == 403
+    )
 
     page = open_page(bare("manual__1"), user="guest")
 
