@@ -14,7 +14,7 @@ import pytest
 
 from coa.staging.database import Database
 from orgsim.launch import RunningOrg, running_pair
-from tests.airflow.conftest import connection_to
+from tests.airflow.conftest import LENIENT, connection_to
 from tests.cluster.composed import Composed, until, what_is_missing
 from tests.engine.checker import check
 
@@ -24,16 +24,7 @@ pytestmark = [
     pytest.mark.skipif(bool(what_is_missing()), reason=what_is_missing()),
 ]
 ORDERS = 300
-PARAMS: dict[str, Any] = {
-    "require_approval": False,
-    "max_blocked": "100%",
-    "draft_orders": "load",
-    "unmatched_contract_policy": "block_record",
-    "picklist_policy": "block_record",
-    "too_long_policy": "block_record",
-    "chunk_size": 30,
-    "lanes": 4,
-}
+PARAMS: dict[str, Any] = {**LENIENT, "chunk_size": 30, "lanes": 4}
 # A machine that is gone is noticed sooner than the two minutes of the file; waits leave the workers.
 HASTY = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",

@@ -18,6 +18,8 @@ from coa.salesforce.describe import Field
 from coa.staging.runs import TARGET, Run, schema_of
 
 VERIFY = "verify"
+TOUCHED = "changed in the target after the run wrote it"
+LOOK = "look at the record; force rolls it back all the same."
 PARENTS = {ORDER: ORDER_CUSTOMER, DETAIL: DETAIL_ORDER}
 
 
@@ -81,8 +83,24 @@ def _after(original: Run, sobject: str) -> sql.Composable:
     return sql.SQL("(SELECT * FROM {} WHERE false)").format(original.table(TARGET, sobject))
 
 
-TOUCHED = "changed in the target after the run wrote it"
-LOOK = "look at the record; force rolls it back all the same."
+def _verdict(run: Run, wanted: str, *, changed: str) -> sql.Composed:
+    """SQL for action, wanted, changed, reason_code, reason, next_step of a record of `c (touched, changed)`."""
+    if run.params.force:
+        return sql.SQL("{wanted}, {wanted}, c.{changed}, '', '', ''").format(
+            wanted=sql.Literal(wanted), changed=sql.Identifier(changed)
+        )
+    return sql.SQL(
+        """CASE WHEN c.touched = '{{}}' THEN {wanted} ELSE 'left' END, {wanted}, c.{changed},
+           CASE WHEN c.touched = '{{}}' THEN '' ELSE 'conflict' END,
+           CASE WHEN c.touched = '{{}}' THEN ''
+                ELSE {reason} || ': ' || array_to_string(c.touched, ', ') || '.' END,
+           CASE WHEN c.touched = '{{}}' THEN '' ELSE {look} END"""
+    ).format(
+        wanted=sql.Literal(wanted),
+        changed=sql.Identifier(changed),
+        reason=sql.Literal(TOUCHED),
+        look=sql.Literal(LOOK),
+    )
 
 
 def plan_deletes(run: Run, original: Run, sobject: str) -> None:
@@ -92,11 +110,7 @@ def plan_deletes(run: Run, original: Run, sobject: str) -> None:
             """INSERT INTO {plan} (sobject, source_id, target_id, parent_id, action, wanted, changed,
                                    reason_code, reason, next_step)
                SELECT {sobject}, l.source_id, t."Id", {parent},
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN 'delete' ELSE 'left' END, 'delete', c.touched,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN '' ELSE 'conflict' END,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN ''
-                           ELSE {reason} || ': ' || array_to_string(c.touched, ', ') || '.' END,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN '' ELSE {look} END
+                      {verdict}
                FROM coa.ledger l JOIN {now} t ON t."Id" = l.target_id
                LEFT JOIN {after} v ON v."Id" = t."Id",
                     LATERAL (SELECT {touched} AS touched) c
@@ -106,9 +120,7 @@ def plan_deletes(run: Run, original: Run, sobject: str) -> None:
             plan=run.table(ROLLBACK),
             sobject=sql.Literal(sobject),
             parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
-            force=sql.Literal(run.params.force),
-            reason=sql.Literal(TOUCHED),
-            look=sql.Literal(LOOK),
+            verdict=_verdict(run, "delete", changed="touched"),
             now=run.table(TARGET, sobject),
             after=_after(original, sobject),
             touched=_touched(run, original, sobject, or_before=False),
@@ -149,11 +161,7 @@ def plan_restores(run: Run, original: Run, sobject: str, fields: list[CarriedFie
             """INSERT INTO {plan} (sobject, source_id, target_id, parent_id, action, wanted, changed,
                                    reason_code, reason, next_step)
                SELECT {sobject}, p.source_id, t."Id", {parent},
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN 'restore' ELSE 'left' END, 'restore', c.changed,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN '' ELSE 'conflict' END,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN ''
-                           ELSE {reason} || ': ' || array_to_string(c.touched, ', ') || '.' END,
-                      CASE WHEN c.touched = '{{}}' OR {force} THEN '' ELSE {look} END
+                      {verdict}
                FROM {original_plan} p JOIN {now} t ON t."Id" = p.target_id
                JOIN {before} b ON b."Id" = p.target_id JOIN {desired} d ON d.source_id = p.source_id
                LEFT JOIN {after} v ON v."Id" = t."Id",
@@ -165,9 +173,7 @@ def plan_restores(run: Run, original: Run, sobject: str, fields: list[CarriedFie
             plan=run.table(ROLLBACK),
             sobject=sql.Literal(sobject),
             parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
-            force=sql.Literal(run.params.force),
-            reason=sql.Literal(TOUCHED),
-            look=sql.Literal(LOOK),
+            verdict=_verdict(run, "restore", changed="changed"),
             original_plan=original.table("plan"),
             now=run.table(TARGET, sobject),
             before=original.table(TARGET, sobject),

@@ -52,7 +52,7 @@ def server_environment(server: EmbeddedPostgres, port: int) -> dict[str, str]:
     """Environment of `airflow standalone` with its UI on `port`."""
     log_ports = free_ports(2)
     wanted = {
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__EXECUTOR": "coa_airflow.local.executor.OrderlyLocalExecutor",
         # Eight workers: three lanes, both extracts and room for a second run, without 32 idle processes.
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__API__PORT": str(port),

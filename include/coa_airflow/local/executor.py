@@ -1,0 +1,42 @@
+"""Airflow's LocalExecutor, which starts a resumed task only when the process that paused it is over."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from airflow.executors.local_executor import LocalExecutor
+
+HOLD_SECONDS = 60.0
+"""A process that was killed never reports its end: what waits for it starts all the same after this."""
+
+
+class OrderlyLocalExecutor(LocalExecutor):  # type: ignore[misc]  # Airflow has no types for us
+    """Holds a task back while an earlier process of the same try is winding up.
+
+    A task that waits (for an answer, for a trigger) ends its process and is resumed in another one of the same
+    try. When the answer comes within the second or so that the first process needs to end, Airflow 3.3.2 starts
+    the second beside it, takes the end of the first for the end of both (`process_executor_events` of the
+    scheduler), and tries the task anew: an answer to the approval gate is lost, and the gate asks again.
+    `BaseExecutor.trigger_tasks` says that such a task waits until the first is gone; its code no longer does.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._held_since: dict[Any, float] = {}
+
+    def trigger_tasks(self, open_slots: int) -> None:
+        now = time.monotonic()
+        self._held_since = {
+            key: self._held_since.get(key, now) for key in self.queued_tasks if key in self.running
+        }
+        held = {
+            key: self.queued_tasks.pop(key)
+            for key, since in self._held_since.items()
+            if now - since < HOLD_SECONDS
+        }
+        try:
+            super().trigger_tasks(open_slots)
+        finally:
+            # Back among the queued: by that the scheduler knows that the task goes on.
+            self.queued_tasks.update(held)
