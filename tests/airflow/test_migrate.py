@@ -218,7 +218,10 @@ def _lose_the_first_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class answering:  # noqa: N801  # reads as a phrase
-    """Somebody who answers the first question that is put, as Airflow's API does."""
+    """Somebody who answers the first question that is put, as Airflow's API does.
+
+    Not at once: `dag.test()` may write the state of the task over that of an answer that comes in between.
+    """
 
     def __init__(self, option: str, form: dict[str, Any]) -> None:
         from coa_airflow.gate import approval_form
@@ -256,7 +259,11 @@ class answering:  # noqa: N801  # reads as a phrase
             open_question = session.scalar(
                 select(HITLDetail)
                 .join(TaskInstance, TaskInstance.id == HITLDetail.ti_id)
-                .where(HITLDetail.responded_at.is_(None), TaskInstance.state == "awaiting_input")
+                .where(
+                    HITLDetail.responded_at.is_(None),
+                    HITLDetail.created_at < timezone.utcnow() - timedelta(seconds=2),
+                    TaskInstance.state == "awaiting_input",
+                )
             )
             if open_question is None:
                 return False

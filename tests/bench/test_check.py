@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from bench.check import CUSTOMER, DETAIL, KEY, NS, ORDER, PARENT, Verdict, check
 
@@ -48,8 +50,10 @@ def migrated(
     postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Migrated]:
     folder = tmp_path_factory.mktemp("bench")
+    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as admin:
+        admin.execute(f"CREATE DATABASE {folder.name} STRATEGY file_copy")
     with running_pair(orders=60, seed=7, job_delay=0.02) as (source, target):
-        database = Database(postgres_server.url("postgres"))
+        database = Database(postgres_server.url(folder.name))
         run = Migrator(database, source, target, folder).migrate(unmatched_product_policy="block_record")
         assert run.state == "verified", run.error
         database.dispose()
@@ -60,7 +64,7 @@ def migrated(
 
 def test_a_right_migration_is_clean_for_both_checkers(migrated: Migrated) -> None:
     planted = migrated.source.control("GET", "planted")
-    assert migrated.verdict.clean
+    assert migrated.verdict.clean, migrated.verdict.as_dict()
     assert migrated.verdict.orders == 60 - len(planted["blocked_orders"])
     assert migrated.verdict.created_right == migrated.verdict.orders
     left_out = [*planted["blocked_orders"], *planted["blocked_details"]]
