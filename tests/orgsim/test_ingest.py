@@ -191,6 +191,13 @@ def test_b1_jobs_are_listed_and_deleted_only_when_terminated(client: Client) -> 
             "Invalid value: ';' supplied for property: 'columnDelimiter'",
         ),
         (
+            {"columnDelimiter": {}},
+            400,
+            "API_ERROR",
+            "Invalid value: '{}' supplied for property: 'columnDelimiter'",
+        ),
+        ({"operation": [1]}, 400, "API_ERROR", "Invalid value: '[1]' supplied for property: 'operation'"),
+        (
             {"operation": "upsert", "externalIdFieldName": "Website"},
             400,
             "INVALIDJOB",

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orgsim.ids import DIGITS, IdSpace, serial_of, to_18
+from orgsim.schema.model import Field
 from orgsim.soql.dates import literal_range
-from orgsim.values import java_double
+from orgsim.values import BadValue, java_double, parse_date
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,20 @@ def test_date_literals(word: str, start: str, end: str) -> None:
 def test_other_words_are_no_date_literals() -> None:
     assert literal_range("SOMEDAY", dt.date(2026, 3, 11)) is None
     assert literal_range("LAST_N_MOONS:3", dt.date(2026, 3, 11)) is None
+
+
+DAY = Field("Day__c", "Day", "date")
+
+
+@given(st.dates(min_value=dt.date(1700, 1, 1), max_value=dt.date(4000, 12, 31)))
+def test_a_date_is_taken_as_it_stands(day: dt.date) -> None:
+    assert parse_date(day.isoformat(), DAY) == day.isoformat()
+    assert parse_date(f"{day.isoformat()}Z", DAY) == day.isoformat()
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-W01-1", "2026-02-30", "2026-1-01x", "20260101", "1699-12-31", "4001-01-01", "x"]
+)
+def test_what_is_no_date_is_refused(text: str) -> None:
+    with pytest.raises(BadValue):
+        parse_date(text, DAY)

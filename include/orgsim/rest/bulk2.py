@@ -40,12 +40,12 @@ def register(router: Router) -> None:
 
 def _choice(body: dict[str, Any], name: str, allowed: Any, default: str | None = None) -> str:
     value = body.get(name, default)
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ApiError(
             "API_ERROR",
             f"Invalid value: '{value if value is not None else ''}' supplied for property: '{name}'",
         )
-    return str(value)
+    return value
 
 
 def create_ingest(request: Request) -> Response:
