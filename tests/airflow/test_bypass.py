@@ -121,7 +121,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     environment = {
         **FAST,
         "COA_UI_ORDERS": "30",
-        "COA_UI_JOB_DELAY": "0.02",
         "AIRFLOW_VAR_COA_APPROVERS": "operator",
     }
     with live_airflow(tmp_path_factory.mktemp("bypass"), **environment) as airflow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 from typing import Any
 
 import pytest
@@ -84,6 +85,20 @@ def test_b3_states_go_through_upload_complete_and_in_progress() -> None:
             for state in ("UploadComplete", "InProgress", "JobComplete")
         ]
         assert seen == ["UploadComplete", "InProgress", "JobComplete"]
+
+
+def test_held_jobs_wait_until_they_are_let_go() -> None:
+    with running_org(role="target", orders=0, job_delay=0.0, hold_jobs=True) as org:
+        client = connect(org)
+        job = create(client)["id"]
+        put(client, job)
+        patch(client, job, "UploadComplete")
+        time.sleep(0.5)
+        assert client.get(f"/jobs/ingest/{job}")["state"] == "UploadComplete"
+
+        org.control("PATCH", "settings", {"hold_jobs": False})
+
+        assert client.wait("ingest", job)["state"] == "JobComplete"
 
 
 def test_b3_a_second_put_is_refused_with_the_real_typo(client: Client) -> None:

@@ -21,8 +21,7 @@ import requests
 from coa.staging.database import Database
 
 ORDERS = int(os.environ.get("COA_UI_ORDERS", "120"))
-JOB_DELAY = float(os.environ.get("COA_UI_JOB_DELAY", "1.0"))
-"""Seconds: jobs take their time, so that one can be seen in flight."""
+JOB_DELAY = 0.02
 USERS = "admin:admin,operator:op,viewer:viewer,guest:"
 CALL_SECONDS = 120
 
@@ -47,6 +46,12 @@ class Live:
     ) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token(user)}"}
         return requests.request(method, self.url + path, headers=headers, json=body, timeout=CALL_SECONDS)
+
+    def hold_jobs(self, held: bool) -> None:
+        """The target's Bulk jobs stay where they are, or go on."""
+        requests.patch(
+            f"{self.orgs[1]}/control/settings", json={"hold_jobs": held}, timeout=CALL_SECONDS
+        ).raise_for_status()
 
 
 @contextmanager

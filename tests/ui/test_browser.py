@@ -33,7 +33,7 @@ PARAMS = {
     **{"draft_orders": "load", "chunk_size": 30},
 }
 TAB = "/dags/coa_migrate/runs/{}/plugin/coa-migration"
-PATIENCE = 900_000
+PATIENCE = 600_000
 """Milliseconds a run may take; on an idle machine it takes a tenth of that."""
 
 pytestmark = [
@@ -119,11 +119,14 @@ def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_pat
     page.wait_for_url(re.compile(r"/tasks/approve/required_actions$"))
     answer = {"chosen_options": ["Approve"], "params_input": _form(live, run_id)}
     path = f"/api/v2/dags/coa_migrate/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    # Loading may be over before a busy machine has drawn the page: the target's jobs wait until it has been seen.
+    live.hold_jobs(True)
     assert live.request("PATCH", path, body=answer).status_code == 200
     page.goto(live.url + TAB.format(run_id), wait_until="commit")
 
     frame.locator("#jobs tbody tr").first.wait_for(timeout=PATIENCE)
     page.screenshot(path=folder(tmp_path) / "loading.png")
+    live.hold_jobs(False)
     frame.locator(".verdict .badge:text-is('Verified')").wait_for(timeout=PATIENCE)
 
     # Counted from the records themselves: the page reads counters and summaries, which may be wrong.

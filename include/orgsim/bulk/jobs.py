@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TERMINAL = ("JobComplete", "Failed", "Aborted")
 _SEVEN_DAYS = 7 * 86400
+_HOLD_LOOK_SECONDS = 0.05
 _ONE_DAY = 86400
 
 
@@ -129,8 +130,12 @@ class Jobs:
         self._pool.submit(guarded)
 
     def wait(self, job: Job) -> bool:
-        """The configured time in a state; False when the job was aborted meanwhile."""
-        return not job.stop.wait(self._org.settings.job_delay)
+        """The configured time in a state, longer while jobs are held; False when the job was aborted meanwhile."""
+        settings = self._org.settings
+        stopped = job.stop.wait(settings.job_delay)
+        while settings.hold_jobs and not stopped:
+            stopped = job.stop.wait(_HOLD_LOOK_SECONDS)
+        return not stopped
 
     def shutdown(self) -> None:
         for job in list(self._jobs.values()):
