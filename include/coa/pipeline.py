@@ -36,7 +36,7 @@ from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.transform.run import run_transform
 from coa.transform.template import mapping_template
 from coa.verify import later
-from coa.verify.run import run_verify
+from coa.verify.run import read_for_proof, run_verify
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +156,10 @@ def load_links(run: Run, target: Org) -> None:
 
 
 def verify(run: Run, target: Org) -> None:
-    with _stage(run, "verify", target=target):
-        run_verify(run, target, mapping_of(run))
+    with _stage(run, "extract_verify", target=target):
+        read_for_proof(run, target)
+    with _stage(run, "verify"):
+        run_verify(run, mapping_of(run))
 
 
 def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The verify stage: re-extracts the target and compares it with what the plan wanted, in SQL.
+"""The proof: reads the target anew and compares it with what the plan wanted, in SQL.
 
 Differences go to `coa.difference`, totals to `coa.total`; records proved equal get their hash into the
 ledger, by which a later change is recognised (`coa.verify.drift`).
@@ -35,20 +35,19 @@ from coa.verify.values import (
 )
 
 
-def run_verify(run: Run, target: Org, mapping: Mapping) -> None:
-    """Extracts the target anew and records every difference."""
+def read_for_proof(run: Run, target: Org) -> None:
+    """The target as it is after the load, into `verify__<slug>`, and its licenses."""
     ensure_state_table(run)
     forget_outdated(run, VERIFY)
     read_back(run, target, coa_specs(run, TARGET, VERIFY), extract_all)
     extract_licenses(run, target)
-    compare_all(run, mapping)
-    mark_used(run, VERIFY)
 
 
-def compare_all(run: Run, mapping: Mapping) -> None:
-    """Compares what was extracted with the plan; writes `coa.difference` and `coa.total` anew."""
+def run_verify(run: Run, mapping: Mapping) -> None:
+    """Compares what was read with the plan; writes `coa.difference` and `coa.total` anew."""
     expect_planned(run)
     prove(run, mapping, lambda sobject: run.table(TARGET, sobject), remember=True)
+    mark_used(run, VERIFY)
 
 
 def prove(run: Run, mapping: Mapping, snapshot: Snapshot, *, remember: bool) -> None:

@@ -27,7 +27,7 @@ PLANNING = (
 WRITING = (
     Stage("approve", "Approve"),
     Stage("load", "Load", ("prepare_load", "load_customers", "load_lanes", "load_links")),
-    Stage("verify", "Verify", ("verify",)),
+    Stage("verify", "Verify", ("extract_verify", "verify")),
 )
 REPORT = Stage("report", "Report")
 
@@ -74,7 +74,7 @@ def _stages(run: dict[str, Any], times: dict[str, Times]) -> list[Stage]:
     if known is None:
         # Other DAGs (verify, rollback): what they have done so far, in that order.
         order = sorted(times, key=lambda name: min(times[name].started + times[name].ended))
-        labels = {part: stage for stage in WHOLE for part in stage.parts if len(stage.parts) == 1}
+        labels = {part: stage for stage in WHOLE for part in stage.parts if part == stage.key}
         found = [labels.get(n, Stage(n, n.replace("_", " ").capitalize(), (n,))) for n in order]
         return [*found, REPORT]
     if run["params"].get("dry_run"):
