@@ -102,6 +102,16 @@ def facts(staging_url: str) -> dict[str, Any]:
     }
 
 
+def phases(stages: dict[str, float]) -> dict[str, float]:
+    """Seconds of reading the source and of loading, from the seconds of the stages."""
+    named = {"read": ("extract_source",), "load": ("load_customers", "load_lanes", "load_links")}
+    return {
+        name: round(sum(stages.get(one, 0.0) for one in of), 2)
+        for name, of in named.items()
+        if any(one in stages for one in of)
+    }
+
+
 def task_instances(airflow_url: str) -> int:
     """How many tasks the newest run of `coa_migrate` had, mapped ones counted one by one."""
     with psycopg.connect(airflow_url) as db:

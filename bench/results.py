@@ -40,6 +40,7 @@ def summaries(records: Iterable[Record]) -> list[Record]:
     for one in records:
         full = {
             "others_seconds": -1.0,
+            "phases": {},
             **one,
             "calls_all": sum(one["calls"]),
             "orgs_all": sum(one["orgs_seconds"]),
@@ -51,9 +52,9 @@ def summaries(records: Iterable[Record]) -> list[Record]:
     for orders, subject in sorted(groups, key=lambda key: (key[0], order.index(key[1]))):
         same = groups[orders, subject]
         worst = max(same, key=lambda one: Verdict.from_dict(one["verdict"]).damaged_orders)
-        made.append(
-            {**worst, **{name: median(one[name] for one in same) for name in MEDIANS}, "runs": len(same)}
-        )
+        medians = {name: median(one[name] for one in same) for name in MEDIANS}
+        phases = {name: median(one["phases"].get(name, 0.0) for one in same) for name in worst["phases"]}
+        made.append({**worst, **medians, "phases": phases, "runs": len(same)})
     return made
 
 
@@ -65,6 +66,8 @@ def markdown(document: dict[str, Any]) -> str:
         at = [one for one in of if one["orders"] == orders]
         details = max(one["details"] for one in at)
         parts += [f"## {orders:,} orders, {details:,} details", "", costs(at), "", correctness(at), ""]
+        if any(one["phases"] for one in at):
+            parts += ["Reading the source and loading the target, apart:", "", throughput(at), ""]
     parts += ["## API calls of our engine beside the smallest number possible", "", _minimum(of), ""]
     if len(sizes) > 1:
         parts += ["## Cost against size", "", _fits(of), ""]
@@ -175,6 +178,36 @@ def share(count: int, of: int) -> str:
         return "100 %"
     percent = 100 * count / of if of else 0.0
     return f"{min(percent, 99.9):.1f} % ({of - count:,} wrong)"
+
+
+def throughput(of: list[Record]) -> str:
+    """Wall of the two phases beside the floor's, and beside the time that the target worked on the jobs of the load."""
+    floor = next((one["phases"] for one in of if one["subject"] == "floor"), {})
+    head = ["", "read s", "x floor", "load s", "x floor", "rows written", "rows a second", "target's work on them s", "load / that work"]  # fmt: skip
+    body = []
+    for one in of:
+        read, load = (one["phases"].get(name) for name in ("read", "load"))
+        if read is None or load is None:
+            continue
+        rows, work = one["rows_loaded"], one["load_job_seconds"]
+        body.append(
+            [
+                SUBJECTS[one["subject"]].title,
+                f"{read:,.1f}",
+                _ratio(read, floor.get("read")),
+                f"{load:,.1f}",
+                _ratio(load, floor.get("load")),
+                f"{rows:,}",
+                f"{rows / load:,.0f}" if load else "",
+                f"{work:,.1f}",
+                _ratio(load, work),
+            ]
+        )
+    return _table(head, body)
+
+
+def _ratio(value: float, of: float | None) -> str:
+    return f"{value / of:.2f}" if of else ""
 
 
 def _minimum(of: list[Record]) -> str:

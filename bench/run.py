@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from bench import measure, ours, scene
+from bench import measure, ours, phases, scene
 from bench.check import DETAIL, check
 from bench.scene import Scene
 from bench.subjects import Subject
@@ -71,7 +71,8 @@ def one(
         said = (at.folder / "log.txt").read_text("utf-8", "replace")
         if used.status or subject.says not in said:
             raise RuntimeError(f"{subject.name} did not succeed, exit status {used.status}:\n{said[-3000:]}")
-        jobs = [job for of, was in zip(stats, before, strict=True) for job in of["jobs"][was:]]
+        new_jobs = [of["jobs"][was:] for of, was in zip(stats, before, strict=True)]
+        jobs = [*new_jobs[0], *new_jobs[1]]
         record = {
             "subject": subject.name,
             "orders": orders,
@@ -85,16 +86,26 @@ def one(
             "bytes_to_orgs": sum(of["bytes"].get("in", 0) for of in stats),
             "bytes_from_orgs": sum(of["bytes"].get("out", 0) for of in stats),
             "bulk_jobs": len(jobs),
-            "bulk_job_seconds": round(sum(job["milliseconds"] for job in jobs) / 1000, 2),
+            "bulk_job_seconds": _seconds(jobs),
+            "read_job_seconds": _seconds(new_jobs[0]),
+            "load_job_seconds": _seconds(job for job in new_jobs[1] if "Ingest" in job["kind"]),
+            "rows_loaded": sum(job["processed"] for job in new_jobs[1] if "Ingest" in job["kind"]),
+            "phases": phases.read(at.folder),
         }
         if subject.staging:
             record["run"] = _own(at, jobs, at.source)
+            record["phases"] = ours.phases(record["run"].get("stages", {}))
         if subject.name == "airflow":
             record["run"]["task_instances"] = ours.task_instances(server.url(AIRFLOW_DATABASE))
         started = time.perf_counter()
         record["verdict"] = check(at.source, at.target, at.folder / "check.sqlite").as_dict()
         record["check_seconds"] = round(time.perf_counter() - started, 1)
     return record
+
+
+def _seconds(jobs: Iterable[Record]) -> float:
+    """What the org worked on these Bulk jobs, each by itself, also where they ran side by side."""
+    return round(sum(job["milliseconds"] for job in jobs) / 1000, 2)
 
 
 def _costs(used: measure.Usage) -> Record:

@@ -19,7 +19,7 @@ from bench.check import Verdict
 from bench.subjects import SUBJECTS
 
 MIB = results.MIB
-PROVED_IN = ("extract_source", "extract_target")
+READ_FOR_THE_PROOF = ("extract_source", "extract_verify")
 
 
 def report(document: dict[str, Any]) -> str:
@@ -27,7 +27,7 @@ def report(document: dict[str, Any]) -> str:
     one, verdict = document["record"], Verdict.from_dict(document["record"]["verdict"])
     own = one["run"]
     stages, least = own["stages"], own["minimum"]
-    reading = sum(stages.get(name, 0.0) for name in PROVED_IN)
+    read = [stages.get(name, 0.0) for name in READ_FOR_THE_PROOF]
     records = one["orders"] + one["details"]
     facts = [
         ("orders, details", f"{one['orders']:,}, {one['details']:,}"),
@@ -46,7 +46,8 @@ def report(document: dict[str, Any]) -> str:
         ("bytes up, down", f"{one['bytes_to_orgs'] / 1e6:,.0f} MB, {one['bytes_from_orgs'] / 1e6:,.0f} MB"),
         ("API calls, smallest number", f"{least['measured']:,}, {least['calls']:,} ({100 * least['excess']:.1f} % above)"),
         ("Bulk jobs: ingest, query", f"{least['ingest_jobs']:,}, {least['query_jobs']:,}"),
-        ("proof beside reading", f"{stages.get('verify', 0):,.0f} s, {reading:,.0f} s"),
+        ("reading the source, reading the target back", f"{read[0]:,.0f} s, {read[1]:,.0f} s"),
+        ("comparing every field", f"{stages.get('verify', 0):,.0f} s"),
     ]  # fmt: skip
     tables = [
         _two("", "", facts),

@@ -106,7 +106,7 @@ def _cumulusci(scene: Scene) -> tuple[list[str], dict[str, str]]:
 
 
 def _naive(scene: Scene) -> tuple[list[str], dict[str, str]]:
-    arguments = (scene.source.url, scene.target.url, str(scene.poll_seconds))
+    arguments = (scene.source.url, scene.target.url, str(scene.poll_seconds), str(scene.folder))
     return python("-m", "bench.clients.naive", *arguments), scene.environment()
 
 

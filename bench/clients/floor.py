@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.check import CUSTOMER, DETAIL, KEY, NS, ORDER
+from bench.phases import Phases
 
 JOB_BYTES = 95_000_000
 PAGE_ROWS = 50_000
@@ -119,6 +120,7 @@ def _curl(*arguments: str) -> bytes:
 def move(source_url: str, target_url: str, folder: str, poll_seconds: str) -> None:
     source, target = Curl(source_url), Curl(target_url)
     home, poll = Path(folder), float(poll_seconds)
+    phases = Phases()
     for name, query in json.loads((home / "queries.json").read_text()).items():
         job = source.json("POST", "/jobs/query", {"operation": "query", "query": query})
         path = f"/jobs/query/{job['id']}"
@@ -130,6 +132,7 @@ def move(source_url: str, target_url: str, folder: str, poll_seconds: str) -> No
                 f"{path}/results?maxRecords={PAGE_ROWS}{more}", home / f"down-{name}-{page}.csv"
             )
             page += 1
+    phases.end("read")
     for name in LOADED:
         for file in sorted(home.glob(f"up-{name}-*.csv")):
             job = target.json(
@@ -145,6 +148,8 @@ def move(source_url: str, target_url: str, folder: str, poll_seconds: str) -> No
             print(
                 name, ended["numberRecordsProcessed"], ended["numberRecordsFailed"], ended.get("errorMessage")
             )
+    phases.end("load")
+    phases.write(home)
 
 
 if __name__ == "__main__":

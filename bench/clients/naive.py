@@ -1,6 +1,6 @@
 """A script as a consultant would write it with simple-salesforce and its bulk2, in an afternoon.
 
-    python -m bench.clients.naive SOURCE_URL TARGET_URL POLL_SECONDS
+    python -m bench.clients.naive SOURCE_URL TARGET_URL POLL_SECONDS FOLDER
 
 Reads everything by Bulk API 2.0, finds contracts, products and customers by their keys, writes customers,
 orders, details, and then, because the app makes each new order a Draft, sets status, received date and the
@@ -13,10 +13,13 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from pathlib import Path
 from typing import Any
 
 import requests
 from simple_salesforce import Salesforce
+
+from bench.phases import Phases
 
 NS = "CHANNEL_ORDERS__"
 KEY = "COA_Source_Id__c"
@@ -41,16 +44,20 @@ class Move:
     def __init__(self, source_url: str, target_url: str, poll_seconds: float) -> None:
         self.source, self.target = connect(source_url), connect(target_url)
         self.poll = poll_seconds
+        self.phases = Phases()
 
     def read(self, org: Salesforce, name: str, fields: list[str]) -> list[Record]:
+        self.phases.end("other")
         found: list[Record] = []
         query = f"SELECT {', '.join(fields)} FROM {name}"
         for page in getattr(org.bulk2, name).query(query, wait=self.poll):
             found += csv.DictReader(io.StringIO(page, newline=""))
+        self.phases.end("read")
         return found
 
     def write(self, name: str, operation: str, records: list[Record]) -> dict[str, str]:
         """Source id -> new id of what arrived."""
+        self.phases.end("other")
         handler = getattr(self.target.bulk2, name)
         done: dict[str, str] = {}
         for job in getattr(handler, operation)(records=records, wait=self.poll):
@@ -60,6 +67,7 @@ class Move:
                     io.StringIO(handler.get_successful_records(job["job_id"]), newline="")
                 )
                 done |= {one[KEY]: one["sf__Id"] for one in results}
+        self.phases.end("load")
         return done
 
     def fields(self, name: str) -> list[str]:
@@ -133,8 +141,10 @@ class Move:
         self.write(NS + "Service_Order__c", "update", second)
 
 
-def main(source_url: str, target_url: str, poll_seconds: str) -> None:
-    Move(source_url, target_url, float(poll_seconds)).run()
+def main(source_url: str, target_url: str, poll_seconds: str, folder: str) -> None:
+    move = Move(source_url, target_url, float(poll_seconds))
+    move.run()
+    move.phases.write(Path(folder))
 
 
 if __name__ == "__main__":

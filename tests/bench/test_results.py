@@ -11,7 +11,7 @@ from bench.check import Verdict
 from bench.fit import fits
 from bench.ours import minimum
 
-from bench import charts, results
+from bench import charts, ours, results
 
 MINIMUM = {"ingest_jobs": 7, "query_jobs": 30, "pages": 30, "waiting": 1, "fixed": 97, "calls": 223,
            "measured": 230, "excess": 0.031}  # fmt: skip
@@ -62,6 +62,31 @@ def test_a_new_measurement_replaces_the_old_one_of_the_same_subject_and_size(
 ) -> None:
     left = results.without(document["records"], "engine", 1000)
     assert [(one["subject"], one["orders"]) for one in left] == [("sfdmu", 1000), ("engine", 10_000)]
+
+
+def test_reading_and_loading_stand_beside_the_floor_and_the_targets_work(document: dict[str, Any]) -> None:
+    told = {"load_job_seconds": 20.0, "rows_loaded": 6000}
+    document["records"] += [
+        {**record("floor", 1000, 9.0), **told, "phases": {"read": 2.0, "load": 10.0}},
+        {**record("naive", 1000, 9.0), **told, "phases": {"read": 3.0, "load": 30.0, "other": 1.0}},
+    ]
+    lines = results.markdown(document).splitlines()
+
+    naive, floor = [one for one in lines if one.endswith(("| 20.0 | 0.50 |", "| 20.0 | 1.50 |"))]
+    assert floor == "| floor: curl | 2.0 | 1.00 | 10.0 | 1.00 | 6,000 | 600 | 20.0 | 0.50 |"
+    assert naive == "| simple-salesforce script | 3.0 | 1.50 | 30.0 | 3.00 | 6,000 | 200 | 20.0 | 1.50 |"
+
+
+def test_reading_and_loading_of_ours_are_summed_from_its_stages() -> None:
+    stages = {
+        "preflight": 9.0,
+        "extract_source": 5.0,
+        "load_customers": 1.0,
+        "load_lanes": 20.0,
+        "load_links": 2.5,
+    }
+    assert ours.phases(stages) == {"read": 5.0, "load": 23.5}
+    assert ours.phases({}) == {}
 
 
 def test_results_survive_being_saved(document: dict[str, Any], tmp_path: Path) -> None:
