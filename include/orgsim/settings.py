@@ -98,9 +98,9 @@ class Settings:
     job_delay: Annotated[
         float, "seconds that a Bulk job spends waiting in UploadComplete, and again InProgress"
     ] = 0.1
-    hold_jobs: Annotated[bool, "Bulk jobs stay where they are until this is false again (change it at run time)"] = (
-        False
-    )
+    hold_jobs: Annotated[
+        bool, "Bulk jobs stay where they are until this is false again (change it at run time)"
+    ] = False
     lock_contention: Annotated[
         bool, "jobs that run at the same time cannot lock each other's records and masters"
     ] = False

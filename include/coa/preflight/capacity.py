@@ -76,11 +76,12 @@ def check_capacity(run: Run, probe: Probe, volume: Volume) -> list[Finding]:
         return []
     if probe.role == SOURCE:
         return check_allowance(SOURCE, limits, READING_CALLS, run.settings.api_reserve)
-    needed = expected_calls(volume.orders, volume.details, run.params.chunk_size, run.settings.rows_per_job)
+    chunk = run.params.orders_a_chunk(volume.orders)
+    needed = expected_calls(volume.orders, volume.details, chunk, run.settings.rows_per_job)
     return [
         *check_allowance(probe.role, limits, needed, run.settings.api_reserve),
         *_storage(limits, volume),
-        *_batches(limits, volume, run.params.chunk_size),
+        *_batches(limits, volume, chunk),
     ]
 
 

@@ -263,20 +263,23 @@ def _link_to_new_orders(run: Run) -> None:
 
 
 def _number_chunks(run: Run) -> None:
-    """Orders with work in chunks of `chunk_size`, details with their order.
+    """Orders with work in chunks (`RunParams.orders_a_chunk`), details with their order.
 
     Oldest first, but before all others those whose status is not right yet: an earlier run left them as Draft.
     """
+    values = {"order": ORDER, "detail": DETAIL, "status": STATUS}
+    work = sql.SQL(
+        """SELECT o.source_id, row_number() OVER (ORDER BY (%(status)s = ANY (o.changed)) DESC, o.created_at, o.source_id) - 1 AS n
+           FROM {plan} o WHERE o.sobject = %(order)s AND o.action IN ('insert', 'update', 'unchanged')
+             AND (o.action <> 'unchanged' OR EXISTS (SELECT FROM {plan} d WHERE d.sobject = %(detail)s
+                    AND d.parent_id = o.source_id AND d.action IN ('insert', 'update')))"""
+    ).format(plan=run.table("plan"))
+    orders = run.db.value(sql.SQL("SELECT count(*) FROM ({}) w").format(work), values)
     run.db.execute(
         sql.SQL(
-            """WITH work AS (
-                 SELECT o.source_id, row_number() OVER (ORDER BY (%(status)s = ANY (o.changed)) DESC, o.created_at, o.source_id) - 1 AS n
-                 FROM {plan} o WHERE o.sobject = %(order)s AND o.action IN ('insert', 'update', 'unchanged')
-                   AND (o.action <> 'unchanged' OR EXISTS (SELECT FROM {plan} d WHERE d.sobject = %(detail)s
-                          AND d.parent_id = o.source_id AND d.action IN ('insert', 'update'))))
-               UPDATE {plan} p SET chunk_no = w.n / %(size)s FROM work w
+            """UPDATE {plan} p SET chunk_no = w.n / %(size)s FROM ({work}) w
                WHERE (p.sobject = %(order)s AND p.source_id = w.source_id)
                   OR (p.sobject = %(detail)s AND p.parent_id = w.source_id AND p.action IN ('insert', 'update'))"""
-        ).format(plan=run.table("plan")),
-        {"order": ORDER, "detail": DETAIL, "size": run.params.chunk_size, "status": STATUS},
+        ).format(plan=run.table("plan"), work=work),
+        {**values, "size": run.params.orders_a_chunk(orders)},
     )

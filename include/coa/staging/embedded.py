@@ -52,8 +52,11 @@ SERVER_SETTINGS = {
     "unix_socket_directories": "''",
     # Eight tasks with a pool each, and Airflow's components with theirs.
     "max_connections": "200",
-    "shared_buffers": "'256MB'",
+    # No process above 400 MiB: each one's figure holds what it touched of the shared buffers, and a hash join of
+    # a million records takes work_mem for each of its tables, several of them in one statement of the proof.
+    "shared_buffers": "'128MB'",
     "work_mem": "'32MB'",
+    "hash_mem_multiplier": "1.0",
     "maintenance_work_mem": "'128MB'",
     "max_wal_size": "'2GB'",
     "checkpoint_timeout": "'15min'",
