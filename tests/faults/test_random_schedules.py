@@ -23,7 +23,7 @@ JOB_FAULTS: list[dict[str, Any]] = [
 
 
 def schedule(seed: int) -> list[dict[str, Any]]:
-    """Three to six faults; a 401 only once, because a second one in a row means a wrong password."""
+    """Three to six faults; each 401 strikes once, because one after the other without end means a wrong password."""
     dice = random.Random(seed)
     rules: list[dict[str, Any]] = []
     for _ in range(dice.randint(3, 6)):

@@ -24,6 +24,7 @@ from coa.fieldmap import CarriedField
 from coa.load.payload import payload_query, row_bytes, spool
 from coa.load.results import apply_results, look_up_unknown
 from coa.load.work import INSERT, Step, analyze_work, pending
+from coa.model import ORDER
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
@@ -223,7 +224,7 @@ class Loader:
                    WHERE job_key = %s RETURNING *""",
                 [state, job_id, size, job["job_key"]],
             ).fetchone()
-            if state == "submitted" and job["operation"] == INSERT:
+            if state == "submitted" and job["operation"] == INSERT and job["sobject"] == ORDER:
                 connection.execute(
                     sql.SQL(
                         """UPDATE coa.ledger l SET draft_since = clock_timestamp(), draft_until = NULL

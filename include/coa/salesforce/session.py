@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+MOST_RENEWALS = 2
+"""New sessions of one request. One would do, were it not that it may be ended as well before the request comes again."""
 CLIENT_NAME = "coa-migration"
 
 
@@ -181,7 +183,7 @@ class Org:
         `OrgUnavailable` when retries ran out, `AmbiguousWrite` when a write got no answer.
         """
         repeatable = method in SAFE_METHODS if safe is None else safe
-        renewed = False
+        renewals = 0
         attempt = 0
         while True:
             attempt += 1
@@ -213,8 +215,9 @@ class Org:
             if response.ok:
                 return response
             code, message = error_of(response)
-            if response.status_code == 401 and not renewed:
-                renewed = True
+            if response.status_code == 401 and renewals < MOST_RENEWALS:
+                renewals += 1
+                log.warning("%s: %s %s answered 401 %s: a new session", self.name, method, path, code)
                 self._renew(token)
                 continue
             failure = f"{self.name}: {method} {path} answered {response.status_code} {code} {message}".strip()

@@ -199,9 +199,9 @@ CREATE TABLE IF NOT EXISTS coa.ledger (
     proved_hash   text,                              -- hash of the carried values when last proved equal
     updated_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (pair_id, sobject, source_id)
-);
+) WITH (fillfactor = 70);                            -- each row is written again as its record comes on
 CREATE INDEX IF NOT EXISTS ledger_by_target ON coa.ledger (pair_id, sobject, target_id);
-CREATE INDEX IF NOT EXISTS ledger_by_job ON coa.ledger (job_key);
+DROP INDEX IF EXISTS coa.ledger_by_job;              -- of older versions, used by no statement
 
 -- Rows done of rows to do, a step and sObject at a time: what terminal and UI show.
 CREATE TABLE IF NOT EXISTS coa.progress (
