@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from subprocess import SubprocessError
 
 from bench import charts, machine, results, run, scene
 from bench.subjects import SUBJECTS
@@ -60,7 +61,7 @@ def main(given: list[str] | None = None) -> int:
                     )
                     try:
                         made.append(run.one(asked.work, SUBJECTS[name], orders, asked.poll_seconds, server))
-                    except (RuntimeError, TimeoutError, OSError) as error:
+                    except (RuntimeError, TimeoutError, OSError, SubprocessError) as error:
                         print(f"  failed: {error}", file=sys.stderr, flush=True)
                         failed += 1
                         break

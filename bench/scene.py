@@ -20,6 +20,7 @@ from orgsim.launch import RunningOrg, running_org
 
 PROJECT = Path(__file__).resolve().parent.parent
 SEED = 7
+TRUST = "REQUESTS_CA_BUNDLE"
 API_LIMIT = 10_000_000
 """No client of this benchmark shall be stopped by the daily allowance."""
 
@@ -46,7 +47,7 @@ class Scene:
             "PYTHONPATH": f"{PROJECT / 'include'}{os.pathsep}{PROJECT}",
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
-            "REQUESTS_CA_BUNDLE": str(self.certificate),
+            TRUST: str(self.certificate),
             "NODE_EXTRA_CA_CERTS": str(self.certificate),
             "CURL_CA_BUNDLE": str(self.certificate),
             "HOME": str(self.folder),
@@ -63,8 +64,6 @@ def orgs(
     Over https for all subjects alike, since some clients know nothing else.
     """
     certificate, key = tls.make(folder / "tls")
-    # This process asks the orgs for their fields when it writes what the peers are told.
-    os.environ["REQUESTS_CA_BUNDLE"] = str(certificate)
     common = {
         "orders": orders,
         "seed": SEED,
@@ -78,8 +77,24 @@ def orgs(
         "timeout": 1800,
     }
     with running_org(**common, role="source", **(source or {})) as ours:
-        with running_org(**common, role="target", **(target or {})) as theirs:
+        with running_org(**common, role="target", **(target or {})) as theirs, trusted(certificate):
             yield ours, theirs, certificate
+
+
+@contextmanager
+def trusted(certificate: Path) -> Iterator[None]:
+    """This process asks the orgs for their fields when it writes what the peers are told.
+
+    Only that long: nothing else could be reached, and the next subject may be one that has to be installed.
+    """
+    before = os.environ.get(TRUST)
+    os.environ[TRUST] = str(certificate)
+    try:
+        yield
+    finally:
+        del os.environ[TRUST]
+        if before is not None:
+            os.environ[TRUST] = before
 
 
 def processor_seconds(org: RunningOrg) -> float:
