@@ -53,16 +53,28 @@ class Client:
 
     def ingest(self, sobject: str, operation: str, csv: str | bytes, **settings: Any) -> dict[str, Any]:
         """A whole ingest job; returns its final status."""
+        job = self.open_job(object=sobject, operation=operation, **settings)["id"]
+        put = self.upload(job, csv.encode() if isinstance(csv, str) else csv)
+        assert put.status_code == 201, put.text
+        assert self.set_state(job, "UploadComplete").status_code == 200
+        return self.wait("ingest", job)
+
+    def open_job(self, **settings: Any) -> dict[str, Any]:
+        """An ingest job that waits for its data: an insert of Accounts, unless told otherwise."""
         answer = self.call(
-            "POST", "/jobs/ingest", json={"object": sobject, "operation": operation, **settings}
+            "POST", "/jobs/ingest", json={"object": "Account", "operation": "insert", **settings}
         )
         assert answer.status_code == 200, answer.text
-        job = answer.json()["id"]
-        data = csv.encode() if isinstance(csv, str) else csv
-        put = self.call("PUT", f"/jobs/ingest/{job}/batches", data=data, headers={"Content-Type": "text/csv"})
-        assert put.status_code == 201, put.text
-        assert self.call("PATCH", f"/jobs/ingest/{job}", json={"state": "UploadComplete"}).status_code == 200
-        return self.wait("ingest", job)
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def upload(self, job: str, data: bytes = b"Name\nx\n") -> requests.Response:
+        return self.call(
+            "PUT", f"/jobs/ingest/{job}/batches", data=data, headers={"Content-Type": "text/csv"}
+        )
+
+    def set_state(self, job: str, state: str) -> requests.Response:
+        return self.call("PATCH", f"/jobs/ingest/{job}", json={"state": state})
 
     def wait(
         self, kind: str, job: str, until: tuple[str, ...] = ("JobComplete", "Failed", "Aborted")

@@ -122,12 +122,11 @@ def test_b8_jobs_at_the_same_time_contend_for_the_same_master() -> None:
         data = (header + "".join(f"{one['Id']},x\n" for one in orders) * 1000).encode()
         jobs = []
         for _ in range(2):
-            body = {"object": "CHANNEL_ORDERS__Service_Order__c", "operation": "update"}
-            job = client.call("POST", "/jobs/ingest", json=body).json()["id"]
-            client.call("PUT", f"/jobs/ingest/{job}/batches", data=data, headers={"Content-Type": "text/csv"})
+            job = client.open_job(object="CHANNEL_ORDERS__Service_Order__c", operation="update")["id"]
+            client.upload(job, data)
             jobs.append(job)
         for job in jobs:
-            client.call("PATCH", f"/jobs/ingest/{job}", json={"state": "UploadComplete"})
+            client.set_state(job, "UploadComplete")
         done = [client.wait("ingest", job) for job in jobs]
         assert sum(one["numberRecordsFailed"] for one in done) > 0
         errors = {
