@@ -4,7 +4,8 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 READY := .venv/.complete
 
-.PHONY: help demo up down migrate preflight verify rollback test test-faults test-clients bench lint format lock clean
+.PHONY: help demo up down migrate preflight verify rollback check airflow test test-unit test-orgsim test-airflow \
+	test-browser test-faults test-clients test-cluster test-package coverage bench lint format lock wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,11 +34,33 @@ verify: $(READY)  ## one headless run of coa_verify (PARAMS='{"run_id": "..."}')
 rollback: $(READY)  ## one headless run of coa_rollback (PARAMS='{"run_id": "...", "dry_run": true}')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_rollback
 
-test: $(READY)  ## all tests (ARGS='-k name')
+check: $(READY)  ## are connections, staging and rights in order? Seconds; exit status 0 or 1
+	@$(PY) -m coa_airflow.local.check
+
+airflow: $(READY)  ## the command line of the local Airflow (ARGS='dags list')
+	@$(PY) -m coa_airflow.local.command $(ARGS)
+
+test: $(READY)  ## every kind of test, of the long ones a fixed sample (ARGS='-k name')
 	@$(PY) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules (an hour)
-	@$(PY) -m pytest tests/faults -m "faults or not faults" $(ARGS)
+coverage: $(READY)  ## make test with the lines and branches of include/coa that it reaches
+	@$(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term $(ARGS)
+
+test-unit: $(READY)  ## the pure core and DAG-free rules alone, without org, database or Airflow
+	@$(PY) -m pytest tests/unit $(ARGS)
+
+test-orgsim: $(READY)  ## the local org's own suite, with 3,000 bad requests
+	@ORGSIM_FUZZ=150 $(PY) -m pytest tests/orgsim --numprocesses auto --dist worksteal $(ARGS)
+
+test-airflow: $(READY)  ## every DAG run, every way around the gate, kills of headless runs
+	@$(PY) -m pytest tests/airflow -m "lane or not lane" --numprocesses auto --dist loadfile $(ARGS)
+
+test-browser: $(READY)  ## the page of a run and the report in Chromium: walks, keyboard, axe, themes
+	@scripts/browser.sh
+	@$(PY) -m pytest tests/ui tests/report -m "lane or not lane" --numprocesses auto --dist loadfile $(ARGS)
+
+test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules
+	@$(PY) -m pytest tests/faults -m "faults or not faults" --numprocesses auto --dist worksteal $(ARGS)
 
 test-clients: $(READY)  ## other people's Salesforce clients, and 10,000 bad requests, against the local org (needs npm)
 	@$(PY) tests/clients/run.py
@@ -51,6 +74,9 @@ test-cluster: $(READY)  ## docker-compose.yaml's components as processes, one Ce
 	@uv=.venv/bin/uv; $$uv pip install --quiet --python $(PY) -r requirements-celery.txt -c constraints.txt
 	@$(PY) -m pytest tests/cluster -m cluster $(ARGS)
 
+test-package: $(READY)  ## the wheels, built and installed into an empty environment
+	@$(PY) -m pytest tests/package -m package $(ARGS)
+
 lint: $(READY)  ## ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -60,10 +86,15 @@ format: $(READY)  ## ruff's format and fixes
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-lock: $(READY)  ## constraints.txt anew from requirements.txt and requirements-celery.txt
+lock: $(READY)  ## constraints.txt anew from both requirements files and the extras of pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt --output-file constraints.txt
+		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt \
+		pyproject.toml --extra openlineage --extra notify --output-file constraints.txt
+
+wheel: $(READY)  ## dist/: wheels of coa-migration and coa-orgsim
+	@.venv/bin/uv build --quiet --out-dir dist . && .venv/bin/uv build --quiet --out-dir dist include/orgsim
+	@ls dist/*.whl
 
 clean:  ## removes the Python environment and local state (not artifacts/)
 	@if [ -x $(PY) ]; then $(PY) -m coa_airflow.local.server down && $(PY) -m coa.staging.embedded stop; fi
-	rm -rf .venv .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .local dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -11,7 +11,8 @@ from bench.results import MIB, summaries
 from bench.subjects import SUBJECTS
 
 Record = dict[str, Any]
-COLOURS = dict(zip(SUBJECTS, ("#0b6e4f", "#58b09c", "#c1440e", "#e08e45", "#7b4b94", "#2f6690", "#888888"), strict=True))  # fmt: skip
+_PALETTE = ("#0b6e4f", "#58b09c", "#c1440e", "#e08e45", "#7b4b94", "#2f6690", "#888888")
+COLOURS = dict(zip(SUBJECTS, _PALETTE, strict=True))
 
 
 def draw(document: dict[str, Any], folder: Path) -> list[Path]:

@@ -36,8 +36,8 @@ def instrumented(folder: Path) -> EmbeddedPostgres:
             )
         server.start()
     with closing(psycopg.connect(server.url("postgres"), autocommit=True)) as db:
-        db.execute(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")  # type: ignore[arg-type]
-        db.execute(f"SELECT {EXTENSION}_reset()")  # type: ignore[arg-type]
+        db.execute(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")
+        db.execute(f"SELECT {EXTENSION}_reset()")
     return server
 
 
@@ -48,7 +48,7 @@ def statements(server: EmbeddedPostgres, limit: int) -> list[str]:
             f"""SELECT regexp_replace(query, '\\s+', ' ', 'g') AS query, calls, rows,
                        total_exec_time / 1000 AS seconds, max_exec_time / 1000 AS longest,
                        100 * total_exec_time / sum(total_exec_time) OVER () AS share
-                FROM {EXTENSION} WHERE toplevel ORDER BY total_exec_time DESC LIMIT %s""",  # type: ignore[arg-type]
+                FROM {EXTENSION} WHERE toplevel ORDER BY total_exec_time DESC LIMIT %s""",
             [limit],
         ).fetchall()
     return [

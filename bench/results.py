@@ -15,7 +15,9 @@ from bench.subjects import SUBJECTS
 Record = dict[str, Any]
 MIB = 1 << 20
 MEDIANS = ("wall", "seconds", "database_seconds", "peak_process", "peak_all", "database_peak_process",
-           "database_peak_all", "others_seconds", "bytes_to_orgs", "bytes_from_orgs", "calls_all", "orgs_all", "processor")  # fmt: skip
+           "database_peak_all", "others_seconds", "bytes_to_orgs", "bytes_from_orgs", "calls_all", "orgs_all",
+           "processor")  # fmt: skip
+_LEAST = ("ingest_jobs", "query_jobs", "pages", "waiting", "fixed", "calls", "measured")
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -113,7 +115,8 @@ def _table(head: list[str], body: list[list[str]]) -> str:
 def costs(of: list[Record]) -> str:
     """Ratios are of the wall time to that of our engine at this size."""
     ours = next((one["wall"] for one in of if one["subject"] == "engine"), None)
-    head = ["", "wall s", "x ours", "client CPU s", "database CPU s", "orgs' CPU s", "others' CPU s", "largest process MiB",
+    head = ["", "wall s", "x ours", "client CPU s", "database CPU s", "orgs' CPU s", "others' CPU s",
+            "largest process MiB",
             "all processes MiB", "database MiB", "API calls", "MB up", "MB down", "runs"]  # fmt: skip
     return _table(
         head,
@@ -182,8 +185,9 @@ def share(count: int, of: int) -> str:
 
 def throughput(of: list[Record]) -> str:
     """Wall of the two phases beside the floor's, and beside the time that the target worked on the jobs of the load."""
-    floor = next((one["phases"] for one in of if one["subject"] == "floor"), {})
-    head = ["", "read s", "x floor", "load s", "x floor", "rows written", "rows a second", "target's work on them s", "load / that work"]  # fmt: skip
+    floor: Record = next((one["phases"] for one in of if one["subject"] == "floor"), {})
+    head = ["", "read s", "x floor", "load s", "x floor", "rows written", "rows a second",
+            "target's work on them s", "load / that work"]  # fmt: skip
     body = []
     for one in of:
         read, load = (one["phases"].get(name) for name in ("read", "load"))
@@ -227,7 +231,7 @@ def _minimum(of: list[Record]) -> str:
         [
             [
                 f"{one['orders']:,}",
-                *(f"{least[name]:,}" for name in ("ingest_jobs", "query_jobs", "pages", "waiting", "fixed", "calls", "measured")),
+                *(f"{least[name]:,}" for name in _LEAST),
                 f"{100 * least['excess']:.1f} %",
             ]
             for one in of

@@ -105,7 +105,7 @@ def one(
 
 def _seconds(jobs: Iterable[Record]) -> float:
     """What the org worked on these Bulk jobs, each by itself, also where they ran side by side."""
-    return round(sum(job["milliseconds"] for job in jobs) / 1000, 2)
+    return round(sum(float(job["milliseconds"]) for job in jobs) / 1000, 2)
 
 
 def _costs(used: measure.Usage) -> Record:

@@ -44,7 +44,8 @@ def report(document: dict[str, Any]) -> str:
          f"{one['database_peak_all'] / MIB:,.0f} MiB"),
         ("size of the staging database", f"{own['staging_bytes'] / 1e9:,.1f} GB"),
         ("bytes up, down", f"{one['bytes_to_orgs'] / 1e6:,.0f} MB, {one['bytes_from_orgs'] / 1e6:,.0f} MB"),
-        ("API calls, smallest number", f"{least['measured']:,}, {least['calls']:,} ({100 * least['excess']:.1f} % above)"),
+        ("API calls, smallest number", f"{least['measured']:,}, {least['calls']:,} "
+            f"({100 * least['excess']:.1f} % above)"),
         ("Bulk jobs: ingest, query", f"{least['ingest_jobs']:,}, {least['query_jobs']:,}"),
         ("reading the source, reading the target back", f"{read[0]:,.0f} s, {read[1]:,.0f} s"),
         ("comparing every field", f"{stages.get('verify', 0):,.0f} s"),

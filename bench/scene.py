@@ -99,7 +99,7 @@ def trusted(certificate: Path) -> Iterator[None]:
 
 def processor_seconds(org: RunningOrg) -> float:
     times = psutil.Process(org.process.pid).cpu_times()
-    return times.user + times.system
+    return float(times.user + times.system)
 
 
 @contextmanager
@@ -115,11 +115,11 @@ def staging_database(server: EmbeddedPostgres) -> Iterator[str]:
     """URL of a new database that ends with the measurement."""
     name = f"bench_{uuid4().hex[:12]}"
     with closing(psycopg.connect(server.url("postgres"), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        admin.execute(f"CREATE DATABASE {name}")
         try:
             yield server.url(name)
         finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def python(*arguments: str) -> list[str]:

@@ -1,35 +1,40 @@
-"""What every test may use: one real PostgreSQL for the session, a fresh database for a test."""
+"""What every test may use: one real PostgreSQL for the session, a fresh database for a test or a module."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
 
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
+from tests import databases
+from tests.orgs import use_forked_orgs
+
+use_forked_orgs()
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL of this test session, with its data in a temporary folder."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")).in_use() as server:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder that all workers of this session share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(shared_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of this test session, shared by its workers, with its data in a temporary folder."""
+    with databases.server(shared_folder / "postgres") as server:
         yield server
 
 
 @pytest.fixture
 def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
-    """URL of an empty database that ends with the test."""
-    name = f"test_{uuid4().hex[:12]}"
-    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {name} STRATEGY file_copy")  # type: ignore[arg-type]
-        yield postgres_server.url(name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+    """URL of an empty staging database that ends with the test."""
+    with databases.fresh(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -38,6 +43,15 @@ def database(database_url: str) -> Iterator[Database]:
     staging = Database(database_url)
     yield staging
     staging.dispose()
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_server: EmbeddedPostgres) -> Iterator[Database]:
+    """The same for a whole module, where one run serves many tests."""
+    with databases.fresh(postgres_server) as url:
+        staging = Database(url)
+        yield staging
+        staging.dispose()
 
 
 @pytest.fixture(scope="session")

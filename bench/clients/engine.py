@@ -2,7 +2,8 @@
 
     python -m bench.clients.engine SOURCE_URL TARGET_URL STAGING_URL FOLDER
 
-Writes `engine.json` into FOLDER, and `samples.json` if BENCH_SAMPLE is set. Both orgs are extracted at the same time, as the DAG does it.
+Writes `engine.json` into FOLDER, and `samples.json` if BENCH_SAMPLE is set. Both orgs are extracted at the
+same time, as the DAG does it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from bench.sampling import GAP, sampled
-from coa import approval, pipeline
+from coa import pipeline
+from coa.approval import record as approval
 from coa.config import Settings
 from coa.salesforce.session import Org, OrgConnection
 from coa.staging.database import Database

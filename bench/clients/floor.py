@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,4 +154,5 @@ def move(source_url: str, target_url: str, folder: str, poll_seconds: str) -> No
 
 
 if __name__ == "__main__":
-    {"prepare": prepare, "move": move}[sys.argv[1]](*sys.argv[2:])
+    commands: dict[str, Callable[..., None]] = {"prepare": prepare, "move": move}
+    commands[sys.argv[1]](*sys.argv[2:])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from simple_salesforce import Salesforce
+from simple_salesforce.api import Salesforce
 
 from bench.phases import Phases
 

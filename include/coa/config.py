@@ -71,6 +71,9 @@ class RunParams:
     """`coa_verify` and `coa_rollback`: the run that is meant."""
     force: bool = False
     """`coa_rollback`: also what was changed in the target since."""
+    source_conn_id: str = "coa_source"
+    """Airflow connection of the source; `coa_airflow.pair` says which may be named."""
+    target_conn_id: str = "coa_target"
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> RunParams:
@@ -154,28 +157,69 @@ def _check_max_blocked(value: Any) -> int | str | None:
     raise ValueError(f'max_blocked: {value!r} is neither a number of records nor a percentage such as "2%"')
 
 
+AT_LEAST_ONE = frozenset(
+    {
+        "request_retries",
+        "rows_per_job",
+        "bytes_per_job",
+        "row_attempts",
+        "extract_threads",
+        "result_page_rows",
+        "page_threads",
+    }
+)
+"""Settings that count something of which none would leave nothing to do: rows of a job, tries, threads."""
+ABOVE_ZERO = frozenset({"connect_timeout", "read_timeout", "stall_seconds", "lease_seconds"})
+"""Settings in seconds of which none would end every call, job or run before it begins."""
+
+
 def _number(name: str, default: float) -> float:
-    raw = os.environ.get(name, "")
+    """The setting `name` from its environment variable; a whole number where the default is one.
+
+    Raises `InvalidParams`, which names the variable and what it takes, never a `ValueError`.
+    """
+    variable = "COA_" + name.upper()
+    raw = os.environ.get(variable, "").strip()
     if not raw:
         return default
+    whole = isinstance(default, int)
+    kind = "whole number" if whole else "number"
+    takes = (
+        f"a {kind} of 1 or more"
+        if name in AT_LEAST_ONE
+        else f"a {kind} above 0"
+        if name in ABOVE_ZERO
+        else f"a {kind} of 0 or more"
+    )
     try:
         value = float(raw)
     except ValueError:
-        value = -1.0
-    if value < 0:
+        value = math.nan
+    # Neither `nan` nor `inf` is a time that can be waited for or a number that can be counted to.
+    usable = math.isfinite(value) and (not whole or value.is_integer())
+    if usable:
+        usable = value >= 1 if name in AT_LEAST_ONE else value > 0 if name in ABOVE_ZERO else value >= 0
+    if not usable:
         raise InvalidParams(
-            f"The environment variable {name} is {raw!r}.", next_step="set it to a number of 0 or more."
+            f"The environment variable {variable} is {raw!r}.", next_step=f"set it to {takes}."
+        )
+    return int(value) if whole else value
+
+
+def _one_of(name: str, *allowed: str) -> str:
+    """A setting that takes one of a few words, the first by default. Raises `InvalidParams`."""
+    variable = "COA_" + name.upper()
+    value = os.environ.get(variable, "").strip() or allowed[0]
+    if value not in allowed:
+        raise InvalidParams(
+            f"The environment variable {variable} is {value!r}.",
+            next_step=f"set it to {' or '.join(allowed)}.",
         )
     return value
 
 
-def _embedded_cr() -> str:
-    value = os.environ.get("COA_EMBEDDED_CR", "") or "rest"
-    if value not in ("rest", "bulk"):
-        raise InvalidParams(
-            f"The environment variable COA_EMBEDDED_CR is {value!r}.", next_step="set it to rest or bulk."
-        )
-    return value
+WORDS: dict[str, tuple[str, ...]] = {"embedded_cr": ("rest", "bulk")}
+"""Settings that take a word: what they take, default first."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +237,9 @@ class Settings:
     retry_max_seconds: float = 60.0
     """COA_RETRY_MAX_SECONDS: its ceiling."""
     poll_first_seconds: float = 1.0
-    """COA_POLL_FIRST_SECONDS: small jobs end within a second or two."""
+    """COA_POLL_FIRST_SECONDS: the first look at a job while nothing is learnt of this org: see `coa.salesforce.pace`."""
     poll_max_seconds: float = 20.0
-    """COA_POLL_MAX_SECONDS: each poll is an API call; large jobs run for minutes."""
+    """COA_POLL_MAX_SECONDS: the longest gap between two looks; each is an API call, and large jobs run for minutes."""
     stall_seconds: float = 1800.0
     """COA_STALL_SECONDS: no progress for so long is reported. Salesforce retries a batch up to 20 times 5 minutes."""
     rows_per_job: int = 9500
@@ -232,13 +276,13 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
+        """Raises `InvalidParams` with one sentence that names the variable."""
         values: dict[str, Any] = {}
         for f in fields(cls):
             if f.name == "newest_api_version":
                 continue
-            if f.name == "embedded_cr":
-                values[f.name] = _embedded_cr()
+            if f.name in WORDS:
+                values[f.name] = _one_of(f.name, *WORDS[f.name])
                 continue
-            number = _number("COA_" + f.name.upper(), f.default)  # type: ignore[arg-type]
-            values[f.name] = int(number) if isinstance(f.default, int) else number
+            values[f.name] = _number(f.name, f.default)  # type: ignore[arg-type]
         return cls(**values)

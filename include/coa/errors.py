@@ -48,11 +48,11 @@ class JobStalled(RetryableError):
     """A Bulk job made no progress for longer than the configured time."""
 
 
-class JobAtWork(RetryableError):
+class JobStillRunning(RetryableError):
     """A Bulk job needs longer than a worker should be held for it: whoever started the wait takes it up later.
 
     Nothing went wrong. Raised only where the wait can be taken up again, and only by an `Org` that was
-    given `patience`. `kind` is `query` or `ingest`.
+    given `max_wait`. `kind` is `query` or `ingest`.
     """
 
     def __init__(self, message: str, *, org: str, kind: str, job_id: str) -> None:
@@ -74,8 +74,20 @@ class PairBusy(RetryableError):
     """Another run works on the same pair of orgs."""
 
 
+class MigrationBlocked(RetryableError):
+    """The staging schema has to be brought up to date, and a run that is loading works with it as it is."""
+
+
 class ConfigurationError(CoaError):
     """A setting, connection, right or org has to be changed by a person."""
+
+
+class SchemaTooNew(ConfigurationError):
+    """The staging schema was brought up to date by a newer program than this one."""
+
+
+class SchemaOutdated(ConfigurationError):
+    """The staging schema is older than this program needs, and whoever asks only reads."""
 
 
 class AuthenticationFailed(ConfigurationError):

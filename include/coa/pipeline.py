@@ -9,38 +9,39 @@ from datetime import UTC, datetime
 from typing import Any
 
 from coa.errors import RunStopped
-from coa.extract.pointing import extract_pointing
-from coa.extract.run import extract_org
-from coa.lineage import lineage
-from coa.load import run as load_stage
+from coa.extract.extract import extract_org
+from coa.extract.inbound_references import extract_pointing
+from coa.fields.lineage import lineage
+from coa.kinds import kind_of
+from coa.load import load as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
-from coa.load.rehearsal import rehearse
-from coa.mapping_store import mapping_of
+from coa.mapping.store import mapping_of
+from coa.plan import document as plan_stage
+from coa.plan.counts import count_plan
+from coa.plan.expected_corrections import expect_corrections
+from coa.plan.reconcile import check_plan, run_reconcile
+from coa.preflight.check import run_preflight, saved_carried
 from coa.preflight.orgs import saved_describes
-from coa.preflight.run import run_preflight, saved_carried
-from coa.reconcile import cutover
-from coa.reconcile import plan as plan_stage
-from coa.reconcile.counts import count_plan
-from coa.reconcile.run import check_plan, run_reconcile
 from coa.report import corrections
 from coa.report.csv_files import write_csv
-from coa.report.run import Folder, decide_state, write_artifacts, write_json, write_text
+from coa.report.write import Folder, decide, write_artifacts, write_json, write_text
 from coa.retention import drop_idle_syncs
 from coa.rollback import plan as rollback_plan_stage
-from coa.rollback import run as rollback_stage
+from coa.rollback import roll_back as rollback_stage
 from coa.rollback import scope as rollback_scope
 from coa.rollback.report import decide_rollback_state, write_rollback_artifacts
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
-from coa.transform.run import run_transform
 from coa.transform.template import mapping_template
-from coa.verify import later
-from coa.verify.run import read_for_proof, run_verify
+from coa.transform.transform import run_transform
+from coa.verify import freeze_check as freeze
+from coa.verify import verify_migrated as migrated
+from coa.verify.verify import read_for_proof, run_verify
 
 log = logging.getLogger(__name__)
 
-HolderIsOver = Callable[[dict[str, Any]], bool]
+LeaseHolderEnded = Callable[[dict[str, Any]], bool]
 
 
 @contextmanager
@@ -66,10 +67,10 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
     run.event("stage_ended", stage=name)
 
 
-def preflight(run: Run, source: Org, target: Org, holder_is_over: HolderIsOver | None = None) -> None:
+def preflight(run: Run, source: Org, target: Org, lease_holder_ended: LeaseHolderEnded | None = None) -> None:
     """Orgs, rights, fields, allowance; takes the pair's lease. Raises `RunStopped` (blocked)."""
     with _stage(run, "preflight", source=source, target=target):
-        run_preflight(run, source, target, mapping_of(run), holder_is_over)
+        run_preflight(run, source, target, mapping_of(run), lease_holder_ended)
 
 
 def _plan_is_fixed(run: Run, stage: str) -> bool:
@@ -108,7 +109,7 @@ def reconcile(run: Run) -> None:
     with _stage(run, "reconcile"):
         mapping = mapping_of(run)
         run_reconcile(run, mapping)
-        rehearse(run, saved_carried(run, mapping))
+        expect_corrections(run, saved_carried(run, mapping))
 
 
 def plan(run: Run, artifacts: Folder) -> str:
@@ -117,20 +118,20 @@ def plan(run: Run, artifacts: Folder) -> str:
     Raises `RunStopped` (blocked) for blocking findings and when more is blocked than allowed.
     """
     if _plan_is_fixed(run, "plan"):
-        return plan_stage.plan_markdown(run, corrections.rehearsal_markdown(run))
+        return plan_stage.plan_markdown(run, corrections.expected_corrections_markdown(run))
     with _stage(run, "plan"):
         run.update(plan_hash=plan_stage.plan_hash(run))
         count_plan(run)
         folder = artifacts
         folder.mkdir(parents=True, exist_ok=True)
         document = plan_stage.plan_document(run)
-        document["rehearsal"] = corrections.rehearsal_document(run)
+        document["rehearsal"] = corrections.expected_corrections_document(run)
         write_json(folder, "plan.json", document | {"lineage": lineage(run, mapping_of(run))})
         with (folder / "corrections.csv").open("w", encoding="utf-8-sig", newline="") as file:
-            write_csv(file, corrections.COLUMNS, corrections.rehearsal_rows(run))
+            write_csv(file, corrections.COLUMNS, corrections.expected_corrections_rows(run))
         write_text(folder, "mapping_template.yaml", mapping_template(run))
         check_plan(run)
-        return plan_stage.plan_markdown(run, corrections.rehearsal_markdown(run))
+        return plan_stage.plan_markdown(run, corrections.expected_corrections_markdown(run))
 
 
 def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
@@ -170,23 +171,23 @@ def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
     Raises `ConfigurationError` when nothing was migrated between these orgs.
     """
     with _stage(run, "begin", source=source, target=target):
-        of_run = later.begin(run, source, target)
+        of_run = migrated.begin(run, source, target)
     with _stage(run, "extract", source=source, target=target):
-        later.extract_both(run, source, target, mapping_of(run))
+        migrated.extract_both(run, source, target, mapping_of(run))
     with _stage(run, "verify"):
-        return later.compare_migrated(run, mapping_of(run), of_run)
+        return migrated.compare_migrated(run, mapping_of(run), of_run)
 
 
 def freeze_check(run: Run, source: Org) -> list[Finding]:
     """Has the source stood still since the run read it? What moved is recorded as findings of the run."""
     with _stage(run, "freeze_check", source=source):
-        return cutover.freeze_check(run, source)
+        return freeze.freeze_check(run, source)
 
 
-def rollback_begin(run: Run, target: Org, holder_is_over: HolderIsOver | None = None) -> None:
+def rollback_begin(run: Run, target: Org, lease_holder_ended: LeaseHolderEnded | None = None) -> None:
     """Can the run that the param `run_id` names be undone? Takes its pair's lease."""
     with _stage(run, "preflight", target=target):
-        rollback_scope.begin(run, target, holder_is_over)
+        rollback_scope.begin(run, target, lease_holder_ended)
 
 
 def rollback_extract(run: Run, target: Org) -> None:
@@ -240,15 +241,15 @@ def finish(run: Run, artifacts: Folder, error: str | None) -> str:
     `error`: message of the task that failed, None when none did.
     """
     run.refresh()
-    decide = decide_rollback_state if run.row["mode"] == rollback_scope.ROLLBACK else decide_state
-    state = decide(run, error, run.row["versions"].get("stopped_state"))
+    state_of = decide_rollback_state if run.row["mode"] == rollback_scope.ROLLBACK else decide
+    state = state_of(run, error, run.row["versions"].get("stopped_state"))
     if error and not run.row["message"]:
         run.update(message=error)
     run.update(finished_at=datetime.now(UTC), stage="finished")
     # State and summary together: whoever watches must never see a state beside the counts of an earlier end.
     run.update(state=state, summary=_write_artifacts(run, artifacts, state))
     run.event("run_finished", level="info" if state in ("verified", "dry_run") else "error", state=state)
-    if run.row["dag_id"] == "coa_sync" and state == "verified":
+    if kind_of(run.row["dag_id"]) == "sync" and state == "verified":
         drop_idle_syncs(run.db, run.pair_id, run.run_id)
     run.release_lease()
     return state

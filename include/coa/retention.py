@@ -24,7 +24,7 @@ from psycopg import sql
 from coa.errors import CoaError, ConfigurationError
 from coa.staging.database import Database, Row
 from coa.staging.embedded import EmbeddedPostgres
-from coa.staging.runs import schema_of
+from coa.staging.tables import Table, identifier, schema_of
 
 PROOF = frozenset({"summary.json", "plan.json", "id_map.csv"})
 """Artifacts without personal data: counts, hashes, pairs of record ids."""
@@ -122,23 +122,22 @@ def drop_idle_syncs(db: Database, pair_id: int, newest: str) -> int:
     """
     dropped = 0
     for row in db.rows(
-        """SELECT r.run_id FROM coa.run r WHERE r.pair_id = %s AND r.run_id <> %s AND r.dag_id = 'coa_sync'
+        """SELECT r.run_id FROM coa.run r WHERE r.pair_id = %s AND r.run_id <> %s AND right(r.dag_id, 5) = '_sync'
              AND r.state IS NOT NULL
              AND r.started_at < (SELECT started_at FROM coa.run WHERE run_id = %s)""",
         [pair_id, newest, newest],
     ):
-        schema = schema_of(str(row["run_id"]))
-        if _has_schema(db, str(row["run_id"])) and not _sent_anything(db, schema):
-            db.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+        run_id = str(row["run_id"])
+        if _has_schema(db, run_id) and not _sent_anything(db, run_id):
+            db.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema_of(run_id))))
             dropped += 1
     return dropped
 
 
-def _sent_anything(db: Database, schema: str) -> bool:
+def _sent_anything(db: Database, run_id: str) -> bool:
     """A run that wrote keeps its tables: they are the pre-image of its roll-back."""
-    if not db.value("SELECT to_regclass(%s) IS NOT NULL", [f'"{schema}"."work"']):
-        return False
-    return bool(db.value(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(schema, "work"))))
+    work = identifier(run_id, Table.WORK)
+    return db.has_table(work) and bool(db.value(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(work)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

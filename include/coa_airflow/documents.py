@@ -1,14 +1,14 @@
-"""What the DAGs' pages in Airflow tell their user."""
+"""What the DAGs' pages in Airflow tell their user; `{source}`, `{target}` and `{prefix}` are those of the DAG."""
 
 from __future__ import annotations
 
 MIGRATE = """
-### Moves Channel Order App orders from the org `coa_source` to the org `coa_target`
+### Moves Channel Order App orders from the org `{source}` to the org `{target}`
 
 Orders, their details and customers arrive with their dates, prices, statuses and links; then all of it is
 read back and compared field by field. What cannot be moved is listed with the reason and what to do.
 
-1. Define the connections `coa_source` and `coa_target` (type Salesforce), deploy the package in
+1. Define the connections `{source}` and `{target}` (type Salesforce), deploy the package in
    `include/salesforce_metadata` to the target, and start with a **dry run**.
 2. Read the plan in the run's artifacts folder, settle what is blocked, and trigger the real run.
 3. When the task `approve` waits (*Required Actions*), read the plan and approve or reject it. Nothing is
@@ -32,7 +32,7 @@ PREFLIGHT = """
 ### Would a migration run through? Writes nothing to any org.
 
 Checks both orgs, reads them, matches, and computes the plan with every finding: the same steps and the
-same policies as `coa_migrate` up to its gate. The report and `plan.json` are in the run's artifacts folder.
+same policies as `{prefix}_migrate` up to its gate. The report and `plan.json` are in the run's artifacts folder.
 """
 
 VERIFY = """
@@ -57,8 +57,8 @@ Artifacts: `plan.json`, `rolled_back.csv`, `rejected_rows.csv` (what was left, a
 SYNC = """
 ### Scheduled deltas until cut-over, under a standing approval
 
-The same as `coa_migrate` with `mode` = `delta`, but nobody is asked: the run is approved by the standing
-approval that was granted in the approval form of a `coa_migrate` run, within its limits (until when, how
+The same as `{prefix}_migrate` with `mode` = `delta`, but nobody is asked: the run is approved by the standing
+approval that was granted in the approval form of a `{prefix}_migrate` run, within its limits (until when, how
 many records a run, which actions). Without one, or beyond it, the run ends as `not_approved`.
 
 Set the environment variable `COA_SYNC_SCHEDULE` (a cron expression, or `@hourly`) and unpause the DAG.

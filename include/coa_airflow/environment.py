@@ -6,18 +6,20 @@ Imports of drivers stay inside the functions: this module is read at every parse
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coa.config import Settings
 from coa.errors import ConfigurationError
+from coa_airflow.pair import conn_id
 
 if TYPE_CHECKING:
+    from coa.salesforce.pace import Pace
     from coa.salesforce.session import Org
     from coa.staging.database import Database
+    from coa.staging.runs import Run
 
-CONNECTIONS = {"source": "coa_source", "target": "coa_target"}
 STAGING_CONNECTION = "coa_staging"
 HEADLESS = "COA_HEADLESS"
 """Environment variable: the token of a run that `make migrate` started; nobody can be asked there."""
@@ -27,18 +29,27 @@ def settings() -> Settings:
     return Settings.from_environment()
 
 
-def org(role: str, *, deferrable: bool = False) -> Org:
-    """The org behind the connection of a role, `source` or `target`.
+def org(run: Run, role: str, *, deferrable: bool = False) -> Org:
+    """The org behind the connection that a run uses as `source` or `target`.
 
     `deferrable`: for tasks made by `waiting_task`, whose long waits go on in the triggerer. A headless run
     has no triggerer and one process for all: it waits itself.
     """
     from coa_airflow.hook import CoaSalesforceHook
 
-    opened = CoaSalesforceHook(CONNECTIONS[role], settings()).org
+    opened = CoaSalesforceHook(conn_id(run, role), settings()).org
+    opened.pace = _pace(run.run_id, role)
     if deferrable and not os.environ.get(HEADLESS):
-        opened.patience = settings().hold_worker_seconds
+        opened.max_wait = settings().hold_worker_seconds
     return opened
+
+
+@lru_cache(maxsize=16)
+def _pace(run_id: str, role: str) -> Pace:
+    """Tasks of a run that share a process, as in a headless run, learn from one another's jobs."""
+    from coa.salesforce.pace import Pace
+
+    return Pace()
 
 
 def staging() -> Database:
@@ -111,6 +122,20 @@ def staging_url(fields: Any) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def connection_in(name: str, text: str) -> Any:
+    """The Airflow connection that an environment variable holds, as JSON or as a URI.
+
+    What is raised for a text that is neither may repeat it, with its secrets.
+    """
+    from airflow.sdk import Connection
+
+    return (
+        Connection.from_json(text, name)
+        if text.lstrip().startswith("{")
+        else Connection(conn_id=name, uri=text)
+    )
+
+
 def setting(variable: str, environment: str) -> str:
     """An Airflow variable, else an environment variable, else nothing."""
     from airflow.sdk import Variable
@@ -133,7 +158,9 @@ def artifacts_root(configured: str) -> Any:
 
 
 def project_folder() -> Path:
-    return Path(__file__).resolve().parents[2]
+    from coa.staging import embedded
+
+    return embedded.project_folder()
 
 
 def approvers() -> list[dict[str, str]]:

@@ -15,6 +15,8 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 from coa.errors import RunStopped
+from coa.kinds import kind_of
+from coa.staging.tables import Table
 from coa_airflow.environment import HEADLESS, approvers, artifacts_of
 from coa_airflow.running import first_line, task_run
 from coa_airflow.ui.links import file_url, page_url
@@ -33,8 +35,11 @@ APPROVAL_ASKED = "approval_asked"
 DEFAULT_HOURS = 168.0
 
 
-def approval_form() -> dict[str, Param]:
-    """What the approver may fill in beside the answer. It is kept with the approval and in the report."""
+def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
+    """What the approver may fill in beside the answer. It is kept with the approval and in the report.
+
+    `sync_dag`: the DAG that loads under the standing approval.
+    """
 
     def text(title: str, description: str) -> Param:
         return Param("", type=["null", "string"], title=title, description_md=description, maxLength=1000)
@@ -53,15 +58,16 @@ def approval_form() -> dict[str, Param]:
             type=["null", "string"],
             format="date-time",
             title="Standing approval until",
-            description_md="Lets the scheduled DAG `coa_sync` load deltas of these two orgs until then, without asking. "
-            "Empty: no standing approval is granted.",
+            description_md=f"Lets the scheduled DAG `{sync_dag}` load deltas of these two orgs until then, without "
+            "asking. Empty: no standing approval is granted.",
         ),
         "standing_records": Param(
             None,
             type=["null", "integer"],
             minimum=0,
             title="Standing approval: records a run",
-            description_md="A scheduled run whose plan writes more is not approved. 0 withdraws what was granted before.",
+            description_md="A scheduled run whose plan writes more is not approved. 0 withdraws "
+            "what was granted before.",
         ),
         "standing_actions": Param(
             ["insert", "update"],
@@ -89,7 +95,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
     Passes on an approval or a waiver, skips what follows on a dry run, and fails as `not_approved` when
     the plan was rejected, when nobody answered in time, or when there is nobody to ask (headless).
     A plan that was answered is not asked about again, however often the task runs.
-    `params` is the form beside the answer: `approval_form()`.
+    `params` is the form beside the answer: `approval_form`.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -101,7 +107,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
         )
 
     def execute(self, context: Any) -> Any:
-        from coa import approval
+        from coa.approval import record as approval
 
         with task_run() as run:
             plan_hash = str(run.row["plan_hash"] or "")
@@ -139,7 +145,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
             return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
-        from coa import approval
+        from coa.approval import record as approval
 
         with task_run() as run:
             # What was shown counts, not what the plan is by now: the load compares the two.
@@ -178,7 +184,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
 
     def _follow(self, run: Run, answer: dict[str, Any]) -> dict[str, str]:
         """What becomes of the run by a recorded answer. Raises `RunStopped` (not_approved) when it was no."""
-        from coa import standing
+        from coa.approval import standing
 
         name, reason = answer["answered_by"], answer["reason"]
         if not answer["approved"]:
@@ -189,7 +195,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
             )
         self.log.info("%s approved the plan %s.", name, answer["plan_hash"])
         # Granted once for each answer: it may have been withdrawn since.
-        if run.row["dag_id"] == "coa_migrate" and not standing.granted_since(run, answer["answered_at"]):
+        if kind_of(run.row["dag_id"]) == "migrate" and not standing.granted_since(run, answer["answered_at"]):
             told = standing.grant_from_form(run, answer["form"], name)
             if told:
                 self.log.info(told)
@@ -206,7 +212,11 @@ def plan_text(run: Run, plan_hash: str) -> str:
             next_step="clear the task `plan`; it computes plan and summary anew.",
         )
     of_run = (run.row["dag_id"], run.row["airflow_run_id"])
-    files = ("plan.json", "rejected_rows.csv", *(["corrections.csv"] if run.has_table("rehearsal") else []))
+    files = (
+        "plan.json",
+        "rejected_rows.csv",
+        *(["corrections.csv"] if run.has_table(Table.EXPECTED_CORRECTIONS) else []),
+    )
     links = [f"[{name}]({file_url(*of_run, name)})" for name in files]
     return (
         f"{shown['markdown']}\n\nThe full plan: {', '.join(links)}, [migration page]({page_url(*of_run)}); "

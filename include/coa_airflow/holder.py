@@ -9,7 +9,7 @@ from airflow.sdk import get_current_context
 ENDED = ("success", "failed")
 
 
-def holder_is_over(run_row: dict[str, Any]) -> bool:
+def lease_holder_ended(run_row: dict[str, Any]) -> bool:
     """True when that run's process is dead (headless), or its Airflow run has ended."""
     from coa_airflow.environment import staging
     from coa_airflow.headless_token import process_lives, token_of

@@ -13,13 +13,10 @@ from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce
 
-from coa.config import Settings
+from coa.config import RunParams, Settings
 from coa.errors import CoaError, ConfigurationError
 from coa.salesforce.session import Org
 from coa_airflow.connections import org_connection
-
-SOURCE_CONNECTION = "coa_source"
-TARGET_CONNECTION = "coa_target"
 
 
 class CoaSalesforceHook(SalesforceHook):  # type: ignore[misc]  # Airflow has no types for us
@@ -29,7 +26,9 @@ class CoaSalesforceHook(SalesforceHook):  # type: ignore[misc]  # Airflow has no
     has no time-outs. `org` is what the engine works with; the inherited methods work on its session.
     """
 
-    def __init__(self, salesforce_conn_id: str = SOURCE_CONNECTION, settings: Settings | None = None) -> None:
+    def __init__(
+        self, salesforce_conn_id: str = RunParams.source_conn_id, settings: Settings | None = None
+    ) -> None:
         super().__init__(salesforce_conn_id=salesforce_conn_id)
         self.settings = settings or Settings.from_environment()
 
@@ -42,7 +41,7 @@ class CoaSalesforceHook(SalesforceHook):  # type: ignore[misc]  # Airflow has no
         try:
             fields = self.get_connection(name)
         except (AirflowException, ValueError, TypeError) as error:
-            problem, advice = _reading_problem(name, error)
+            problem, advice = reading_problem(name, error)
         else:
             return Org(org_connection(name, fields), self.settings)
         raise ConfigurationError(problem, next_step=advice)
@@ -84,7 +83,8 @@ class _PlainHttp(HTTPAdapter):
         return super().send(request, *args, **kwargs)
 
 
-def _reading_problem(name: str, error: Exception) -> tuple[str, str]:
+def reading_problem(name: str, error: Exception) -> tuple[str, str]:
+    """What is wrong with a connection that Airflow could not give, and what to do; without its secrets."""
     variable = f"AIRFLOW_CONN_{name.upper()}"
     # Airflow says "isn't defined" also of a variable that is set and that it could not parse.
     if os.environ.get(variable):

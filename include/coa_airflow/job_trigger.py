@@ -79,8 +79,8 @@ class BulkJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow has no types
         from coa.staging.runs import Run
 
         if self._jobs is None or self._run is None:
-            self._jobs = BulkJobs(org(self.role), self.kind)
             self._run = Run.load(staging(), settings(), self.run_id)
+            self._jobs = BulkJobs(org(self._run, self.role), self.kind)
         try:
             return self._jobs.status(self.job_id)
         finally:
@@ -98,5 +98,5 @@ class BulkJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow has no types
         limit = settings().stall_seconds
         if time.monotonic() - self._moved_at <= limit:
             return None
-        error = stalled(f"coa_{self.role}", status, limit)
+        error = stalled(self._jobs.org.name if self._jobs else self.role, status, limit)
         return {STALLED: error.message, NEXT_STEP: error.next_step}

@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from coa.config import CHOICES, MOST_ORDERS_A_CHUNK, RunParams
+from coa_airflow.pair import OTHERS, ROLES, allowed
 
 _DEFAULTS = RunParams()
 
@@ -58,7 +59,8 @@ _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
     "too_long_policy": (
         "When values do not fit",
         "Text longer than the target's field",
-        "`stop` the run, `truncate` (the cut text is kept in the report), or `block_record`. Ids and keys are never cut.",
+        "`stop` the run, `truncate` (the cut text is kept in the report), or `block_record`. "
+        "Ids and keys are never cut.",
     ),
     "unmatched_contract_policy": (
         "When nothing matches",
@@ -110,8 +112,8 @@ def policy_params() -> dict[str, Param]:
         None,
         type=["null", "integer", "string"],
         title="Blocked records allowed",
-        description_md="A number or a percentage such as `2%`. More than that ends the run as `blocked`. Empty: no limit "
-        "when a person approves, 0 when nobody does. Held records do not count.",
+        description_md="A number or a percentage such as `2%`. More than that ends the run as `blocked`. "
+        "Empty: no limit when a person approves, 0 when nobody does. Held records do not count.",
         section="What to do",
     )
     params["owner_policy"] = Param(
@@ -197,6 +199,22 @@ def verify_params() -> dict[str, Param]:
             title="Run",
             description_md="The run to verify, such as `20261123T144200Z-a1b2c3`. Empty: all that was migrated.",
         )
+    }
+
+
+def connection_params(named: dict[str, str]) -> dict[str, Param]:
+    """The params for the trigger form, which offers only what is allowed."""
+    return {
+        name: Param(
+            value,
+            type="string",
+            enum=allowed(value),
+            title=f"Connection of the {ROLES[name]}",
+            description_md=f"Airflow connection of the {ROLES[name]} org; others than `{value}` are offered when "
+            f"the deployment lists them in `{OTHERS}`.",
+            section="Which orgs",
+        )
+        for name, value in named.items()
     }
 
 

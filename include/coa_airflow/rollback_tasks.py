@@ -48,10 +48,10 @@ def rollback_form() -> dict[str, Param]:
 def preflight() -> None:
     """Can this run be undone, and is this the org that it wrote to? Takes the pair of orgs."""
     from coa import pipeline
-    from coa_airflow.holder import holder_is_over
+    from coa_airflow.holder import lease_holder_ended
 
     with task_run() as run:
-        pipeline.rollback_begin(run, org("target"), holder_is_over=holder_is_over)
+        pipeline.rollback_begin(run, org(run, "target"), lease_holder_ended=lease_holder_ended)
 
 
 @waiting_task
@@ -60,7 +60,7 @@ def extract() -> None:
     from coa import pipeline
 
     with task_run() as run:
-        pipeline.rollback_extract(run, org("target", deferrable=True))
+        pipeline.rollback_extract(run, org(run, "target", deferrable=True))
 
 
 @task
@@ -82,7 +82,7 @@ def undo() -> None:
     with task_run() as run:
         if run.params.dry_run:
             raise AirflowSkipException("Dry run: nothing is written.")
-        pipeline.rollback_load(run, org("target", deferrable=True))
+        pipeline.rollback_load(run, org(run, "target", deferrable=True))
 
 
 @waiting_task
@@ -91,4 +91,4 @@ def verify() -> None:
     from coa import pipeline
 
     with task_run() as run:
-        pipeline.rollback_verify(run, org("target", deferrable=True))
+        pipeline.rollback_verify(run, org(run, "target", deferrable=True))

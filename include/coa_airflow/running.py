@@ -14,7 +14,7 @@ import structlog
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException
 
-from coa.errors import CoaError, ConfigurationError, JobAtWork, RetryableError, RunStopped
+from coa.errors import CoaError, ConfigurationError, JobStillRunning, RetryableError, RunStopped
 from coa_airflow.environment import settings, staging
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def task_run(*, ending: bool = False) -> Iterator[Run]:
             yield run
         except AirflowException:
             raise  # skipping and parking are no failures
-        except JobAtWork as waiting:
-            from coa_airflow.waiting import hand_over
+        except JobStillRunning as waiting:
+            from coa_airflow.waiting import defer
 
-            hand_over(run, waiting)
+            defer(run, waiting)
         except Exception as error:
             record_failure(run, task_name(ti), error)
             raise

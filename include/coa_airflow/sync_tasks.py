@@ -36,7 +36,7 @@ def sync_params() -> dict[str, Param]:
 @task
 def standing_approval() -> dict[str, Any]:
     """Approves the plan by the standing approval of this pair of orgs, if it covers the plan."""
-    from coa import approval
+    from coa.approval import record as approval
 
     with task_run() as run:
         if run.params.dry_run:

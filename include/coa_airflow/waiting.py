@@ -14,21 +14,19 @@ from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 from airflow.sdk.exceptions import TaskDeferred
 
-from coa.errors import JobAtWork, JobStalled
-from coa_airflow.environment import CONNECTIONS
+from coa.errors import JobStalled, JobStillRunning
 from coa_airflow.job_trigger import NEXT_STEP, STALLED, BulkJobTrigger
+from coa_airflow.pair import role_of
 from coa_airflow.ui.links import MigrationPageLink
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
 
-__all__ = ["hand_over", "waiting_task"]
-
-ROLES = {connection: role for role, connection in CONNECTIONS.items()}
+__all__ = ["defer", "waiting_task"]
 
 
 class WaitingOperator(DecoratedOperator, PythonOperator):  # type: ignore[misc]  # Airflow has no types for us
-    """A `@task` whose function may raise `JobAtWork`: it is called again from its start when the job is over.
+    """A `@task` whose function may raise `JobStillRunning`: it is called again from its start when the job is over.
 
     The function must be one that a retry may call again, as all of ours are.
     """
@@ -69,9 +67,9 @@ def waiting_task(python_callable: Callable[..., Any] | None = None, **kwargs: An
     )
 
 
-def hand_over(run: Run, waiting: JobAtWork) -> NoReturn:
+def defer(run: Run, waiting: JobStillRunning) -> NoReturn:
     """Raises what makes Airflow park the current task until the job is over."""
-    role = ROLES[waiting.org]
+    role = role_of(run, waiting.org)
     run.event("wait_handed_over", job_id=waiting.job_id, org=role, kind=waiting.kind)
     raise TaskDeferred(
         trigger=BulkJobTrigger(run.run_id, role, waiting.kind, waiting.job_id),

@@ -3,3 +3,5 @@
 Start one with ``python -m orgsim``; tests use :func:`orgsim.launch.running_org`.
 The package imports neither ``coa`` nor Airflow: it is met over HTTP only.
 """
+
+__version__ = "0.1.0"

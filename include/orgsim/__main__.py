@@ -8,9 +8,11 @@ import logging
 import socket
 import sys
 import time
+from pathlib import Path
 
 import uvicorn
 
+from orgsim import snapshot
 from orgsim.org import Org
 from orgsim.rest.app import App
 from orgsim.seed.build import seed
@@ -33,7 +35,13 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def build(settings: Settings) -> Org:
-    """A seeded org."""
+    """A seeded org, or a restored one."""
+    if settings.restore:
+        kept = Path(settings.restore).read_bytes()
+        own = {name: getattr(settings, name) for name in snapshot.OF_THE_PROCESS}
+        org = Org(snapshot.settings_of(kept, **own))
+        snapshot.put(org, kept)
+        return org
     org = Org(settings)
     seed(org)
     return org
@@ -84,6 +92,11 @@ def main(arguments: list[str] | None = None) -> None:
         file=sys.stderr,
         flush=True,
     )
+    answer(org, sock)
+
+
+def answer(org: Org, sock: socket.socket) -> None:
+    """Answer on this socket until the process is told to stop."""
     # What was seeded never becomes garbage; collections over it would only cost time.
     gc.collect()
     gc.freeze()

@@ -57,7 +57,10 @@ class Checks:
                     message = f"{link.key.name}: more than one record found for external id field: {ids}"
                     row.error = RowError("DUPLICATE_EXTERNAL_ID", message, (link.key.name,))
                 elif row.error is None:
-                    message = f"Foreign key external ID: {link.value} not found for field {link.key.name} in entity {link.parent.name}"
+                    message = (
+                        f"Foreign key external ID: {link.value} not found for field {link.key.name} "
+                        f"in entity {link.parent.name}"
+                    )
                     row.error = RowError("INVALID_FIELD", message)
             row.links = []
 
@@ -174,7 +177,8 @@ class Checks:
                 folded = self._fold(field, row.values[name])
                 holder = taken.setdefault(folded, row.id)
                 if holder != row.id or (not row.id and taken.get("\x00" + folded)):
-                    message = f"duplicate value found: {name} duplicates value on record with id: {holder or '<unknown>'}"
+                    known = holder or "<unknown>"
+                    message = f"duplicate value found: {name} duplicates value on record with id: {known}"
                     row.error = RowError("DUPLICATE_VALUE", message)
                 taken["\x00" + folded] = "seen"
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from orgsim import snapshot
 from orgsim.bulk.csvtext import Writer
 from orgsim.dml import WriteOptions
 from orgsim.errors import ApiError
@@ -47,6 +48,8 @@ def register(router: Router) -> None:
     add("POST", "/fields", change_field)
     add("POST", "/sessions/expire", expire_sessions)
     add("POST", "/reset-counters", reset_counters)
+    add("GET", "/snapshot", take_snapshot)
+    add("PUT", "/snapshot", put_snapshot)
 
 
 def _find(request: Request) -> SObject:
@@ -91,7 +94,8 @@ def change_settings(request: Request) -> Response:
     fixed = {"host", "port", "role", "seed", "orders", "details_per_order", "planted", "empty", "org_id", "sandbox",
              "package_version", "multi_currency", "audit_fields", "hide_field", "read_only_field", "migration_fields",
              "partner_fields", "restricted_picklists", "drop_picklist_value", "add_picklist_value", "workflow_off",
-             "validation_off", "bulk_workers", "draft_job", "tls_certificate", "tls_key", "keep_alive"}  # fmt: skip
+             "validation_off", "bulk_workers", "draft_job", "restore", "tls_certificate", "tls_key",
+             "keep_alive"}  # fmt: skip
     for name, value in request.json_object().items():
         if not hasattr(org.settings, name) or name in fixed:
             raise ApiError("INVALID_FIELD", f"{name} cannot be changed while the org runs")
@@ -305,4 +309,15 @@ def reset_counters(request: Request) -> Response:
     request.org.calls.clear()
     request.org.traffic.clear()
     request.org.package.fired.clear()
+    return no_content()
+
+
+def take_snapshot(request: Request) -> Response:
+    """The whole org as a ZIP, for ``PUT /control/snapshot`` and ``python -m orgsim --restore``."""
+    return Response(200, snapshot.take(request.org), "application/zip")
+
+
+def put_snapshot(request: Request) -> Response:
+    """Makes this org what it was when the snapshot in the body was taken; its sessions end."""
+    snapshot.put(request.org, request.body)
     return no_content()

@@ -5,7 +5,7 @@ A call handles one transaction of at most 200 rows (contract B3); errors stay wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from orgsim.org import Org
 
 CHUNK = 200
+_NO_ID = "\x00"
+"""Begins the key of a row that has no id: no id begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,36 +199,17 @@ class Dml:
     # upsert ------------------------------------------------------------------------------------------------
 
     def upsert(self, sobject: SObject, rows: Sequence[Row], key: Field, options: WriteOptions) -> None:
-        """Each row: no match inserts, one updates, several are an error; a key twice in the call refuses all its rows."""
+        """Each row: no match inserts, one updates, several are an error; a key twice refuses all its rows."""
         fold = (lambda text: text) if key.case_sensitive or key.type in ("id", "reference") else str.lower
-        by_key: dict[str, list[Row]] = {}
-        for row in rows:
-            if row.error is not None:
-                continue
-            value = row.values.get(key.name)
-            if value is None:
-                if key.name == "Id":
-                    by_key.setdefault(f"\x00{id(row)}", []).append(row)
-                else:
-                    row.error = RowError("MISSING_ARGUMENT", f"{key.name} not specified", (key.name,))
-                continue
-            by_key.setdefault(fold(str(value)), []).append(row)
-        values = []
-        for same in by_key.values():
-            if len(same) > 1:
-                for row in same:
-                    message = f"Duplicate external id specified: {row.values[key.name]}"
-                    row.error = RowError("DUPLICATE_VALUE", message, (key.name,))
-            elif same[0].values.get(key.name) is not None:
-                values.append(same[0].values[key.name])
+        by_key = self._by_key(rows, key, fold)
         found: dict[str, list[str]] = {}
+        values = [
+            same[0].values[key.name] for same in by_key.values() if same[0].values.get(key.name) is not None
+        ]
         for record in self._store.records(sobject, key.name, values):
             found.setdefault(fold(str(record[key.name])), []).append(record["Id"])
         fresh, matched = [], []
-        for folded, same in by_key.items():
-            row = same[0]
-            if row.error is not None:
-                continue
+        for folded, (row,) in by_key.items():
             ids = found.get(folded, [])
             if len(ids) > 1:
                 message = f"{key.name}: more than one record found for external id field: {ids}"
@@ -235,7 +218,7 @@ class Dml:
                 row.id = ids[0]
                 row.values["Id"] = ids[0]
                 matched.append(row)
-            elif key.name == "Id" and not folded.startswith("\x00"):
+            elif key.name == "Id" and not folded.startswith(_NO_ID):
                 row.error = RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
             else:
                 fresh.append(row)
@@ -246,6 +229,26 @@ class Dml:
         audit = self._org.settings.audit_on_upsert
         self.insert(sobject, fresh, WriteOptions(options.user_id, audit))
         self.update(sobject, matched, options)
+
+    @staticmethod
+    def _by_key(rows: Sequence[Row], key: Field, fold: Callable[[str], str]) -> dict[str, list[Row]]:
+        """One row a folded key, in a list; rows without a key, and all rows of a key that comes twice, are refused."""
+        by_key: dict[str, list[Row]] = {}
+        for row in rows:
+            if row.error is not None:
+                continue
+            value = row.values.get(key.name)
+            if value is not None:
+                by_key.setdefault(fold(str(value)), []).append(row)
+            elif key.name == "Id":
+                by_key[f"{_NO_ID}{id(row)}"] = [row]
+            else:
+                row.error = RowError("MISSING_ARGUMENT", f"{key.name} not specified", (key.name,))
+        for same in by_key.values():
+            for row in same if len(same) > 1 else ():
+                message = f"Duplicate external id specified: {row.values[key.name]}"
+                row.error = RowError("DUPLICATE_VALUE", message, (key.name,))
+        return {folded: same for folded, same in by_key.items() if len(same) == 1}
 
     # delete ------------------------------------------------------------------------------------------------
 

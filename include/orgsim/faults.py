@@ -1,15 +1,19 @@
-"""Faults on command: which requests, rows and jobs go wrong, and how."""
+"""MappingErrors on command: which requests, rows and jobs go wrong, and how."""
 
 from __future__ import annotations
 
 import random
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from orgsim.errors import RowError
+
 if TYPE_CHECKING:
     from orgsim.org import Org
+    from orgsim.rows import Row
 
 #: What can happen to a request.
 REQUEST_KINDS = (
@@ -30,6 +34,7 @@ REQUEST_KINDS = (
 )
 #: What can happen to a job or its rows.
 JOB_KINDS = (
+    "refuse_rows",  # `code` and `message` for a share of the rows (`fraction`) of a Bulk batch or a collections call
     "lock_rows",  # UNABLE_TO_LOCK_ROW for a share of rows (`fraction`), or for those of `parent`
     "job_stuck",  # job stays InProgress
     "job_failed",  # job fails after `batches` internal batches
@@ -40,7 +45,7 @@ JOB_KINDS = (
 
 @dataclass
 class Fault:
-    """A rule: where it applies (``method``, ``path`` regex, ``sobject``, ``operation``), how often, and what happens."""
+    """A rule: where it applies (``method``, ``path`` regex, ``sobject``, ``operation``), how often, what happens."""
 
     kind: str
     id: int = 0
@@ -57,6 +62,9 @@ class Fault:
     fraction: float = 0.5
     batches: int = 1
     parent: str = ""
+    code: str = "UNABLE_TO_LOCK_ROW"
+    message: str = "unable to obtain exclusive access to this record"
+    api: str = ""
     matched: int = 0
     fired: int = 0
 
@@ -68,7 +76,7 @@ class Fault:
         re.compile(self.path)
 
 
-class Faults:
+class MappingErrors:
     """The rules in force. ``times`` < 0 means always; a seed makes probabilities repeatable."""
 
     def __init__(self, org: Org) -> None:
@@ -105,6 +113,22 @@ class Faults:
                 and re.search(one.path, path, re.IGNORECASE) is not None
             )
         )
+
+    def refuse(self, api: str, sobject: str, operation: str, rows: Sequence[Row]) -> None:
+        """Marks rows of a Bulk batch (`api` "bulk") or a collections call ("rest") that a rule refuses."""
+        rule = self._fire(
+            lambda one: (
+                one.kind == "refuse_rows"
+                and one.api in ("", api)
+                and (not one.sobject or one.sobject.lower() == sobject.lower())
+                and (not one.operation or one.operation == operation)
+            )
+        )
+        if rule is None:
+            return
+        for row in rows:
+            if row.error is None and self.random.random() < rule.fraction:
+                row.error = RowError(rule.code, rule.message)
 
     def for_job(self, kind: str, sobject: str, operation: str) -> Fault | None:
         """The first rule of this kind that fires for a job."""

@@ -232,7 +232,7 @@ class Package:
     def after_save(
         self, sobject: SObject, rows: Sequence[Row], current: dict[str, Record] | None
     ) -> set[str]:
-        """Field updates of the workflow rules, made on the rows; returns the fields touched. None re-evaluates rules."""
+        """Field updates of the workflow rules, made on the rows; returns the fields touched. None re-evaluates."""
         act: Callable[[Sequence[Row], dict[str, Record] | None], set[str]] | None = {
             ORDER: self._order_rules,
             DETAIL: self._detail_rules,

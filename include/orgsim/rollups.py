@@ -28,7 +28,8 @@ class Rollups:
             value = detail_value(scope)
             self._update = (
                 f'UPDATE "{ORDER}" SET ("{NS}Order_Total_Value__c", "{NS}Total_Quantity__c", "{NS}Product_Lines__c") ='
-                f' (SELECT COALESCE(ROUND(SUM({value}), 2), 0.0), COALESCE(SUM(d."{NS}Quantity__c"), 0.0), COUNT(*) * 1.0'
+                f' (SELECT COALESCE(ROUND(SUM({value}), 2), 0.0), COALESCE(SUM(d."{NS}Quantity__c"), 0.0),'
+                " COUNT(*) * 1.0"
                 f' FROM "{DETAIL}" d WHERE d."{PARENT}" = "{ORDER}"."Id" AND d."IsDeleted" = 0)'
             )
 

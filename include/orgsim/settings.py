@@ -57,6 +57,10 @@ class Settings:
         default_factory=list
     )
 
+    restore: Annotated[
+        str,
+        "file with a snapshot (GET /control/snapshot): the org as it was, its own settings beside host and port",
+    ] = ""
     tls_certificate: Annotated[
         str, "file with the PEM certificate: the org answers https (see orgsim.tls)"
     ] = ""

@@ -62,6 +62,44 @@ class Store:
                     f'CREATE INDEX "ix {sobject.name} {one.name}" ON {table} ({column}) WHERE {column} IS NOT NULL'
                 )
 
+    # whole -------------------------------------------------------------------------------------------------
+
+    @property
+    def serials_used(self) -> dict[str, int]:
+        return dict(self._serial)
+
+    @property
+    def auto_numbers_used(self) -> dict[str, int]:
+        return dict(self._auto)
+
+    def dump(self) -> bytes:
+        """All tables as an SQLite database file."""
+        with self.lock:
+            return self._db.serialize()
+
+    def load(self, database: bytes, serials: dict[str, int], auto_numbers: dict[str, int]) -> None:
+        """The inverse of :meth:`dump`. Tables of an object that the dump lacks stay as they are."""
+        with self.lock:
+            kept = sqlite3.connect(":memory:")
+            kept.deserialize(database)
+            there = {
+                str(row[0]) for row in kept.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+            with self.transaction():
+                for sobject in self.schema:
+                    if sobject.name in there:
+                        self._fill(sobject, kept)
+            kept.close()
+            self._serial, self._auto = dict(serials), dict(auto_numbers)
+
+    def _fill(self, sobject: SObject, kept: sqlite3.Connection) -> None:
+        table = quote(sobject.name)
+        known = {str(row[1]) for row in kept.execute(f"PRAGMA table_info({table})")}
+        names = [one.name for one in sobject.stored() if one.name in known]
+        listed = ", ".join(["_n", *map(quote, names)])
+        self._db.execute(f"DELETE FROM {table}")
+        self.insert(sobject, names, kept.execute(f"SELECT {listed} FROM {table}"))
+
     # reading -----------------------------------------------------------------------------------------------
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:

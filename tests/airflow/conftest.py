@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import json
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
-HOME = Path(tempfile.mkdtemp(prefix="coa-airflow-tests-"))
+import pytest
+from tests.airflow_home import PROJECT, be_quick, make_tables
+from tests.engine.checker import Dump
+from tests.engine.harness import without_charts
 
-os.environ.update(
-    {
-        "AIRFLOW_HOME": str(HOME),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
-        "AIRFLOW__API__BASE_URL": "http://localhost:8080",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(HOME / "logs"),
-        "COA_LOCAL_FOLDER": str(HOME / "local"),
-    }
-)
-
-import itertools  # noqa: E402  # airflow reads the environment at its first import
-import json  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from typing import Any  # noqa: E402
-
-import pytest  # noqa: E402
-from tests.engine.checker import Dump  # noqa: E402
-
-from coa.staging.database import Database  # noqa: E402
-from orgsim.launch import RunningOrg, running_pair  # noqa: E402
+from coa.staging.database import Database
+from orgsim.launch import RunningOrg, running_pair
 
 ORDERS = 60
 LENIENT: dict[str, Any] = {
@@ -62,19 +43,18 @@ def connection_to(org: RunningOrg, **changes: Any) -> str:
     return json.dumps({"conn_type": "salesforce", "host": org.url, "extra": extra})
 
 
-def read_dags() -> Any:
-    """All DAGs of the project, parsed as Airflow does."""
+def read_dags(dag_id: str = "") -> Any:
+    """All DAGs of the project, or the one, parsed as Airflow does."""
     from airflow.dag_processing.dagbag import DagBag
 
-    return DagBag(PROJECT / "dags")
+    return DagBag(PROJECT / "dags" / f"{dag_id}.py" if dag_id else PROJECT / "dags")
 
 
 @pytest.fixture(scope="session")
-def dags() -> Any:
+def dags(shared_folder: Path) -> Any:
     """All DAGs of the project, and Airflow's tables beside them."""
-    from airflow.utils import db
-
-    db.initdb()
+    make_tables(shared_folder)
+    be_quick()
     return read_dags()
 
 
@@ -116,7 +96,8 @@ class Stage:
     database: Database
     artifacts: Path
     environment: pytest.MonkeyPatch
-    numbers = itertools.count()
+    charts: bool = False
+    """Whether reports are drawn: one test does it all, the others need no second of matplotlib."""
 
     def connect(self, role: str, connection: str) -> None:
         self.environment.setenv(f"AIRFLOW_CONN_COA_{role.upper()}", connection)
@@ -131,10 +112,11 @@ class Stage:
         from airflow.models.dagrun import DagRun
 
         # `dag.test()` leaves the params of a run in the DAG it was called on: each run reads its own.
-        dag = read_dags().get_dag(dag_id)
+        dag = read_dags(dag_id).get_dag(dag_id)
         for task in dag.tasks:
             task.retries = task.retries if retries is None else retries
-        run: DagRun = dag.test(run_conf=params, mark_success_pattern=mark_success)
+        with nullcontext() if self.charts else without_charts():
+            run: DagRun = dag.test(run_conf=params, mark_success_pattern=mark_success)
         row = self.database.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [run.run_id])
         assert row is not None
         tasks = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}

@@ -21,7 +21,7 @@ from tests.ui.live import Live, live_airflow
 
 from coa.model import LOADED, NS, ORDER, SOURCE_ID
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lane, pytest.mark.airflow, pytest.mark.timeout(1800)]
 
 PATIENCE = 600
 """Seconds until a run comes to its gate or its end; on an idle machine it takes a twentieth of that."""

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from coa.config import CHOICES, RunParams
+from coa.kinds import KINDS
 
-KNOWN = ("coa_migrate", "coa_preflight", "coa_verify", "coa_sync", "coa_rollback")
+KNOWN = tuple(f"coa_{kind}" for kind in KINDS)
 OF_OTHER_DAGS = {"run_id", "force"}
 
 
@@ -80,7 +81,8 @@ def test_reading_the_files_imports_nothing_heavy(project: Path) -> None:
         "before = set(sys.modules)\n"
         "import runpy\n"
         "for name in sys.argv[1:]: runpy.run_path(name)\n"
-        "print(*sorted((set(sys.modules) - before) & {'pandas', 'numpy', 'psycopg', 'requests', 'simple_salesforce', 'coa.pipeline'}))"
+        "heavy = {'pandas', 'numpy', 'psycopg', 'requests', 'simple_salesforce', 'coa.pipeline'}\n"
+        "print(*sorted((set(sys.modules) - before) & heavy))"
     )
     files = [str(path) for path in sorted((project / "dags").glob("*.py"))]
 
@@ -97,3 +99,33 @@ def test_each_task_has_a_button_to_the_page_also_in_what_airflow_stores(dags: An
 
     for task in stored.task_dict.values():
         assert "Migration page" in task.extra_links, task.task_id
+
+
+def test_the_factory_makes_the_dags_of_the_folder_and_others_by_their_prefix(dags: Any) -> None:
+    from coa_airflow import migration_dags
+
+    usual = migration_dags()
+    others = migration_dags(prefix="emea", team="partners", source_conn_id="emea_pbo")
+
+    assert [dag.dag_id for dag in usual] == [f"coa_{kind}" for kind in KINDS]
+    for ours, other in zip(usual, others, strict=True):
+        in_folder = dags.get_dag(ours.dag_id)
+        assert other.dag_id == ours.dag_id.replace("coa_", "emea_")
+        assert in_folder.task_ids == ours.task_ids == other.task_ids
+        assert in_folder.fileloc.endswith(f"dags/{ours.dag_id}.py")
+        assert {task.owner for task in other.tasks} == {"partners"}
+        assert "team:partners" in other.tags
+        assert other.params["target_conn_id"] == "coa_target"
+        assert other.params.get("source_conn_id") in ("emea_pbo", None)
+    assert "`emea_pbo`" in others[1].doc_md
+    assert "`emea_migrate`" in others[0].doc_md
+
+
+def test_importing_the_package_imports_no_airflow() -> None:
+    script = (
+        "import sys, coa_airflow, coa_airflow.provider; print(*[m for m in sys.modules if m == 'airflow'])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""

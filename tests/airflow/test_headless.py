@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.airflow.conftest import FAST, LENIENT, PROJECT, connection_to
+from tests.airflow.conftest import FAST, LENIENT, connection_to
+from tests.airflow_home import PROJECT
 from tests.engine.checker import check
 
 from coa.staging.database import Database
@@ -123,6 +124,7 @@ def test_a_dry_run_ends_with_status_0_and_the_folder_of_its_artifacts(command: C
     assert "dry_run" in lines[-2]
 
 
+@pytest.mark.lane
 def test_a_run_that_nobody_approved_ends_with_status_1_and_says_what_to_set(
     command: Callable[..., Any],
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_run_that_nobody_approved_ends_with_status_1_and_says_what_to_set(
     assert (Path(lines[-1]) / "summary.json").exists()
 
 
+@pytest.mark.lane
 def test_after_kill_9_of_everything_the_next_run_reaches_the_same_end_state(
     command: Callable[..., Any], database: Database, slow_orgs: tuple[RunningOrg, RunningOrg]
 ) -> None:
@@ -154,6 +157,7 @@ def test_after_kill_9_of_everything_the_next_run_reaches_the_same_end_state(
     assert killed["state"] != "verified"
 
 
+@pytest.mark.lane
 def test_a_killed_worker_is_told_as_a_failed_run_and_the_next_one_goes_on(
     command: Callable[..., Any], database: Database, slow_orgs: tuple[RunningOrg, RunningOrg]
 ) -> None:
@@ -170,6 +174,7 @@ def test_a_killed_worker_is_told_as_a_failed_run_and_the_next_one_goes_on(
     assert check(*slow_orgs, left_out(database, Path(next_lines[-1]).name)).clean
 
 
+@pytest.mark.lane
 def test_sigterm_ends_a_run_as_failed_and_leaves_no_process(
     command: Callable[..., Any], database: Database
 ) -> None:

@@ -28,6 +28,7 @@ def left_out(stage: Stage, run_id: str) -> list[str]:
 def test_a_migration_ends_with_every_order_in_the_target_as_it_was_and_a_second_one_changes_nothing(
     stage: Stage,
 ) -> None:
+    stage.charts = True
     first = stage.migrate()
     after_first = stage.records()
     second = stage.migrate()
@@ -78,6 +79,7 @@ def note_of(airflow_run_id: str) -> str:
         return str(session.scalars(select(DagRun).where(DagRun.run_id == airflow_run_id)).one().note)
 
 
+@pytest.mark.lane
 def test_the_preflight_dag_plans_and_writes_nothing(stage: Stage) -> None:
     before = stage.records()
 
@@ -88,6 +90,7 @@ def test_the_preflight_dag_plans_and_writes_nothing(stage: Stage) -> None:
     assert (run.folder / "plan.json").exists()
 
 
+@pytest.mark.lane
 def test_what_was_moved_can_be_verified_later_and_a_change_since_is_found(stage: Stage) -> None:
     stage.migrate()
     untouched = stage.run("coa_verify")
@@ -104,6 +107,7 @@ def test_what_was_moved_can_be_verified_later_and_a_change_since_is_found(stage:
 
 
 # ---- the gate --------------------------------------------------------------------------------
+@pytest.mark.lane
 def test_without_a_person_to_ask_the_run_says_what_to_set_and_loads_nothing(stage: Stage) -> None:
     before = stage.records()
 
@@ -133,6 +137,7 @@ def test_not_even_with_the_check_behind_it_marked_as_success_is_anything_written
     assert stage.records() == before
 
 
+@pytest.mark.lane
 def test_a_waiver_is_kept_with_who_waived_and_which_plan(stage: Stage) -> None:
     run = stage.migrate()
 
@@ -158,6 +163,7 @@ def test_an_approval_is_kept_with_who_gave_it_and_the_run_goes_on(stage: Stage) 
     assert answer["form"]["ticket"] == "CHG-1"
 
 
+@pytest.mark.lane
 def test_an_answer_that_the_form_would_not_allow_approves_nothing_and_says_why(stage: Stage) -> None:
     stage.environment.delenv("COA_HEADLESS")
     before = stage.records()
@@ -183,6 +189,7 @@ def test_a_rejected_plan_ends_the_run_with_its_reason_and_loads_nothing(stage: S
     assert stage.records() == before
 
 
+@pytest.mark.lane
 @pytest.mark.parametrize("option", ["Approve", "Reject"])
 def test_an_answer_stands_although_airflow_tries_the_gate_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, option: str
@@ -287,7 +294,8 @@ def wrong_password(stage: Stage) -> str:
 def unreachable_host(stage: Stage) -> str:
     stage.connect(
         "source",
-        '{"conn_type": "salesforce", "host": "http://127.0.0.1:9", "extra": {"consumer_key": "k", "consumer_secret": "s"}}',
+        '{"conn_type": "salesforce", "host": "http://127.0.0.1:9", '
+        '"extra": {"consumer_key": "k", "consumer_secret": "s"}}',
     )
     return "coa_source"
 
@@ -308,7 +316,14 @@ def no_connection(stage: Stage) -> str:
 
 
 @pytest.mark.parametrize(
-    "fault", [wrong_password, unreachable_host, same_org_twice, nothing_to_log_in_with, no_connection]
+    "fault",
+    [
+        wrong_password,
+        *(
+            pytest.param(fault, marks=pytest.mark.lane)
+            for fault in (unreachable_host, same_org_twice, nothing_to_log_in_with, no_connection)
+        ),
+    ],
 )
 def test_a_wrong_connection_fails_by_name_with_a_next_step_and_writes_nothing(
     stage: Stage, fault: Any
@@ -327,6 +342,7 @@ def test_a_wrong_connection_fails_by_name_with_a_next_step_and_writes_nothing(
     assert run.tasks["report"] == "success"
 
 
+@pytest.mark.lane
 def test_a_target_without_the_migration_fields_is_refused(stage: Stage) -> None:
     with running_org(role="target", orders=60, seed=7, migration_fields=False) as bare:
         stage.connect("target", connection_to(bare))

@@ -25,6 +25,7 @@ def parking(stage: Stage) -> Stage:
     return stage
 
 
+@pytest.mark.lane
 def test_a_run_whose_waits_are_handed_over_ends_as_any_other(parking: Stage) -> None:
     run = parking.migrate()
 
@@ -41,6 +42,7 @@ def test_a_run_whose_waits_are_handed_over_ends_as_any_other(parking: Stage) -> 
     }
 
 
+@pytest.mark.lane
 def test_a_job_that_stands_still_is_told_by_the_task_that_waits_for_it(parking: Stage) -> None:
     parking.environment.setenv("COA_STALL_SECONDS", "1")
     parking.target.control("POST", "faults", {"kind": "job_stuck", "operation": "insert", "times": -1})
@@ -79,7 +81,7 @@ class TestTrigger:
                 async for event in BulkJobTrigger(**arguments).run():
                     return event.payload
 
-            return asyncio.run(asyncio.wait_for(first(), 20))  # type: ignore[no-any-return]
+            return asyncio.run(asyncio.wait_for(first(), 20))
 
         return look
 

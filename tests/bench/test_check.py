@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from bench.check import CUSTOMER, DETAIL, KEY, NS, ORDER, PARENT, Verdict, check
 
 from coa.staging.database import Database
-from coa.staging.embedded import EmbeddedPostgres
 from orgsim.launch import RunningOrg, running_pair
 from tests.engine import checker
 from tests.engine.harness import Migrator
@@ -46,17 +43,13 @@ class Migrated:
 
 
 @pytest.fixture(scope="module")
-def migrated(
-    postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Migrated]:
+def migrated(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrated]:
     folder = tmp_path_factory.mktemp("bench")
-    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {folder.name} STRATEGY file_copy")
     with running_pair(orders=60, seed=7, job_delay=0.02) as (source, target):
-        database = Database(postgres_server.url(folder.name))
-        run = Migrator(database, source, target, folder).migrate(unmatched_product_policy="block_record")
+        run = Migrator(module_database, source, target, folder).migrate(
+            unmatched_product_policy="block_record"
+        )
         assert run.state == "verified", run.error
-        database.dispose()
         yield Migrated(
             source, target, folder / "check.sqlite", check(source, target, folder / "check.sqlite")
         )

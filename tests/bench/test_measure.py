@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench.measure import MIB, label, run
@@ -14,7 +15,7 @@ BURN = "import time; end = time.process_time() + {}\nwhile time.process_time() <
 HOLD = "import time; held = bytearray({} << 20); time.sleep(2)"
 
 
-def measured(folder: Path, *commands: str, **more: object):  # type: ignore[no-untyped-def]
+def measured(folder: Path, *commands: str, **more: Any):  # type: ignore[no-untyped-def]
     line = "\n".join(f"{sys.executable} -c '{one}' &" for one in commands) + "\nwait"
     return run(
         ["sh", "-c", line], environment=dict(os.environ), folder=folder, log=folder / "log", limit=60, **more

@@ -18,8 +18,13 @@ MINIMUM = {"ingest_jobs": 7, "query_jobs": 30, "pages": 30, "waiting": 1, "fixed
 
 
 def record(subject: str, orders: int, wall: float, **wrong: int) -> dict[str, Any]:
-    right = dict.fromkeys(("orders", "orders_arrived", "status_right", "received_right", "totals_right", "order_links_right", "order_fields_right", "created_right", "orders_whole"), orders)  # fmt: skip
-    details = dict.fromkeys(("details", "details_arrived", "prices_right", "detail_links_right", "details_right"), orders * 4)  # fmt: skip
+    of_orders = (
+        *("orders", "orders_arrived", "status_right", "received_right", "totals_right", "order_links_right"),
+        *("order_fields_right", "created_right", "orders_whole"),
+    )
+    of_details = ("details", "details_arrived", "prices_right", "detail_links_right", "details_right")
+    right = dict.fromkeys(of_orders, orders)
+    details = dict.fromkeys(of_details, orders * 4)
     verdict = Verdict(**{**right, **details, **wrong})
     return {
         "subject": subject, "orders": orders, "details": orders * 4, "wall": wall, "seconds": wall / 2,

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 from orgsim import tls
 from orgsim.launch import RunningOrg, running_org, running_pair
@@ -164,7 +165,7 @@ def cumulusci(folder: Path) -> None:
         venv.create(home, with_pip=True)
         subprocess.run([str(home / "bin" / "pip"), "install", "-q", PYPI], check=True)
     certificate, key = tls.make(folder / "tls")
-    secure = {"tls_certificate": str(certificate), "tls_key": str(key)}
+    secure: dict[str, Any] = {"tls_certificate": str(certificate), "tls_key": str(key)}
     for api in ("bulk", "rest"):
         with running_pair(orders=60, seed=7, **secure) as (source, target):
             said = call(

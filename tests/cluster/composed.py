@@ -219,11 +219,14 @@ class Composed:
         """The databases that image and init script make."""
         import psycopg
 
-        address = f"host=localhost port={self.ports['postgres']} user=airflow dbname=postgres password={self.values['POSTGRES_PASSWORD']}"
+        password = self.values["POSTGRES_PASSWORD"]
+        address = (
+            f"host=localhost port={self.ports['postgres']} user=airflow dbname=postgres password={password}"
+        )
         try:
             with psycopg.connect(address, autocommit=True) as admin:
                 admin.execute("CREATE DATABASE airflow")
-                admin.execute(f"CREATE ROLE coa LOGIN PASSWORD '{self.values['STAGING_PASSWORD']}'")  # type: ignore[arg-type]
+                admin.execute(f"CREATE ROLE coa LOGIN PASSWORD '{self.values['STAGING_PASSWORD']}'")
                 admin.execute("CREATE DATABASE coa_staging OWNER coa")
         except psycopg.OperationalError:
             return False

@@ -87,7 +87,7 @@ def ended(cluster: Composed, orgs: tuple[RunningOrg, RunningOrg]) -> dict[str, A
         busy = [one for one in tasks("load.lane") if one["state"] == "running"]
         return str(busy[0]["pid"]) if busy and sent and sent[0] else ""
 
-    until(customers_wait, "the customers' job outlasts the worker's patience")
+    until(customers_wait, "the customers' job outlasts the worker's max_wait")
     cluster.kill("triggerer")
     cluster.start("triggerer", "second-triggerer")
 

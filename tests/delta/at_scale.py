@@ -1,4 +1,4 @@
-"""1 % of the orders changed, added and deleted, two of them with the watermark's own stamp: a delta writes exactly those.
+"""1 % of the orders changed, added and deleted, two of them with the watermark's own stamp: a delta writes those.
 
 A test runs it at a small size. By hand at any other, with the figures for docs/sync.md:
 
@@ -92,7 +92,8 @@ def written(result: Migration) -> Expected:
         return Expected()
     rows = result.run.db.rows(
         sql.SQL(
-            """SELECT DISTINCT w.sobject, w.source_id, CASE WHEN w.step = 'deletions' THEN 'delete' ELSE p.action END AS action
+            """SELECT DISTINCT w.sobject, w.source_id,
+                      CASE WHEN w.step = 'deletions' THEN 'delete' ELSE p.action END AS action
                FROM {} w LEFT JOIN {} p ON p.sobject = w.sobject AND p.source_id = w.source_id
                WHERE w.state = 'accepted'"""
         ).format(result.run.table("work"), result.run.table("plan"))

@@ -49,7 +49,8 @@ def compose(project: Path, environment: dict[str, str], *profiles: str) -> subpr
 def services(project: Path) -> dict[str, Any]:
     done = compose(project, SECRETS)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["services"]
+    found: dict[str, Any] = json.loads(done.stdout)["services"]
+    return found
 
 
 def test_compose_accepts_the_file(services: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 
 def query(server: EmbeddedPostgres, statement: str) -> object:
     with closing(psycopg.connect(server.url(), autocommit=True)) as connection:
-        cursor = connection.execute(statement)  # type: ignore[call-overload]
+        cursor = connection.execute(statement)
         return cursor.fetchone() if cursor.description else None
 
 

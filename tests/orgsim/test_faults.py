@@ -1,4 +1,4 @@
-"""Faults on command: what a client must survive (contract I6)."""
+"""MappingErrors on command: what a client must survive (contract I6)."""
 
 from __future__ import annotations
 

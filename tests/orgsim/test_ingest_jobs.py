@@ -227,7 +227,8 @@ def test_b4_multipart_creates_a_job_with_its_data(client: Client) -> None:
     body = (
         b'--BOUNDARY\r\nContent-Type: application/json\r\nContent-Disposition: form-data; name="job"\r\n\r\n'
         b'{"object":"Account","operation":"insert","contentType":"CSV"}\r\n'
-        b'--BOUNDARY\r\nContent-Type: text/csv\r\nContent-Disposition: form-data; name="content"; filename="content"\r\n\r\n'
+        b'--BOUNDARY\r\nContent-Type: text/csv\r\nContent-Disposition: form-data; name="content"; '
+        b'filename="content"\r\n\r\n'
         b"Name\nmultipart\n\r\n--BOUNDARY--\r\n"
     )
     answer = client.call(

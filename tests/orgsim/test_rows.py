@@ -252,7 +252,7 @@ def order_with_details(org: RunningOrg, client: Client) -> tuple[str, list[str]]
 
 def totals(client: Client, parent: str) -> tuple[float, float, float]:
     row = client.get(f"/sobjects/{ORDER}/{parent}")
-    return tuple(row[NS + name] for name in ("Order_Total_Value__c", "Total_Quantity__c", "Product_Lines__c"))  # type: ignore[return-value]
+    return tuple(row[NS + name] for name in ("Order_Total_Value__c", "Total_Quantity__c", "Product_Lines__c"))
 
 
 def test_roll_ups_follow_each_write(client: Client, order_with_details: tuple[str, list[str]]) -> None:

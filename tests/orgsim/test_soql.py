@@ -166,7 +166,8 @@ def test_formulas_and_rollups_are_computed(client: Client) -> None:
     soql = f"SELECT {NS}Order_Total_Value__c v, {NS}Product_Lines__c n FROM {NS}Service_Order__c"
     orders = client.query(
         f"SELECT Id, {NS}Order_Total_Value__c, {NS}Total_Quantity__c, {NS}Product_Lines__c, {NS}Order_Type_Formula__c,"
-        f" {NS}Billing_Currency__c, (SELECT {NS}Order_Detail_Value__c, {NS}Quantity__c FROM {NS}Partner_Order_Detail__r)"
+        f" {NS}Billing_Currency__c, (SELECT {NS}Order_Detail_Value__c, {NS}Quantity__c"
+        f" FROM {NS}Partner_Order_Detail__r)"
         f" FROM {NS}Service_Order__c"
     )
     assert orders, soql

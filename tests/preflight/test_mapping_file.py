@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from coa.errors import InvalidParams
-from coa.mapping import CustomRule, FieldRule, Mapping
-from coa.mapping_file import parse_mapping, read_mapping
+from coa.mapping.file import parse_mapping, read_mapping
+from coa.mapping.model import CustomRule, FieldRule, Mapping
 from coa.model import DETAIL, ORDER
 
 EXAMPLE = """

@@ -11,7 +11,7 @@ from tests.reconcile.pairs import delete, edit, table
 
 from coa import pipeline
 from coa.model import DETAIL, DETAIL_ORDER, IN_FLIGHT, NS, ORDER, SOURCE_ID, STATUS
-from coa.reconcile.cutover import left_for_people
+from coa.verify.freeze_check import left_for_people
 
 
 def test_the_freeze_check_tells_a_source_that_stood_still_from_one_that_did_not(pair: Migrator) -> None:

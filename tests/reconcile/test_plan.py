@@ -124,7 +124,7 @@ def test_without_an_answer_nothing_is_loaded(pair: Migrator) -> None:
 
 
 def test_a_rejected_plan_is_not_loaded(pair: Migrator) -> None:
-    from coa import approval
+    from coa.approval import record as approval
 
     run = pair.start()
     pair.plan(run)

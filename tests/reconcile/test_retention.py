@@ -14,7 +14,8 @@ from coa.errors import ConfigurationError
 from coa.model import ORDER
 from coa.retention import drop_idle_syncs, main, purge, runs_to_purge
 from coa.staging.database import Database
-from coa.staging.runs import Run, schema_of
+from coa.staging.runs import Run
+from coa.staging.tables import schema_of
 
 
 def ended(database: Database, folder: Path, days_ago: float, dag_id: str = "coa_migrate") -> Run:

@@ -9,7 +9,8 @@ import pytest
 from tests.engine.harness import Migrator
 from tests.reconcile.pairs import edit, table
 
-from coa import approval, standing
+from coa.approval import record as approval
+from coa.approval import standing
 from coa.errors import RunStopped
 from coa.model import NS, ORDER, SOURCE_ID
 from coa.staging.runs import Run

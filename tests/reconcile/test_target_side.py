@@ -9,7 +9,7 @@ from psycopg import sql
 from tests.engine.harness import Migrator
 from tests.reconcile.pairs import actions, create, delete, edit, like, plan_rows, table
 
-from coa.mapping import Mapping
+from coa.mapping.model import Mapping
 from coa.model import (
     CLONED_FROM,
     CUSTOMER,
@@ -25,7 +25,7 @@ from coa.model import (
     SOURCE_ID,
     STATUS,
 )
-from coa.reconcile.run import run_reconcile
+from coa.plan.reconcile import run_reconcile
 from coa.staging.runs import Run
 
 COMMENT = NS + "Error_Comment__c"

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from uuid import uuid4
 
-import psycopg
 import pytest
 from tests.engine.harness import Migration, Migrator
 
 from coa.model import CUSTOMER, CUSTOMER_ORG_ID, NS, ORDER, SOURCE_ID, STATUS
 from coa.staging.database import Database
-from coa.staging.embedded import EmbeddedPostgres
 from orgsim.launch import running_pair
 
 HOSTILE = (
@@ -22,20 +18,9 @@ LICENSE = "sfLma__License__c"
 
 
 @pytest.fixture(scope="module")
-def module_database(postgres_server: EmbeddedPostgres) -> Iterator[Database]:
-    name = f"module_{uuid4().hex[:12]}"
-    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {name} STRATEGY file_copy")  # type: ignore[arg-type]
-        staging = Database(postgres_server.url(name))
-        yield staging
-        staging.dispose()
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
 def world(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrator]:
     with running_pair(orders=60, seed=13, job_delay=0.01, partner_fields=True) as (source, target):
-        yield Migrator(module_database, source, target, tmp_path_factory.mktemp("artifacts"))
+        yield Migrator(module_database, source, target, tmp_path_factory.mktemp("artifacts"), charts=True)
 
 
 @pytest.fixture(scope="module")

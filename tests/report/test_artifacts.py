@@ -202,7 +202,8 @@ def test_however_many_differences_the_page_stays_small(reported: Migration) -> N
     before = len(report_html(run, reported.summary, []))
     try:
         run.db.execute(
-            """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, field, source_value, target_value, kind)
+            """INSERT INTO coa.difference
+                 (run_id, sobject, source_id, target_id, field, source_value, target_value, kind)
                SELECT %s, %s, 'a01' || n, 'a02' || n, 'Field__c', repeat('x', 400), repeat('y', 400), 'field'
                FROM generate_series(1, 20000) n""",
             [run.run_id, ORDER],

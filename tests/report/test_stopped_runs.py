@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.engine.harness import Migrator
 
 from coa import pipeline
 from coa.errors import RunStopped
-from coa.report.run import decide_state
+from coa.report.write import decide
 from coa.staging.database import Database
 from coa.staging.runs import Run
 from orgsim.launch import running_pair
@@ -36,12 +37,12 @@ def check(run: Run, folder: Path) -> dict[str, Any]:
 
 def test_a_run_can_be_reported_after_each_of_its_stages(database: Database, tmp_path: Path) -> None:
     with running_pair(orders=30, seed=4, job_delay=0.01) as (source_org, target_org):
-        migrator = Migrator(database, source_org, target_org, tmp_path)
+        migrator = Migrator(database, source_org, target_org, tmp_path, charts=True)
         run = migrator.start()
         folder = tmp_path / run.run_id
         source, target = migrator.orgs()
         lanes: list[int] = []
-        stages = [
+        stages: list[Callable[[], object]] = [
             lambda: None,
             lambda: pipeline.preflight(run, source, target),
             lambda: pipeline.extract(run, source, "source"),
@@ -60,7 +61,7 @@ def test_a_run_can_be_reported_after_each_of_its_stages(database: Database, tmp_
             stage()
             pipeline.report(run, folder)
             assert check(run, folder)["state"] == "running"
-            assert decide_state(run, "a task failed", None) == "failed"
+            assert decide(run, "a task failed", None) == "failed"
         assert pipeline.finish(run, folder, None) == "verified"
         check(run, folder)
 
@@ -99,7 +100,7 @@ def test_a_run_that_never_reached_an_org_is_reported(database: Database, tmp_pat
 
 def test_a_run_on_one_and_the_same_org_is_reported(database: Database, tmp_path: Path) -> None:
     with running_pair(orders=0, seed=4) as (source_org, _):
-        migrator = Migrator(database, source_org, source_org, tmp_path)
+        migrator = Migrator(database, source_org, source_org, tmp_path, charts=True)
         run = migrator.start()
         with pytest.raises(RunStopped):
             migrator.plan(run)

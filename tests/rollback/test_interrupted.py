@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from tests.engine.harness import Migrator
+from tests.engine.undo import approve, begin, roll_back
 from tests.reconcile.pairs import create, dump, edit, like, table
-from tests.rollback.test_rollback import approve, begin, roll_back
 
 from coa import pipeline
 from coa.model import NS, ORDER, SOURCE_ID, STATUS

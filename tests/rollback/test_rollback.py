@@ -4,59 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from psycopg import sql
 from tests.engine.harness import Migration, Migrator
+from tests.engine.undo import approve, begin, roll_back
 from tests.reconcile.pairs import create, dump, edit, like, table
 
-from coa import approval, pipeline
+from coa import pipeline
 from coa.errors import CoaError, RunStopped
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, NS, ORDER, SOURCE_ID
 from coa.staging.runs import Run
 
 COMMENT = NS + "Error_Comment__c"
 STATUS = NS + "Service_Order_Status__c"
-
-
-def begin(pair: Migrator, undone: Run, **params: Any) -> Run:
-    run = Run.start(
-        pair.db,
-        pair.settings,
-        dag_id="coa_rollback",
-        airflow_run_id=f"test-{uuid4().hex}",
-        triggered_by="test",
-        raw_params={"run_id": undone.run_id, "require_approval": False, **params},
-    )
-    target = pair.orgs()[1]
-    pipeline.rollback_begin(run, target)
-    pipeline.rollback_extract(run, target)
-    pipeline.rollback_plan(run, pair.artifacts / run.run_id)
-    return run
-
-
-def approve(run: Run) -> None:
-    approval.record(run, kind="waiver", approved=True, answered_by="test", plan_hash=run.row["plan_hash"])
-
-
-def finish(pair: Migrator, run: Run) -> Migration:
-    return pair.finish(run)
-
-
-def roll_back(pair: Migrator, undone: Run, **params: Any) -> Migration:
-    error = None
-    run = begin(pair, undone, **params)
-    try:
-        if not run.params.dry_run:
-            approve(run)
-            target = pair.orgs()[1]
-            pipeline.rollback_load(run, target)
-            pipeline.rollback_verify(run, target)
-    except CoaError as failure:
-        error = str(failure)
-    return pair.finish(run, error)
 
 
 def rows(result: Migration, name: str) -> list[dict[str, str]]:

@@ -31,14 +31,14 @@ def test_answers_stand_in_the_order_of_the_questions_and_cost_one_call_for_five_
     describes = [Read(path=f"/sobjects/{name}/describe", kind="describe") for name in COA_OBJECTS]
     counts = [count_of(name) for name in LOADED] * 4
     org.user_id()
-    org.take_calls()
+    org.drain_call_counts()
 
     answers = read_together(org, [*describes, *counts])
 
     assert [granted(a)["name"] for a in answers[: len(describes)]] == list(COA_OBJECTS)
     alone = [org.count(name) for name in LOADED] * 4
     assert [granted(a)["totalSize"] for a in answers[len(describes) :]] == alone
-    assert org.take_calls()["composite"] == 3
+    assert org.drain_call_counts()["composite"] == 3
 
 
 def test_a_refusal_has_the_words_of_a_call_of_its_own_and_harms_no_other_answer(org: Org) -> None:
@@ -76,9 +76,9 @@ def test_a_probe_notes_what_it_was_refused_although_it_asked_ahead(org: Org) -> 
         return probe.count("orders", ORDER), probe.rows("nonsense", f"SELECT Nonsense__c FROM {ORDER}")
 
     probe = Probe(org, "source")
-    probe.ask_ahead(check)
-    org.take_calls()
+    probe.prefetch(check)
+    org.drain_call_counts()
 
     assert check(probe) == (org.count(ORDER), None)
     assert probe.refused == {"nonsense": "INVALID_FIELD"}
-    assert org.take_calls() == {"query": 1}
+    assert org.drain_call_counts() == {"query": 1}

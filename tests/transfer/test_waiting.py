@@ -1,4 +1,4 @@
-"""Waits that outlast the patience of an org are handed over, and taken up where they were."""
+"""Waits that outlast the max_wait of an org are handed over, and taken up where they were."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coa import pipeline
-from coa.errors import CoaError, JobAtWork, OrgRefused
+from coa.errors import CoaError, JobStillRunning, OrgRefused
 from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
 from coa.staging.database import Database
@@ -26,8 +26,8 @@ class Impatient(Migrator):
 
     def orgs(self) -> tuple[Org, Org]:
         return (
-            Org(connection_to(self.source, "coa_source"), self.settings, patience=0.0),
-            Org(connection_to(self.target, "coa_target"), self.settings, patience=0.0),
+            Org(connection_to(self.source, "coa_source"), self.settings, max_wait=0.0),
+            Org(connection_to(self.target, "coa_target"), self.settings, max_wait=0.0),
         )
 
     def until_done(self, stage: Any, *args: Any) -> None:
@@ -35,7 +35,7 @@ class Impatient(Migrator):
             try:
                 stage(*args)
                 return
-            except JobAtWork as waiting:
+            except JobStillRunning as waiting:
                 self.parked.append(waiting.kind)
         raise AssertionError(f"{stage} never ended")
 
@@ -87,14 +87,14 @@ def jobs_of(org: RunningOrg) -> Counter[tuple[str, str]]:
 
 class TestWorst:
     def test_an_error_is_told_before_a_wait(self) -> None:
-        waits = JobAtWork("at work", org="coa_target", kind="ingest", job_id="750")
+        waits = JobStillRunning("at work", org="coa_target", kind="ingest", job_id="750")
 
         with pytest.raises(OrgRefused):
             raise_worst([_over(waits), _over(OrgRefused("no")), _over(None)])
 
     def test_a_wait_is_told_when_there_is_nothing_worse(self) -> None:
-        with pytest.raises(JobAtWork):
-            raise_worst([_over(None), _over(JobAtWork("at work", org="a", kind="query", job_id="750"))])
+        with pytest.raises(JobStillRunning):
+            raise_worst([_over(None), _over(JobStillRunning("at work", org="a", kind="query", job_id="750"))])
 
     def test_nothing_is_raised_when_all_went_well(self) -> None:
         raise_worst([_over(None)])

@@ -10,7 +10,7 @@ import pandas
 import pytest
 
 from coa.errors import ConfigurationError, InvalidParams
-from coa.mapping import CustomRule
+from coa.mapping.model import CustomRule
 from coa.transform.custom import _checked, _text, load_function
 
 BEFORE = pandas.DataFrame({"A__c": ["x", None], "Parent__c": ["p", "q"]}, index=["1", "2"], dtype=object)

@@ -10,7 +10,6 @@ import pytest
 
 from coa.model import CONTRACT, CUSTOMER, DETAIL, NS, ORDER, PRODUCT, SOURCE_ID
 from coa.staging.database import Database
-from coa.staging.embedded import EmbeddedPostgres
 from tests.engine.harness import Migration, Migrator
 from tests.preflight.pair import Pair, clean_pair
 
@@ -129,15 +128,14 @@ custom: {{Service_Order_Detail__c: "rules.py:shout"}}
 
 
 @pytest.fixture(scope="module")
-def world(postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("mapping")
-    staging = Database(postgres_server.url("postgres"))
     with clean_pair(orders=40, partner_fields=True) as pair:
         said = prepare(pair)
         (folder / "rules.py").write_text(CUSTOM)
         (folder / "mapping.yaml").write_text(mapping_text(said))
         before = {n: {r["Id"]: r for r in pair.table(pair.source, n)} for n in (CUSTOMER, ORDER, DETAIL)}
-        done = Migrator(staging, pair.source, pair.target, folder).migrate(
+        done = Migrator(module_database, pair.source, pair.target, folder).migrate(
             mapping=str(folder / "mapping.yaml")
         )
         after = {
@@ -145,7 +143,6 @@ def world(postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFa
             for n in (CUSTOMER, ORDER, DETAIL)
         }
         yield World(pair, done, said, before, after)
-    staging.dispose()
 
 
 def test_the_migration_is_proved(world: World) -> None:

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from coa.model import DETAIL, NS, ORDER, SOURCE_ID
 from coa.salesforce.describe import Field
 from coa.staging.database import Database
-from coa.staging.embedded import EmbeddedPostgres
 from tests.engine.harness import Migrator
 from tests.preflight.pair import Pair, clean_pair
 
@@ -68,11 +67,11 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    staging = Database(postgres_server.url("postgres"))
+def world(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with clean_pair(orders=BATCH) as pair:
-        yield World(pair, Migrator(staging, pair.source, pair.target, tmp_path_factory.mktemp("values")))
-    staging.dispose()
+        yield World(
+            pair, Migrator(module_database, pair.source, pair.target, tmp_path_factory.mktemp("values"))
+        )
 
 
 def collect(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:

@@ -5,59 +5,41 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from tests.airflow_home import make_tables
+from tests.databases import fresh
 
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
 
-PROJECT = Path(__file__).resolve().parents[2]
 # `samples` and `live` beside this file: a folder of tests is no package.
 sys.path.insert(0, str(Path(__file__).parent))
 
-if "airflow" not in sys.modules and "AIRFLOW_HOME" not in os.environ:
-    # Beside tests/airflow in one session both use one home: Airflow reads it once a process.
-    home = Path(tempfile.mkdtemp(prefix="coa-airflow-tests-"))
-    os.environ.update(
-        {
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-            "AIRFLOW__API__BASE_URL": "http://localhost:8080",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        }
-    )
 os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = "admin:admin,viewer:viewer,clerk:viewer,guest:"
 
 Get = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def airflow_app() -> Any:
+def airflow_app(shared_folder: Path) -> Any:
     """Airflow's whole API server with the plugin."""
     from airflow.api_fastapi.app import create_app
-    from airflow.utils import db
 
-    db.initdb()
+    make_tables(shared_folder)
     return create_app(apps="all")
 
 
 @pytest.fixture(scope="session")
 def one_database(postgres_server: EmbeddedPostgres) -> Iterator[Database]:
-    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as admin:
-        admin.execute("CREATE DATABASE ui_tests STRATEGY file_copy")
-    staging = Database(postgres_server.url("ui_tests"))
-    yield staging
-    staging.dispose()
+    with fresh(postgres_server) as url:
+        staging = Database(url)
+        yield staging
+        staging.dispose()
 
 
 @pytest.fixture

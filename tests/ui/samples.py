@@ -6,7 +6,7 @@ from typing import Any
 
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa.staging.database import Database, json_value
-from coa.staging.runs import schema_of
+from coa.staging.tables import schema_of
 
 EVIL = "<img src=x onerror=\"document.title='broken into'\">"
 """A record's content as an attacker would choose it."""
@@ -100,7 +100,8 @@ def add_rejection(
     db: Database, run_id: str, source_id: str, code: str, error: str, sobject: str = DETAIL
 ) -> None:
     db.execute(
-        "INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error) VALUES (%s, %s, %s, 'details', %s, %s)",
+        "INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error) "
+        "VALUES (%s, %s, %s, 'details', %s, %s)",
         [run_id, sobject, source_id, code, error],
     )
 
@@ -177,7 +178,8 @@ def running_run(
         [run_id, EVIL, EVIL, f"A flow named {EVIL} is active.", f"Switch {EVIL} off."],
     )
     db.execute(
-        "INSERT INTO coa.approval (run_id, plan_hash, kind, approved, answered_by, reason) VALUES (%s, %s, 'approval', true, 'bert', %s)",
+        "INSERT INTO coa.approval (run_id, plan_hash, kind, approved, answered_by, reason) "
+        "VALUES (%s, %s, 'approval', true, 'bert', %s)",
         [run_id, "ab" * 32, EVIL],
     )
     return run_id
@@ -203,7 +205,8 @@ def finished_run(
     add_progress(db, run_id, "orders", ORDER, 60, 60)
     for kind, field in (("price", "CHANNEL_ORDERS__Price__c"), ("explained", "Name")):
         db.execute(
-            """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, field, source_value, target_value, kind)
+            """INSERT INTO coa.difference
+                 (run_id, sobject, source_id, target_id, field, source_value, target_value, kind)
                VALUES (%s, %s, 'a0A000000000001AAA', 'a0Z000000000001AAA', %s, %s, '=1+1', %s)""",
             [run_id, ORDER, field, "secret value", kind],
         )

@@ -21,7 +21,7 @@ import samples
 from tests.ui.live import Live, live_airflow
 
 from coa.model import CUSTOMER, DETAIL, ORDER, table_slug
-from coa.staging.runs import schema_of
+from coa.staging.tables import schema_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -180,6 +180,7 @@ def _form(live: Live, run_id: str) -> dict[str, Any]:
     return {**form, "reason": "as expected"}
 
 
+@pytest.mark.lane
 def test_a_tasks_button_leads_to_the_page(live: Live) -> None:
     found = live.request("GET", "/api/v2/plugins", user="admin").json()["plugins"]
 
@@ -189,6 +190,7 @@ def test_a_tasks_button_leads_to_the_page(live: Live) -> None:
     assert plugin["operator_extra_links"]
 
 
+@pytest.mark.lane
 def test_whoever_has_no_right_is_told_so_and_sees_nothing(live: Live, open_page: Open) -> None:
     assert (
         live.request("GET", "/coa/api/dags/coa_migrate/run?run_id=manual__1", user="guest").status_code == 403
@@ -201,6 +203,7 @@ def test_whoever_has_no_right_is_told_so_and_sees_nothing(live: Live, open_page:
     assert not page.locator("#content").is_visible()
 
 
+@pytest.mark.lane
 def test_a_record_that_is_markup_stays_text(open_page: Open) -> None:
     page = open_page(bare("manual__1"))
     page.locator("#not-moved tbody tr").first.wait_for()
@@ -212,6 +215,7 @@ def test_a_record_that_is_markup_stays_text(open_page: Open) -> None:
     assert page.title() == "Migration"
 
 
+@pytest.mark.lane
 def test_another_dags_run_has_one_line(open_page: Open) -> None:
     page = open_page(bare("manual__1", "example"), user="admin")
 
@@ -220,6 +224,7 @@ def test_another_dags_run_has_one_line(open_page: Open) -> None:
     assert not page.locator("#content").is_visible()
 
 
+@pytest.mark.lane
 def test_a_job_opens_in_salesforce_in_a_new_tab(open_page: Open) -> None:
     page = open_page(TAB.format("manual__1"))
     asked: list[str] = []
@@ -241,6 +246,7 @@ def test_a_job_opens_in_salesforce_in_a_new_tab(open_page: Open) -> None:
     assert page.url.endswith("/plugin/coa-migration")
 
 
+@pytest.mark.lane
 def test_the_list_of_rejected_rows_is_downloaded_from_inside_the_frame(open_page: Open) -> None:
     page = open_page(TAB.format("manual__1"))
 
@@ -251,6 +257,7 @@ def test_the_list_of_rejected_rows_is_downloaded_from_inside_the_frame(open_page
     assert Path(download.value.path()).read_text("utf-8-sig").count("UNABLE_TO_LOCK_ROW") == 18
 
 
+@pytest.mark.lane
 def test_the_keyboard_reaches_every_link_and_stays_where_it_is(open_page: Open) -> None:
     page = open_page(bare("manual__1"))
     link = page.get_by_role("link", name="7500000000000BBAAA")
@@ -264,6 +271,7 @@ def test_the_keyboard_reaches_every_link_and_stays_where_it_is(open_page: Open) 
     assert link.evaluate("e => e === document.activeElement")
 
 
+@pytest.mark.lane
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 768])
 @pytest.mark.parametrize("name", ["manual__1", "manual__0", "runs"])
@@ -285,6 +293,7 @@ def test_axe_finds_nothing_serious(
     assert [(v["id"], [n["html"] for n in v["nodes"]][:3]) for v in serious] == []
 
 
+@pytest.mark.lane
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_tab_follows_airflows_theme(open_page: Open, tmp_path: Path, theme: str) -> None:
     for width in (1280, 768):
@@ -298,6 +307,7 @@ def test_the_tab_follows_airflows_theme(open_page: Open, tmp_path: Path, theme: 
         assert frame.locator("body").evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
+@pytest.mark.lane
 def test_a_first_visit_loads_less_than_300_kb(open_page: Open) -> None:
     page = open_page(bare("manual__1"))
     page.locator("#not-moved tbody tr").first.wait_for()
@@ -311,6 +321,7 @@ def test_a_first_visit_loads_less_than_300_kb(open_page: Open) -> None:
     assert 10_000 < size < 300_000
 
 
+@pytest.mark.lane
 def test_a_data_call_costs_no_more_than_a_call_of_airflow(live: Live) -> None:
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {live.token('viewer')}"

@@ -14,7 +14,7 @@ import samples
 
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa.staging.database import Database
-from coa.staging.runs import schema_of
+from coa.staging.tables import schema_of
 
 Get = Callable[..., Any]
 RUN = "/coa/api/dags/coa_migrate/run"

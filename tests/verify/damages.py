@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,7 +67,7 @@ class Damage:
     field: str
     change: Callable[[Any], Any]
     kind: str = "field"
-    when: tuple[Callable[[Record], bool], ...] = field(default=())
+    when: tuple[Callable[[Record], bool], ...] = ()
     text: str = ""
 
     def plant(self, scene: Scene) -> set[Found]:

@@ -17,14 +17,18 @@ from psycopg.errors import UniqueViolation
 from coa.errors import ConfigurationError, IncompleteExtract, JobLost, RetryableError
 from coa.extract.pages import land_page
 from coa.salesforce.bulk import JobStatus, QueryJobs
+from coa.salesforce.pace import JobSize
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
+from coa.staging import tables
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 
 JOB_TRIES = 4
+QUERY = "query"
 # Causes of a failed query that asking again cannot cure.
 BROKEN_QUERY = (
     "MALFORMED_QUERY",
@@ -63,27 +67,9 @@ def ensure_state_table(run: Run) -> None:
     """Where each extract of the run stands; call once before extracts run side by side."""
     # Both orgs are extracted at once, and IF NOT EXISTS alone does not keep two creators apart.
     with run.db.advisory_lock(f"extract state of {run.run_id}"):
-        _create_state_table(run)
-
-
-def _create_state_table(run: Run) -> None:
-    run.db.execute(
-        sql.SQL(
-            """CREATE TABLE IF NOT EXISTS {} (
-                 kind text, sobject text, job_id text NOT NULL, locator text NOT NULL DEFAULT '',
-                 rows bigint NOT NULL DEFAULT 0, done boolean NOT NULL DEFAULT false,
-                 begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-                 used boolean NOT NULL DEFAULT false,
-                 PRIMARY KEY (kind, sobject))"""
-        ).format(run.table("extract_state"))
-    )
-    run.db.execute(
-        sql.SQL(
-            """CREATE TABLE IF NOT EXISTS {} (
-                 kind text, sobject text, locator text, rows bigint NOT NULL,
-                 PRIMARY KEY (kind, sobject, locator))"""
-        ).format(run.table("extract_page"))
-    )
+        with run.db.transaction() as connection:
+            tables.ensure(connection, run, Table.EXTRACT_STATE)
+            tables.ensure(connection, run, Table.EXTRACT_PAGE)
 
 
 def forget_outdated(run: Run, kind: str) -> None:
@@ -97,14 +83,14 @@ def forget_outdated(run: Run, kind: str) -> None:
             """DELETE FROM {} WHERE kind = %s AND (used OR begun_at < now() - interval '1 day'
                  OR begun_at < (SELECT max(updated_at) FROM coa.job WHERE run_id = %s)
                  OR begun_at < (SELECT max(updated_at) FROM coa.ledger WHERE pair_id = %s AND last_run = %s))"""
-        ).format(run.table("extract_state")),
+        ).format(run.table(Table.EXTRACT_STATE)),
         [kind, run.run_id, run.pair_id, run.run_id],
     )
 
 
 def mark_used(run: Run, kind: str) -> None:
     run.db.execute(
-        sql.SQL("UPDATE {} SET used = true WHERE kind = %s").format(run.table("extract_state")), [kind]
+        sql.SQL("UPDATE {} SET used = true WHERE kind = %s").format(run.table(Table.EXTRACT_STATE)), [kind]
     )
 
 
@@ -130,13 +116,15 @@ def _extract_once(run: Run, org: Org, jobs: QueryJobs, spec: ExtractSpec) -> int
     if state and state["done"]:
         return int(state["rows"])
     known = jobs.status(state["job_id"]) if state else None
+    size = None
     if state is None or known is None:
         state = _begin(run, spec, jobs.create(spec.soql))
         known = JobStatus.begun(state["job_id"])
+        size = JobSize(spec.sobject, QUERY)
     job_id = str(state["job_id"])
     step = f"extract_{spec.kind}"
     run.reset_progress(step, spec.sobject)
-    status = jobs.wait(job_id, known=known, patience=org.patience)
+    status = jobs.wait(job_id, size=size, known=known, max_wait=org.max_wait)
     _require_complete(org, spec, status)
     run.progress(step, spec.sobject, done=landed_rows(run, spec), total=status.processed)
     if status.processed > run.settings.result_page_rows and not state["locator"]:
@@ -158,7 +146,7 @@ def landed_rows(run: Run, spec: ExtractSpec) -> int:
     return int(
         run.db.value(
             sql.SQL("SELECT COALESCE(sum(rows), 0) FROM {} WHERE kind = %s AND sobject = %s").format(
-                run.table("extract_page")
+                run.table(Table.EXTRACT_PAGE)
             ),
             [spec.kind, spec.sobject],
         )
@@ -179,7 +167,7 @@ def _land_side_by_side(
         row["locator"]
         for row in run.db.rows(
             sql.SQL("SELECT locator FROM {} WHERE kind = %s AND sobject = %s").format(
-                run.table("extract_page")
+                run.table(Table.EXTRACT_PAGE)
             ),
             [spec.kind, spec.sobject],
         )
@@ -200,14 +188,14 @@ def _land(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: st
     def remember(connection: psycopg.Connection[Row], rows: int, following: str) -> None:
         connection.execute(
             sql.SQL("INSERT INTO {} (kind, sobject, locator, rows) VALUES (%s, %s, %s, %s)").format(
-                run.table("extract_page")
+                run.table(Table.EXTRACT_PAGE)
             ),
             [spec.kind, spec.sobject, locator, rows],
         )
         if chained:
             connection.execute(
                 sql.SQL("UPDATE {} SET locator = %s WHERE kind = %s AND sobject = %s").format(
-                    run.table("extract_state")
+                    run.table(Table.EXTRACT_STATE)
                 ),
                 [following, spec.kind, spec.sobject],
             )
@@ -231,11 +219,16 @@ def _require_complete(org: Org, spec: ExtractSpec, status: JobStatus) -> None:
     raise JobFailed(said, next_step="retry the task.")
 
 
-def query_into(run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier) -> int:
-    """A whole Bulk query into a table that exists, for results of bounded size; rows landed."""
+def query_into(
+    run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier, at_most: int | None = None
+) -> int:
+    """A whole Bulk query into a table that exists, for results of bounded size; rows landed.
+
+    `at_most`: how many rows the caller expects, if it knows.
+    """
     jobs = QueryJobs(org)
     job_id = jobs.create(spec.soql, all_rows=spec.all_rows)
-    status = jobs.wait(job_id, known=JobStatus.begun(job_id))
+    status = jobs.wait(job_id, size=JobSize(spec.sobject, QUERY, at_most), known=JobStatus.begun(job_id))
     _require_complete(org, spec, status)
     locator, rows = "", 0
     while locator != "null":
@@ -251,17 +244,14 @@ def query_into(run: Run, org: Org, spec: ExtractSpec, into: sql.Identifier) -> i
 
 def _state(run: Run, spec: ExtractSpec) -> Row | None:
     return run.db.row(
-        sql.SQL("SELECT * FROM {} WHERE kind = %s AND sobject = %s").format(run.table("extract_state")),
+        sql.SQL("SELECT * FROM {} WHERE kind = %s AND sobject = %s").format(run.table(Table.EXTRACT_STATE)),
         [spec.kind, spec.sobject],
     )
 
 
 def _begin(run: Run, spec: ExtractSpec, job_id: str) -> Row:
-    table = run.table(spec.kind, spec.sobject)
-    columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(f)) for f in spec.fields)
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, columns))
+        tables.create(connection, run, Table(spec.kind), spec.sobject, fields=spec.fields, keyed=False)
         _forget_pages(run, connection, spec)
         connection.execute(
             sql.SQL(
@@ -269,7 +259,7 @@ def _begin(run: Run, spec: ExtractSpec, job_id: str) -> Row:
                    ON CONFLICT (kind, sobject) DO UPDATE
                      SET job_id = EXCLUDED.job_id, locator = '', rows = 0, done = false,
                          used = false, begun_at = clock_timestamp()"""
-            ).format(run.table("extract_state")),
+            ).format(run.table(Table.EXTRACT_STATE)),
             [spec.kind, spec.sobject, job_id],
         )
     return {"job_id": job_id, "locator": "", "rows": 0, "done": False}
@@ -277,14 +267,14 @@ def _begin(run: Run, spec: ExtractSpec, job_id: str) -> Row:
 
 def _forget(run: Run, spec: ExtractSpec) -> None:
     run.db.execute(
-        sql.SQL("DELETE FROM {} WHERE kind = %s AND sobject = %s").format(run.table("extract_state")),
+        sql.SQL("DELETE FROM {} WHERE kind = %s AND sobject = %s").format(run.table(Table.EXTRACT_STATE)),
         [spec.kind, spec.sobject],
     )
 
 
 def _forget_pages(run: Run, connection: psycopg.Connection[Row], spec: ExtractSpec) -> None:
     connection.execute(
-        sql.SQL("DELETE FROM {} WHERE kind = %s AND sobject = %s").format(run.table("extract_page")),
+        sql.SQL("DELETE FROM {} WHERE kind = %s AND sobject = %s").format(run.table(Table.EXTRACT_PAGE)),
         [spec.kind, spec.sobject],
     )
 
@@ -299,10 +289,10 @@ def _check_and_finish(run: Run, org: Org, spec: ExtractSpec, rows: int, announce
                 next_step="the next try extracts it anew.",
             )
         with run.db.transaction() as connection:
-            connection.execute(sql.SQL('ALTER TABLE {} ADD PRIMARY KEY ("Id")').format(table))
+            tables.add_key(connection, run, Table(spec.kind), spec.sobject)
             connection.execute(
                 sql.SQL("UPDATE {} SET rows = %s, done = true WHERE kind = %s AND sobject = %s").format(
-                    run.table("extract_state")
+                    run.table(Table.EXTRACT_STATE)
                 ),
                 [rows, spec.kind, spec.sobject],
             )

@@ -16,14 +16,16 @@ from collections.abc import Callable
 
 from psycopg import sql
 
-from coa.extract.base import Base, find_base
+from coa.extract.baseline import Base, find_base
 from coa.extract.bulk import ExtractSpec, ensure_state_table, extract_object
-from coa.extract.changes import read_changes
+from coa.extract.delta_query import changed_table, read_changes
 from coa.model import LOADED
 from coa.preflight.orgs import saved_describes
 from coa.salesforce.composite import count_of, granted, read_together
 from coa.salesforce.session import Org
+from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -77,13 +79,9 @@ def _advance(run: Run, spec: ExtractSpec, base: Base, changed: sql.Identifier) -
     table = run.table(spec.kind, spec.sobject)
     step = f"extract_{spec.kind}"
     run.reset_progress(step, spec.sobject)
-    with_bin = "IsDeleted" in run.columns(f"changed_{spec.kind}", spec.sobject)
+    with_bin = "IsDeleted" in run.columns(changed_table(spec), spec.sobject)
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        connection.execute(
-            sql.SQL("CREATE TABLE {} AS SELECT * FROM {}").format(table, base.table(spec.sobject))
-        )
-        connection.execute(sql.SQL('ALTER TABLE {} ADD PRIMARY KEY ("Id")').format(table))
+        tables.create_as(connection, run, Table(spec.kind), _copy_of(base.table(spec.sobject)), spec.sobject)
         deleted: list[str] = []
         if with_bin:
             deleted = [
@@ -102,7 +100,7 @@ def _advance(run: Run, spec: ExtractSpec, base: Base, changed: sql.Identifier) -
             ),
             [deleted],
         ).rowcount
-        connection.execute(sql.SQL("DROP TABLE {}").format(changed))
+        tables.drop(connection, run, changed_table(spec), spec.sobject)
         connection.execute(sql.SQL("ANALYZE {}").format(table))
     run.progress(step, spec.sobject, total=merged + len(deleted), done=merged + len(deleted))
     log.info(
@@ -166,7 +164,7 @@ def _mark_done(run: Run, spec: ExtractSpec, rows: int) -> None:
             """INSERT INTO {} (kind, sobject, job_id, locator, rows, done) VALUES (%s, %s, 'delta', 'null', %s, true)
                ON CONFLICT (kind, sobject) DO UPDATE
                  SET job_id = 'delta', locator = 'null', rows = EXCLUDED.rows, done = true"""
-        ).format(run.table("extract_state")),
+        ).format(run.table(Table.EXTRACT_STATE)),
         [spec.kind, spec.sobject, rows],
     )
 
@@ -175,7 +173,7 @@ def _rows_if_done(run: Run, spec: ExtractSpec) -> int | None:
     """Rows of an extract that an earlier try of the task finished."""
     row = run.db.row(
         sql.SQL("SELECT rows FROM {} WHERE kind = %s AND sobject = %s AND done").format(
-            run.table("extract_state")
+            run.table(Table.EXTRACT_STATE)
         ),
         [spec.kind, spec.sobject],
     )
@@ -186,18 +184,20 @@ def _take_over(run: Run, spec: ExtractSpec) -> int:
     """The snapshot of the target stands for the proof: nothing was written since."""
     table = run.table(spec.kind, spec.sobject)
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        rows = connection.execute(
-            sql.SQL("CREATE TABLE {} AS SELECT * FROM {}").format(table, run.table(TARGET, spec.sobject))
-        ).rowcount
-        connection.execute(sql.SQL('ALTER TABLE {} ADD PRIMARY KEY ("Id")').format(table))
+        rows = tables.create_as(
+            connection, run, Table(spec.kind), _copy_of(run.table(TARGET, spec.sobject)), spec.sobject
+        )
         connection.execute(sql.SQL("ANALYZE {}").format(table))
     _mark_done(run, spec, rows)
     return rows
 
 
+def _copy_of(table: sql.Identifier) -> sql.Composed:
+    return sql.SQL("SELECT * FROM {}").format(table)
+
+
 def _wrote_nothing(run: Run) -> bool:
     """No row went to the org in this run, however it ended."""
-    if not run.has_table("work"):
+    if not run.has_table(Table.WORK):
         return True
-    return not run.db.value(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(run.table("work")))
+    return not run.db.value(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(run.table(Table.WORK)))

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from coa.compare import changed_fields, comparisons
 from coa.extract.bulk import ExtractSpec, query_into
-from coa.fieldmap import CarriedField
-from coa.load.exact import send_exact
+from coa.fields.compare import changed_fields, comparisons
+from coa.fields.field_map import FieldMapping
 from coa.load.jobs import Loader
 from coa.load.payload import bulk_cannot_carry
+from coa.load.rest_update import send_exact
 from coa.load.work import CUSTOMERS_CHUNK, UPDATE, Step, forget_work
 from coa.model import DETAIL, DETAIL_ORDER, FROZEN_DETAIL_FIELDS, ORDER, RECEIVED_AT, STATUS
 from coa.salesforce.session import Org
+from coa.staging import tables
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 IDS_PER_QUERY = 4000
 """4,000 ids of 18 characters with quotes and commas stay below SOQL's 100,000 characters."""
@@ -46,7 +48,7 @@ AFTER_LINKS = Pass("corrections_after_links", dates="received_dates_after_links"
 
 
 def correct(
-    run: Run, org: Org, sobject: str, chunk_no: int, fields: list[CarriedField], one_pass: Pass = FINAL
+    run: Run, org: Org, sobject: str, chunk_no: int, fields: list[FieldMapping], one_pass: Pass = FINAL
 ) -> None:
     """One round of corrections for what the plan writes of an sObject in a chunk."""
     chosen = [f for f in fields if one_pass.only is None or f.name in one_pass.only]
@@ -68,12 +70,17 @@ def correct(
     if one_pass.dates and sobject == ORDER and run.params.received_dates == "restore":
         _plan_dates(run, by_bulk, by_rest, dates)
         loader.send(dates)
-    run.db.execute(sql.SQL("DROP TABLE {}").format(reread_table(run, sobject, chunk_no)))
+    with run.db.transaction() as connection:
+        tables.drop(connection, run, Table.REREAD, sobject, _part(chunk_no))
 
 
 def reread_table(run: Run, sobject: str, chunk_no: int) -> sql.Identifier:
     """A table of its own for each chunk: lanes work side by side."""
-    return run.table(f"reread_{chunk_no}" if chunk_no >= 0 else f"reread_{-chunk_no}x", sobject)
+    return run.table(Table.REREAD, sobject, _part(chunk_no))
+
+
+def _part(chunk_no: int) -> str:
+    return str(chunk_no) if chunk_no >= 0 else f"{-chunk_no}x"
 
 
 def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
@@ -82,7 +89,7 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
         return sql.SQL(
             """EXISTS (SELECT FROM {} w WHERE w.step = 'links' AND w.sobject = p.sobject
                  AND w.source_id = p.source_id AND w.state = 'accepted')"""
-        ).format(run.table("work"))
+        ).format(run.table(Table.WORK))
     # Forms that the plan's index by chunk serves: each step of each chunk asks.
     in_chunk = (
         sql.SQL("p.chunk_no IS NULL").format()
@@ -99,15 +106,12 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
 
 
 def reread(
-    run: Run, org: Org, sobject: str, chunk_no: int, fields: list[CarriedField], one_pass: Pass = FINAL
+    run: Run, org: Org, sobject: str, chunk_no: int, fields: list[FieldMapping], one_pass: Pass = FINAL
 ) -> int:
     """Fills the chunk's reread table with what the target holds now; records asked for."""
     names = ["Id", *(f.name for f in fields)]
-    table = reread_table(run, sobject, chunk_no)
-    columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(n)) for n in names)
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        connection.execute(sql.SQL('CREATE TABLE {} ({}, PRIMARY KEY ("Id"))').format(table, columns))
+        table = tables.create(connection, run, Table.REREAD, sobject, part=_part(chunk_no), fields=names)
     ids = [
         str(r["target_id"])
         for r in run.db.rows(
@@ -116,7 +120,7 @@ def reread(
                      ON l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
                    WHERE p.sobject = %s AND l.target_id IS NOT NULL AND {in_pass} AND {not_held} ORDER BY 1"""
             ).format(
-                plan=run.table("plan"),
+                plan=run.table(Table.PLAN),
                 in_pass=_in_pass(run, chunk_no, one_pass),
                 not_held=not_held_back(run),
             ),
@@ -135,10 +139,10 @@ def not_held_back(run: Run) -> sql.Composed:
     """SQL on the plan (alias `p`): the record did not change in the source since the plan."""
     return sql.SQL(
         "NOT EXISTS (SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"
-    ).format(run.table("holdback"))
+    ).format(run.table(Table.CHANGED_SINCE_PLAN))
 
 
-def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[CarriedField]) -> None:
+def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMapping]) -> None:
     """One row a record with the fields that differ; by REST where Bulk could not carry one of them."""
     sobject, chunk_no = by_bulk.sobject, by_bulk.chunk_no
     compared, joins = comparisons(run, sobject, fields)
@@ -163,7 +167,7 @@ def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[Carri
                CROSS JOIN LATERAL (SELECT {changed} AS changed) c
                WHERE c.changed <> '{{}}' ON CONFLICT DO NOTHING"""
         ).format(
-            work=run.table("work"),
+            work=run.table(Table.WORK),
             uncarriable=sql.SQL(" OR ").join(uncarriable) if uncarriable else sql.SQL("false"),
             by_rest=sql.Literal(by_rest.name),
             by_bulk=sql.Literal(by_bulk.name),
@@ -174,7 +178,7 @@ def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[Carri
             reread=reread_table(run, sobject, chunk_no),
             pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(sobject),
-            desired=run.table("desired", sobject),
+            desired=run.table(Table.DESIRED, sobject),
             joins=joins,
             changed=changed_fields(wanted),
         )
@@ -196,14 +200,14 @@ def _plan_dates(run: Run, by_bulk: Step, by_rest: Step, dates: Step) -> None:
                   OR {status} = ANY (w.changed)
                ON CONFLICT DO NOTHING"""
         ).format(
-            work=run.table("work"),
+            work=run.table(Table.WORK),
             dates=sql.Literal(dates.name),
             chunk=sql.Literal(dates.chunk_no),
             date_name=sql.Literal(RECEIVED_AT),
             reread=reread_table(run, ORDER, dates.chunk_no),
             pair=sql.Literal(run.pair_id),
             order=sql.Literal(ORDER),
-            desired=run.table("desired", ORDER),
+            desired=run.table(Table.DESIRED, ORDER),
             by_bulk=sql.Literal(by_bulk.name),
             by_rest=sql.Literal(by_rest.name),
             date=sql.Identifier(RECEIVED_AT),

@@ -13,23 +13,25 @@ next run) brings it to an end from that row and from what the org says of the jo
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from os import SEEK_END
 
 from psycopg import sql
 
-from coa.errors import AmbiguousWrite, ConfigurationError, OrgRefused, OrgUnavailable
-from coa.fieldmap import CarriedField
+from coa.errors import AmbiguousWrite, ConfigurationError, OrgRefused
+from coa.fields.field_map import FieldMapping
 from coa.load.payload import payload_query, row_bytes, spool
 from coa.load.results import apply_results, look_up_unknown
+from coa.load.retry import pause, release_deferred, require_outcomes
 from coa.load.work import INSERT, Step, analyze_work, pending
 from coa.model import ORDER
 from coa.salesforce.bulk import IngestJobs, JobStatus
+from coa.salesforce.pace import JobSize
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
 from coa.staging.database import Row
 from coa.staging.runs import TARGET, Run
+from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class Loader:
 
     run: Run
     org: Org
-    fields: list[CarriedField]
+    fields: list[FieldMapping]
 
     def __post_init__(self) -> None:
         self.jobs = IngestJobs(self.org)
@@ -56,6 +58,8 @@ class Loader:
         """
         self.settle_open_jobs(step)
         look_up_unknown(self.run, self.org, step)
+        # A try that was killed between two rounds left them.
+        release_deferred(self.run, step)
         analyze_work(self.run)
         rows_per_job = self.run.settings.rows_per_job
         tries = 0
@@ -63,12 +67,13 @@ class Loader:
             if tries:
                 # Locks and half-failed jobs: smaller jobs, later.
                 rows_per_job = max(SMALLEST_JOB, rows_per_job // 2)
-                self._pause(tries)
+                pause(self.run, self.org, tries)
             while job := self._plan_job(step, rows_per_job):
                 self._carry_out(job, step)
             look_up_unknown(self.run, self.org, step)
-            self._release_deferred(step)
+            release_deferred(self.run, step)
             tries += 1
+        require_outcomes(self.run, step)
 
     def settle_open_jobs(self, step: Step) -> None:
         """Jobs that an earlier try of this step left unfinished."""
@@ -103,8 +108,8 @@ class Loader:
                        WHERE n = 1 OR (rows_so_far <= %(rows)s AND bytes_so_far <= %(bytes)s)"""
                 ).format(
                     size=row_bytes(self.fields),
-                    work=run.table("work"),
-                    desired=run.table("desired", step.sobject),
+                    work=run.table(Table.WORK),
+                    desired=run.table(Table.DESIRED, step.sobject),
                 ),
                 {
                     "step": step.name,
@@ -135,7 +140,7 @@ class Loader:
                     """UPDATE {} SET state = 'sent', job_key = %s, attempts = attempts + 1,
                               error_code = NULL, error = NULL
                        WHERE step = %s AND sobject = %s AND source_id = ANY (%s)"""
-                ).format(run.table("work")),
+                ).format(run.table(Table.WORK)),
                 [job["job_key"], step.name, step.sobject, [c["source_id"] for c in chosen]],
             )
             return job
@@ -180,7 +185,14 @@ class Loader:
         if job["state"] != "submitted":
             job = self._advance(job, "submitted")
         if not status.over:
-            status = self.jobs.wait(job["job_id"], lambda s: self._show(step, s), patience=self.org.patience)
+            just_begun = known is not None
+            status = self.jobs.wait(
+                job["job_id"],
+                lambda s: self._show(step, s),
+                size=JobSize(step.sobject, step.operation, job["rows_planned"]) if just_begun else None,
+                known=status,
+                max_wait=self.org.max_wait,
+            )
         apply_results(self.run, self.jobs, job, step, status)
         self._refuse_broken_job(job, status)
 
@@ -204,7 +216,7 @@ class Loader:
         with self.run.db.transaction() as connection:
             connection.execute(
                 sql.SQL("UPDATE {} SET state = %s WHERE job_key = %s AND state = 'sent'").format(
-                    self.run.table("work")
+                    self.run.table(Table.WORK)
                 ),
                 [state, job["job_key"]],
             )
@@ -230,7 +242,7 @@ class Loader:
                         """UPDATE coa.ledger l SET draft_since = clock_timestamp(), draft_until = NULL
                            FROM {} w WHERE w.job_key = %s AND l.pair_id = %s AND l.sobject = w.sobject
                              AND l.source_id = w.source_id"""
-                    ).format(self.run.table("work")),
+                    ).format(self.run.table(Table.WORK)),
                     [job["job_key"], job["pair_id"]],
                 )
         self.run.renew_lease()
@@ -251,25 +263,6 @@ class Loader:
             status.processed,
         )
 
-    def _release_deferred(self, step: Step) -> None:
-        """Rows that met a transient error wait as `retry` until the current round is over."""
-        self.run.db.execute(
-            sql.SQL(
-                """UPDATE {} SET state = 'pending' WHERE step = %s AND sobject = %s AND chunk_no = %s
-                   AND state = 'retry'"""
-            ).format(self.run.table("work")),
-            [step.name, step.sobject, step.chunk_no],
-        )
-
-    def _pause(self, tries: int) -> None:
-        settings = self.run.settings
-        if tries > settings.row_attempts + settings.request_retries:
-            raise OrgUnavailable(
-                f"{self.org.name}: rows stay without an outcome after {tries} rounds of jobs.",
-                next_step="look at Setup > Bulk Data Load Jobs of the target, then retry the task.",
-            )
-        time.sleep(min(settings.retry_first_seconds * 2 ** (tries - 1), settings.retry_max_seconds))
-
 
 def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
     """Brings jobs that earlier runs on this pair left unfinished to their end; how many.
@@ -288,7 +281,7 @@ def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
         if status is not None and status.state == "Open":
             jobs.abort(job["job_id"])
         elif status is not None and not status.over:
-            jobs.wait(job["job_id"], known=status, patience=org.patience)
+            jobs.wait(job["job_id"], known=status, max_wait=org.max_wait)
         run.db.execute(
             """UPDATE coa.job SET state = 'abandoned', org_state = %s, message = 'ended by a later run',
                       updated_at = clock_timestamp() WHERE job_key = %s""",

@@ -12,12 +12,13 @@ from typing import IO
 
 from psycopg import sql
 
-from coa.compare import parent_join
 from coa.config import Settings
-from coa.fieldmap import CarriedField
+from coa.fields.compare import parent_join
+from coa.fields.field_map import FieldMapping
 from coa.load.work import DELETE, INSERT, Step
 from coa.model import STATUS
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 NULL_MARK = "#N/A"
 SPOOL_BYTES = 8_000_000
@@ -25,18 +26,18 @@ SPOOL_BYTES = 8_000_000
 PLACEHOLDER = "-"
 
 
-def value_of(one: CarriedField, n: int) -> sql.Composed:
+def value_of(one: FieldMapping, n: int) -> sql.Composed:
     """The value to write: a parent's target id comes from the ledger (alias `p<n>`)."""
     if one.kind == "parent":
         return sql.SQL("{}.target_id").format(sql.Identifier(f"p{n}"))
     return sql.SQL("d.{}").format(sql.Identifier(one.name))
 
 
-def is_text(one: CarriedField) -> bool:
+def is_text(one: FieldMapping) -> bool:
     return one.kind == "value" and one.target.canonical_function == "canon_text"
 
 
-def bulk_cannot_carry(one: CarriedField, value: sql.Composable, settings: Settings) -> sql.Composed:
+def bulk_cannot_carry(one: FieldMapping, value: sql.Composable, settings: Settings) -> sql.Composed:
     """SQL: whether a value must not go through Bulk CSV as it is."""
     if not is_text(one):
         return sql.SQL("false").format()
@@ -46,7 +47,7 @@ def bulk_cannot_carry(one: CarriedField, value: sql.Composable, settings: Settin
     return sql.SQL("COALESCE({}, false)").format(test)
 
 
-def bulk_text(one: CarriedField, value: sql.Composable, settings: Settings) -> sql.Composed:
+def bulk_text(one: FieldMapping, value: sql.Composable, settings: Settings) -> sql.Composed:
     """What Bulk gets in the place of a value that it cannot carry: line feeds for CR, blank for the null mark."""
     if not is_text(one):
         return sql.SQL("{}").format(value)
@@ -59,12 +60,12 @@ def bulk_text(one: CarriedField, value: sql.Composable, settings: Settings) -> s
     )
 
 
-def insert_fields(fields: list[CarriedField]) -> list[CarriedField]:
+def insert_fields(fields: list[FieldMapping]) -> list[FieldMapping]:
     """What an insert carries: all but the status (the package makes it Draft) and links to later records."""
     return [f for f in fields if f.createable and not f.deferred and f.name != STATUS]
 
 
-def default_status_to_send(fields: list[CarriedField]) -> str:
+def default_status_to_send(fields: list[FieldMapping]) -> str:
     """`Draft` when the target's own default is another one, so that an insert is a Draft in any org."""
     for one in fields:
         if one.name == STATUS and one.target.default_picklist_value != "Draft":
@@ -72,14 +73,14 @@ def default_status_to_send(fields: list[CarriedField]) -> str:
     return ""
 
 
-def payload_query(run: Run, step: Step, job_key: int, fields: list[CarriedField]) -> sql.Composed:
+def payload_query(run: Run, step: Step, job_key: int, fields: list[FieldMapping]) -> sql.Composed:
     """`COPY (...) TO STDOUT` of the rows of a job, sorted by parent."""
     if step.operation == DELETE:
         # A delete job takes the column Id and no other; the records may be none of the source's.
         return sql.SQL(
             """COPY (SELECT w.target_id AS "Id" FROM {work} w WHERE w.job_key = {job}
                      ORDER BY w.parent_id, w.source_id) TO STDOUT (FORMAT csv, HEADER true)"""
-        ).format(work=run.table("work"), job=sql.Literal(job_key))
+        ).format(work=run.table(Table.WORK), job=sql.Literal(job_key))
     columns, joins = [], []
     if step.operation == INSERT:
         chosen = insert_fields(fields)
@@ -106,8 +107,8 @@ def payload_query(run: Run, step: Step, job_key: int, fields: list[CarriedField]
            TO STDOUT (FORMAT csv, HEADER true)"""
     ).format(
         columns=sql.SQL(", ").join(columns),
-        work=run.table("work"),
-        desired=run.table("desired", step.sobject),
+        work=run.table(Table.WORK),
+        desired=run.table(Table.DESIRED, step.sobject),
         joins=sql.SQL(" ").join(joins),
         job=sql.Literal(job_key),
     )
@@ -115,7 +116,9 @@ def payload_query(run: Run, step: Step, job_key: int, fields: list[CarriedField]
 
 def _changed_names(run: Run, job_key: int) -> set[str]:
     rows = run.db.rows(
-        sql.SQL("SELECT DISTINCT unnest(changed) AS f FROM {} WHERE job_key = %s").format(run.table("work")),
+        sql.SQL("SELECT DISTINCT unnest(changed) AS f FROM {} WHERE job_key = %s").format(
+            run.table(Table.WORK)
+        ),
         [job_key],
     )
     return {str(r["f"]) for r in rows}
@@ -130,7 +133,7 @@ def spool(run: Run, query: sql.Composed) -> IO[bytes]:
     return file
 
 
-def row_bytes(fields: list[CarriedField]) -> sql.Composed:
+def row_bytes(fields: list[FieldMapping]) -> sql.Composed:
     """SQL for the approximate size of a row of `desired` (alias `d`) in the CSV."""
     if not fields:
         return sql.SQL("20").format()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from coa.extract.since import DELETED, changed_since
-from coa.load.guard import begin_to_write, refuse_changed_target, require_go_ahead
+from coa.extract.changed_since import DELETED, changed_since
+from coa.load.write_gate import begin_to_write, refuse_changed_target, require_go_ahead
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, SOURCE_ID
-from coa.reconcile.deletions import planned_deletions
-from coa.reconcile.plan import plan_hash
+from coa.plan.deletions import planned_deletions
+from coa.plan.document import plan_hash
 from coa.salesforce.session import Org
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
 
 
 def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
@@ -44,11 +45,11 @@ def hold_back_changed(run: Run, source: Org) -> int:
                     """INSERT INTO {} SELECT sobject, source_id, %s FROM {}
                        WHERE sobject = %s AND source_id = %s AND action IN ('insert', 'update')
                        ON CONFLICT DO NOTHING"""
-                ).format(run.table("holdback"), run.table("plan")),
+                ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN)),
                 [f"The record was {reason} after the plan was made.", sobject, source_id],
             )
         _hold_whole_orders(run, connection, held, source)
-    count = int(run.db.value(sql.SQL("SELECT count(*) FROM {}").format(run.table("holdback"))))
+    count = int(run.db.value(sql.SQL("SELECT count(*) FROM {}").format(run.table(Table.CHANGED_SINCE_PLAN))))
     if count:
         run.event("held_back_changed_since_plan", level="warning", records=count)
     return count
@@ -58,7 +59,7 @@ def _hold_whole_orders(
     run: Run, connection: psycopg.Connection[Row], held: list[tuple[str, str, str]], source: Org
 ) -> None:
     """An order with a changed or new detail, or of a new customer that is held, waits with all its details."""
-    plan, holdback = run.table("plan"), run.table("holdback")
+    plan, holdback = run.table(Table.PLAN), run.table(Table.CHANGED_SINCE_PLAN)
     details = [i for sobject, i, _ in held if sobject == DETAIL]
     new_parents: list[str] = []
     for start in range(0, len(details), 300):
@@ -104,9 +105,9 @@ def _rests_on(run: Run, target: Org, sobject: str, ids: list[str]) -> list[str]:
 def _planned_among(run: Run, sobject: str, ids: list[str]) -> list[str]:
     """Of these records of the target, those that the plan updates or deletes."""
     query = sql.SQL("SELECT target_id FROM {} WHERE sobject = %s AND action = %s AND target_id = ANY (%s)")
-    rows = run.db.rows(query.format(run.table("plan")), [sobject, "update", ids])
-    if run.has_table("deletion"):
-        rows += run.db.rows(query.format(run.table("deletion")), [sobject, "delete", ids])
+    rows = run.db.rows(query.format(run.table(Table.PLAN)), [sobject, "update", ids])
+    if run.has_table(Table.DELETION):
+        rows += run.db.rows(query.format(run.table(Table.DELETION)), [sobject, "delete", ids])
     return [str(r["target_id"]) for r in rows]
 
 
@@ -116,7 +117,7 @@ def nothing_to_write(run: Run) -> bool:
         return False
     return not run.db.value(
         sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE action IN ('insert', 'update'))").format(
-            run.table("plan")
+            run.table(Table.PLAN)
         )
     )
 
@@ -147,11 +148,11 @@ def _cut_lanes(run: Run) -> list[int]:
             """INSERT INTO {chunk} (chunk_no, lane, orders)
                SELECT chunk_no, chunk_no %% %s, count(*) FROM {plan}
                WHERE sobject = %s AND chunk_no IS NOT NULL GROUP BY 1 ON CONFLICT DO NOTHING"""
-        ).format(chunk=run.table("chunk"), plan=run.table("plan")),
+        ).format(chunk=run.table(Table.CHUNK), plan=run.table(Table.PLAN)),
         [run.params.lanes, ORDER],
     )
     _set_totals(run)
-    lanes = run.db.rows(sql.SQL("SELECT DISTINCT lane FROM {} ORDER BY lane").format(run.table("chunk")))
+    lanes = run.db.rows(sql.SQL("SELECT DISTINCT lane FROM {} ORDER BY lane").format(run.table(Table.CHUNK)))
     return [int(r["lane"]) for r in lanes]
 
 
@@ -162,7 +163,7 @@ def _set_totals(run: Run) -> None:
             sql.SQL(
                 """SELECT count(*) FROM {} p WHERE sobject = %s AND action = 'insert' AND NOT EXISTS (
                      SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"""
-            ).format(run.table("plan"), run.table("holdback")),
+            ).format(run.table(Table.PLAN), run.table(Table.CHANGED_SINCE_PLAN)),
             [sobject],
         )
         run.progress(step, sobject, total=int(total))
@@ -170,7 +171,7 @@ def _set_totals(run: Run) -> None:
         sql.SQL(
             """SELECT count(*) FROM {} WHERE sobject = %s AND ((action = 'insert' AND status <> 'Draft')
                  OR (action = 'update' AND %s = ANY (changed)))"""
-        ).format(run.table("plan")),
+        ).format(run.table(Table.PLAN)),
         [ORDER, "CHANNEL_ORDERS__Service_Order_Status__c"],
     )
     run.progress("statuses", ORDER, total=int(statuses))

@@ -13,6 +13,7 @@ from coa.load.work import DELETE, Step, create_work_tables
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 CHILDREN_FIRST = (DETAIL, ORDER, CUSTOMER)
 REMOVAL_CHUNK = -3
@@ -36,7 +37,7 @@ def remove(run: Run, org: Org, table: sql.Identifier) -> None:
                        AND w.parent_id = p.target_id)
                    ON CONFLICT DO NOTHING"""
             ).format(
-                work=run.table("work"),
+                work=run.table(Table.WORK),
                 step=sql.Literal(step.name),
                 chunk=sql.Literal(step.chunk_no),
                 plan=table,

@@ -15,26 +15,19 @@ from psycopg import sql
 
 from coa.errors import IncompleteExtract
 from coa.extract.pages import PAGE_TRIES, split_header
+from coa.load.retry import reject_worn_out, transient
 from coa.load.work import DELETE, INSERT, Step
 from coa.model import ORDER, SOURCE_ID
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org
 from coa.staging.database import Row, copy_into
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 # Keeps its fields in Airflow's task logs; those of `logging` are dropped there.
 structured = structlog.get_logger(__name__)
 
-TRANSIENT_CODES = (
-    "UNABLE_TO_LOCK_ROW",
-    "API_TEMPORARILY_UNAVAILABLE",
-    "TooManyLockFailure",
-    "SERVER_UNAVAILABLE",
-    "REQUEST_RUNNING_TOO_LONG",
-    "UNKNOWN_EXCEPTION",
-    "TXN_LOCK_TIMEOUT",
-)
 # A record that is gone already is what a delete wanted: the answer to an earlier try was lost.
 GONE_CODES = ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY")
 LOOKUP_IDS = 300
@@ -56,7 +49,7 @@ def apply_results(run: Run, jobs: IngestJobs, job: Row, step: Step, status: JobS
         # In neither file: unprocessed, or lost by the org. Updates can simply be sent again.
         connection.execute(
             sql.SQL("UPDATE {} SET state = %s WHERE job_key = %s AND state = 'sent'").format(
-                run.table("work")
+                run.table(Table.WORK)
             ),
             ["unknown" if step.operation == INSERT else "retry", job["job_key"]],
         )
@@ -151,7 +144,7 @@ def _apply_accepted(connection: psycopg.Connection[Row], run: Run, job: Row, ste
         sql.SQL(
             """UPDATE {work} w SET state = 'accepted', target_id = r.sf_id, error_code = NULL, error = NULL
                FROM coa_accepted r WHERE w.job_key = %s AND w.state = 'sent' AND {match}"""
-        ).format(work=run.table("work"), match=_correlation(step)),
+        ).format(work=run.table(Table.WORK), match=_correlation(step)),
         [job["job_key"]],
     )
     note_accepted(connection, run, step, job["job_key"])
@@ -167,7 +160,7 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job
                           error_code = NULL, error = NULL, updated_at = clock_timestamp()
                    FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
                      AND l.sobject = w.sobject AND l.source_id = w.source_id"""
-            ).format(run.table("work")),
+            ).format(run.table(Table.WORK)),
             {"run": run.run_id, "job": job_key, "pair": run.pair_id},
         )
     elif step.operation == DELETE:
@@ -178,7 +171,7 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job
                           updated_at = clock_timestamp()
                    FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
                      AND l.sobject = w.sobject AND l.source_id = w.source_id AND l.target_id = w.target_id"""
-            ).format(run.table("work")),
+            ).format(run.table(Table.WORK)),
             {"run": run.run_id, "job": job_key, "pair": run.pair_id},
         )
     elif step.sobject == ORDER and step.name == "statuses":
@@ -188,7 +181,7 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job
                           draft_until = COALESCE(l.draft_until, clock_timestamp()), updated_at = clock_timestamp()
                    FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
                      AND l.sobject = w.sobject AND l.source_id = w.source_id"""
-            ).format(run.table("work")),
+            ).format(run.table(Table.WORK)),
             {"run": run.run_id, "job": job_key, "pair": run.pair_id},
         )
 
@@ -201,15 +194,17 @@ def _apply_failed(connection: psycopg.Connection[Row], run: Run, job: Row, step:
                  error = substr(r.error, length(split_part(r.error, ':', 1)) + 2),
                  state = CASE
                    WHEN %(delete)s AND split_part(r.error, ':', 1) = ANY (%(gone)s) THEN 'accepted'
-                   WHEN split_part(r.error, ':', 1) = ANY (%(transient)s)
-                        OR r.error LIKE '%%UNABLE_TO_LOCK_ROW%%' THEN 'retry'
+                   WHEN {transient} THEN 'retry'
                    WHEN %(insert)s AND split_part(r.error, ':', 1) IN ('DUPLICATE_VALUE', 'DUPLICATE_EXTERNAL_ID')
                      THEN 'unknown'
                    ELSE 'rejected' END
                FROM coa_failed r WHERE w.job_key = %(job)s AND w.state = 'sent' AND {match}"""
-        ).format(work=run.table("work"), match=_correlation(step)),
+        ).format(
+            work=run.table(Table.WORK),
+            match=_correlation(step),
+            transient=transient(sql.SQL("split_part(r.error, ':', 1)"), sql.SQL("r.error")),
+        ),
         {
-            "transient": list(TRANSIENT_CODES),
             "gone": list(GONE_CODES),
             "insert": step.operation == INSERT,
             "delete": step.operation == DELETE,
@@ -220,13 +215,9 @@ def _apply_failed(connection: psycopg.Connection[Row], run: Run, job: Row, step:
 
 def _reject_worn_out(connection: psycopg.Connection[Row], run: Run, job: Row) -> None:
     """Rows that met transient errors too often are rejected; all rejections of the job are listed."""
-    connection.execute(
-        sql.SQL(
-            "UPDATE {} SET state = 'rejected' WHERE job_key = %s AND state = 'retry' AND attempts >= %s"
-        ).format(run.table("work")),
-        [job["job_key"], run.settings.row_attempts],
-    )
-    record_rejections(connection, run, sql.SQL("job_key = {}").format(job["job_key"]))
+    of_job = sql.SQL("job_key = {}").format(job["job_key"])
+    reject_worn_out(connection, run, of_job)
+    record_rejections(connection, run, of_job)
 
 
 def record_rejections(connection: psycopg.Connection[Row], run: Run, condition: sql.Composed) -> None:
@@ -239,7 +230,7 @@ def record_rejections(connection: psycopg.Connection[Row], run: Run, condition: 
                FROM {work} WHERE state = 'rejected' AND {condition}
                ON CONFLICT (run_id, sobject, source_id, step) DO UPDATE
                  SET error_code = EXCLUDED.error_code, error = EXCLUDED.error, fields = EXCLUDED.fields"""
-        ).format(run=sql.Literal(run.run_id), work=run.table("work"), condition=condition)
+        ).format(run=sql.Literal(run.run_id), work=run.table(Table.WORK), condition=condition)
     )
 
 
@@ -248,7 +239,7 @@ def _count(connection: psycopg.Connection[Row], run: Run, job: Row) -> dict[str,
         sql.SQL(
             """SELECT count(*) FILTER (WHERE state = 'accepted') AS accepted,
                       count(*) FILTER (WHERE state = 'rejected') AS rejected FROM {} WHERE job_key = %s"""
-        ).format(run.table("work")),
+        ).format(run.table(Table.WORK)),
         [job["job_key"]],
     ).fetchone()
     assert found is not None
@@ -264,7 +255,7 @@ def look_up_unknown(run: Run, org: Org, step: Step) -> None:
         sql.SQL(
             """SELECT source_id FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s
                AND state = 'unknown' ORDER BY source_id"""
-        ).format(run.table("work")),
+        ).format(run.table(Table.WORK)),
         [step.name, step.sobject, step.chunk_no],
     )
     ids = [str(r["source_id"]) for r in rows]
@@ -285,7 +276,7 @@ def find_by_key(org: Org, sobject: str, source_ids: list[str]) -> dict[str, str]
 def _apply_lookup(
     connection: psycopg.Connection[Row], run: Run, step: Step, batch: list[str], found: dict[str, str]
 ) -> None:
-    work = run.table("work")
+    work = run.table(Table.WORK)
     keys = [step.name, step.sobject]
     accepted = rejected = 0
     for source_id, target_id in found.items():

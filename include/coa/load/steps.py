@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from psycopg import sql
 
-from coa.compare import parent_join
-from coa.fieldmap import CarriedField
+from coa.fields.compare import parent_join
+from coa.fields.field_map import FieldMapping
 from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, not_held_back
 from coa.load.jobs import Loader
 from coa.load.work import (
@@ -26,11 +26,12 @@ from coa.load.work import (
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 
 
-def load_customer_records(run: Run, org: Org, carried: dict[str, list[CarriedField]]) -> None:
+def load_customer_records(run: Run, org: Org, carried: dict[str, list[FieldMapping]]) -> None:
     """Inserts new customers, then corrects what automation changed on them and on updated ones."""
     fields = carried[CUSTOMER]
     step = Step("customers", CUSTOMER, INSERT, CUSTOMERS_CHUNK)
@@ -39,7 +40,7 @@ def load_customer_records(run: Run, org: Org, carried: dict[str, list[CarriedFie
     correct(run, org, CUSTOMER, CUSTOMERS_CHUNK, fields)
 
 
-def load_chunk(run: Run, org: Org, carried: dict[str, list[CarriedField]], chunk_no: int) -> None:
+def load_chunk(run: Run, org: Org, carried: dict[str, list[FieldMapping]], chunk_no: int) -> None:
     """Takes one chunk through all its steps; those that are done already are skipped."""
     steps: tuple[tuple[str, Callable[[], None]], ...] = (
         ("orders", lambda: _insert_orders(run, org, carried[ORDER], chunk_no)),
@@ -53,7 +54,9 @@ def load_chunk(run: Run, org: Org, carried: dict[str, list[CarriedField]], chunk
             action()
             mark_chunk_step(run, chunk_no, name)
     run.db.execute(
-        sql.SQL("UPDATE {} SET done_at = clock_timestamp() WHERE chunk_no = %s").format(run.table("chunk")),
+        sql.SQL("UPDATE {} SET done_at = clock_timestamp() WHERE chunk_no = %s").format(
+            run.table(Table.CHUNK)
+        ),
         [chunk_no],
     )
 
@@ -78,12 +81,12 @@ def _plan_inserts(run: Run, step: Step) -> None:
                  AND (p.chunk_no = {chunk} OR p.chunk_no IS NULL) AND l.target_id IS NULL AND {not_held} {parent}
                ON CONFLICT DO NOTHING"""
         ).format(
-            work=run.table("work"),
+            work=run.table(Table.WORK),
             step=sql.Literal(step.name),
             chunk=sql.Literal(step.chunk_no),
             # Only details are kept together by parent: orders lock nothing of their customers.
             parent_id=sql.SQL("p.parent_id") if step.sobject == DETAIL else sql.SQL("NULL"),
-            plan=run.table("plan"),
+            plan=run.table(Table.PLAN),
             pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(step.sobject),
             not_held=not_held_back(run),
@@ -92,13 +95,13 @@ def _plan_inserts(run: Run, step: Step) -> None:
     )
 
 
-def _insert_orders(run: Run, org: Org, fields: list[CarriedField], chunk_no: int) -> None:
+def _insert_orders(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
     step = Step("orders", ORDER, INSERT, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
 
 
-def _insert_details(run: Run, org: Org, fields: list[CarriedField], chunk_no: int) -> None:
+def _insert_details(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
     """Details, then at once those fields of theirs that are frozen when the order leaves Draft."""
     step = Step("details", DETAIL, INSERT, chunk_no)
     _plan_inserts(run, step)
@@ -119,12 +122,12 @@ def _list_details_without_parent(run: Run, chunk_no: int) -> None:
                WHERE p.sobject = %(detail)s AND p.chunk_no = %(chunk)s AND p.action = 'insert'
                  AND q.target_id IS NULL AND {not_held}
                ON CONFLICT DO NOTHING"""
-        ).format(plan=run.table("plan"), not_held=not_held_back(run)),
+        ).format(plan=run.table(Table.PLAN), not_held=not_held_back(run)),
         {"run": run.run_id, "pair": run.pair_id, "order": ORDER, "detail": DETAIL, "chunk": chunk_no},
     )
 
 
-def _set_statuses(run: Run, org: Org, fields: list[CarriedField], chunk_no: int) -> None:
+def _set_statuses(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
     """The real status of every order of the chunk that has another one now; a genuine Draft stays."""
     step = Step("statuses", ORDER, UPDATE, chunk_no)
     run.db.execute(
@@ -139,12 +142,12 @@ def _set_statuses(run: Run, org: Org, fields: list[CarriedField], chunk_no: int)
                       OR (p.action = 'update' AND {status_name} = ANY (p.changed)))
                ON CONFLICT DO NOTHING"""
         ).format(
-            work=run.table("work"),
+            work=run.table(Table.WORK),
             chunk=sql.Literal(chunk_no),
             status_name=sql.Literal(STATUS),
-            plan=run.table("plan"),
+            plan=run.table(Table.PLAN),
             pair=sql.Literal(run.pair_id),
-            desired=run.table("desired", ORDER),
+            desired=run.table(Table.DESIRED, ORDER),
             order=sql.Literal(ORDER),
             not_held=not_held_back(run),
             status=sql.Identifier(STATUS),
@@ -154,7 +157,7 @@ def _set_statuses(run: Run, org: Org, fields: list[CarriedField], chunk_no: int)
     Loader(run, org, fields).send(step)
 
 
-def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[CarriedField]) -> None:
+def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[FieldMapping]) -> None:
     """Links to records that may have been created later than the one that points: clone links first of all."""
     deferred = [f for f in fields if f.deferred and f.updateable]
     if not deferred:
@@ -181,11 +184,11 @@ def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[CarriedFi
                  AND c.changed <> '{{}}' AND {not_held}
                ON CONFLICT DO NOTHING"""
         ).format(
-            work=run.table("work"),
+            work=run.table(Table.WORK),
             step=sql.Literal(step.name),
             chunk=sql.Literal(step.chunk_no),
-            plan=run.table("plan"),
-            desired=run.table("desired", sobject),
+            plan=run.table(Table.PLAN),
+            desired=run.table(Table.DESIRED, sobject),
             pair=sql.Literal(run.pair_id),
             joins=sql.SQL(" ").join(joins),
             changed=sql.SQL(", ").join(changed),

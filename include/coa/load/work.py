@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from coa.staging import tables
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 INSERT = "insert"
 UPDATE = "update"
@@ -31,50 +33,11 @@ class Step:
     chunk_no: int
 
 
-ANALYZED = ("step", "sobject", "chunk_no", "source_id", "state", "job_key")
-SAMPLE = 10
-"""PostgreSQL reads 300 rows for each point of a column's statistics target."""
-
-
 def create_work_tables(run: Run) -> None:
     """Idempotent: a retried task finds what was there."""
-    run.db.execute(
-        sql.SQL(
-            """CREATE TABLE IF NOT EXISTS {} (
-                 step text NOT NULL, sobject text NOT NULL, chunk_no int NOT NULL, source_id text NOT NULL,
-                 parent_id text, target_id text, changed text[], state text NOT NULL DEFAULT 'pending',
-                 job_key bigint, attempts int NOT NULL DEFAULT 0, error_code text, error text,
-                 PRIMARY KEY (step, sobject, source_id)) WITH (fillfactor = 60)"""
-        ).format(run.table("work"))
-    )
-    for column in ANALYZED:
-        run.db.execute(
-            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {}").format(
-                run.table("work"), sql.Identifier(column), sql.Literal(SAMPLE)
-            )
-        )
-    # Without `state`: a row that is accepted then changes no indexed column, and stays on its page.
-    run.db.execute(
-        sql.SQL("CREATE INDEX IF NOT EXISTS work_by_chunk ON {} (step, sobject, chunk_no)").format(
-            run.table("work")
-        )
-    )
-    run.db.execute(
-        sql.SQL("CREATE INDEX IF NOT EXISTS work_by_job ON {} (job_key)").format(run.table("work"))
-    )
-    run.db.execute(
-        sql.SQL(
-            """CREATE TABLE IF NOT EXISTS {} (
-                 chunk_no int PRIMARY KEY, lane int NOT NULL, orders bigint NOT NULL,
-                 steps_done text[] NOT NULL DEFAULT '{{}}', done_at timestamptz)"""
-        ).format(run.table("chunk"))
-    )
-    run.db.execute(
-        sql.SQL(
-            """CREATE TABLE IF NOT EXISTS {} (sobject text, source_id text, reason text NOT NULL,
-                 PRIMARY KEY (sobject, source_id))"""
-        ).format(run.table("holdback"))
-    )
+    with run.db.transaction() as connection:
+        for table in (Table.WORK, Table.CHUNK, Table.CHANGED_SINCE_PLAN):
+            tables.ensure(connection, run, table)
 
 
 def analyze_work(run: Run) -> None:
@@ -84,7 +47,8 @@ def analyze_work(run: Run) -> None:
     """
     run.db.execute(
         sql.SQL("ANALYZE {} ({})").format(
-            run.table("work"), sql.SQL(", ").join(map(sql.Identifier, ANALYZED))
+            run.table(Table.WORK),
+            sql.SQL(", ").join(map(sql.Identifier, tables.DECLARED[Table.WORK].sampled)),
         )
     )
 
@@ -95,7 +59,7 @@ def pending(run: Run, step: Step) -> int:
             sql.SQL(
                 """SELECT count(*) FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s
                    AND state = 'pending'"""
-            ).format(run.table("work")),
+            ).format(run.table(Table.WORK)),
             [step.name, step.sobject, step.chunk_no],
         )
     )
@@ -105,7 +69,7 @@ def forget_work(run: Run, step: Step) -> None:
     """Drops the rows of a step whose rows are found anew at each try (corrections)."""
     run.db.execute(
         sql.SQL("DELETE FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s").format(
-            run.table("work")
+            run.table(Table.WORK)
         ),
         [step.name, step.sobject, step.chunk_no],
     )
@@ -114,7 +78,9 @@ def forget_work(run: Run, step: Step) -> None:
 def chunk_step_done(run: Run, chunk_no: int, step: str) -> bool:
     return bool(
         run.db.value(
-            sql.SQL("SELECT %s = ANY (steps_done) FROM {} WHERE chunk_no = %s").format(run.table("chunk")),
+            sql.SQL("SELECT %s = ANY (steps_done) FROM {} WHERE chunk_no = %s").format(
+                run.table(Table.CHUNK)
+            ),
             [step, chunk_no],
         )
     )
@@ -125,7 +91,7 @@ def mark_chunk_step(run: Run, chunk_no: int, step: str) -> None:
         sql.SQL(
             """UPDATE {} SET steps_done = array_append(steps_done, %s)
                WHERE chunk_no = %s AND NOT %s = ANY (steps_done)"""
-        ).format(run.table("chunk")),
+        ).format(run.table(Table.CHUNK)),
         [step, chunk_no, step],
     )
 

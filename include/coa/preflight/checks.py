@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coa.config import RunParams
-from coa.fieldmap import CarriedField, type_conflict
+from coa.fields.field_map import FieldMapping, type_conflict
 from coa.model import (
     COA_OBJECTS,
     LOADED,
@@ -137,7 +137,7 @@ def check_rights(target: dict[str, Describe], params: RunParams) -> list[Finding
 
 
 def check_fields(
-    carried: dict[str, list[CarriedField]], source: dict[str, Describe], target: dict[str, Describe]
+    carried: dict[str, list[FieldMapping]], source: dict[str, Describe], target: dict[str, Describe]
 ) -> list[Finding]:
     """Types that do not fit, and required fields of the target that nothing fills."""
     findings = []

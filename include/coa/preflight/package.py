@@ -120,7 +120,7 @@ def workflow_rules_off(probe: Probe) -> list[str] | None:
         )
         return [related(found[0], "Metadata") if found else None for found in asked]
 
-    quiet.ask_ahead(metadata)
+    quiet.prefetch(metadata)
     known = zip(rows, metadata(quiet), strict=False)
     return [
         str(row.get("Name")) for row, one in known if isinstance(one, dict) and one.get("active") is False

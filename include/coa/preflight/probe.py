@@ -1,6 +1,6 @@
 """Questions that an org may refuse to answer: what could not be asked becomes a note, never an error.
 
-Most of them are small and known beforehand, so they are asked together (`Probe.ask_ahead`).
+Most of them are small and known beforehand, so they are asked together (`Probe.prefetch`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Probe:
     listing: list[Read] | None = None
     """Set: this probe asks nothing, it only lists what it would ask."""
 
-    def ask_ahead(self, *checks: Callable[[Probe], object]) -> None:
+    def prefetch(self, *checks: Callable[[Probe], object]) -> None:
         """Asks what these checks will ask, in a few calls; whatever depends on an answer they ask later themselves.
 
         Each check is run once with a probe that answers nothing.

@@ -9,11 +9,12 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import CONTRACT, IN_FLIGHT, ORDER, STATUS
-from coa.reconcile.cutover import TOPICS, left_for_people
 from coa.report.licenses import coverage_rows
 from coa.report.page import environment
 from coa.report.totals import totals_of
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
+from coa.verify.freeze_check import TOPICS, left_for_people
 from coa.verify.licenses import coverage
 
 LISTED = 100
@@ -69,7 +70,7 @@ def markdown(value: Any) -> str:
 
 def _contracts(run: Run) -> list[dict[str, Any]]:
     """Contract terms of the source with their counterpart in the target and the orders that use them."""
-    if not (run.has_table("map", CONTRACT) and run.has_table(SOURCE, CONTRACT)):
+    if not (run.has_table(Table.MAP, CONTRACT) and run.has_table(SOURCE, CONTRACT)):
         return []
     return run.db.rows(
         sql.SQL(
@@ -78,7 +79,7 @@ def _contracts(run: Run) -> list[dict[str, Any]]:
                LEFT JOIN {target} t ON t."Id" = m.target_id ORDER BY m.rule IS NOT NULL, 1 LIMIT 200"""
         ).format(
             source=run.table(SOURCE, CONTRACT),
-            map=run.table("map", CONTRACT),
+            map=run.table(Table.MAP, CONTRACT),
             target=run.table(TARGET, CONTRACT),
         )
     )
@@ -98,10 +99,10 @@ def _in_flight(run: Run) -> int:
 
 
 def _pointing(run: Run) -> list[dict[str, Any]]:
-    if not run.has_table("pointing"):
+    if not run.has_table(Table.POINTING):
         return []
     return run.db.rows(
         sql.SQL(
             "SELECT sobject, field, parent, count(*) AS records FROM {} GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2"
-        ).format(run.table("pointing"))
+        ).format(run.table(Table.POINTING))
     )

@@ -7,25 +7,26 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.load.rehearsal import REASONS, TABLE
+from coa.plan.expected_corrections import REASONS
 from coa.report.page import label
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 COLUMNS = ("sobject", "source_id", "field", "effect", "becomes", "wanted", "step")
 # Preflight's findings about what acts on our records and cannot be foreseen.
 PARTNERS_OWN = ("partner_triggers", "partner_flows", "partner_workflow_rules")
 
 
-def rehearsal_document(run: Run) -> dict[str, Any]:
+def expected_corrections_document(run: Run) -> dict[str, Any]:
     """For `plan.json`: `effects` with their counts, `corrective_updates` (records and fields of each sObject, as
     far as something puts them right), `not_foreseen`: what of the partner's own may act besides."""
-    if not run.has_table(TABLE):
+    if not run.has_table(Table.EXPECTED_CORRECTIONS):
         return {"effects": [], "corrective_updates": {}, "not_foreseen": []}
     updates = run.db.rows(
         sql.SQL(
             """SELECT sobject, count(DISTINCT source_id) AS records, count(*) AS fields FROM {}
                WHERE step <> '' GROUP BY 1 ORDER BY 1"""
-        ).format(run.table(TABLE))
+        ).format(run.table(Table.EXPECTED_CORRECTIONS))
     )
     return {
         "effects": effects(run),
@@ -41,7 +42,7 @@ def effects(run: Run) -> list[dict[str, Any]]:
     return [{**r, "reason": REASONS[r["effect"]]} for r in _counts(run)]
 
 
-def rehearsal_markdown(run: Run) -> str:
+def expected_corrections_markdown(run: Run) -> str:
     """The part of the approval page; empty where nothing follows. Only counts and names."""
     counts = _counts(run)
     if not counts:
@@ -68,24 +69,24 @@ def rehearsal_markdown(run: Run) -> str:
     return "\n".join(lines)
 
 
-def rehearsal_rows(run: Run) -> Iterator[dict[str, Any]]:
+def expected_corrections_rows(run: Run) -> Iterator[dict[str, Any]]:
     """Every record and field: the rows of `corrections.csv`."""
-    if run.has_table(TABLE):
+    if run.has_table(Table.EXPECTED_CORRECTIONS):
         yield from run.db.stream(
             sql.SQL(
                 "SELECT sobject, source_id, field, effect, becomes, wanted, step FROM {} ORDER BY 1, 2, 3"
-            ).format(run.table(TABLE))
+            ).format(run.table(Table.EXPECTED_CORRECTIONS))
         )
 
 
 def _counts(run: Run) -> list[dict[str, Any]]:
-    if not run.has_table(TABLE):
+    if not run.has_table(Table.EXPECTED_CORRECTIONS):
         return []
     return run.db.rows(
         sql.SQL(
             """SELECT sobject, field, effect, step, count(*) AS records FROM {}
                GROUP BY 1, 2, 3, 4 ORDER BY 1, 5 DESC, 2"""
-        ).format(run.table(TABLE))
+        ).format(run.table(Table.EXPECTED_CORRECTIONS))
     )
 
 
@@ -101,7 +102,7 @@ def _not_foreseen(run: Run) -> list[str]:
 
 def compare_with_load(run: Run) -> dict[str, int]:
     """Corrective updates by record and field: `foreseen` by the plan, `made` by the load, `unforeseen` of these."""
-    if not (run.has_table(TABLE) and run.has_table("work")):
+    if not (run.has_table(Table.EXPECTED_CORRECTIONS) and run.has_table(Table.WORK)):
         return {"foreseen": 0, "made": 0, "unforeseen": 0}
     row = run.db.row(
         sql.SQL(
@@ -110,7 +111,7 @@ def compare_with_load(run: Run) -> dict[str, int]:
                       count(*) FILTER (WHERE r.field IS NULL) AS unforeseen
                FROM made m LEFT JOIN {rehearsal} r
                  ON r.sobject = m.sobject AND r.source_id = m.source_id AND r.field = m.field AND r.step <> ''"""
-        ).format(made=made_updates(run), rehearsal=run.table(TABLE))
+        ).format(made=made_updates(run), rehearsal=run.table(Table.EXPECTED_CORRECTIONS))
     )
     assert row is not None
     return {name: int(row[name]) for name in ("foreseen", "made", "unforeseen")}
@@ -123,4 +124,4 @@ def made_updates(run: Run) -> sql.Composed:
            FROM {work} w JOIN {plan} p ON p.sobject = w.sobject AND p.source_id = w.source_id,
                 unnest(w.changed) f
            WHERE w.state = 'accepted' AND NOT f = ANY (p.changed)"""
-    ).format(work=run.table("work"), plan=run.table("plan"))
+    ).format(work=run.table(Table.WORK), plan=run.table(Table.PLAN))

@@ -9,10 +9,11 @@ from typing import IO, Any
 
 from psycopg import sql
 
-from coa.reconcile.cutover import open_order_rows
-from coa.reconcile.deletions import left_rows
+from coa.plan.deletions import left_rows
 from coa.report.reasons import plain_words
-from coa.staging.runs import Run, table_name
+from coa.staging.runs import Run
+from coa.staging.tables import Table, table_name
+from coa.verify.freeze_check import open_order_rows
 
 ID_MAP_COLUMNS = ("sobject", "source_id", "target_id", "action", "origin", "inserted_run")
 REJECTED_COLUMNS = (
@@ -92,13 +93,13 @@ def write_csv(file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, 
 
 def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
     """Every record of the plan with its counterpart, matched ones too, and the matched reference records."""
-    if run.has_table("plan"):
+    if run.has_table(Table.PLAN):
         yield from run.db.stream(
             sql.SQL(
                 """SELECT p.sobject, p.source_id, l.target_id, p.action, l.origin, l.inserted_run
                    FROM {} p JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = p.sobject
                      AND l.source_id = p.source_id ORDER BY 1, 2"""
-            ).format(run.table("plan")),
+            ).format(run.table(Table.PLAN)),
             [run.pair_id],
         )
     for table in run.db.rows(
@@ -118,7 +119,7 @@ def _sobject_of(run: Run, table: str) -> str:
     """API name of the sObject whose map a table is."""
 
     for r in run.db.rows("SELECT DISTINCT sobject FROM coa.describe WHERE run_id = %s", [run.run_id]):
-        if table_name("map", r["sobject"]) == table:
+        if table_name(Table.MAP, r["sobject"]) == table:
             return str(r["sobject"])
     return table.removeprefix("map__")
 
@@ -127,20 +128,20 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
     """Blocked and held by the plan, held back since, left although gone from the source, and refused by the org:
     one list, with what to do."""
     base = str(run.row["source_org"].get("instance_url", ""))
-    if run.has_table("plan"):
+    if run.has_table(Table.PLAN):
         for r in run.db.stream(
             sql.SQL(
                 """SELECT sobject, source_id, reason_code, reason, next_step, field, action FROM {}
                    WHERE action IN ('blocked', 'held') ORDER BY sobject, reason_code, source_id"""
-            ).format(run.table("plan"))
+            ).format(run.table(Table.PLAN))
         ):
             yield {**r, "step": "plan", "source_url": f"{base}/{r['source_id']}"}
-    if run.has_table("holdback"):
+    if run.has_table(Table.CHANGED_SINCE_PLAN):
         for r in run.db.stream(
             sql.SQL(
                 """SELECT h.sobject, h.source_id, h.reason FROM {} h JOIN {} p USING (sobject, source_id)
                    WHERE p.action IN ('insert', 'update') ORDER BY 1, 2"""
-            ).format(run.table("holdback"), run.table("plan"))
+            ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN))
         ):
             yield {
                 **r,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,7 +16,9 @@ class Folder(Protocol):
 
     def __truediv__(self, name: str) -> Folder: ...
     def mkdir(self, mode: int = ..., parents: bool = ..., exist_ok: bool = ...) -> None: ...
-    def open(self, mode: str = ..., **options: Any) -> IO[Any]: ...
+    # `Path.open` is overloaded by its mode: no single signature fits it.
+    @property
+    def open(self) -> Callable[..., IO[Any]]: ...
 
 
 class _Hashed(io.RawIOBase):

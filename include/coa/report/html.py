@@ -13,7 +13,6 @@ from typing import Any
 from markupsafe import Markup
 
 from coa.model import ORDER, RECEIVED_AT
-from coa.reconcile.cutover import TOPICS, left_for_people
 from coa.report import audit, charts
 from coa.report.casework import org_facts
 from coa.report.corrections import effects
@@ -22,6 +21,8 @@ from coa.report.page import environment, label
 from coa.report.summary import COUNTS, left_draft
 from coa.report.totals import DIMENSIONS, totals_of
 from coa.staging.runs import Run
+from coa.staging.tables import Table
+from coa.verify.freeze_check import TOPICS, left_for_people
 
 MOST_ROWS = 1000
 """Rows of one list on the page; the CSV beside it has all."""
@@ -155,14 +156,14 @@ def _difference_counts(run: Run) -> list[dict[str, Any]]:
 def _rejected_counts(run: Run) -> list[dict[str, Any]]:
     """Left out by plan and refused by the org, by reason."""
     counts = []
-    if run.has_table("plan"):
+    if run.has_table(Table.PLAN):
         from psycopg import sql
 
         counts = run.db.rows(
             sql.SQL(
                 """SELECT sobject, action, reason_code, count(*) AS n FROM {}
                    WHERE action IN ('blocked', 'held') GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 3"""
-            ).format(run.table("plan"))
+            ).format(run.table(Table.PLAN))
         )
     return counts + run.db.rows(
         """SELECT sobject, 'rejected' AS action, error_code AS reason_code, count(*) AS n FROM coa.rejection

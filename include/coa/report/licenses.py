@@ -9,18 +9,19 @@ from psycopg import sql
 
 from coa.model import CUSTOMER, CUSTOMER_ORG_ID
 from coa.staging.runs import SOURCE, Run
-from coa.verify.licenses import STATUS, SUBSCRIBER, TABLE
+from coa.staging.tables import Table
+from coa.verify.licenses import STATUS, SUBSCRIBER
 
 COVERAGE_COLUMNS = ("customer_org_id", "licensed", "licenses", "statuses", "source_id", "target_id")
 
 
 def coverage_rows(run: Run) -> Iterable[dict[str, Any]]:
     """One row a customer of the source, without a license first; nothing where the target has no LMA."""
-    if not run.has_table(TABLE) or not run.has_table(SOURCE, CUSTOMER):
+    if not run.has_table(Table.LICENSES) or not run.has_table(SOURCE, CUSTOMER):
         return []
     statuses = (
         sql.SQL("string_agg(DISTINCT {}, ';')").format(sql.Identifier(STATUS))
-        if STATUS in run.columns(TABLE)
+        if STATUS in run.columns(Table.LICENSES)
         else sql.SQL("''")
     )
     return run.db.stream(
@@ -35,7 +36,7 @@ def coverage_rows(run: Run) -> Iterable[dict[str, Any]]:
         ).format(
             subscriber=sql.Identifier(SUBSCRIBER),
             statuses=statuses,
-            licenses=run.table(TABLE),
+            licenses=run.table(Table.LICENSES),
             org=sql.Identifier(CUSTOMER_ORG_ID),
             source=run.table(SOURCE, CUSTOMER),
         ),

@@ -7,11 +7,10 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.extract.pointing import TABLE
 from coa.model import CUSTOMER, CUSTOMER_ORG_ID, LOADED
 from coa.staging.runs import SOURCE, Run
+from coa.staging.tables import Table
 from coa.verify.licenses import LICENSE, SUBSCRIBER
-from coa.verify.licenses import TABLE as LICENSES
 
 RELINK_COLUMNS = (
     "sobject",
@@ -32,12 +31,14 @@ def relink_rows(run: Run) -> Iterable[dict[str, Any]]:
 
     `target_record_id` is there where the pointing record itself is known in the target.
     """
-    if not run.has_table(TABLE) or run.row["pair_id"] is None:
+    if not run.has_table(Table.POINTING) or run.row["pair_id"] is None:
         return
     known = _lookups_of_target(run)
     bases = [str(run.row[f"{role}_org"].get("instance_url", "")) for role in ("source", "target")]
     for one in run.db.rows(
-        sql.SQL("SELECT DISTINCT sobject, field, parent FROM {} ORDER BY 1, 2, 3").format(run.table(TABLE))
+        sql.SQL("SELECT DISTINCT sobject, field, parent FROM {} ORDER BY 1, 2, 3").format(
+            run.table(Table.POINTING)
+        )
     ):
         moved = _moved(run, one["parent"])
         if moved is None:
@@ -49,7 +50,7 @@ def relink_rows(run: Run) -> Iterable[dict[str, Any]]:
                WHERE p.sobject = {sobject} AND p.field = {field} AND p.parent = {parent} ORDER BY 3, 6"""
         ).format(
             counterpart=_counterpart(run, one["sobject"], one["parent"]),
-            pointing=run.table(TABLE),
+            pointing=run.table(Table.POINTING),
             moved=moved,
             sobject=sql.Literal(one["sobject"]),
             field=sql.Literal(one["field"]),
@@ -72,22 +73,24 @@ def _moved(run: Run, parent: str) -> sql.Composed | None:
             """SELECT source_id, target_id FROM coa.ledger
                WHERE pair_id = {} AND sobject = {} AND target_id IS NOT NULL"""
         ).format(sql.Literal(run.pair_id), sql.Literal(parent))
-    if run.has_table("map", parent):
-        return sql.SQL("SELECT source_id, target_id FROM {}").format(run.table("map", parent))
+    if run.has_table(Table.MAP, parent):
+        return sql.SQL("SELECT source_id, target_id FROM {}").format(run.table(Table.MAP, parent))
     return None
 
 
 def _counterpart(run: Run, child: str, parent: str) -> sql.Composed:
     """The pointing record in the target: by the map of its sObject; a license by its subscriber's org."""
     found = []
-    if run.has_table("map", child):
+    if run.has_table(Table.MAP, child):
         found.append(
-            sql.SQL("(SELECT c.target_id FROM {} c WHERE c.source_id = p.id)").format(run.table("map", child))
+            sql.SQL("(SELECT c.target_id FROM {} c WHERE c.source_id = p.id)").format(
+                run.table(Table.MAP, child)
+            )
         )
     if (
         child == LICENSE
         and parent == CUSTOMER
-        and run.has_table(LICENSES)
+        and run.has_table(Table.LICENSES)
         and run.has_table(SOURCE, CUSTOMER)
     ):
         found.append(
@@ -95,7 +98,7 @@ def _counterpart(run: Run, child: str, parent: str) -> sql.Composed:
                 """(SELECT CASE WHEN count(*) = 1 THEN min(l."Id") END FROM {licenses} l JOIN {customers} s
                       ON left(l.{subscriber}, 15) = left(s.{org}, 15) WHERE s."Id" = p.points_at)"""
             ).format(
-                licenses=run.table(LICENSES),
+                licenses=run.table(Table.LICENSES),
                 customers=run.table(SOURCE, CUSTOMER),
                 subscriber=sql.Identifier(SUBSCRIBER),
                 org=sql.Identifier(CUSTOMER_ORG_ID),

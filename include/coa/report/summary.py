@@ -7,10 +7,11 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
-from coa.reconcile.cutover import freeze_of
-from coa.reconcile.deletions import deletion_counts
+from coa.plan.deletions import deletion_counts
 from coa.report.corrections import compare_with_load
 from coa.staging.runs import Run
+from coa.staging.tables import Table
+from coa.verify.freeze_check import freeze_of
 
 COUNTS = (
     "extracted",
@@ -42,11 +43,11 @@ PLANNED = {
 def summarize(run: Run, state: str) -> dict[str, Any]:
     """The document; every count is there, 0 where the run did not get so far."""
     objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
-    if run.has_table("plan"):
+    if run.has_table(Table.PLAN):
         _count_plan(run, objects)
     elif run.row["mode"] == "verify":
         _count_looked_at(run, objects)
-    if run.has_table("work"):
+    if run.has_table(Table.WORK):
         _count_writes(run, objects)
     _count_differences(run, objects)
     return {
@@ -92,11 +93,11 @@ def note_of(summary: dict[str, Any]) -> str:
 def _deletions(run: Run) -> dict[str, dict[str, int]]:
     """Moved records that are gone from the source: counted apart, the plan's actions are of what the source has."""
     counts = {name: {**found, "deleted": 0} for name, found in deletion_counts(run).items()}
-    if run.has_table("work"):
+    if run.has_table(Table.WORK):
         for r in run.db.rows(
             sql.SQL(
                 "SELECT sobject, count(*) AS n FROM {} WHERE step = 'deletions' AND state = 'accepted' GROUP BY 1"
-            ).format(run.table("work"))
+            ).format(run.table(Table.WORK))
         ):
             counts[r["sobject"]]["deleted"] = int(r["n"])
     return counts
@@ -106,9 +107,9 @@ def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
     """Records that changed since the plan count as held, so that the parts always add up to `extracted`."""
     holdback = (
         sql.SQL("LEFT JOIN {} h ON h.sobject = p.sobject AND h.source_id = p.source_id").format(
-            run.table("holdback")
+            run.table(Table.CHANGED_SINCE_PLAN)
         )
-        if run.has_table("holdback")
+        if run.has_table(Table.CHANGED_SINCE_PLAN)
         else sql.SQL("LEFT JOIN (SELECT NULL::text AS source_id) h ON false").format()
     )
     for r in run.db.rows(
@@ -116,7 +117,7 @@ def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
             """SELECT p.sobject, CASE WHEN h.source_id IS NOT NULL AND p.action IN ('insert', 'update')
                                       THEN 'held' ELSE p.action END AS action, count(*) AS n
                FROM {} p {} GROUP BY 1, 2"""
-        ).format(run.table("plan"), holdback)
+        ).format(run.table(Table.PLAN), holdback)
     ):
         counts = objects[r["sobject"]]
         counts[PLANNED[r["action"]]] += int(r["n"])
@@ -126,9 +127,9 @@ def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
 def _count_looked_at(run: Run, objects: dict[str, dict[str, int]]) -> None:
     """A verification plans nothing: what it looked at counts as extracted and unchanged."""
     for sobject, counts in objects.items():
-        if run.has_table("expected", sobject):
+        if run.has_table(Table.EXPECTED, sobject):
             looked_at = run.db.value(
-                sql.SQL("SELECT count(*) FROM {}").format(run.table("expected", sobject))
+                sql.SQL("SELECT count(*) FROM {}").format(run.table(Table.EXPECTED, sobject))
             )
             counts["extracted"] = counts["unchanged"] = int(looked_at)
 
@@ -154,7 +155,7 @@ def _count_writes(run: Run, objects: dict[str, dict[str, int]]) -> None:
                  count(DISTINCT p.source_id) FILTER (WHERE p.action = 'update') AS updated
                FROM {} p JOIN {} w ON w.sobject = p.sobject AND w.source_id = p.source_id
                WHERE w.state = 'accepted' GROUP BY 1"""
-        ).format(run.table("plan"), run.table("work"))
+        ).format(run.table(Table.PLAN), run.table(Table.WORK))
     ):
         objects[r["sobject"]]["inserted"] = int(r["inserted"])
         objects[r["sobject"]]["updated"] = int(r["updated"])
@@ -178,14 +179,14 @@ def _count_differences(run: Run, objects: dict[str, dict[str, int]]) -> None:
         for name in ("different", "missing", "duplicated"):
             objects[r["sobject"]][name] = int(r[name])
     for sobject in LOADED:
-        if run.has_table("expected", sobject):
+        if run.has_table(Table.EXPECTED, sobject):
             objects[sobject]["verified"] = int(
                 run.db.value(
                     sql.SQL(
                         """SELECT count(*) FROM {} e WHERE NOT e.rejected AND NOT EXISTS (
                              SELECT FROM coa.difference x WHERE x.run_id = %s AND x.sobject = %s
                                AND x.source_id = e.source_id AND x.kind <> 'explained')"""
-                    ).format(run.table("expected", sobject)),
+                    ).format(run.table(Table.EXPECTED, sobject)),
                     [run.run_id, sobject],
                 )
             )
@@ -195,9 +196,9 @@ def _dates(run: Run, field: str, sobjects: list[str]) -> dict[str, int]:
     """Of the moved records with such a date in the source: how many have it to the second in the target."""
     totals = {"expected": 0, "equal": 0, "different": 0}
     for sobject in sobjects:
-        if not run.has_table("expected", sobject):
+        if not run.has_table(Table.EXPECTED, sobject):
             continue
-        if field not in run.columns("source", sobject) or field not in run.columns("verify", sobject):
+        if field not in run.columns(Table.SOURCE, sobject) or field not in run.columns(Table.VERIFY, sobject):
             continue
         counts = run.db.row(
             sql.SQL(
@@ -208,9 +209,9 @@ def _dates(run: Run, field: str, sobjects: list[str]) -> dict[str, int]:
                    WHERE NOT e.rejected AND NULLIF(s.{f}, '') IS NOT NULL"""
             ).format(
                 f=sql.Identifier(field),
-                expected=run.table("expected", sobject),
-                source=run.table("source", sobject),
-                verify=run.table("verify", sobject),
+                expected=run.table(Table.EXPECTED, sobject),
+                source=run.table(Table.SOURCE, sobject),
+                verify=run.table(Table.VERIFY, sobject),
             )
         )
         assert counts is not None
@@ -223,7 +224,7 @@ def _dates(run: Run, field: str, sobjects: list[str]) -> dict[str, int]:
 def _draft_exposure(run: Run) -> dict[str, Any]:
     """How long an order stood as Draft that is none, and how many still do, by the freshest reading."""
     longest = 0.0
-    if run.has_table("desired", ORDER):
+    if run.has_table(Table.DESIRED, ORDER):
         longest = run.db.value(
             sql.SQL(
                 """SELECT max(extract(epoch FROM COALESCE(l.draft_until, clock_timestamp()) - l.draft_since))
@@ -231,7 +232,7 @@ def _draft_exposure(run: Run) -> dict[str, Any]:
                    WHERE l.pair_id = %s AND l.sobject = %s AND %s IN (l.inserted_run, l.last_run)
                      AND d.{} IS DISTINCT FROM %s AND l.draft_since IS NOT NULL
                      AND (l.draft_until IS NOT NULL OR l.step = 'created')"""
-            ).format(run.table("desired", ORDER), sql.Identifier(STATUS)),
+            ).format(run.table(Table.DESIRED, ORDER), sql.Identifier(STATUS)),
             [run.row["pair_id"], ORDER, run.run_id, DRAFT],
         )
     return {"max_seconds": round(float(longest or 0), 1), "left_draft": len(left_draft(run))}
@@ -239,9 +240,9 @@ def _draft_exposure(run: Run) -> dict[str, Any]:
 
 def left_draft(run: Run) -> list[dict[str, Any]]:
     """Orders of ours that stand as Draft in the target and are none in the source."""
-    if not run.has_table("desired", ORDER):
+    if not run.has_table(Table.DESIRED, ORDER):
         return []
-    reading = "verify" if run.has_table("verify", ORDER) else None
+    reading = "verify" if run.has_table(Table.VERIFY, ORDER) else None
     if reading:
         return run.db.rows(
             sql.SQL(
@@ -251,8 +252,8 @@ def left_draft(run: Run) -> list[dict[str, Any]]:
                    JOIN {verify} t ON t."Id" = l.target_id
                    WHERE t.{status} = %s AND d.{status} IS DISTINCT FROM %s ORDER BY 1"""
             ).format(
-                desired=run.table("desired", ORDER),
-                verify=run.table("verify", ORDER),
+                desired=run.table(Table.DESIRED, ORDER),
+                verify=run.table(Table.VERIFY, ORDER),
                 status=sql.Identifier(STATUS),
             ),
             [run.pair_id, ORDER, DRAFT, DRAFT],
@@ -263,7 +264,7 @@ def left_draft(run: Run) -> list[dict[str, Any]]:
                JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = %s AND l.source_id = d.source_id
                  AND l.origin = 'inserted' AND l.inserted_run = %s AND l.step = 'created'
                WHERE d.{status} IS DISTINCT FROM %s ORDER BY 1"""
-        ).format(desired=run.table("desired", ORDER), status=sql.Identifier(STATUS)),
+        ).format(desired=run.table(Table.DESIRED, ORDER), status=sql.Identifier(STATUS)),
         [run.row["pair_id"], ORDER, run.run_id, DRAFT],
     )
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.compare import changed_fields, comparisons
-from coa.fieldmap import CarriedField
+from coa.fields.compare import changed_fields, comparisons
+from coa.fields.field_map import FieldMapping
 from coa.model import DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER, RECEIVED_AT, SOURCE_ID
 from coa.rollback.scope import ROLLBACK, watched_fields
 from coa.salesforce.describe import Field
-from coa.staging.runs import TARGET, Run, schema_of
+from coa.staging import tables
+from coa.staging.runs import TARGET, Run
+from coa.staging.tables import Table, identifier
 
-VERIFY = "verify"
 TOUCHED = "changed in the target after the run wrote it"
 LOOK = "look at the record; force rolls it back all the same."
 PARENTS = {ORDER: ORDER_CUSTOMER, DETAIL: DETAIL_ORDER}
@@ -35,7 +36,7 @@ def adopt_unknown(run: Run, original: Run, sobject: str) -> None:
                  AND NOT EXISTS (SELECT FROM {before} b WHERE b."Id" = t."Id")"""
         ).format(
             now=run.table(TARGET, sobject),
-            plan=original.table("plan"),
+            plan=original.table(Table.PLAN),
             key=sql.Identifier(SOURCE_ID),
             before=original.table(TARGET, sobject),
         ),
@@ -55,7 +56,7 @@ def _touched(run: Run, original: Run, sobject: str, *, or_before: bool) -> sql.C
 
     Without a reading after the load it is told by who wrote the record last.
     """
-    columns = set(original.columns(VERIFY, sobject))
+    columns = set(original.columns(Table.VERIFY, sobject))
     tests = []
     for one in watched_fields(run, original, sobject):
         if columns and one.name not in columns:
@@ -78,8 +79,8 @@ def _touched(run: Run, original: Run, sobject: str, *, or_before: bool) -> sql.C
 
 def _after(original: Run, sobject: str) -> sql.Composable:
     """The run's own reading after its load; an empty one when it never came so far."""
-    if original.has_table(VERIFY, sobject):
-        return original.table(VERIFY, sobject)
+    if original.has_table(Table.VERIFY, sobject):
+        return original.table(Table.VERIFY, sobject)
     return sql.SQL("(SELECT * FROM {} WHERE false)").format(original.table(TARGET, sobject))
 
 
@@ -117,7 +118,7 @@ def plan_deletes(run: Run, original: Run, sobject: str) -> None:
                WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
                  AND l.inserted_run = {original}"""
         ).format(
-            plan=run.table(ROLLBACK),
+            plan=run.table(Table.ROLLBACK),
             sobject=sql.Literal(sobject),
             parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
             verdict=_verdict(run, "delete", changed="touched"),
@@ -130,9 +131,9 @@ def plan_deletes(run: Run, original: Run, sobject: str) -> None:
     )
 
 
-def plan_restores(run: Run, original: Run, sobject: str, fields: list[CarriedField]) -> None:
+def plan_restores(run: Run, original: Run, sobject: str, fields: list[FieldMapping]) -> None:
     """What the run updated and that differs from what was there before; the pre-image goes to `desired__`."""
-    desired = run.table("desired", sobject)
+    desired = run.table(Table.DESIRED, sobject)
     columns = sql.SQL(", ").join(
         sql.SQL("coa.{}(b.{f}) AS {f}").format(
             sql.Identifier(one.target.canonical_function), f=sql.Identifier(one.name)
@@ -140,20 +141,21 @@ def plan_restores(run: Run, original: Run, sobject: str, fields: list[CarriedFie
         for one in fields
     )
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(desired))
-        connection.execute(
+        tables.create_as(
+            connection,
+            run,
+            Table.DESIRED,
             sql.SQL(
-                """CREATE TABLE {} AS SELECT p.source_id, {} FROM {} p JOIN {} b ON b."Id" = p.target_id
+                """SELECT p.source_id, {} FROM {} p JOIN {} b ON b."Id" = p.target_id
                    WHERE p.sobject = {} AND p.action = 'update'"""
             ).format(
-                desired,
                 columns,
-                original.table("plan"),
+                original.table(Table.PLAN),
                 original.table(TARGET, sobject),
                 sql.Literal(sobject),
-            )
+            ),
+            sobject,
         )
-        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (source_id)").format(desired))
     compared, _ = comparisons(run, sobject, fields)
     parent = PARENTS.get(sobject)
     run.db.execute(
@@ -170,11 +172,11 @@ def plan_restores(run: Run, original: Run, sobject: str, fields: list[CarriedFie
                WHERE p.sobject = {sobject} AND p.action = 'update' AND c.changed <> '{{}}'
                ON CONFLICT DO NOTHING"""
         ).format(
-            plan=run.table(ROLLBACK),
+            plan=run.table(Table.ROLLBACK),
             sobject=sql.Literal(sobject),
             parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
             verdict=_verdict(run, "restore", changed="changed"),
-            original_plan=original.table("plan"),
+            original_plan=original.table(Table.PLAN),
             now=run.table(TARGET, sobject),
             before=original.table(TARGET, sobject),
             desired=desired,
@@ -194,12 +196,13 @@ def _begun_by_earlier_rollbacks(run: Run, sobject: str) -> list[str]:
              AND loaded_at IS NOT NULL""",
         [ROLLBACK, run.run_id, run.params.run_id],
     ):
-        if run.db.value("SELECT to_regclass(%s) IS NOT NULL", [f'"{schema_of(row["run_id"])}"."work"']):
+        work = identifier(row["run_id"], Table.WORK)
+        if run.db.has_table(work):
             begun += [
                 str(r["source_id"])
                 for r in run.db.rows(
                     sql.SQL("SELECT source_id FROM {} WHERE sobject = %s AND step LIKE 'restores%%'").format(
-                        sql.Identifier(schema_of(row["run_id"]), "work")
+                        work
                     ),
                     [sobject],
                 )
@@ -208,7 +211,7 @@ def _begun_by_earlier_rollbacks(run: Run, sobject: str) -> list[str]:
 
 
 def list_deleted_by_run(run: Run, original: Run) -> None:
-    if not original.has_table("deletion"):
+    if not original.has_table(Table.DELETION):
         return
     run.db.execute(
         sql.SQL(
@@ -218,5 +221,5 @@ def list_deleted_by_run(run: Run, original: Run) -> None:
                       'take it out of the target''s recycle bin, where it lies for 15 days.'
                FROM {} d JOIN {} w ON w.step = 'deletions' AND w.sobject = d.sobject AND w.source_id = d.source_id
                WHERE d.action = 'delete' AND w.state = 'accepted' ON CONFLICT DO NOTHING"""
-        ).format(run.table(ROLLBACK), original.table("deletion"), original.table("work"))
+        ).format(run.table(Table.ROLLBACK), original.table(Table.DELETION), original.table(Table.WORK))
     )

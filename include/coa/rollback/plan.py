@@ -8,12 +8,14 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.mapping import Mapping
+from coa.mapping.model import Mapping
 from coa.model import LOADED, NS
 from coa.rollback.actions import adopt_unknown, list_deleted_by_run, plan_deletes, plan_restores
-from coa.rollback.scope import ROLLBACK, original_of, restorable_fields
-from coa.rollback.together import keep_what_belongs_together
+from coa.rollback.dependents import keep_what_belongs_together
+from coa.rollback.scope import original_of, restorable_fields
+from coa.staging import tables
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 ACTIONS = ("delete", "restore", "left")
 
@@ -35,16 +37,7 @@ def make_plan(run: Run, mapping: Mapping) -> str:
 
 def _create_table(run: Run) -> None:
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table(ROLLBACK)))
-        connection.execute(
-            sql.SQL(
-                """CREATE TABLE {} (sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL,
-                     parent_id text, action text NOT NULL CHECK (action IN ('delete', 'restore', 'left')),
-                     wanted text NOT NULL, changed text[] NOT NULL DEFAULT '{{}}',
-                     reason_code text NOT NULL DEFAULT '', reason text NOT NULL DEFAULT '',
-                     next_step text NOT NULL DEFAULT '', PRIMARY KEY (sobject, source_id))"""
-            ).format(run.table(ROLLBACK))
-        )
+        tables.create(connection, run, Table.ROLLBACK)
 
 
 def plan_hash(run: Run) -> str:
@@ -58,7 +51,7 @@ def plan_hash(run: Run) -> str:
                             CASE WHEN p.action = 'restore' THEN md5(d::text) END) AS line
                    FROM {} p LEFT JOIN {} d ON d.source_id = p.source_id AND p.wanted = 'restore'
                    WHERE p.sobject = %s ORDER BY p.source_id"""
-            ).format(run.table(ROLLBACK), run.table("desired", sobject)),
+            ).format(run.table(Table.ROLLBACK), run.table(Table.DESIRED, sobject)),
             [sobject],
         ):
             digest.update(row["line"].encode())
@@ -68,10 +61,12 @@ def plan_hash(run: Run) -> str:
 def plan_counts(run: Run) -> dict[str, dict[str, int]]:
     """sObject -> `to_delete`, `to_restore`, `left`."""
     counts = {name: {"to_delete": 0, "to_restore": 0, "left": 0} for name in LOADED}
-    if run.has_table(ROLLBACK):
+    if run.has_table(Table.ROLLBACK):
         names = {"delete": "to_delete", "restore": "to_restore", "left": "left"}
         for r in run.db.rows(
-            sql.SQL("SELECT sobject, action, count(*) AS n FROM {} GROUP BY 1, 2").format(run.table(ROLLBACK))
+            sql.SQL("SELECT sobject, action, count(*) AS n FROM {} GROUP BY 1, 2").format(
+                run.table(Table.ROLLBACK)
+            )
         ):
             counts[r["sobject"]][names[r["action"]]] = int(r["n"])
     return counts
@@ -82,7 +77,7 @@ def reasons(run: Run) -> list[dict[str, Any]]:
         sql.SQL(
             """SELECT sobject, reason_code, count(*) AS records, min(next_step) AS next_step FROM {}
                WHERE action = 'left' GROUP BY 1, 2 ORDER BY 1, 2"""
-        ).format(run.table(ROLLBACK))
+        ).format(run.table(Table.ROLLBACK))
     )
 
 

@@ -15,12 +15,11 @@ from coa.report.csv_files import (
     write_csv,
 )
 from coa.report.reasons import plain_words
-from coa.report.run import Folder, write_json
 from coa.report.summary import _api_calls, _seconds
-from coa.rollback.actions import VERIFY
+from coa.report.write import Folder, write_json
 from coa.rollback.plan import plan_counts
-from coa.rollback.scope import ROLLBACK
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 ROLLED_BACK_COLUMNS = ("sobject", "source_id", "target_id", "action", "reason_code", "reason", "next_step")
 COUNTS = ("to_delete", "to_restore", "left", "deleted", "restored", "rejected", "verified", "different")
@@ -39,7 +38,7 @@ def decide_rollback_state(run: Run, error: str | None, stopped_state: str | None
         return "dry_run"
     if run.db.value("SELECT count(*) FROM coa.difference WHERE run_id = %s", [run.run_id]):
         return "differences"
-    if not all(run.has_table(VERIFY, name) for name in LOADED):
+    if not all(run.has_table(Table.VERIFY, name) for name in LOADED):
         return "failed"
     return "verified"
 
@@ -48,13 +47,13 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
     objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
     for name, counts in plan_counts(run).items():
         objects[name] |= counts
-    if run.has_table("work"):
+    if run.has_table(Table.WORK):
         for r in run.db.rows(
             sql.SQL(
                 """SELECT sobject, count(*) FILTER (WHERE step = 'deletions') AS deleted,
                           count(DISTINCT source_id) FILTER (WHERE step <> 'deletions') AS restored
                    FROM {} WHERE state = 'accepted' GROUP BY 1"""
-            ).format(run.table("work"))
+            ).format(run.table(Table.WORK))
         ):
             objects[r["sobject"]] |= {"deleted": int(r["deleted"]), "restored": int(r["restored"])}
     for column, table in (("rejected", "rejection"), ("different", "difference")):
@@ -65,7 +64,7 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
             [run.run_id],
         ):
             objects[r["sobject"]][column] = int(r["n"])
-    if all(run.has_table(VERIFY, name) for name in LOADED):
+    if all(run.has_table(Table.VERIFY, name) for name in LOADED):
         for counts in objects.values():
             wanted = counts["to_delete"] + counts["to_restore"]
             counts["verified"] = wanted - counts["different"]
@@ -83,9 +82,9 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
 
 
 def rolled_back_rows(run: Run) -> Iterable[dict[str, Any]]:
-    if run.has_table(ROLLBACK):
+    if run.has_table(Table.ROLLBACK):
         yield from run.db.stream(
-            sql.SQL("SELECT * FROM {} ORDER BY action, sobject, source_id").format(run.table(ROLLBACK))
+            sql.SQL("SELECT * FROM {} ORDER BY action, sobject, source_id").format(run.table(Table.ROLLBACK))
         )
 
 

@@ -8,15 +8,16 @@ from typing import Any
 
 from coa.errors import ConfigurationError
 from coa.extract.bulk import ExtractSpec, ensure_state_table
-from coa.extract.run import coa_specs, extract_all
-from coa.fieldmap import CarriedField
-from coa.mapping import Mapping
+from coa.extract.extract import coa_specs, extract_all
+from coa.fields.field_map import FieldMapping
+from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED
+from coa.preflight.check import saved_carried, stop_on_blockers
 from coa.preflight.orgs import describe_objects, identify, saved_describes
-from coa.preflight.run import saved_carried, stop_on_blockers
 from coa.salesforce.describe import Field
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Finding, Run
+from coa.staging.tables import Table
 
 ROLLBACK = "rollback"
 """The mode of such a run, and the table of its plan."""
@@ -27,7 +28,7 @@ def original_of(run: Run) -> Run:
     return Run.load(run.db, run.settings, run.params.run_id)
 
 
-def begin(run: Run, target: Org, holder_is_over: Callable[[dict[str, Any]], bool] | None = None) -> None:
+def begin(run: Run, target: Org, lease_holder_ended: Callable[[dict[str, Any]], bool] | None = None) -> None:
     """Takes the pair of the run that is undone; raises `RunStopped` (blocked) when it cannot be undone."""
     run.update(mode=ROLLBACK)
     if not run.params.run_id:
@@ -53,7 +54,7 @@ def begin(run: Run, target: Org, holder_is_over: Callable[[dict[str, Any]], bool
             )
         )
     else:
-        run.take_lease(holder_is_over)
+        run.take_lease(lease_holder_ended)
     described = describe_objects(run, target, TARGET, list(COA_OBJECTS))
     for name in LOADED:
         if name not in described or not described[name].raw.get("deletable"):
@@ -89,7 +90,7 @@ def _check_original(original: Run) -> list[Finding]:
                 "name a run that did; the table coa.run and the artifacts folders list them.",
             )
         ]
-    if not original.has_table("plan"):
+    if not original.has_table(Table.PLAN):
         return [
             Finding(
                 "blocker",
@@ -115,7 +116,7 @@ def snapshot(run: Run, target: Org, kind: str) -> dict[str, int]:
     return extract_all(run, target, snapshot_specs(run, kind))
 
 
-def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, list[CarriedField]]:
+def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, list[FieldMapping]]:
     """What the run wrote and can be written back. Links hold the target's own ids here, so no ledger is asked."""
     there = saved_describes(run, TARGET)
     return {
@@ -133,5 +134,5 @@ def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, li
 def watched_fields(run: Run, original: Run, sobject: str) -> list[Field]:
     """Every field that a person could have changed since, carried or not, as far as both readings have it."""
     there = saved_describes(run, TARGET)[sobject]
-    known = set(original.columns("target", sobject)) & set(run.columns(TARGET, sobject))
+    known = set(original.columns(Table.TARGET, sobject)) & set(run.columns(TARGET, sobject))
     return [f for f in there.fields.values() if f.updateable and not f.computed and f.name in known]

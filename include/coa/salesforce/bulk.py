@@ -17,24 +17,27 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 
-from coa.errors import IncompleteExtract, JobAtWork, JobLost, JobStalled, OrgRefused
+from coa.errors import IncompleteExtract, JobLost, JobStalled, JobStillRunning, OrgRefused
+from coa.salesforce.pace import Ended, JobSize, gaps
 from coa.salesforce.session import Org
 
 log = logging.getLogger(__name__)
 
 TERMINAL_STATES = frozenset({"JobComplete", "Failed", "Aborted"})
 STREAM_BYTES = 1 << 18
+_TICK = 0.01
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What a job says of itself. `processed` includes failed rows."""
+    """What a job says of itself. `processed` includes failed rows, `worked` are seconds."""
 
     job_id: str
     state: str
     processed: int
     failed: int
     message: str
+    worked: float = 0.0
 
     @property
     def over(self) -> bool:
@@ -53,13 +56,14 @@ class JobStatus:
             processed=int(body.get("numberRecordsProcessed") or 0),
             failed=int(body.get("numberRecordsFailed") or 0),
             message=str(body.get("errorMessage") or ""),
+            worked=float(body.get("totalProcessingTime") or 0) / 1000,
         )
 
 
 def raise_worst(work: Iterable[Future[Any]]) -> None:
-    """Waits for all; raises the first error, `JobAtWork` only when there is no other."""
+    """Waits for all; raises the first error, `JobStillRunning` only when there is no other."""
     errors = [error for future in work if (error := future.exception())]
-    for error in sorted(errors, key=lambda e: isinstance(e, JobAtWork))[:1]:
+    for error in sorted(errors, key=lambda e: isinstance(e, JobStillRunning))[:1]:
         raise error
 
 
@@ -94,19 +98,24 @@ class BulkJobs:
         job_id: str,
         on_progress: Callable[[JobStatus], None] | None = None,
         *,
+        size: JobSize | None = None,
         known: JobStatus | None = None,
-        patience: float | None = None,
+        max_wait: float | None = None,
     ) -> JobStatus:
-        """Polls until the job is over; the gap grows from `poll_first_seconds` to `poll_max_seconds`.
+        """Looks at the job until it is over, at the moments that `coa.salesforce.pace` chooses.
 
+        `size`: give it for a job that was handed to the org just now. The first look then comes when jobs like it
+        were over, and what is seen of this one is learnt for the next.
         `known`: what the caller has just learnt of the job; the first look is then saved.
         Raises `JobStalled` when nothing moves for `stall_seconds`; the job is left as it is. Raises
-        `JobAtWork` after `patience` seconds: give it only where the same wait is begun again later.
+        `JobStillRunning` after `max_wait` seconds: give it only where the same wait is begun again later.
         """
         settings = self.org.settings
-        gap = settings.poll_first_seconds
+        first = settings.poll_first_seconds
+        waits = gaps(self.org.pace.first_look(size, first) if size else first, settings.poll_max_seconds)
         seen: tuple[str, int] = ("", -1)
         began = moved_at = time.monotonic()
+        at_work = 0.0
         while True:
             status, known = known or self.status(job_id), None
             if status is None:
@@ -118,19 +127,24 @@ class BulkJobs:
                 seen, moved_at = (status.state, status.processed), time.monotonic()
                 if on_progress:
                     on_progress(status)
+            elapsed = time.monotonic() - began
             if status.over:
+                if size:
+                    self.org.pace.learn(size, Ended(status.processed, status.worked, at_work, elapsed))
                 return status
+            at_work = elapsed
             if time.monotonic() - moved_at > settings.stall_seconds:
                 raise stalled(self.org.name, status, settings.stall_seconds)
-            if patience is not None and time.monotonic() - began > patience:
-                raise JobAtWork(
+            if max_wait is not None and elapsed > max_wait:
+                raise JobStillRunning(
                     f"{self.org.name}: Bulk job {job_id} is at work.",
                     org=self.org.name,
                     kind=self.kind,
                     job_id=job_id,
                 )
-            time.sleep(gap)
-            gap = min(gap * 1.5, settings.poll_max_seconds)
+            # A wait that ends earlier than the job is told at its own end.
+            left = settings.stall_seconds if max_wait is None else max(max_wait - elapsed, _TICK)
+            time.sleep(min(next(waits), left))
 
     def abort(self, job_id: str) -> None:
         """Asks the org to abort; a job that is over already is left alone."""

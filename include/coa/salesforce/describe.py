@@ -86,7 +86,7 @@ class Field:
 
     @property
     def canonical_function(self) -> str:
-        """The SQL function of schema.sql that makes two equal values equal texts."""
+        """The SQL function of the schema (`coa.canon_*`) that makes two equal values equal texts."""
         if self.type in NUMBER_TYPES:
             return "canon_number"
         return {

@@ -31,6 +31,7 @@ from coa.errors import (
     OrgUnavailable,
 )
 from coa.salesforce.auth import OrgConnection, Token, check_url, is_loopback, login
+from coa.salesforce.pace import Pace
 
 __all__ = ["Org", "OrgConnection"]
 
@@ -58,16 +59,18 @@ class _Bearer(requests.auth.AuthBase):
 class Org:
     """A session with one org. Logs in on first use; may be used by several threads at once.
 
-    `patience`: seconds after which a wait for a Bulk job that can be taken up later raises `JobAtWork`;
+    `max_wait`: seconds after which a wait for a Bulk job that can be taken up later raises `JobStillRunning`;
     None waits on.
     """
 
     def __init__(
-        self, connection: OrgConnection, settings: Settings | None = None, *, patience: float | None = None
+        self, connection: OrgConnection, settings: Settings | None = None, *, max_wait: float | None = None
     ) -> None:
         self.connection = connection
         self.settings = settings or Settings()
-        self.patience = patience
+        self.max_wait = max_wait
+        self.pace = Pace()
+        """How long this org's Bulk jobs take; give several sessions with one org the same."""
         self.calls: Counter[str] = Counter()
         self.usage: tuple[int, int] | None = None
         """API calls of the last 24 hours as the org counts them, and the allowance."""
@@ -119,7 +122,7 @@ class Org:
     def record_url(self, record_id: str) -> str:
         return f"{self.instance_url}/{record_id}"
 
-    def take_calls(self) -> dict[str, int]:
+    def drain_call_counts(self) -> dict[str, int]:
         """API calls by kind since this was asked last: a task writes them down when it ends."""
         with self._lock:
             taken = dict(self.calls)

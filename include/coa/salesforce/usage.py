@@ -8,7 +8,7 @@ from coa.staging.runs import Run
 
 def count_calls(run: Run, role: str, org: Org) -> None:
     """Writes down the calls that `org` made since this was asked last; `role` is `source` or `target`."""
-    for kind, calls in org.take_calls().items():
+    for kind, calls in org.drain_call_counts().items():
         run.db.execute(
             """INSERT INTO coa.api_usage (run_id, org, kind, calls) VALUES (%s, %s, %s, %s)
                ON CONFLICT (run_id, org, kind) DO UPDATE SET calls = coa.api_usage.calls + EXCLUDED.calls""",

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
-from importlib.resources import files
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import psycopg
 from psycopg import sql
@@ -17,10 +15,13 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
 from coa.errors import ConfigurationError
+from coa.staging.schema import lock_key as lock_key  # of advisory locks, ours and our callers'
+from coa.staging.schema import migrate, require_current
 
 Row = dict[str, Any]
 Query = sql.Composed | sql.SQL | str
 Params = Sequence[Any] | Mapping[str, Any] | None
+Use = Literal["migrate", "read", "any"]
 
 MINIMUM_SERVER_VERSION = 140000
 
@@ -29,10 +30,12 @@ class Database:
     """A pool of connections to one PostgreSQL 14+ database.
 
     `url` is a SQLAlchemy or libpq URL. Raises `ConfigurationError` when the server cannot be
-    reached or is too old. The permanent tables are created or brought up to date on first use.
+    reached or is too old. What is done about the permanent tables, `schema` says: `migrate` creates them or
+    brings them up to date (raises as `coa.staging.schema.migrate`), `read` refuses any version but ours and
+    cannot write at all (`SchemaOutdated`, `SchemaTooNew`), `any` does not look.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, schema: Use = "migrate") -> None:
         parsed = make_url(url).set(drivername="postgresql+psycopg")
         self.url = parsed.render_as_string(hide_password=False)
         self.display_url = parsed.render_as_string(hide_password=True)
@@ -42,9 +45,17 @@ class Database:
             pool_size=4,
             max_overflow=12,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 15, "options": "-c jit=off -c client_encoding=UTF8"},
+            connect_args={
+                "connect_timeout": 15,
+                "options": "-c jit=off -c client_encoding=UTF8"
+                + (" -c default_transaction_read_only=on" if schema == "read" else ""),
+            },
         )
-        self._ensure_schema()
+        try:
+            self._connect(schema)
+        except BaseException:
+            self.dispose()
+            raise
 
     def dispose(self) -> None:
         self._engine.dispose()
@@ -84,6 +95,10 @@ class Database:
         found = self.row(query, params)
         return next(iter(found.values())) if found else None
 
+    def has_table(self, table: sql.Identifier) -> bool:
+        """Whether a table or view of this name is there."""
+        return bool(self.value("SELECT to_regclass(%s) IS NOT NULL", [table.as_string()]))
+
     def stream(self, query: Query, params: Params = None, batch: int = 2000) -> Iterator[Row]:
         """Rows through a server-side cursor: memory does not grow with the result."""
         with self.transaction() as connection, connection.cursor(name="coa_stream") as cursor:
@@ -113,9 +128,7 @@ class Database:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key(name)])
             yield
 
-    def _ensure_schema(self) -> None:
-        ddl = files("coa.staging").joinpath("schema.sql").read_text("utf-8")
-        version = sha256(ddl.encode()).hexdigest()[:16]
+    def _connect(self, schema: Use) -> None:
         try:
             with self.transaction() as connection:
                 if connection.info.server_version < MINIMUM_SERVER_VERSION:
@@ -124,14 +137,10 @@ class Database:
                         f"{connection.info.server_version // 10000}; 14 or newer is needed.",
                         next_step="point the connection coa_staging at a newer server.",
                     )
-                # Two processes may connect for the first time at once.
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("coa schema")])
-                known = connection.execute(
-                    "SELECT obj_description(oid) AS version FROM pg_namespace WHERE nspname = 'coa'"
-                ).fetchone()
-                if not known or known["version"] != version:
-                    connection.execute(ddl)
-                    connection.execute(sql.SQL("COMMENT ON SCHEMA coa IS {}").format(sql.Literal(version)))
+                if schema == "read":
+                    require_current(connection, self.display_url)
+            if schema == "migrate":
+                migrate(self.transaction, self.display_url)
         except (psycopg.OperationalError, OperationalError) as error:
             raise ConfigurationError(
                 f"The staging database {self.display_url} cannot be used: {first_line(error)}.",
@@ -150,11 +159,6 @@ def copy_into(connection: psycopg.Connection[Row], query: Query, chunks: Iterabl
 
 def as_query(query: Query) -> sql.Composed | sql.SQL:
     return sql.SQL(query) if isinstance(query, str) else query
-
-
-def lock_key(name: str) -> int:
-    """A 63-bit key for an advisory lock."""
-    return int.from_bytes(sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 def json_value(value: Any) -> Jsonb:

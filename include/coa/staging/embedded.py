@@ -83,7 +83,11 @@ class Postmaster:
 
 
 def project_folder() -> Path:
-    return Path(__file__).resolve().parents[3]
+    """The checkout that this code is part of. Installed as a package: a folder in Airflow's home."""
+    packages = Path(__file__).resolve().parents[2]
+    if packages.name == "include":
+        return packages.parent
+    return Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute() / "coa-migration"
 
 
 def local_folder() -> Path:

@@ -17,8 +17,8 @@ from psycopg import sql
 
 from coa.config import RunParams, Settings
 from coa.errors import ConfigurationError, PairBusy
-from coa.model import table_slug
 from coa.staging.database import Database, Row, json_value
+from coa.staging.tables import identifier, schema_of, table_name
 
 log = logging.getLogger(__name__)
 
@@ -148,13 +148,12 @@ class Run:
     def schema(self) -> str:
         return schema_of(self.run_id)
 
-    def table(self, kind: str, sobject: str = "") -> sql.Identifier:
-        """A table of this run: kind is source, target, verify, desired, map, plan ..."""
-        return sql.Identifier(self.schema, table_name(kind, sobject))
+    def table(self, kind: str, sobject: str = "", part: str = "") -> sql.Identifier:
+        """A table of this run: `kind` is one of `coa.staging.tables.Table`; raises `ValueError` for another."""
+        return identifier(self.run_id, kind, sobject, part)
 
     def has_table(self, kind: str, sobject: str = "") -> bool:
-        name = f'"{self.schema}"."{table_name(kind, sobject)}"'
-        return bool(self.db.value("SELECT to_regclass(%s) IS NOT NULL", [name]))
+        return self.db.has_table(self.table(kind, sobject))
 
     def columns(self, kind: str, sobject: str = "") -> list[str]:
         """Column names of a table of this run, in order; empty when the table does not exist."""
@@ -263,10 +262,10 @@ class Run:
         self.progress(step, sobject, total=total)
 
     # ---- lease --------------------------------------------------------------------------------
-    def take_lease(self, holder_is_over: Any = None) -> None:
+    def take_lease(self, lease_holder_ended: Any = None) -> None:
         """Makes this run the only one on its pair of orgs; raises `PairBusy` when another one lives.
 
-        `holder_is_over(run_row) -> bool` tells of the holding run whether it can do nothing any more
+        `lease_holder_ended(run_row) -> bool` tells of the holding run whether it can do nothing any more
         (its Airflow run ended, its process is dead); without it only an expired lease is taken over.
         """
         for_seconds = self.settings.lease_seconds
@@ -278,7 +277,7 @@ class Run:
                 [self.pair_id],
             ).fetchone()
             lives = held and held["run_id"] != self.run_id and not held["expired"] and held["state"] is None
-            if held and lives and not (holder_is_over and holder_is_over(held)):
+            if held and lives and not (lease_holder_ended and lease_holder_ended(held)):
                 raise PairBusy(
                     f"Run {held['run_id']} ({held['dag_id']}) works on the same pair of orgs.",
                     next_step=f"wait until it ends, or until its lease expires at {held['expires_at']:%H:%M:%S}.",
@@ -339,16 +338,3 @@ def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:
                 connection.execute(
                     sql.SQL("DELETE FROM {} WHERE run_id = %s").format(sql.Identifier("coa", table)), [run_id]
                 )
-
-
-def schema_of(run_id: str) -> str:
-    """Name of the schema that holds the tables of a run.
-
-    >>> schema_of("20261123T144200Z-a1b2c3")
-    'run_20261123t144200z_a1b2c3'
-    """
-    return "run_" + run_id.lower().replace("-", "_")
-
-
-def table_name(kind: str, sobject: str = "") -> str:
-    return f"{kind}__{table_slug(sobject)}" if sobject else kind

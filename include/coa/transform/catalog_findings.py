@@ -18,6 +18,7 @@ from coa.model import (
     PRODUCT_ID,
 )
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.tables import Table
 
 # Fields of the catalog whose display formulas on details read the current value: history shifts with them.
 PRICE_FIELDS = tuple(
@@ -74,7 +75,9 @@ def candidates(run: Run, sobject: str) -> sql.Composed:
         condition = sql.SQL(
             "t.{p} = s.{p} AND t.{c} = (SELECT m.target_id FROM {map} m WHERE m.source_id = s.{c})"
         ).format(
-            p=sql.Identifier(PRODUCT_ID), c=sql.Identifier(PRODUCT_CONTRACT), map=run.table("map", CONTRACT)
+            p=sql.Identifier(PRODUCT_ID),
+            c=sql.Identifier(PRODUCT_CONTRACT),
+            map=run.table(Table.MAP, CONTRACT),
         )
     return sql.SQL("(SELECT count(*) FROM {} t WHERE {})").format(run.table(TARGET, sobject), condition)
 
@@ -94,7 +97,7 @@ def _without_counterpart(
         ).format(
             candidates=candidates(run, sobject),
             source=run.table(SOURCE, sobject),
-            map=run.table("map", sobject),
+            map=run.table(Table.MAP, sobject),
             used=only_used,
         )
     )
@@ -137,7 +140,7 @@ def _different(run: Run, sobject: str, names: tuple[str, ...], code: str) -> lis
         ).format(
             name=sql.Literal(name),
             source=run.table(SOURCE, sobject),
-            map=run.table("map", sobject),
+            map=run.table(Table.MAP, sobject),
             target=run.table(TARGET, sobject),
             canon=sql.SQL("coa.canon_number" if name in NUMBERS else "coa.canon_text"),
             f=sql.Identifier(name),

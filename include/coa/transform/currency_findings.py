@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.fieldmap import CarriedField
+from coa.fields.field_map import FieldMapping
 from coa.model import LOADED
 from coa.preflight.orgs import saved_describes
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
@@ -12,7 +12,7 @@ from coa.staging.runs import SOURCE, TARGET, Finding, Run
 CURRENCY = "CurrencyIsoCode"
 
 
-def check_currency(run: Run, carried: dict[str, list[CarriedField]]) -> list[Finding]:
+def check_currency(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Finding]:
     """Orgs that differ in multi-currency. Codes that the target lacks are found by the picklist rule."""
     source, target = saved_describes(run, SOURCE), saved_describes(run, TARGET)
     findings = []

@@ -25,11 +25,13 @@ from psycopg import errors as postgres_errors
 from psycopg import sql
 
 from coa.errors import ConfigurationError, InvalidParams
-from coa.fieldmap import CarriedField
-from coa.mapping import CustomRule, Mapping
+from coa.fields.field_map import FieldMapping
+from coa.mapping.model import CustomRule, Mapping
 from coa.model import MIGRATION_FIELDS
+from coa.staging import tables
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, Run
+from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ CHUNK_ROWS = 5000
 Rule = Callable[[pandas.DataFrame, pandas.DataFrame], pandas.DataFrame]
 
 
-def apply_custom_rules(run: Run, carried: dict[str, list[CarriedField]], mapping: Mapping) -> None:
+def apply_custom_rules(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> None:
     """Changes the desired tables in place. Raises `ConfigurationError` when a function breaks its contract."""
     for sobject, custom in mapping.custom.items():
         function = load_function(custom)
@@ -78,12 +80,12 @@ def _broken(name: str, what: str) -> ConfigurationError:
     )
 
 
-def _apply(run: Run, sobject: str, fields: list[CarriedField], function: Rule, name: str) -> int:
+def _apply(run: Run, sobject: str, fields: list[FieldMapping], function: Rule, name: str) -> int:
     fixed = [f.name for f in fields if f.name in MIGRATION_FIELDS or f.kind == "parent"]
     names = [f.name for f in fields]
     changed, last = 0, ""
     while True:
-        desired = _frame(run, run.table("desired", sobject), "source_id", last, names)
+        desired = _frame(run, run.table(Table.DESIRED, sobject), "source_id", last, names)
         if desired.empty:
             return changed
         last = str(desired.index[-1])
@@ -152,7 +154,7 @@ def _text(value: Any) -> str | None:
 def _write_back(
     run: Run,
     sobject: str,
-    fields: list[CarriedField],
+    fields: list[FieldMapping],
     before: pandas.DataFrame,
     after: pandas.DataFrame,
     name: str,
@@ -174,7 +176,7 @@ def _write_back(
                         """UPDATE {desired} d SET {f} = coa.{canon}(n.v)
                            FROM unnest(%(ids)s::text[], %(values)s::text[]) AS n(id, v) WHERE d.source_id = n.id"""
                     ).format(
-                        desired=run.table("desired", sobject),
+                        desired=run.table(Table.DESIRED, sobject),
                         f=sql.Identifier(one.name),
                         canon=sql.Identifier(one.target.canonical_function),
                     ),
@@ -184,7 +186,7 @@ def _write_back(
                     sql.SQL(
                         """INSERT INTO {custom} (source_id, field) SELECT unnest(%s::text[]), %s
                            ON CONFLICT DO NOTHING"""
-                    ).format(custom=run.table("custom", sobject)),
+                    ).format(custom=run.table(Table.CUSTOM, sobject)),
                     [ids, one.name],
                 )
         except postgres_errors.DataError:
@@ -195,11 +197,5 @@ def _write_back(
 def create_custom_tables(run: Run, mapping: Mapping) -> None:
     """Which values custom rules changed: `custom__<slug>` (source_id, field)."""
     for sobject in mapping.custom:
-        table = run.table("custom", sobject)
         with run.db.transaction() as connection:
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-            connection.execute(
-                sql.SQL(
-                    "CREATE TABLE {} (source_id text, field text, PRIMARY KEY (field, source_id))"
-                ).format(table)
-            )
+            tables.create(connection, run, Table.CUSTOM, sobject)

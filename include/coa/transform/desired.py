@@ -11,18 +11,20 @@ import json
 from psycopg import sql
 
 from coa.config import RunParams
-from coa.fieldmap import CarriedField
+from coa.fields.field_map import FieldMapping
 from coa.model import AUDIT_FIELDS, CUSTOMER_ORG_ID, MIGRATION_FIELDS, ORDER_TYPE, STATUS
+from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
 
 OWNER_FIELDS = ("OwnerId",)
 NEVER_TRUNCATED = frozenset({*MIGRATION_FIELDS, CUSTOMER_ORG_ID})
 NEVER_BLANKED = frozenset({STATUS, ORDER_TYPE})
 
 
-def build_desired(run: Run, sobject: str, fields: list[CarriedField], fallback_owner: str) -> int:
+def build_desired(run: Run, sobject: str, fields: list[FieldMapping], fallback_owner: str) -> int:
     """Creates the table anew; rows in it. `fallback_owner`: target user id, empty when unknown."""
-    table = run.table("desired", sobject)
+    table = run.table(Table.DESIRED, sobject)
     columns, joins = [], []
     for n, one in enumerate(fields):
         joins += _joins(run, one, n)
@@ -30,18 +32,15 @@ def build_desired(run: Run, sobject: str, fields: list[CarriedField], fallback_o
             sql.SQL("{} AS {}").format(_expression(run, one, n, fallback_owner), sql.Identifier(one.name))
         )
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        made = connection.execute(
-            sql.SQL('CREATE TABLE {} AS SELECT s."Id" AS source_id, {} FROM {} s {}').format(
-                table, sql.SQL(", ").join(columns), run.table(SOURCE, sobject), sql.SQL(" ").join(joins)
-            )
-        ).rowcount
-        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (source_id)").format(table))
+        query = sql.SQL('SELECT s."Id" AS source_id, {} FROM {} s {}').format(
+            sql.SQL(", ").join(columns), run.table(SOURCE, sobject), sql.SQL(" ").join(joins)
+        )
+        made = tables.create_as(connection, run, Table.DESIRED, query, sobject)
         connection.execute(sql.SQL("ANALYZE {}").format(table))
     return made
 
 
-def source_value(one: CarriedField) -> sql.Composed:
+def source_value(one: FieldMapping) -> sql.Composed:
     """The raw source value of a field, before any rule, as SQL over the alias `s`."""
     if one.source is None:
         return sql.SQL("NULL::text").format()
@@ -51,7 +50,7 @@ def source_value(one: CarriedField) -> sql.Composed:
     return sql.SQL("COALESCE({}, NULLIF(s.{}, ''))").format(value, sql.Identifier(one.fallback.name))
 
 
-def ruled_value(one: CarriedField) -> sql.Composed:
+def mapped_value(one: FieldMapping) -> sql.Composed:
     """The value after renames, constants, value maps and defaults: what policies then look at."""
     rule = one.rule
     if rule.constant is not None:
@@ -66,21 +65,21 @@ def ruled_value(one: CarriedField) -> sql.Composed:
     return value
 
 
-def may_truncate(one: CarriedField, params: RunParams) -> bool:
+def may_truncate(one: FieldMapping, params: RunParams) -> bool:
     """Never ids and keys: a shortened key is another key."""
     key = one.name in NEVER_TRUNCATED or one.target.flag("unique") or one.target.flag("externalId")
     return not key and (one.rule.truncate or params.too_long_policy == "truncate")
 
 
-def _joins(run: Run, one: CarriedField, n: int) -> list[sql.Composed]:
+def _joins(run: Run, one: FieldMapping, n: int) -> list[sql.Composed]:
     if one.kind != "lookup":
         return []
     joins = []
     for k, name in enumerate(one.refers_to):
-        if run.has_table("map", name):
+        if run.has_table(Table.MAP, name):
             joins.append(
                 sql.SQL("LEFT JOIN {} {a} ON {a}.source_id = coa.id18({v})").format(
-                    run.table("map", name), a=sql.Identifier(f"m{n}_{k}"), v=ruled_value(one)
+                    run.table(Table.MAP, name), a=sql.Identifier(f"m{n}_{k}"), v=mapped_value(one)
                 )
             )
             if name == "User" and one.name in OWNER_FIELDS:
@@ -96,11 +95,11 @@ def _joins(run: Run, one: CarriedField, n: int) -> list[sql.Composed]:
     return joins
 
 
-def lookup_expression(run: Run, one: CarriedField, n: int) -> sql.Composed:
+def lookup_expression(run: Run, one: FieldMapping, n: int) -> sql.Composed:
     """The matched target id of a lookup field, as SQL over the joins of `_joins`."""
     found = []
     for k, name in enumerate(one.refers_to):
-        if not run.has_table("map", name):
+        if not run.has_table(Table.MAP, name):
             continue
         if name == "User" and one.name in OWNER_FIELDS:
             found.append(sql.SQL('{}."Id"').format(sql.Identifier(f"u{n}_{k}")))
@@ -111,15 +110,15 @@ def lookup_expression(run: Run, one: CarriedField, n: int) -> sql.Composed:
     )
 
 
-def _expression(run: Run, one: CarriedField, n: int, fallback_owner: str) -> sql.Composed:
+def _expression(run: Run, one: FieldMapping, n: int, fallback_owner: str) -> sql.Composed:
     if one.kind == "parent":
-        return sql.SQL("coa.id18({})").format(ruled_value(one))
+        return sql.SQL("coa.id18({})").format(mapped_value(one))
     if one.kind == "lookup":
         found = lookup_expression(run, one, n)
         if one.name in OWNER_FIELDS and fallback_owner:
             return sql.SQL("COALESCE({}, {}::text)").format(found, sql.Literal(fallback_owner))
         return found
-    value = ruled_value(one)
+    value = mapped_value(one)
     if one.name in MIGRATION_FIELDS or one.name in AUDIT_FIELDS:
         return _canonical(one, value)
     if (
@@ -134,7 +133,7 @@ def _expression(run: Run, one: CarriedField, n: int, fallback_owner: str) -> sql
     return _canonical(one, value)
 
 
-def picklist_fits(one: CarriedField, value: sql.Composed) -> sql.Composed:
+def picklist_fits(one: FieldMapping, value: sql.Composed) -> sql.Composed:
     """Whether every value of a picklist (several, separated by `;`, in a multi-select one) is there."""
     allowed = sql.Literal(one.target.picklist_values)
     if one.target.type == "multipicklist":
@@ -142,5 +141,5 @@ def picklist_fits(one: CarriedField, value: sql.Composed) -> sql.Composed:
     return sql.SQL("{} = ANY ({}::text[])").format(value, allowed)
 
 
-def _canonical(one: CarriedField, value: sql.Composed) -> sql.Composed:
+def _canonical(one: FieldMapping, value: sql.Composed) -> sql.Composed:
     return sql.SQL("coa.{}({})").format(sql.Identifier(one.target.canonical_function), value)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.fieldmap import CarriedField
-from coa.mapping import Mapping
+from coa.fields.field_map import FieldMapping
+from coa.mapping.model import Mapping
 from coa.staging.runs import SOURCE, Run
-from coa.transform.desired import may_truncate, picklist_fits, ruled_value, source_value
+from coa.staging.tables import Table
+from coa.transform.desired import mapped_value, may_truncate, picklist_fits, source_value
 
 
-def explain(run: Run, carried: dict[str, list[CarriedField]], mapping: Mapping) -> None:
+def explain(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> None:
     """Writes `coa.explained` anew for every policy or rule that changed a value."""
     run.db.execute("DELETE FROM coa.explained WHERE run_id = %s", [run.run_id])
     for sobject, custom in mapping.custom.items():
         for one in carried[sobject]:
             changed = sql.SQL(
                 "EXISTS (SELECT FROM {} c WHERE c.field = {} AND c.source_id = d.source_id)"
-            ).format(run.table("custom", sobject), sql.Literal(one.name))
+            ).format(run.table(Table.CUSTOM, sobject), sql.Literal(one.name))
             _insert(run, sobject, one, changed, f"by the custom rule {custom.function}")
     for sobject, fields in carried.items():
         for one in fields:
@@ -27,8 +28,8 @@ def explain(run: Run, carried: dict[str, list[CarriedField]], mapping: Mapping) 
                 _explain_value(run, sobject, one)
 
 
-def _explain_lookup(run: Run, sobject: str, one: CarriedField) -> None:
-    value = ruled_value(one)
+def _explain_lookup(run: Run, sobject: str, one: FieldMapping) -> None:
+    value = mapped_value(one)
     if one.name == "OwnerId":
         mapped = _mapped_condition(run, one)
         condition = sql.SQL("{} IS NOT NULL AND NOT ({})").format(value, mapped)
@@ -42,26 +43,26 @@ def _explain_lookup(run: Run, sobject: str, one: CarriedField) -> None:
     _insert(run, sobject, one, condition, reason)
 
 
-def _mapped_condition(run: Run, one: CarriedField) -> sql.Composed:
+def _mapped_condition(run: Run, one: FieldMapping) -> sql.Composed:
     """Whether the desired value is what the maps say, not the fallback."""
     tests = [
         sql.SQL("EXISTS (SELECT FROM {} m WHERE m.source_id = coa.id18({}) AND m.target_id = d.{})").format(
-            run.table("map", name), ruled_value(one), sql.Identifier(one.name)
+            run.table(Table.MAP, name), mapped_value(one), sql.Identifier(one.name)
         )
         for name in one.refers_to
-        if run.has_table("map", name)
+        if run.has_table(Table.MAP, name)
     ]
     return sql.SQL(" OR ").join(tests) if tests else sql.SQL("false").format()
 
 
-def _explain_value(run: Run, sobject: str, one: CarriedField) -> None:
+def _explain_value(run: Run, sobject: str, one: FieldMapping) -> None:
     rule, value = one.rule, source_value(one)
     if rule.constant is not None or rule.values or rule.default is not None:
         _insert(
             run,
             sobject,
             one,
-            sql.SQL("{} IS DISTINCT FROM {}").format(value, ruled_value(one)),
+            sql.SQL("{} IS DISTINCT FROM {}").format(value, mapped_value(one)),
             "by the mapping file",
         )
     if one.target.restricted_picklist and run.params.picklist_policy == "blank":
@@ -70,7 +71,7 @@ def _explain_value(run: Run, sobject: str, one: CarriedField) -> None:
             sobject,
             one,
             sql.SQL("{v} IS NOT NULL AND d.{f} IS NULL AND NOT {fits}").format(
-                v=ruled_value(one), f=sql.Identifier(one.name), fits=picklist_fits(one, ruled_value(one))
+                v=mapped_value(one), f=sql.Identifier(one.name), fits=picklist_fits(one, mapped_value(one))
             ),
             "value missing in the target's picklist: picklist_policy blank",
         )
@@ -80,12 +81,12 @@ def _explain_value(run: Run, sobject: str, one: CarriedField) -> None:
             run,
             sobject,
             one,
-            sql.SQL("char_length({}) > {}").format(ruled_value(one), sql.Literal(length)),
+            sql.SQL("char_length({}) > {}").format(mapped_value(one), sql.Literal(length)),
             f"longer than {length} characters: truncated",
         )
 
 
-def _insert(run: Run, sobject: str, one: CarriedField, condition: sql.Composed, reason: str) -> None:
+def _insert(run: Run, sobject: str, one: FieldMapping, condition: sql.Composed, reason: str) -> None:
     run.db.execute(
         sql.SQL(
             """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, reason)
@@ -100,7 +101,7 @@ def _insert(run: Run, sobject: str, one: CarriedField, condition: sql.Composed, 
             column=sql.Identifier(one.name),
             reason=sql.Literal(reason),
             source=run.table(SOURCE, sobject),
-            desired=run.table("desired", sobject),
+            desired=run.table(Table.DESIRED, sobject),
             condition=condition,
         )
     )

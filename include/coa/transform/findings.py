@@ -10,8 +10,8 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.fieldmap import CarriedField
-from coa.mapping import Mapping
+from coa.fields.field_map import FieldMapping
+from coa.mapping.model import Mapping
 from coa.model import (
     CUSTOMER,
     CUSTOMER_ORG_ID,
@@ -23,12 +23,13 @@ from coa.model import (
     STATUS,
 )
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.tables import Table
 from coa.transform.catalog_findings import check_catalog
 from coa.transform.currency_findings import check_currency
 from coa.transform.mapping_findings import check_mapping_used
 
 
-def data_findings(run: Run, carried: dict[str, list[CarriedField]], mapping: Mapping) -> list[Finding]:
+def data_findings(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> list[Finding]:
     return [
         *check_catalog(run),
         *check_currency(run, carried),
@@ -181,7 +182,9 @@ def _open_orders(run: Run) -> list[Finding]:
 
 def _owners(run: Run) -> list[Finding]:
     """Owners of records without a counterpart among the target's users, or with an inactive one."""
-    if not (run.has_table(SOURCE, "User") and run.has_table("map", "User") and run.has_table(TARGET, "User")):
+    if not (
+        run.has_table(SOURCE, "User") and run.has_table(Table.MAP, "User") and run.has_table(TARGET, "User")
+    ):
         return []
     owned = sql.SQL(" UNION ALL ").join(
         sql.SQL('SELECT "OwnerId" AS id FROM {}').format(run.table(SOURCE, name))
@@ -197,7 +200,7 @@ def _owners(run: Run) -> list[Finding]:
                LEFT JOIN {map} m ON m.source_id = o.id
                LEFT JOIN {users} t ON t."Id" = m.target_id
                WHERE t."Id" IS NULL OR t."IsActive" <> 'true' GROUP BY 1 ORDER BY 1"""
-        ).format(owned=owned, map=run.table("map", "User"), users=run.table(TARGET, "User")),
+        ).format(owned=owned, map=run.table(Table.MAP, "User"), users=run.table(TARGET, "User")),
     )
     what = {
         "owners_unmatched": "have no counterpart among the target's users",
@@ -219,7 +222,7 @@ def _owners(run: Run) -> list[Finding]:
     ]
 
 
-def _ids_in_text(run: Run, carried: dict[str, list[CarriedField]], mapping: Mapping) -> list[Finding]:
+def _ids_in_text(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> list[Finding]:
     """Text fields that hold ids of records which get another id: recognised by the source's key prefixes."""
     prefixes = sorted(
         {

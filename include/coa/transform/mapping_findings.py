@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.mapping import Mapping
+from coa.mapping.model import Mapping
 from coa.model import CONTRACT, ORDER, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.tables import Table
 
 
 def check_mapping_used(run: Run, mapping: Mapping) -> list[Finding]:
@@ -71,7 +72,7 @@ def _mapped_product(run: Run, contract: str, product: str) -> bool:
                 source=run.table(SOURCE, PRODUCT),
                 contracts=run.table(SOURCE, CONTRACT),
                 contract=sql.Identifier(PRODUCT_CONTRACT),
-                map=run.table("map", PRODUCT),
+                map=run.table(Table.MAP, PRODUCT),
                 pid=sql.Identifier(PRODUCT_ID),
             ),
             {"c": contract, "p": product},
@@ -91,7 +92,7 @@ def _owner_mapped(run: Run, user: str) -> bool:
             sql.SQL(
                 """SELECT EXISTS (SELECT FROM {} s JOIN {} m ON m.source_id = s."Id" AND m.rule = 'mapping file'
                    WHERE {})"""
-            ).format(run.table(SOURCE, "User"), run.table("map", "User"), said),
+            ).format(run.table(SOURCE, "User"), run.table(Table.MAP, "User"), said),
             {"v": user},
         )
     )

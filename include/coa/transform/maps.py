@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.lookups import lookup_keys
-from coa.mapping import Mapping
+from coa.fields.lookups import lookup_keys
+from coa.mapping.model import Mapping
 from coa.preflight.orgs import saved_describes
+from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
 
 CASE_INSENSITIVE = frozenset({"Email", "Username"})
 
 
 def create_map(run: Run, sobject: str) -> None:
-    table = run.table("map", sobject)
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        connection.execute(
-            sql.SQL(
-                "CREATE TABLE {} (source_id text PRIMARY KEY, target_id text NOT NULL, rule text NOT NULL)"
-            ).format(table)
-        )
+        tables.create(connection, run, Table.MAP, sobject)
 
 
 def map_by_keys(run: Run, sobject: str, mapping: Mapping) -> int:
@@ -40,8 +36,8 @@ def map_by_keys(run: Run, sobject: str, mapping: Mapping) -> int:
                 # Of two users with one e-mail the active one is meant.
                 _map_by_key(run, sobject, key, target_filter=sql.SQL("""t."IsActive" = 'true'"""))
             _map_by_key(run, sobject, key)
-    run.db.execute(sql.SQL("ANALYZE {}").format(run.table("map", sobject)))
-    return int(run.db.value(sql.SQL("SELECT count(*) FROM {}").format(run.table("map", sobject))))
+    run.db.execute(sql.SQL("ANALYZE {}").format(run.table(Table.MAP, sobject)))
+    return int(run.db.value(sql.SQL("SELECT count(*) FROM {}").format(run.table(Table.MAP, sobject))))
 
 
 def map_given_records(run: Run, sobject: str, mapping: Mapping) -> None:
@@ -50,7 +46,7 @@ def map_given_records(run: Run, sobject: str, mapping: Mapping) -> None:
         run.db.execute(
             sql.SQL(
                 "INSERT INTO {} VALUES (coa.id18(%s), coa.id18(%s), 'mapping file') ON CONFLICT DO NOTHING"
-            ).format(run.table("map", sobject)),
+            ).format(run.table(Table.MAP, sobject)),
             [source_id, target_id],
         )
 
@@ -70,7 +66,11 @@ def _map_given_owners(run: Run, mapping: Mapping) -> None:
                 """INSERT INTO {} SELECT s."Id", t."Id", 'mapping file' FROM {} s, {} t WHERE ({}) AND ({})
                    ON CONFLICT DO NOTHING"""
             ).format(
-                run.table("map", "User"), run.table(SOURCE, "User"), run.table(TARGET, "User"), said, meant
+                run.table(Table.MAP, "User"),
+                run.table(SOURCE, "User"),
+                run.table(TARGET, "User"),
+                said,
+                meant,
             ),
             [theirs] * len(names) + [ours] * len(names),
         )
@@ -90,7 +90,7 @@ def _map_by_key(run: Run, sobject: str, key: str, target_filter: sql.SQL | None 
         source=run.table(SOURCE, sobject),
         target=run.table(TARGET, sobject),
         filter=target_filter or sql.SQL("true"),
-        map=run.table("map", sobject),
+        map=run.table(Table.MAP, sobject),
         rule=sql.Literal(f"by {key}"),
     )
     run.db.execute(query)

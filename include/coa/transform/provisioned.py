@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.mapping import Mapping
+from coa.mapping.model import Mapping
 from coa.model import CONTRACT, NS, PRICEBOOK_ENTRY, PRICEBOOK_ENTRY_ID, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
 from coa.transform.maps import create_map, map_given_records
 
 
@@ -27,7 +28,7 @@ def map_provisioned(run: Run, mapping: Mapping) -> None:
     _map_products(run, by=PRODUCT_ID)
     _map_products(run, by="Name")
     for sobject in (CONTRACT, PRICEBOOK_ENTRY, PRODUCT):
-        run.db.execute(sql.SQL("ANALYZE {}").format(run.table("map", sobject)))
+        run.db.execute(sql.SQL("ANALYZE {}").format(run.table(Table.MAP, sobject)))
 
 
 def _map_given_contracts(run: Run, mapping: Mapping) -> None:
@@ -38,7 +39,9 @@ def _map_given_contracts(run: Run, mapping: Mapping) -> None:
                    WHERE (s."Name" = %(s)s OR s."Id" = coa.id18(%(s)s))
                      AND (t."Name" = %(t)s OR t."Id" = coa.id18(%(t)s))
                    ON CONFLICT DO NOTHING"""
-            ).format(run.table("map", CONTRACT), run.table(SOURCE, CONTRACT), run.table(TARGET, CONTRACT)),
+            ).format(
+                run.table(Table.MAP, CONTRACT), run.table(SOURCE, CONTRACT), run.table(TARGET, CONTRACT)
+            ),
             {"s": theirs, "t": ours},
         )
 
@@ -73,7 +76,7 @@ def _insert_best(run: Run, sobject: str, condition: sql.Composed, score: sql.Com
             source=run.table(SOURCE, sobject),
             target=run.table(TARGET, sobject),
             condition=condition,
-            map=run.table("map", sobject),
+            map=run.table(Table.MAP, sobject),
             rule=sql.Literal(rule),
         )
     )
@@ -109,11 +112,11 @@ def _map_given_products(run: Run, mapping: Mapping) -> None:
                          AND (t.{pid} = %(t)s OR t."Name" = %(t)s OR t."Id" = coa.id18(%(t)s))
                        ON CONFLICT DO NOTHING"""
                 ).format(
-                    map=run.table("map", PRODUCT),
+                    map=run.table(Table.MAP, PRODUCT),
                     source=run.table(SOURCE, PRODUCT),
                     target=run.table(TARGET, PRODUCT),
                     contracts=run.table(SOURCE, CONTRACT),
-                    contract_map=run.table("map", CONTRACT),
+                    contract_map=run.table(Table.MAP, CONTRACT),
                     contract=sql.Identifier(PRODUCT_CONTRACT),
                     pid=sql.Identifier(PRODUCT_ID),
                 ),
@@ -135,7 +138,7 @@ def _map_products(run: Run, by: str) -> None:
         by=sql.Identifier(by),
         extra=only_without_id,
         contract=sql.Identifier(PRODUCT_CONTRACT),
-        contract_map=run.table("map", CONTRACT),
+        contract_map=run.table(Table.MAP, CONTRACT),
     )
     score = _score(run, PRODUCT, ["Name", NS + "Pricing_Type__c", NS + "Status__c"])
     _insert_best(run, PRODUCT, condition, score, f"by contract and {by}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from coa.fieldmap import CarriedField
+from coa.fields.field_map import FieldMapping
 from coa.model import (
     CONTRACT,
     DETAIL,
@@ -25,8 +25,10 @@ from coa.model import (
     PRODUCT_CONTRACT,
     QUANTITY,
 )
+from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
-from coa.transform.desired import NEVER_BLANKED, may_truncate, picklist_fits, ruled_value
+from coa.staging.tables import Table
+from coa.transform.desired import NEVER_BLANKED, mapped_value, may_truncate, picklist_fits
 
 # Validation rule -> (flag of the target's contract terms, field of the detail that it then requires).
 TERMS_RULES = {
@@ -52,14 +54,7 @@ class Rule:
 
 def create_problem_table(run: Run) -> None:
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table("problem")))
-        connection.execute(
-            sql.SQL(
-                """CREATE TABLE {} (sobject text NOT NULL, source_id text NOT NULL, reason_code text NOT NULL,
-                     field text NOT NULL, reason text NOT NULL, next_step text NOT NULL, verdict text NOT NULL,
-                     PRIMARY KEY (sobject, source_id, reason_code, field))"""
-            ).format(run.table("problem"))
-        )
+        tables.create(connection, run, Table.PROBLEM)
 
 
 def apply_rule(run: Run, rule: Rule) -> int:
@@ -71,7 +66,7 @@ def apply_rule(run: Run, rule: Rule) -> int:
                FROM {source} s JOIN {desired} d ON d.source_id = s."Id" {joins}
                WHERE {condition} ON CONFLICT DO NOTHING"""
         ).format(
-            problem=run.table("problem"),
+            problem=run.table(Table.PROBLEM),
             sobject=sql.Literal(rule.sobject),
             code=sql.Literal(rule.code),
             field=sql.Literal(rule.field),
@@ -79,14 +74,14 @@ def apply_rule(run: Run, rule: Rule) -> int:
             next_step=sql.Literal(rule.next_step),
             verdict=sql.Literal(rule.verdict),
             source=run.table(SOURCE, rule.sobject),
-            desired=run.table("desired", rule.sobject),
+            desired=run.table(Table.DESIRED, rule.sobject),
             joins=rule.joins or sql.SQL(""),
             condition=rule.condition,
         )
     )
 
 
-def all_rules(run: Run, carried: dict[str, list[CarriedField]], inactive_rules: frozenset[str]) -> list[Rule]:
+def all_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive_rules: frozenset[str]) -> list[Rule]:
     """Every rule that the params, the describes and the target's active validation rules call for."""
     rules: list[Rule] = []
     for sobject, fields in carried.items():
@@ -97,7 +92,7 @@ def all_rules(run: Run, carried: dict[str, list[CarriedField]], inactive_rules: 
     return rules + _order_rules(run, inactive_rules) + _detail_rules(run, carried, inactive_rules)
 
 
-def _value_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
+def _value_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
     # The desired value, custom rules included; policies that change it make no rule.
     value = sql.SQL("d.{}").format(sql.Identifier(one.name))
     rules = _number_rules(run, sobject, one)
@@ -135,7 +130,7 @@ def _value_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
     return rules
 
 
-def _number_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
+def _number_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
     """Numbers with more digits than the target's field has; only where it is narrower than the source's."""
     if one.target.canonical_function != "canon_number" or one.kind != "value":
         return []
@@ -161,10 +156,10 @@ def _number_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
     ]
 
 
-def _lookup_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
+def _lookup_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
     if one.kind != "lookup" or one.name == "CreatedById":
         return []
-    unmatched = sql.SQL("{} IS NOT NULL AND d.{} IS NULL").format(ruled_value(one), sql.Identifier(one.name))
+    unmatched = sql.SQL("{} IS NOT NULL AND d.{} IS NULL").format(mapped_value(one), sql.Identifier(one.name))
     if one.name == "OwnerId":
         if run.params.owner_policy != "stop":
             return []
@@ -217,11 +212,11 @@ def _lookup_rules(run: Run, sobject: str, one: CarriedField) -> list[Rule]:
     ]
 
 
-def _required_rules(sobject: str, one: CarriedField) -> list[Rule]:
+def _required_rules(sobject: str, one: FieldMapping) -> list[Rule]:
     if not one.target.required or one.target.type == "boolean" or one.name in (DETAIL_ORDER,):
         return []
     if one.kind in ("lookup", "parent"):
-        condition = sql.SQL("{} IS NULL").format(ruled_value(one))
+        condition = sql.SQL("{} IS NULL").format(mapped_value(one))
     else:
         condition = sql.SQL("d.{} IS NULL").format(sql.Identifier(one.name))
     return [
@@ -265,10 +260,10 @@ def _order_rules(run: Run, inactive: frozenset[str]) -> list[Rule]:
     return rules
 
 
-def _detail_rules(run: Run, carried: dict[str, list[CarriedField]], inactive: frozenset[str]) -> list[Rule]:
+def _detail_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive: frozenset[str]) -> list[Rule]:
     names = {f.name for f in carried[DETAIL]}
     of_order = sql.SQL("JOIN {} o ON o.source_id = d.{}").format(
-        run.table("desired", ORDER), sql.Identifier(DETAIL_ORDER)
+        run.table(Table.DESIRED, ORDER), sql.Identifier(DETAIL_ORDER)
     )
     order_contract = sql.SQL("o.{}").format(sql.Identifier(ORDER_CONTRACT))
     rules = []

@@ -13,6 +13,7 @@ from psycopg import sql
 from coa.model import CONTRACT, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
 from coa.transform.catalog_findings import used_contracts, used_products
 
 HEAD = """# Contract terms and products in use in the source, with what was found in the target.
@@ -63,7 +64,7 @@ def _contracts(run: Run) -> list[Row]:
         ).format(
             source=run.table(SOURCE, CONTRACT),
             target=run.table(TARGET, CONTRACT),
-            map=run.table("map", CONTRACT),
+            map=run.table(Table.MAP, CONTRACT),
             used=used_contracts(run),
         )
     )
@@ -87,8 +88,8 @@ def _products(run: Run) -> list[Row]:
             source=run.table(SOURCE, PRODUCT),
             target=run.table(TARGET, PRODUCT),
             contracts=run.table(SOURCE, CONTRACT),
-            map=run.table("map", PRODUCT),
-            contract_map=run.table("map", CONTRACT),
+            map=run.table(Table.MAP, PRODUCT),
+            contract_map=run.table(Table.MAP, CONTRACT),
             used=used_products(run),
         )
     )

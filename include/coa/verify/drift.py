@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.compare import Comparison, actual_hash
+from coa.fields.compare import Comparison, actual_hash
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER
 from coa.staging.runs import SOURCE, Run
-from coa.verify.expected import EXPECTED
-from coa.verify.presence import VERIFY
+from coa.staging.tables import Table
 
 MIGRATION, IN_SOURCE, IN_TARGET, IN_BOTH = "migration", "source", "target", "both"
 
@@ -44,9 +43,9 @@ def class_field_differences(run: Run, sobject: str, compared: list[Comparison], 
         ).format(
             now=now,
             wanted=wanted,
-            expected=run.table(EXPECTED, sobject),
-            desired=run.table("desired", sobject),
-            verify=run.table(VERIFY, sobject),
+            expected=run.table(Table.EXPECTED, sobject),
+            desired=run.table(Table.DESIRED, sobject),
+            verify=run.table(Table.VERIFY, sobject),
             pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(sobject),
             joins=joins,
@@ -86,7 +85,7 @@ def class_rollups(run: Run) -> None:
                    AND (t.{parent} = x.target_id OR s.{parent} = x.source_id)), x.origin)
                WHERE x.run_id = {run} AND x.sobject = {order} AND x.kind = 'rollup'"""
         ).format(
-            verify=run.table(VERIFY, DETAIL),
+            verify=run.table(Table.VERIFY, DETAIL),
             source=run.table(SOURCE, DETAIL),
             parent=sql.Identifier(DETAIL_ORDER),
             run=sql.Literal(run.run_id),
@@ -111,7 +110,7 @@ def list_deleted_in_source(run: Run, of_run: str) -> None:
             ).format(
                 run=sql.Literal(run.run_id),
                 sobject=sql.Literal(sobject),
-                verify=run.table(VERIFY, sobject),
+                verify=run.table(Table.VERIFY, sobject),
                 pair=sql.Literal(run.pair_id),
                 of_run=sql.Literal(of_run),
                 source=run.table(SOURCE, sobject),

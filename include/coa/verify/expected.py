@@ -5,9 +5,9 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.model import LOADED
+from coa.staging import tables
 from coa.staging.runs import SOURCE, Run
-
-EXPECTED = "expected"
+from coa.staging.tables import Table
 
 
 def expect_planned(run: Run) -> None:
@@ -17,10 +17,10 @@ def expect_planned(run: Run) -> None:
     """
     for sobject in LOADED:
         holdback = sql.SQL("").format()
-        if run.has_table("holdback"):
+        if run.has_table(Table.CHANGED_SINCE_PLAN):
             holdback = sql.SQL(
                 "AND NOT EXISTS (SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"
-            ).format(run.table("holdback"))
+            ).format(run.table(Table.CHANGED_SINCE_PLAN))
         _create(
             run,
             sobject,
@@ -33,7 +33,7 @@ def expect_planned(run: Run) -> None:
                    WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {holdback}"""
             ).format(
                 run=sql.Literal(run.run_id),
-                plan=run.table("plan"),
+                plan=run.table(Table.PLAN),
                 pair=sql.Literal(run.pair_id),
                 sobject=sql.Literal(sobject),
                 holdback=holdback,
@@ -65,10 +65,7 @@ def expect_migrated(run: Run, of_run: str) -> None:
 
 
 def _create(run: Run, sobject: str, query: sql.Composed) -> None:
-    table = run.table(EXPECTED, sobject)
     with run.db.transaction() as connection:
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        connection.execute(sql.SQL("CREATE TABLE {} AS {}").format(table, query))
-        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (source_id)").format(table))
-        connection.execute(sql.SQL("CREATE INDEX ON {} (target_id)").format(table))
-        connection.execute(sql.SQL("ANALYZE {}").format(table))
+        tables.create_as(connection, run, Table.EXPECTED, query, sobject)
+        tables.add_index(connection, run, Table.EXPECTED, "expected_by_target", sobject)
+        connection.execute(sql.SQL("ANALYZE {}").format(run.table(Table.EXPECTED, sobject)))

@@ -15,14 +15,15 @@ from coa.extract.bulk import ExtractSpec, query_into
 from coa.model import CUSTOMER, CUSTOMER_ORG_ID
 from coa.salesforce.describe import describe
 from coa.salesforce.session import Org
+from coa.staging import tables
 from coa.staging.runs import Run
+from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 
 LICENSE = "sfLma__License__c"
 SUBSCRIBER = "sfLma__Subscriber_Org_ID__c"
 STATUS = "sfLma__Status__c"
-TABLE = "lma_license"
 
 
 def extract_licenses(run: Run, target: Org) -> None:
@@ -30,26 +31,30 @@ def extract_licenses(run: Run, target: Org) -> None:
 
     The case work is no part of the proof: an org that refuses the query does not fail it.
     """
-    run.db.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table(TABLE)))
+    _forget(run)
     try:
         described = describe(target, LICENSE)
         if described is None or described.field(SUBSCRIBER) is None:
             run.event("lma_absent", org="target")
             return
         fields = [n for n in ("Id", "Name", SUBSCRIBER, STATUS) if described.field(n) is not None]
-        columns = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(n)) for n in fields)
         with run.db.transaction() as connection:
-            connection.execute(sql.SQL("CREATE TABLE {} ({})").format(run.table(TABLE), columns))
-        rows = query_into(run, target, ExtractSpec("lma", LICENSE, fields), run.table(TABLE))
+            tables.create(connection, run, Table.LICENSES, fields=fields)
+        rows = query_into(run, target, ExtractSpec("lma", LICENSE, fields), run.table(Table.LICENSES))
         run.event("licenses_read", org="target", licenses=rows)
     except CoaError as error:
-        run.db.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table(TABLE)))
+        _forget(run)
         run.event("licenses_not_read", level="warning", org="target", message=str(error))
+
+
+def _forget(run: Run) -> None:
+    with run.db.transaction() as connection:
+        tables.drop(connection, run, Table.LICENSES)
 
 
 def coverage(run: Run) -> dict[str, int] | None:
     """Of the moved and matched customers: how many have a license in the target's LMA; None without an LMA."""
-    if not run.has_table(TABLE) or not run.has_table("source", CUSTOMER):
+    if not run.has_table(Table.LICENSES) or not run.has_table(Table.SOURCE, CUSTOMER):
         return None
     found = run.db.row(
         sql.SQL(
@@ -58,10 +63,10 @@ def coverage(run: Run) -> dict[str, int] | None:
                             AS licensed
                      FROM {source} s) c"""
         ).format(
-            licenses=run.table(TABLE),
+            licenses=run.table(Table.LICENSES),
             subscriber=sql.Identifier(SUBSCRIBER),
             org=sql.Identifier(CUSTOMER_ORG_ID),
-            source=run.table("source", CUSTOMER),
+            source=run.table(Table.SOURCE, CUSTOMER),
         )
     )
     assert found is not None

@@ -25,9 +25,8 @@ from coa.model import (
     SOURCE_ID,
 )
 from coa.staging.runs import SOURCE, Run
-from coa.verify.expected import EXPECTED
+from coa.staging.tables import Table
 
-VERIFY = "verify"
 Snapshot = Callable[[str], sql.Identifier | None]
 
 # What makes two orders look like one, beside customer, contract, type and lines.
@@ -43,7 +42,7 @@ def find_missing(run: Run, sobject: str) -> None:
                SELECT %s, %s, e.source_id, COALESCE(e.target_id, ''), 'missing', 'not found in the target'
                FROM {expected} e WHERE NOT e.rejected
                  AND NOT EXISTS (SELECT FROM {verify} t WHERE t."Id" = e.target_id)"""
-        ).format(expected=run.table(EXPECTED, sobject), verify=run.table(VERIFY, sobject)),
+        ).format(expected=run.table(Table.EXPECTED, sobject), verify=run.table(Table.VERIFY, sobject)),
         [run.run_id, sobject],
     )
 
@@ -60,8 +59,8 @@ def find_duplicates_by_key(run: Run, sobject: str) -> None:
         ).format(
             name=sql.Literal(SOURCE_ID),
             key=sql.Identifier(SOURCE_ID),
-            expected=run.table(EXPECTED, sobject),
-            verify=run.table(VERIFY, sobject),
+            expected=run.table(Table.EXPECTED, sobject),
+            verify=run.table(Table.VERIFY, sobject),
         ),
         [run.run_id, sobject],
     )
@@ -89,7 +88,7 @@ def _foreign(run: Run, sobject: str, snapshot: Snapshot) -> sql.Composed:
              AND NOT EXISTS (SELECT FROM coa.difference x WHERE x.run_id = {run} AND x.sobject = {sobject}
                                AND x.target_id = f."Id" AND x.kind = 'duplicate') {known}"""
     ).format(
-        verify=run.table(VERIFY, sobject),
+        verify=run.table(Table.VERIFY, sobject),
         pair=sql.Literal(run.pair_id),
         sobject=sql.Literal(sobject),
         run=sql.Literal(run.run_id),
@@ -113,15 +112,15 @@ def _customers_of_one_org(run: Run, snapshot: Snapshot) -> None:
             name=sql.Literal(CUSTOMER_ORG_ID),
             org=sql.Identifier(CUSTOMER_ORG_ID),
             foreign=_foreign(run, CUSTOMER, snapshot),
-            verify=run.table(VERIFY, CUSTOMER),
-            expected=run.table(EXPECTED, CUSTOMER),
+            verify=run.table(Table.VERIFY, CUSTOMER),
+            expected=run.table(Table.EXPECTED, CUSTOMER),
         )
     )
 
 
 def _orders_that_look_alike(run: Run, snapshot: Snapshot) -> None:
     """Same customer, contract, type, dates, and the same lines (or none yet) as an order of ours."""
-    present = set(run.columns(VERIFY, ORDER))
+    present = set(run.columns(Table.VERIFY, ORDER))
     alike = [n for n in (ORDER_CUSTOMER, ORDER_CONTRACT, ORDER_TYPE, *ORDER_DATES) if n in present]
     run.db.execute(
         sql.SQL(
@@ -141,18 +140,18 @@ def _orders_that_look_alike(run: Run, snapshot: Snapshot) -> None:
                WHERE a.lines IS NULL OR a.lines = b.lines ORDER BY p.extra, p.source_id"""
         ).format(
             foreign=_foreign(run, ORDER, snapshot),
-            verify=run.table(VERIFY, ORDER),
+            verify=run.table(Table.VERIFY, ORDER),
             same=sql.SQL(" AND ").join(
                 sql.SQL("{a} = {b}" if name == ORDER_CUSTOMER else "{a} IS NOT DISTINCT FROM {b}").format(
                     a=sql.Identifier("o", name), b=sql.Identifier("t", name)
                 )
                 for name in alike
             ),
-            expected=run.table(EXPECTED, ORDER),
+            expected=run.table(Table.EXPECTED, ORDER),
             parent=sql.Identifier(DETAIL_ORDER),
             product=sql.Identifier(DETAIL_PRODUCT),
             quantity=sql.Identifier(QUANTITY),
-            details=run.table(VERIFY, DETAIL),
+            details=run.table(Table.VERIFY, DETAIL),
             run=sql.Literal(run.run_id),
             order=sql.Literal(ORDER),
         )
@@ -164,7 +163,7 @@ def _extra_details(run: Run) -> None:
 
     One that equals a detail of ours is its duplicate, any other is unexpected.
     """
-    present = set(run.columns(VERIFY, DETAIL))
+    present = set(run.columns(Table.VERIFY, DETAIL))
     looks = [n for n in DETAIL_LOOKS if n in present]
     run.db.execute(
         sql.SQL(
@@ -184,9 +183,9 @@ def _extra_details(run: Run) -> None:
         ).format(
             run=sql.Literal(run.run_id),
             detail=sql.Literal(DETAIL),
-            verify=run.table(VERIFY, DETAIL),
-            orders=run.table(EXPECTED, ORDER),
-            details=run.table(EXPECTED, DETAIL),
+            verify=run.table(Table.VERIFY, DETAIL),
+            orders=run.table(Table.EXPECTED, ORDER),
+            details=run.table(Table.EXPECTED, DETAIL),
             parent=sql.Identifier(DETAIL_ORDER),
             same=sql.SQL(" AND ").join(
                 sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier("o", n), sql.Identifier("t", n))
@@ -214,7 +213,7 @@ def find_unknown_keys(run: Run, sobject: str, snapshot: Snapshot) -> None:
             name=sql.Literal(SOURCE_ID),
             key=sql.Identifier(SOURCE_ID),
             foreign=_foreign(run, sobject, snapshot),
-            verify=run.table(VERIFY, sobject),
+            verify=run.table(Table.VERIFY, sobject),
             source=run.table(SOURCE, sobject),
         )
     )

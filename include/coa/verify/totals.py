@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.fieldmap import CarriedField
+from coa.fields.field_map import FieldMapping
 from coa.model import CONTRACT, DETAIL, DETAIL_ORDER, NS, ORDER, ORDER_CONTRACT, ORDER_TYPE, QUANTITY, STATUS
 from coa.staging.runs import SOURCE, TARGET, Run
-from coa.verify.expected import EXPECTED
-from coa.verify.presence import VERIFY
+from coa.staging.tables import Table
 
 VALUE = NS + "Order_Detail_Value__c"
 CURRENCIES = (NS + "pct_Currency__c", "CurrencyIsoCode")
 YEAR_FIELDS = ("CreatedDate", NS + "Date_Partner_Received_Customer_Order__c")
 
 
-def year_field(carried: list[CarriedField]) -> str:
+def year_field(carried: list[FieldMapping]) -> str:
     """The year of an order: of its creation, when that date is carried, else of the customer's order."""
     names = {one.name for one in carried}
     return next((n for n in YEAR_FIELDS if n in names), "CreatedDate")
 
 
-def count_totals(run: Run, carried: list[CarriedField]) -> None:
+def count_totals(run: Run, carried: list[FieldMapping]) -> None:
     """Writes `coa.total` anew. Currency '' = all currencies together, without a value."""
     year = year_field(carried)
     run.db.execute("DELETE FROM coa.total WHERE run_id = %s", [run.run_id])
@@ -66,8 +65,8 @@ def _source_orders(run: Run, year: str) -> sql.Composed:
         type=sql.Identifier(ORDER_TYPE),
         contract=sql.Identifier(ORDER_CONTRACT),
         year=sql.Identifier(year),
-        expected=run.table(EXPECTED, ORDER),
-        desired=run.table("desired", ORDER),
+        expected=run.table(Table.EXPECTED, ORDER),
+        desired=run.table(Table.DESIRED, ORDER),
         source=run.table(SOURCE, ORDER),
         contracts=run.table(TARGET, CONTRACT),
     )
@@ -84,8 +83,8 @@ def _target_orders(run: Run, year: str) -> sql.Composed:
         type=sql.Identifier(ORDER_TYPE),
         contract=sql.Identifier(ORDER_CONTRACT),
         year=sql.Identifier(year),
-        expected=run.table(EXPECTED, ORDER),
-        verify=run.table(VERIFY, ORDER),
+        expected=run.table(Table.EXPECTED, ORDER),
+        verify=run.table(Table.VERIFY, ORDER),
         contracts=run.table(TARGET, CONTRACT),
     )
 
@@ -98,19 +97,19 @@ def _source_details(run: Run) -> sql.Composed:
         parent=sql.Identifier(DETAIL_ORDER),
         amounts=_amounts(run),
         source=run.table(SOURCE, DETAIL),
-        expected=run.table(EXPECTED, DETAIL),
+        expected=run.table(Table.EXPECTED, DETAIL),
     )
 
 
 def _target_details(run: Run) -> sql.Composed:
     return sql.SQL("SELECT x.{} AS order_id, {} FROM {} x").format(
-        sql.Identifier(DETAIL_ORDER), _amounts(run), run.table(VERIFY, DETAIL)
+        sql.Identifier(DETAIL_ORDER), _amounts(run), run.table(Table.VERIFY, DETAIL)
     )
 
 
 def _amounts(run: Run) -> sql.Composed:
     """Currency, quantity and value of a detail, as far as both orgs show them."""
-    present = set(run.columns(SOURCE, DETAIL)) & set(run.columns(VERIFY, DETAIL))
+    present = set(run.columns(SOURCE, DETAIL)) & set(run.columns(Table.VERIFY, DETAIL))
 
     def number(name: str) -> sql.Composable:
         if name not in present:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.compare import Comparison, actual_hash
-from coa.fieldmap import CarriedField
+from coa.fields.compare import Comparison, actual_hash
+from coa.fields.field_map import FieldMapping
 from coa.model import (
     CLONED_FROM,
     DETAIL,
@@ -18,9 +18,9 @@ from coa.model import (
     ROLLUPS,
     difference_kind,
 )
+from coa.staging import tables
 from coa.staging.runs import SOURCE, Run
-from coa.verify.expected import EXPECTED
-from coa.verify.presence import VERIFY
+from coa.staging.tables import Table
 
 
 def find_field_differences(run: Run, sobject: str, compared: list[Comparison], joins: sql.Composed) -> None:
@@ -50,9 +50,9 @@ def find_field_differences(run: Run, sobject: str, compared: list[Comparison], j
         ).format(
             run=sql.Literal(run.run_id),
             sobject=sql.Literal(sobject),
-            expected=run.table(EXPECTED, sobject),
-            desired=run.table("desired", sobject),
-            verify=run.table(VERIFY, sobject),
+            expected=run.table(Table.EXPECTED, sobject),
+            desired=run.table(Table.DESIRED, sobject),
+            verify=run.table(Table.VERIFY, sobject),
             joins=joins,
             values=values,
             differs=differs,
@@ -60,7 +60,7 @@ def find_field_differences(run: Run, sobject: str, compared: list[Comparison], j
     )
 
 
-def kind_of(sobject: str, one: CarriedField) -> str:
+def kind_of(sobject: str, one: FieldMapping) -> str:
     named = difference_kind(sobject, one.name)
     if named == "field" and one.kind in ("parent", "lookup"):
         return "link"
@@ -81,8 +81,8 @@ def note_proved(run: Run, sobject: str, compared: list[Comparison]) -> None:
         ).format(
             run=sql.Literal(run.run_id),
             hash=actual_hash(writeable),
-            expected=run.table(EXPECTED, sobject),
-            verify=run.table(VERIFY, sobject),
+            expected=run.table(Table.EXPECTED, sobject),
+            verify=run.table(Table.VERIFY, sobject),
             pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(sobject),
         )
@@ -94,7 +94,7 @@ def find_rollup_differences(run: Run) -> None:
 
     A total that follows from a price or quantity that a rule changed on purpose is explained by it.
     """
-    columns = set(run.columns(SOURCE, ORDER)) & set(run.columns(VERIFY, ORDER))
+    columns = set(run.columns(SOURCE, ORDER)) & set(run.columns(Table.VERIFY, ORDER))
     names = [n for n in ROLLUPS if n in columns]
     if not names:
         return
@@ -126,12 +126,12 @@ def find_rollup_differences(run: Run) -> None:
             run=sql.Literal(run.run_id),
             kept=_keeps_deleted_detail(run),
             order=sql.Literal(ORDER),
-            expected=run.table(EXPECTED, ORDER),
+            expected=run.table(Table.EXPECTED, ORDER),
             source=run.table(SOURCE, ORDER),
-            verify=run.table(VERIFY, ORDER),
+            verify=run.table(Table.VERIFY, ORDER),
             values=values,
             source_details=run.table(SOURCE, DETAIL),
-            details=run.table(EXPECTED, DETAIL),
+            details=run.table(Table.EXPECTED, DETAIL),
             parent=sql.Identifier(DETAIL_ORDER),
             detail=sql.Literal(DETAIL),
             ruling=sql.Literal(sorted({*PRICE_FIELDS, QUANTITY})),
@@ -141,27 +141,23 @@ def find_rollup_differences(run: Run) -> None:
 
 def _keeps_deleted_detail(run: Run) -> sql.Composed:
     """SQL over an order (alias `t`): a detail of it is gone from the source and was left, as the run's policy says."""
-    if not run.has_table("deletion"):
+    if not run.has_table(Table.DELETION):
         return sql.SQL("false").format()
     return sql.SQL(
         """EXISTS (SELECT FROM {} g WHERE g.sobject = {} AND g.parent_id = t."Id" AND g.action = 'left')"""
-    ).format(run.table("deletion"), sql.Literal(DETAIL))
+    ).format(run.table(Table.DELETION), sql.Literal(DETAIL))
 
 
 def index_parents(run: Run) -> None:
     """Details are looked up by their order on both sides."""
-    for kind in (SOURCE, VERIFY):
+    for kind in (Table.SOURCE, Table.VERIFY):
         relation = run.db.value(
             "SELECT relkind::text FROM pg_class WHERE oid = %s::regclass",
             [run.table(kind, DETAIL).as_string()],
         )
         if relation == "r":
-            name = sql.Identifier(f"{kind}_detail_by_order")
-            run.db.execute(
-                sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(
-                    name, run.table(kind, DETAIL), sql.Identifier(DETAIL_ORDER)
-                )
-            )
+            with run.db.transaction() as connection:
+                tables.add_index(connection, run, kind, f"{kind}_by_order", DETAIL)
 
 
 def list_explained(run: Run) -> None:
@@ -175,14 +171,14 @@ def list_explained(run: Run) -> None:
                           x.target_value, 'explained', x.reason
                    FROM coa.explained x JOIN {} e ON e.source_id = x.source_id
                    WHERE x.run_id = %s AND x.sobject = %s AND x.reason NOT LIKE 'changed in the target%%'"""
-            ).format(run.table(EXPECTED, sobject)),
+            ).format(run.table(Table.EXPECTED, sobject)),
             [run.run_id, sobject],
         )
     _explain_reset_received_dates(run)
 
 
 def _explain_reset_received_dates(run: Run) -> None:
-    if run.params.received_dates != "accept_reset" or RECEIVED_AT not in run.columns(VERIFY, ORDER):
+    if run.params.received_dates != "accept_reset" or RECEIVED_AT not in run.columns(Table.VERIFY, ORDER):
         return
     run.db.execute(
         sql.SQL(
@@ -198,16 +194,16 @@ def _explain_reset_received_dates(run: Run) -> None:
             order=sql.Literal(ORDER),
             name=sql.Literal(RECEIVED_AT),
             f=sql.Identifier(RECEIVED_AT),
-            expected=run.table(EXPECTED, ORDER),
+            expected=run.table(Table.EXPECTED, ORDER),
             source=run.table(SOURCE, ORDER),
-            verify=run.table(VERIFY, ORDER),
+            verify=run.table(Table.VERIFY, ORDER),
         )
     )
 
 
 def explain_clones_outside(run: Run) -> None:
     """Clone links to orders that were never moved, where no plan has listed them already."""
-    if CLONED_FROM not in run.columns("desired", ORDER):
+    if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
         return
     run.db.execute(
         sql.SQL(
@@ -217,6 +213,6 @@ def explain_clones_outside(run: Run) -> None:
                FROM {desired} d
                LEFT JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.{clone}
                WHERE d.{clone} IS NOT NULL AND l.target_id IS NULL ON CONFLICT DO NOTHING"""
-        ).format(desired=run.table("desired", ORDER), clone=sql.Identifier(CLONED_FROM)),
+        ).format(desired=run.table(Table.DESIRED, ORDER), clone=sql.Identifier(CLONED_FROM)),
         {"run": run.run_id, "order": ORDER, "field": CLONED_FROM, "pair": run.pair_id},
     )

@@ -31,11 +31,12 @@ from coa.config import RunParams, Settings
 from coa.errors import CoaError, ConfigurationError, InvalidParams
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres, local_folder
-from coa_airflow.environment import HEADLESS, artifacts_root, staging_url
+from coa_airflow.environment import HEADLESS, artifacts_root, connection_in, staging_url
 from coa_airflow.headless_token import ARTIFACTS_KEY, TOKEN_KEY
 from coa_airflow.local.home import airflow_home, common_environment
 from coa_airflow.local.processes import end_group
 from coa_airflow.local.view import RunView, show_findings, show_totals
+from coa_airflow.pair import Pair, chosen
 
 GOOD_STATES = ("verified", "dry_run")
 NOT_STARTED = 2
@@ -58,6 +59,8 @@ def main(arguments: list[str]) -> int:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
+        # Before anything starts: the tasks would meet the same fault, each with a log of its own.
+        Settings.from_environment()
         return run(arguments[0], params_from_environment(), console)
     except CoaError as error:
         console.print(f"[red]{escape(error.message)}[/red]")
@@ -84,12 +87,13 @@ def params_from_environment() -> dict[str, Any]:
             "PARAMS is not a JSON object.", next_step="""write it as in '{"dry_run": true}'."""
         )
     RunParams.parse(params)
+    chosen(params, Pair().params())
     return params
 
 
 def run(dag_id: str, params: dict[str, Any], console: Console) -> int:
     with EmbeddedPostgres().in_use() as server:
-        url = _staging_url(server)
+        url = staging_address(server)
         db = Database(url)
         token = secrets.token_hex(8)
         log = local_folder() / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{dag_id}-{token[:6]}.log"
@@ -231,18 +235,13 @@ def _environment(server: EmbeddedPostgres, url: str, token: str) -> dict[str, st
     return environment
 
 
-def _staging_url(server: EmbeddedPostgres) -> str:
+def staging_address(server: EmbeddedPostgres) -> str:
+    """Address of the staging database of a run that is started here. Raises `ConfigurationError`."""
     if not os.environ.get("AIRFLOW_CONN_COA_STAGING"):
         return server.url()
     os.environ["AIRFLOW_HOME"] = str(airflow_home())
-    from airflow.sdk import Connection
-
-    text = os.environ["AIRFLOW_CONN_COA_STAGING"]
     try:
-        if text.lstrip().startswith("{"):
-            fields = Connection.from_json(text, "coa_staging")
-        else:
-            fields = Connection(conn_id="coa_staging", uri=text)
+        fields = connection_in("coa_staging", os.environ["AIRFLOW_CONN_COA_STAGING"])
     except Exception as error:  # noqa: BLE001  # the cause may hold the password
         problem = type(error).__name__
     else:

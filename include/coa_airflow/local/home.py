@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import coa
 from coa.errors import ConfigurationError
 from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres, local_folder, project_folder
 
@@ -21,6 +22,17 @@ def airflow_home() -> Path:
     return local_folder() / "airflow"
 
 
+def dags_folder() -> Path:
+    """`dags/` of the checkout. Installed as a package there is none: one file with the factory's DAGs does."""
+    checked_out = project_folder() / "dags"
+    if checked_out.is_dir():
+        return checked_out
+    made = airflow_home() / "dags"
+    made.mkdir(parents=True, exist_ok=True)
+    (made / "coa.py").write_text("from coa_airflow import migration_dags\n\nmigration_dags()\n", "utf-8")
+    return made
+
+
 def common_environment(server: EmbeddedPostgres) -> dict[str, str]:
     """Environment for any local Airflow process. What the caller's environment sets already wins."""
     home, project = airflow_home(), project_folder()
@@ -28,7 +40,7 @@ def common_environment(server: EmbeddedPostgres) -> dict[str, str]:
     database = server.url(AIRFLOW_DATABASE).replace("postgresql://", "postgresql+psycopg2://", 1)
     wanted = {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder()),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
@@ -40,7 +52,7 @@ def common_environment(server: EmbeddedPostgres) -> dict[str, str]:
     # The home is ours alone: a variable that is meant for another Airflow must not mix the two up.
     result["AIRFLOW_HOME"] = wanted["AIRFLOW_HOME"]
     result["PYTHONPATH"] = os.pathsep.join(
-        [str(project / "include"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        [str(Path(coa.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
     # `airflow standalone` starts plain `airflow ...`: the one of this environment must come first.
     result["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from coa.config import Settings
 from coa.errors import CoaError, ConfigurationError
 from coa.staging.embedded import EmbeddedPostgres, local_folder
 from coa_airflow.local.api import AirflowApi
@@ -87,6 +88,8 @@ def up(console: Console) -> int:
     if known and same_process(known["pid"], known["created"]):
         console.print(f"Airflow runs already: http://localhost:{known['port']}  (make down stops it)")
         return 0
+    # Every task would meet the fault; here it is one sentence.
+    Settings.from_environment()
     require_free(port, "Airflow", "AIRFLOW_PORT")
     log = local_folder() / "logs" / "server.log"
     log.parent.mkdir(parents=True, exist_ok=True)

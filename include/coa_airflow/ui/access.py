@@ -10,6 +10,7 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Path, Query
 
+from coa.kinds import KINDS
 from coa_airflow.ui.staging import reading
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ RunId = Annotated[str, Query(min_length=1, max_length=250, pattern=r"^[^\x00-\x1
 
 MAY_READ_RUN = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
 
-OUR_DAGS = frozenset({"coa_preflight", "coa_migrate", "coa_sync", "coa_verify", "coa_rollback"})
+OUR_DAGS = frozenset(f"coa_{kind}" for kind in KINDS)
 
 
 def readable_dags(dag_ids: set[str], user: Any) -> list[str]:

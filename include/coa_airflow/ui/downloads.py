@@ -10,7 +10,7 @@ from typing import Any
 from coa.config import RunParams, Settings
 from coa.errors import InvalidParams
 from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
-from coa.report.corrections import rehearsal_rows
+from coa.report.corrections import expected_corrections_rows
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     OPEN_ORDER_COLUMNS,
@@ -30,7 +30,7 @@ FLUSH_BYTES = 64 * 1024
 LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]]]] = {
     "rejected_rows": (REJECTED_COLUMNS, rejected_rows),
     "differences": (DIFFERENCE_COLUMNS, difference_rows),
-    "corrections": (CORRECTION_COLUMNS, rehearsal_rows),
+    "corrections": (CORRECTION_COLUMNS, expected_corrections_rows),
     "open_orders": (OPEN_ORDER_COLUMNS, open_rows),
 }
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
+from coa.kinds import kind_of
+
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from sqlalchemy.orm import Session
@@ -33,7 +35,7 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
 
 def copy_note(dag_run: DagRun) -> None:
     """Sets the note of a run of ours, unless a person wrote one."""
-    if not dag_run.dag_id.startswith("coa_"):
+    if not dag_run.dag_id.startswith("coa_") and not kind_of(dag_run.dag_id):
         return
     from airflow.utils.session import create_session
     from sqlalchemy.orm import object_session

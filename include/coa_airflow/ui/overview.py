@@ -8,6 +8,7 @@ from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
 from sqlalchemy import select, tuple_
 
+from coa.kinds import kind_of
 from coa.report.summary import PLANNED
 from coa_airflow.ui.run_data import AIRFLOW_OVER
 from coa_airflow.ui.steps import short
@@ -75,6 +76,7 @@ def _line(r: dict[str, Any]) -> dict[str, Any]:
     return {
         "run_id": r["run_id"],
         "dag_id": r["dag_id"],
+        "kind": kind_of(r["dag_id"]),
         "airflow_run_id": r["airflow_run_id"],
         "pair": r["pair_id"],
         "source": r["source"] or "",

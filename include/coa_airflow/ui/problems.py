@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from coa.report.reasons import plain_words
-from coa.staging.runs import schema_of
+from coa.staging.tables import Table, identifier
 from coa_airflow.ui.run_data import org_url
 from coa_airflow.ui.steps import short
 
@@ -79,10 +79,8 @@ def _left_out(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any
 
 def _changed_since(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
     """Records that changed in the source since the plan: held back, and left to the next delta."""
-    table = sql.Identifier(schema_of(run["run_id"]), "holdback")
-    there = connection.execute(
-        "SELECT to_regclass(%s) IS NOT NULL AS there", [f'"{schema_of(run["run_id"])}"."holdback"']
-    ).fetchone()
+    table = identifier(run["run_id"], Table.CHANGED_SINCE_PLAN)
+    there = connection.execute("SELECT to_regclass(%s) IS NOT NULL AS there", [table.as_string()]).fetchone()
     if not (there and there["there"]):
         return []
     found = connection.execute(

@@ -46,12 +46,14 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
 
     events = rows(
         """SELECT event, at, data ->> 'stage' AS stage, data FROM coa.event
-           WHERE run_id = %s AND event IN ('stage_started', 'stage_ended', 'run_finished', 'approval_asked', 'api_allowance')
+           WHERE run_id = %s AND event IN
+             ('stage_started', 'stage_ended', 'run_finished', 'approval_asked', 'api_allowance')
            ORDER BY event_id"""
     )
     progress = rows("SELECT * FROM coa.progress WHERE run_id = %s")
     sent = rows(
-        """SELECT step, sobject, COALESCE(sum(rows_planned) FILTER (WHERE state <> 'abandoned'), 0)::bigint AS rows_sent,
+        """SELECT step, sobject,
+                  COALESCE(sum(rows_planned) FILTER (WHERE state <> 'abandoned'), 0)::bigint AS rows_sent,
                   count(*) AS jobs, min(created_at) AS first_at
            FROM coa.job WHERE run_id = %s GROUP BY 1, 2"""
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from coa.kinds import kind_of
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -32,7 +34,7 @@ WRITING = (
 REPORT = Stage("report", "Report")
 
 WHOLE = (*PLANNING, *WRITING, REPORT)
-ROWS = {"coa_preflight": (*PLANNING, REPORT), "coa_migrate": WHOLE, "coa_sync": WHOLE}
+ROWS = {"preflight": (*PLANNING, REPORT), "migrate": WHOLE, "sync": WHOLE}
 
 
 @dataclass
@@ -70,7 +72,7 @@ def stage_row(
 
 
 def _stages(run: dict[str, Any], times: dict[str, Times]) -> list[Stage]:
-    known = ROWS.get(run["dag_id"])
+    known = ROWS.get(kind_of(run["dag_id"]))
     if known is None:
         # Other DAGs (verify, rollback): what they have done so far, in that order.
         order = sorted(times, key=lambda name: min(times[name].started + times[name].ended))

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy.exc import OperationalError
 
-from coa.errors import ConfigurationError
+from coa.errors import ConfigurationError, SchemaOutdated, SchemaTooNew
 from coa.staging.database import Database, Row
+from coa.staging.schema import require_current
 from coa_airflow.environment import STAGING_CONNECTION, staging_url
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class _Staging:
                 url = find_url()
                 if self._database is None or url != self._url:
                     self.close()
-                    self._database = Database(url)
+                    self._database = Database(url, schema="read")
                     self._url = url
                 self._looked = time.monotonic()
             return self._database
@@ -85,6 +86,8 @@ def database() -> Database:
     """Raises `StagingUnavailable`."""
     try:
         return _staging.database()
+    except (SchemaOutdated, SchemaTooNew) as error:
+        raise _other_version(error) from error
     except ConfigurationError as error:
         import structlog
 
@@ -95,16 +98,37 @@ def database() -> Database:
         ) from error
 
 
+def _other_version(error: ConfigurationError) -> StagingUnavailable:
+    """What a person at the page can do; the address stays in the server's log."""
+    import structlog
+
+    structlog.get_logger(__name__).warning("staging schema of another version", why=error.message)
+    if isinstance(error, SchemaTooNew):
+        return StagingUnavailable(
+            "The staging database was brought up to date by a newer program than this API server runs: "
+            + error.next_step
+        )
+    return StagingUnavailable(
+        "The tables of the staging database are not there yet, or older than this page reads. The page changes "
+        "nothing: the next run of one of the DAGs brings them up to date."
+    )
+
+
 @contextmanager
 def reading() -> Iterator[Connection]:
     """One read-only snapshot: all numbers of an answer belong together. Raises `StagingUnavailable`."""
     try:
-        with database().transaction() as connection:
+        staging = database()
+        with staging.transaction() as connection:
             connection.execute(
                 "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
                 f" SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
             )
+            # Every time: a program may have brought it up to date since this process connected.
+            require_current(connection, staging.display_url)
             yield connection
+    except (SchemaOutdated, SchemaTooNew) as error:
+        raise _other_version(error) from error
     except psycopg.errors.QueryCanceled as error:
         raise StagingUnavailable("The staging database is too busy to answer now.") from error
     except (psycopg.OperationalError, OperationalError) as error:

@@ -129,7 +129,8 @@ class Ingest:
             other in header[0] for other in DELIMITERS.values() if other != self._delimiter
         ):
             raise BadCsv(
-                f"ClientInputError : ColumnDelimiter is invalid on user data. Current ColumnDelimiter setting is {self._job.delimiter}"
+                "ClientInputError : ColumnDelimiter is invalid on user data. Current ColumnDelimiter setting is "
+                f"{self._job.delimiter}"
             )
         self._job.header = header
         return rows
@@ -209,6 +210,7 @@ class Ingest:
             if vanish is not None:
                 cells = [one for one in cells if org.faults.random.random() >= vanish.fraction]
             rows = decode_cells(bindings, cells)
+            org.faults.refuse("bulk", job.object, job.operation, rows)
             if lock is not None:
                 self._lock(rows, lock.fraction, lock.parent)
             if org.settings.lock_contention:

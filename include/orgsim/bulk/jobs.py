@@ -70,15 +70,16 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._ids = IdSpace("750", org.pod)
-        self._count = 0
+        #: how many jobs were ever made: the counter of their ids
+        self.made = 0
         self._pool = ThreadPoolExecutor(
             max_workers=max(org.settings.bulk_workers, 1), thread_name_prefix="bulk"
         )
 
     def new_id(self) -> str:
         with self._lock:
-            self._count += 1
-            return self._ids.make(self._count)
+            self.made += 1
+            return self._ids.make(self.made)
 
     def add(self, job: Job) -> None:
         job.touched = job.created

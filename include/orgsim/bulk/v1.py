@@ -148,7 +148,8 @@ class Classic:
         for record in found:
             row = decode_json(self._org.schema, self._sobject, record)
             if row.error is not None and row.error.code == "INVALID_FIELD":
-                message = f"Unexpected JsonMappingException: {row.error.message.replace('on entity', 'on sobject of type')}"
+                told = row.error.message.replace("on entity", "on sobject of type")
+                message = f"Unexpected JsonMappingException: {told}"
                 row.error = RowError("INVALID_FIELD", message)
             rows.append(row)
         return rows

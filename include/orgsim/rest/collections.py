@@ -91,6 +91,9 @@ def _write(
                 end = start
                 while end < len(pairs) and pairs[end][0] is pairs[start][0]:
                     end += 1
+                request.org.faults.refuse(
+                    "rest", pairs[start][0].name, operation, [row for _, row in pairs[start:end]]
+                )
                 request.org.dml.write(
                     operation, pairs[start][0], [row for _, row in pairs[start:end]], options, key
                 )

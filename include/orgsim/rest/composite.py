@@ -96,7 +96,8 @@ def composite(request: Request) -> Response:
                 one["body"] = [
                     {
                         "errorCode": "PROCESSING_HALTED",
-                        "message": "The transaction was rolled back since another operation in the same transaction failed.",
+                        "message": "The transaction was rolled back since another operation in the same "
+                        "transaction failed.",
                     }
                 ]
                 one["httpHeaders"] = {}

@@ -40,7 +40,8 @@ def call(request: Request) -> Response:
     org.calls["api"] += 1
     url = f"{request.base_url}/services/Soap/u/{version:.1f}/{org.id[:15]}"
     body = (
-        f"<metadataServerUrl>{escape(url.replace('/u/', '/m/'))}</metadataServerUrl><passwordExpired>false</passwordExpired>"
+        f"<metadataServerUrl>{escape(url.replace('/u/', '/m/'))}</metadataServerUrl>"
+        "<passwordExpired>false</passwordExpired>"
         f"<sandbox>{str(org.settings.sandbox).lower()}</sandbox><serverUrl>{escape(url)}</serverUrl>"
         f"<sessionId>{escape(session.token)}</sessionId><userId>{session.user_id}</userId><userInfo>"
         f"<organizationId>{org.id}</organizationId><organizationMultiCurrency>{str(org.settings.multi_currency).lower()}"

@@ -53,7 +53,8 @@ def _estimated(scope: Scope) -> str:
     rate, floor = path("pc_PNR__c")(scope), path("pc_Floor_Price__c")(scope)
     return (
         f"CASE WHEN {path('pc_Pricing_Type__c')(scope)} = 'PNR'"
-        f" THEN MAX({quantity} * {price} * {rate} / 100, COALESCE({floor}, 0)) ELSE {path('pc_Fixed_Price__c')(scope)} END"
+        f" THEN MAX({quantity} * {price} * {rate} / 100, COALESCE({floor}, 0))"
+        f" ELSE {path('pc_Fixed_Price__c')(scope)} END"
     )
 
 
@@ -94,7 +95,8 @@ def _actions(scope: Scope) -> str:
 
 def _renewal_warning(scope: Scope) -> str:
     renewal = path("Renewal_Date__c")(scope)
-    return f"CASE WHEN {renewal} <= date('{scope.today()}', '+45 days') THEN '<img src=\"/img/msg_icons/warning16.png\"/>' END"
+    image = '<img src="/img/msg_icons/warning16.png"/>'
+    return f"CASE WHEN {renewal} <= date('{scope.today()}', '+45 days') THEN '{image}' END"
 
 
 def _unit_price(scope: Scope) -> str:

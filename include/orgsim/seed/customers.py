@@ -1,4 +1,4 @@
-"""Accounts, opportunities and customers; some customers exist in the target already, under the other form of their org id."""
+"""Accounts, opportunities and customers; some customers exist in the target, under the other form of their org id."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def details(
     planted: dict[str, list[int]],
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """``columns`` of all details but parent, id and number; ``order``: position of the parent; ``cause``: planted rows."""
+    """``columns`` of all details but parent, id, number; ``order``: position of the parent; ``cause``: planted rows."""
     from orgsim.seed.orders import blank, pick, stamps
 
     average = org.settings.details_per_order

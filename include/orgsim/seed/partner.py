@@ -1,4 +1,4 @@
-"""Data of a partner's own fields: licenses that know their customer, orders that know their license (facts, section 9)."""
+"""Data of a partner's own fields: licenses know their customer, orders know their license (facts, section 9)."""
 
 from __future__ import annotations
 

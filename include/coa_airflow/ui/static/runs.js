@@ -1,7 +1,7 @@
 // All migrations, by pair of orgs, newest first.
 import { airflowLink, badge, duration, followTheme, load, make, moment, notice, number, poll, section, table } from "./parts.js";
 
-const NAMES = { coa_preflight: "Preflight", coa_migrate: "Migration", coa_sync: "Sync", coa_verify: "Verification", coa_rollback: "Roll-back" };
+const NAMES = { preflight: "Preflight", migrate: "Migration", sync: "Sync", verify: "Verification", rollback: "Roll-back" };
 
 followTheme();
 poll(step);
@@ -34,7 +34,7 @@ function columns() {
   const total = (name) => (r) => number(r.totals?.[name] ?? null);
   return [
     { label: "Run", head: true, cell: link },
-    { label: "Kind", cell: (r) => `${NAMES[r.dag_id] ?? r.dag_id}${r.dry_run && r.dag_id === "coa_migrate" ? ", dry run" : r.mode === "delta" ? ", delta" : ""}` },
+    { label: "Kind", cell: (r) => `${NAMES[r.kind] ?? r.dag_id}${r.dry_run && r.kind === "migrate" ? ", dry run" : r.mode === "delta" ? ", delta" : ""}` },
     { label: "Verdict", cell: (r) => (r.over ? badge(r.state, true) : [badge(null), make("span", { class: "faint" }, ` ${r.stage.replaceAll("_", " ")}`)]) },
     { label: "Started", time: true, cell: (r) => make("span", { class: "time" }, moment(r.started)) },
     { label: "Took", number: true, cell: (r) => duration(r.seconds) },

@@ -1,0 +1,1 @@
+"""Who said yes to which plan: recorded answers and standing approvals."""

@@ -1,0 +1,104 @@
+"""Who said yes to which plan. Load asks here and nowhere else, and fails closed.
+
+Only the code of the approval gate calls `record`: marking the gate's task as success or posting an
+XCom writes nothing here, so it approves nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coa.approval import standing
+from coa.errors import RunStopped
+from coa.staging.database import json_value
+from coa.staging.runs import Run
+
+
+def record(
+    run: Run,
+    *,
+    kind: str,
+    approved: bool,
+    answered_by: str,
+    plan_hash: str,
+    reason: str = "",
+    form: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Writes an answer and returns it as a row of `coa.approval`.
+
+    `kind` is `approval` (a person), `waiver` (require_approval false) or `standing`.
+    """
+    written = run.db.rows(
+        """INSERT INTO coa.approval (run_id, plan_hash, kind, approved, answered_by, reason, form)
+           VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING *""",
+        [run.run_id, plan_hash, kind, approved, answered_by, reason, json_value(form or {})],
+    )
+    run.event("plan_answered", kind=kind, approved=approved, answered_by=answered_by, plan_hash=plan_hash)
+    return written[0]
+
+
+def record_standing(run: Run) -> dict[str, Any]:
+    """Answers a scheduled run's plan by the standing approval of its pair, which is returned.
+
+    Raises `RunStopped` (not_approved) when there is none in force, or when the plan goes beyond it.
+    """
+    granted = standing.check(run)
+    record(
+        run,
+        kind="standing",
+        approved=True,
+        answered_by=granted["granted_by"],
+        plan_hash=str(run.row["plan_hash"]),
+        reason=f"Standing approval {granted['standing_id']}, granted in run {granted['granted_in']}.",
+        form={"standing_id": granted["standing_id"], "expires_at": str(granted["expires_at"])},
+    )
+    return granted
+
+
+def last_answer(run: Run) -> dict[str, Any] | None:
+    """The newest answer of the run, None when nobody answered."""
+    return run.db.row(
+        "SELECT * FROM coa.approval WHERE run_id = %s ORDER BY approval_id DESC LIMIT 1", [run.run_id]
+    )
+
+
+def given_answer(run: Run, plan_hash: str) -> dict[str, Any] | None:
+    """What somebody answered to this very plan before, None when nobody did (or nobody in time).
+
+    The gate may have to run twice for one question. Airflow 3.3 tries a task again when its answer comes while
+    the process that asked is still winding up: it takes the end of that process for the end of the resumed one
+    (`process_executor_events` of its scheduler). The first answer stands then, so that nobody is asked twice.
+    """
+    answer = last_answer(run)
+    return answer if answer and answer["answered_by"] and answer["plan_hash"] == plan_hash else None
+
+
+def require(run: Run, current_hash: str) -> None:
+    """Raises `RunStopped` (not_approved) unless the plan as it stands now was approved.
+
+    A standing approval has to be in force still, and the plan within its limits.
+    """
+    answer = last_answer(run)
+    if answer is None:
+        raise RunStopped(
+            f"The plan of run {run.run_id} has no recorded answer; nothing is written.",
+            state="not_approved",
+            next_step="answer the approval task; marking it as success does not approve anything.",
+        )
+    if not answer["approved"]:
+        raise RunStopped(
+            f"{answer['answered_by']} did not approve the plan of run {run.run_id}"
+            + (f": {answer['reason']}." if answer["reason"] else "."),
+            state="not_approved",
+            next_step="settle the reason, then trigger a new run.",
+        )
+    if answer["plan_hash"] != current_hash:
+        raise RunStopped(
+            f"The plan of run {run.run_id} is not the one that {answer['answered_by']} approved.",
+            state="not_approved",
+            next_step="trigger a new run and have its plan approved.",
+        )
+    if answer["kind"] == "standing" and run.row["loaded_at"] is None:
+        # It may have been withdrawn, or have expired, since the gate saw it. A load that has begun is brought to
+        # its end all the same: half of it would leave orders standing as Draft.
+        standing.check(run)

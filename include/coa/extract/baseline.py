@@ -1,0 +1,66 @@
+"""The earlier extract that a delta starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from psycopg import sql
+
+from coa.extract.bulk import ExtractSpec
+from coa.staging.runs import TARGET, Run
+from coa.staging.tables import Table, identifier, schema_of, table_name
+
+STAMP = "SystemModstamp"
+BASES_LOOKED_AT = 50
+
+
+@dataclass(frozen=True)
+class Base:
+    """An earlier extract of an sObject: whose, which kind, and up to when it knows the org."""
+
+    run_id: str
+    kind: str
+    watermark: datetime
+
+    def table(self, sobject: str) -> sql.Identifier:
+        return identifier(self.run_id, self.kind, sobject)
+
+
+def find_base(run: Run, spec: ExtractSpec) -> Base | None:
+    """The newest complete extract of this org and sObject with the very same fields; None when there is none."""
+    if spec.where or STAMP not in spec.fields:
+        return None
+    if spec.kind == Table.VERIFY:
+        return _base_in(run, spec, run.run_id, TARGET)
+    kinds = (Table.VERIFY, TARGET) if spec.kind == TARGET else (spec.kind,)
+    for row in run.db.rows(
+        """SELECT run_id FROM coa.run WHERE pair_id = %s AND run_id <> %s AND mode IN ('full', 'delta')
+             AND COALESCE(params ->> 'orders_where', '') = '' ORDER BY started_at DESC LIMIT %s""",
+        [run.pair_id, run.run_id, BASES_LOOKED_AT],
+    ):
+        for kind in kinds:
+            base = _base_in(run, spec, str(row["run_id"]), kind)
+            if base:
+                return base
+    return None
+
+
+def _base_in(run: Run, spec: ExtractSpec, run_id: str, kind: str) -> Base | None:
+    state = identifier(run_id, Table.EXTRACT_STATE)
+    if not run.db.has_table(state):
+        return None
+    done = run.db.value(
+        sql.SQL("SELECT done FROM {} WHERE kind = %s AND sobject = %s").format(state), [kind, spec.sobject]
+    )
+    columns = run.db.rows(
+        """SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s
+           ORDER BY ordinal_position""",
+        [schema_of(run_id), table_name(kind, spec.sobject)],
+    )
+    if not done or [c["column_name"] for c in columns] != spec.fields:
+        return None
+    table = identifier(run_id, kind, spec.sobject)
+    newest = run.db.value(sql.SQL("SELECT max({}::timestamptz) FROM {}").format(sql.Identifier(STAMP), table))
+    # An empty table: everything that is there by now is new.
+    return Base(run_id, kind, newest or datetime(1970, 1, 1, tzinfo=UTC))

@@ -1,0 +1,128 @@
+"""What changed in an org since the bases of its sObjects: few records by REST, all sObjects in a call or two;
+many by a Bulk query."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg import sql
+
+from coa.extract.baseline import STAMP, Base
+from coa.extract.bulk import ExtractSpec, query_into
+from coa.model import LOADED
+from coa.preflight.orgs import saved_describes
+from coa.salesforce.composite import Read, granted, read_together
+from coa.salesforce.session import Org
+from coa.staging import tables
+from coa.staging.database import Row
+from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
+
+# Salesforce takes a request line of 16,384 bytes; field names need no escapes to speak of.
+LONGEST_QUERY = 12_000
+WRITER = "LastModifiedById"
+
+
+def read_changes(run: Run, org: Org, wanted: list[tuple[ExtractSpec, Base]]) -> dict[str, sql.Identifier]:
+    """sObject -> a table with its changed and deleted records; `IsDeleted` is a column of it where the sObject
+    has a recycle bin."""
+    queries = [
+        ExtractSpec(spec.kind, spec.sobject, _fields(run, spec), _since(run, spec, base), all_rows=True)
+        for spec, base in wanted
+    ]
+    short = [q for q in queries if len(q.soql) <= LONGEST_QUERY]
+    answers = read_together(org, [Read(soql=q.soql, all_rows=True) for q in short])
+    pages = {q.sobject: granted(answer) for q, answer in zip(short, answers, strict=True)}
+    tables = {}
+    for query in queries:
+        table = tables[query.sobject] = _empty_table(run, query)
+        records = _few(run, org, pages.get(query.sobject))
+        if records is None:
+            query_into(run, org, query, table)
+        else:
+            _keep(run, query, table, records)
+    return tables
+
+
+def _fields(run: Run, spec: ExtractSpec) -> list[str]:
+    """Users, groups and record types are never deleted."""
+    described = saved_describes(run, SOURCE if spec.kind == SOURCE else TARGET)
+    one = described.get(spec.sobject)
+    has_bin = one is not None and one.field("IsDeleted") is not None
+    return spec.fields if "IsDeleted" in spec.fields or not has_bin else [*spec.fields, "IsDeleted"]
+
+
+def _since(run: Run, spec: ExtractSpec, base: Base) -> str:
+    """SOQL: everything from an overlap before the watermark.
+
+    Soon after a load nearly all that lies in the overlap was written by ourselves, and each of our jobs had ended
+    before the base was read: nothing of ours can show up late. Then only what others wrote there is read again,
+    and from the watermark on everything.
+    """
+    since = base.watermark.astimezone(UTC) - timedelta(seconds=run.settings.delta_overlap_seconds)
+    us = str((run.row["target_org"] or {}).get("user_id") or "")
+    if spec.kind == SOURCE or spec.sobject not in LOADED or not us or WRITER not in spec.fields:
+        return f"{STAMP} >= {_soql(since)}"
+    ours = run.db.value(
+        sql.SQL("SELECT count(*) FROM {} WHERE {}::timestamptz >= %s AND coa.id18({}) = coa.id18(%s)").format(
+            base.table(spec.sobject), sql.Identifier(STAMP), sql.Identifier(WRITER)
+        ),
+        [since, us],
+    )
+    if int(ours) <= run.settings.delta_rest_rows:
+        return f"{STAMP} >= {_soql(since)}"
+    return f"{STAMP} >= {_soql(base.watermark)} OR ({STAMP} >= {_soql(since)} AND {WRITER} != '{us}')"
+
+
+def _soql(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _empty_table(run: Run, query: ExtractSpec) -> sql.Identifier:
+    with run.db.transaction() as connection:
+        return tables.create(connection, run, changed_table(query), query.sobject, fields=query.fields)
+
+
+def changed_table(query: ExtractSpec) -> Table:
+    """Where what changed since the base of an extract is put, until it is merged in."""
+    return Table(f"delta_{query.kind}")
+
+
+def _few(run: Run, org: Org, page: dict[str, Any] | None) -> list[Row] | None:
+    """All records of a query, from its first page on; None when they are more than `delta_rest_rows`."""
+    if page is None or int(page.get("totalSize") or 0) > run.settings.delta_rest_rows:
+        return None
+    records: list[Row] = list(page["records"])
+    while not page.get("done", True) and page.get("nextRecordsUrl"):
+        page = org.get_json(page["nextRecordsUrl"], kind="query")
+        assert page is not None
+        records += page["records"]
+    return records
+
+
+def _keep(run: Run, query: ExtractSpec, table: sql.Identifier, records: list[Row]) -> None:
+    insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        table,
+        sql.SQL(", ").join(map(sql.Identifier, query.fields)),
+        sql.SQL(", ").join(sql.Placeholder() for _ in query.fields),
+    )
+    with run.db.transaction() as connection:
+        for record in records:
+            connection.execute(insert, [as_csv_would(record.get(f)) for f in query.fields])
+
+
+def as_csv_would(value: Any) -> str | None:
+    """A JSON value in the form that a Bulk query gives: the two must not differ in the tables.
+
+    >>> as_csv_would(True), as_csv_would(12.0), as_csv_would(""), as_csv_would("2024-01-01T00:00:00.000+0000")
+    ('true', '12.0', None, '2024-01-01T00:00:00.000Z')
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value).replace("\x00", "")
+    if len(text) == 28 and text.endswith("+0000") and text[10] == "T":
+        return text.removesuffix("+0000") + "Z"
+    return text

@@ -1,0 +1,1 @@
+"""Which fields are carried, how values compare, and where each comes from."""

@@ -1,0 +1,55 @@
+"""What stands between an approved plan and the first write, of a migration and of a roll-back alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from coa.approval import record as approval
+from coa.errors import RunStopped
+from coa.extract.changed_since import Changes, changed_since
+from coa.load.work import create_work_tables
+from coa.model import LOADED
+from coa.salesforce.session import Org
+from coa.staging.runs import TARGET, Run
+
+Touched = Callable[[str, Changes], Iterable[str]]
+"""sObject and its records that changed in the target -> those of them that the plan rests on."""
+
+
+def require_go_ahead(run: Run, current_hash: str) -> bool:
+    """The plan is the one that was made and approved, and the run holds its pair; makes the work tables.
+
+    Whether this is the first time: a retry has written already, and what it wrote itself must not count as a
+    foreign change. Raises `RunStopped` (not_approved) without an approval of exactly this plan, `PairBusy` when
+    another run took the pair over.
+    """
+    if current_hash != run.row["plan_hash"]:
+        raise RunStopped(
+            f"The plan of run {run.run_id} was changed after it was made.",
+            state="not_approved",
+            next_step="trigger a new run and have its plan approved.",
+        )
+    approval.require(run, current_hash)
+    run.require_lease()
+    create_work_tables(run)
+    return run.row["loaded_at"] is None
+
+
+def begin_to_write(run: Run) -> None:
+    """From here on the plan is fixed, and clearing earlier tasks changes nothing."""
+    run.update(loaded_at=datetime.now(UTC))
+
+
+def refuse_changed_target(run: Run, target: Org, touched: Touched) -> None:
+    """Raises `RunStopped` (blocked) when records that the plan rests on changed in the target since it was made."""
+    changed = changed_since(run, target, TARGET)
+    for sobject in LOADED:
+        concerned = sorted(touched(sobject, changed[sobject])) if changed[sobject] else []
+        if concerned:
+            raise RunStopped(
+                f"{len(concerned)} records of {sobject} changed in the target after the plan was made "
+                f"(such as {concerned[0]}).",
+                state="blocked",
+                next_step="trigger a new run: its plan will take the target as it is now.",
+            )

@@ -1,0 +1,322 @@
+"""Reads the mapping file: YAML, checked whole, every fault reported at once with its line.
+
+All values are text exactly as written (`No` stays `No`, `0012` stays `0012`), so the nodes of the YAML
+document are read here rather than Python values made of them. What needs the orgs' describes (does the
+field exist?) is checked in `coa.preflight.mapping_check`.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from coa.errors import InvalidParams
+from coa.mapping.model import CustomRule, FieldRule, Mapping
+from coa.model import COA_OBJECTS, LOADED, NS
+
+NEXT_STEP = "correct the file (docs/mapping.md describes it) and trigger the run again."
+RECORD_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+API_NAME = re.compile(r"[A-Za-z]\w*")
+MAX_BYTES = 5_000_000
+
+
+@dataclass
+class MappingErrors:
+    """What is wrong with a file so far."""
+
+    found: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, node: Node | None, text: str) -> None:
+        self.found.append((node.start_mark.line + 1 if node is not None else 0, text))
+
+    def message(self) -> str:
+        return "; ".join(f"line {line}: {text}" if line else text for line, text in sorted(self.found))
+
+
+def read_mapping(path: str) -> Mapping:
+    """The mapping that a file says. Raises `InvalidParams` that lists every fault with its line."""
+    where = Path(path).expanduser()
+    text = read_text(where, f"The mapping file {path}")
+    return parse_mapping(text, where)
+
+
+def parse_mapping(text: str, where: Path) -> Mapping:
+    """`where`: path of the file; files that it names are looked for beside it."""
+    name = f"The mapping file {where.name}"
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise InvalidParams(f"{name} is no YAML: {line}{error.problem}.", next_step=NEXT_STEP) from None
+    except yaml.YAMLError as error:
+        first = str(error).splitlines()[0]
+        raise InvalidParams(f"{name} is no YAML: {first}.", next_step=NEXT_STEP) from None
+    if root is None:
+        return Mapping()
+    faults = MappingErrors()
+    reader = _Reader(faults, where.parent)
+    mapping = reader.document(root)
+    if faults.found:
+        raise InvalidParams(f"{name} is not usable: {faults.message()}.", next_step=NEXT_STEP)
+    return mapping
+
+
+def read_text(where: Path, name: str) -> str:
+    try:
+        if where.stat().st_size > MAX_BYTES:
+            raise InvalidParams(f"{name} is larger than 5 MB.", next_step="split its maps into CSV files.")
+        return where.read_text("utf-8")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InvalidParams(
+            f"{name} cannot be read: {reason}.",
+            next_step="correct the param mapping, the variable coa_mapping or the environment COA_MAPPING; "
+            "each worker must see the file.",
+        ) from None
+    except UnicodeDecodeError:
+        raise InvalidParams(f"{name} is not UTF-8 text.", next_step="save it as UTF-8.") from None
+
+
+class _Reader:
+    """Walks the document; collects faults and the line of each entry."""
+
+    def __init__(self, faults: MappingErrors, folder: Path) -> None:
+        self.faults = faults
+        self.folder = folder
+        self.lines: dict[str, int] = {}
+
+    def document(self, root: Node) -> Mapping:
+        said: dict[str, Any] = {}
+        sections: dict[str, Callable[[Node, str], Any]] = {
+            "version": self._version,
+            "fields": self._fields,
+            "contracts": self._texts,
+            "products": lambda node, path: self._by_key(node, path, self._texts),
+            "owners": self._texts,
+            "owners_file": self._owners_file,
+            "lookups": lambda node, path: self._by_object(node, path, self._keys, loaded=False),
+            "records": lambda node, path: self._by_object(node, path, self._ids, loaded=False),
+            "id_fields": lambda node, path: self._by_object(node, path, self._id_fields),
+            "duplicates": self._duplicates,
+            "orders_where": self._text,
+            "custom": lambda node, path: self._by_object(node, path, self._custom),
+        }
+        for key, node in self._entries(root, "", sections):
+            said[key] = sections[key](node, key)
+        said.pop("version", None)
+        said["owners"] = {**(said.pop("owners_file", None) or {}), **(said.get("owners") or {})}
+        return Mapping(**{k: v for k, v in said.items() if v is not None}, lines=self.lines)
+
+    # ---- shapes -------------------------------------------------------------------------------
+    def _entries(self, node: Node, path: str, known: Any = None) -> list[tuple[str, Node]]:
+        """Keys and value nodes of a mapping; unknown and repeated keys are faults."""
+        if _is_null(node):
+            return []
+        if not isinstance(node, MappingNode):
+            what = f"{path or 'the file'} must be `key: value` pairs, not {_kind(node)}"
+            self.faults.add(node, what)
+            return []
+        found: dict[str, Node] = {}
+        for key_node, value in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self.faults.add(key_node, f"a key of {path or 'the file'} is {_kind(key_node)}")
+                continue
+            key = key_node.value
+            if key in found:
+                self.faults.add(key_node, f"{key!r} stands twice in {path or 'the file'}")
+            elif known is not None and key not in known:
+                self.faults.add(key_node, f"unknown key {key!r}{_meant(key, known)}")
+            else:
+                found[key] = value
+                self.lines["/".join(p for p in (path, key) if p)] = key_node.start_mark.line + 1
+        return list(found.items())
+
+    def _text(self, node: Node, path: str) -> str | None:
+        if not isinstance(node, ScalarNode):
+            self.faults.add(node, f"{path} must be text, not {_kind(node)}")
+            return None
+        return "" if _is_null(node) else str(node.value)
+
+    def _flag(self, node: Node, path: str) -> bool | None:
+        if isinstance(node, ScalarNode) and node.style is None and node.value.lower() in ("true", "false"):
+            return bool(node.value.lower() == "true")
+        self.faults.add(node, f"{path} must be true or false")
+        return None
+
+    def _texts(self, node: Node, path: str) -> dict[str, str]:
+        said = {key: (value, self._text(value, f"{path}/{key}")) for key, value in self._entries(node, path)}
+        for key, (value, text) in said.items():
+            if text == "" and path.split("/")[-1] != "values":
+                self.faults.add(value, f"{path}/{key} is empty")
+        return {key: text for key, (_, text) in said.items() if text is not None}
+
+    def _by_key(self, node: Node, path: str, read: Callable[[Node, str], Any]) -> dict[str, Any]:
+        return {key: read(value, f"{path}/{key}") for key, value in self._entries(node, path)}
+
+    def _by_object(
+        self, node: Node, path: str, read: Callable[[Node, str], Any], *, loaded: bool = True
+    ) -> dict[str, Any]:
+        """Keys are sObjects; those of the package may stand without its namespace."""
+        found = {}
+        for key, value in self._entries(node, path):
+            sobject = NS + key if NS + key in COA_OBJECTS else key
+            if loaded and sobject not in LOADED:
+                short = [name.removeprefix(NS) for name in LOADED]
+                self.faults.add(value, f"{path}: {key!r} is none of the moved objects {', '.join(short)}")
+                continue
+            if not API_NAME.fullmatch(sobject):
+                self.faults.add(value, f"{path}: {key!r} is no API name of an sObject")
+                continue
+            if sobject in found:
+                self.faults.add(value, f"{path}: {key!r} stands twice, with and without the namespace")
+            for old in [n for n in self.lines if n == f"{path}/{key}"]:
+                self.lines[f"{path}/{sobject}"] = self.lines[old]
+            found[sobject] = read(value, f"{path}/{sobject}")
+        return found
+
+    # ---- sections -----------------------------------------------------------------------------
+    def _version(self, node: Node, path: str) -> None:
+        if self._text(node, path) not in (None, "1"):
+            self.faults.add(node, "version must be 1")
+
+    def _fields(self, node: Node, path: str) -> dict[str, dict[str, FieldRule]]:
+        return self._by_object(
+            node, path, lambda n, p: {k: r for k, r in self._by_key(n, p, self._rule).items() if r}
+        )
+
+    def _rule(self, node: Node, path: str) -> FieldRule | None:
+        if isinstance(node, ScalarNode) and node.value in ("drop", "truncate"):
+            return FieldRule(drop=node.value == "drop", truncate=node.value == "truncate")
+        known = [f.name for f in dataclass_fields(FieldRule)]
+        if not isinstance(node, MappingNode):
+            self.faults.add(node, f"{path} must be `drop`, `truncate` or pairs of {', '.join(known)}")
+            return None
+        readers: dict[str, Callable[[Node, str], Any]] = {
+            "source": self._api_name,
+            "constant": self._text,
+            "values": self._texts,
+            "default": self._text,
+            "truncate": self._flag,
+            "drop": self._flag,
+        }
+        said = {key: readers[key](value, f"{path}/{key}") for key, value in self._entries(node, path, known)}
+        if said.get("drop") and len(said) > 1:
+            self.faults.add(node, f"{path} is dropped and cannot have other rules")
+        if said.get("constant") is not None and {"source", "values", "default"} & said.keys():
+            self.faults.add(node, f"{path} has a constant: source, values and default would have no effect")
+        return FieldRule(**{key: value for key, value in said.items() if value is not None})
+
+    def _api_name(self, node: Node, path: str) -> str | None:
+        text = self._text(node, path)
+        if text is not None and not API_NAME.fullmatch(text):
+            self.faults.add(node, f"{path}: {text!r} is no API name of a field")
+        return text
+
+    def _keys(self, node: Node, path: str) -> tuple[str, ...]:
+        nodes = node.value if isinstance(node, SequenceNode) else [node]
+        keys = [self._text(one, path) for one in nodes]
+        for one, key in zip(nodes, keys, strict=True):
+            if key is not None and not all(API_NAME.fullmatch(part) for part in key.split("+")):
+                self.faults.add(one, f"{path}: {key!r} is neither a field nor fields joined by +")
+        if not keys:
+            self.faults.add(node, f"{path} names no field")
+        return tuple(key for key in keys if key)
+
+    def _ids(self, node: Node, path: str) -> dict[str, str]:
+        said = self._texts(node, path)
+        for key, value in self._entries_again(node):
+            for text in (key, said.get(key, "")):
+                if text and not RECORD_ID.fullmatch(text):
+                    self.faults.add(value, f"{path}: {text!r} is no record id of 15 or 18 characters")
+        return said
+
+    def _entries_again(self, node: Node) -> list[tuple[str, Node]]:
+        return [(k.value, v) for k, v in node.value] if isinstance(node, MappingNode) else []
+
+    def _id_fields(self, node: Node, path: str) -> dict[str, str]:
+        said = self._texts(node, path)
+        for key, value in self._entries_again(node):
+            if said.get(key) and not API_NAME.fullmatch(said[key]):
+                self.faults.add(value, f"{path}/{key}: {said[key]!r} is no API name of an sObject")
+        return {key: NS + name if NS + name in COA_OBJECTS else name for key, name in said.items()}
+
+    def _duplicates(self, node: Node, path: str) -> dict[str, str]:
+        said = self._texts(node, path)
+        for key, value in self._entries_again(node):
+            if not RECORD_ID.fullmatch(key):
+                self.faults.add(value, f"{path}: {key!r} is no record id of 15 or 18 characters")
+            text = said.get(key, "load")
+            if text != "load" and not RECORD_ID.fullmatch(text):
+                self.faults.add(value, f"{path}/{key}: {text!r} is neither load nor a record id")
+        return said
+
+    def _owners_file(self, node: Node, path: str) -> dict[str, str]:
+        """A CSV with a header and two columns: the source's user, the target's user."""
+        text = self._text(node, path)
+        if not text:
+            return {}
+        try:
+            content = read_text(self.folder / text, f"owners_file {text}")
+        except InvalidParams as error:
+            self.faults.add(node, error.message.rstrip("."))
+            return {}
+        owners: dict[str, str] = {}
+        for number, row in enumerate(csv.reader(content.lstrip("\ufeff").splitlines()), 1):
+            if number == 1 or not any(row):
+                continue
+            if len(row) < 2 or not row[0].strip() or not row[1].strip():
+                self.faults.add(node, f"row {number} of {text} has no two values")
+            else:
+                owners[row[0].strip()] = row[1].strip()
+        return owners
+
+    def _custom(self, node: Node, path: str) -> CustomRule | None:
+        text = self._text(node, path)
+        if text is None:
+            return None
+        file, _, function = text.rpartition(":")
+        if not file.endswith(".py") or not function.isidentifier():
+            self.faults.add(node, f"{path}: {text!r} is not of the form file.py:function")
+            return None
+        where = self.folder / file
+        try:
+            code = read_text(where, f"{path}: {file}")
+            tree = ast.parse(code)
+        except InvalidParams as error:
+            self.faults.add(node, error.message.rstrip("."))
+            return None
+        except (SyntaxError, ValueError) as error:
+            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+            self.faults.add(node, f"{path}: {file} is no Python{line}")
+            return None
+        if not any(isinstance(one, ast.FunctionDef) and one.name == function for one in tree.body):
+            self.faults.add(node, f"{path}: {file} defines no function {function}")
+            return None
+        return CustomRule(str(where), function, sha256(code.encode()).hexdigest())
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node, MappingNode):
+        return "pairs"
+    return "a list" if isinstance(node, SequenceNode) else f"{node.value!r}"
+
+
+def _meant(key: str, known: Any) -> str:
+    close = get_close_matches(key, list(known), 1)
+    return f" (is {close[0]!r} meant?)" if close else f"; known are {', '.join(known)}"

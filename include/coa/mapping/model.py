@@ -1,0 +1,101 @@
+"""What the mapping file says: how values are carried over where the defaults do not fit.
+
+Plain data; reading and checking the YAML file is in `coa.mapping.file`, keeping it with a run in
+`coa.mapping.store`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FieldRule:
+    """How one target field gets its value.
+
+    `source`: another source field (a rename). `constant`: this text for every record. `values`: source
+    value -> target value, others stay. `default`: used where the source is empty. `truncate`: cut what
+    is too long (the full text is kept as an explained difference). `drop`: do not carry the field.
+    """
+
+    source: str = ""
+    constant: str | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    default: str | None = None
+    truncate: bool = False
+    drop: bool = False
+
+
+@dataclass(frozen=True)
+class CustomRule:
+    """A Python function over chunks of desired rows, for what configuration cannot say.
+
+    `path` as the mapping file was found from it, `function` its name, `sha256` of the file when the run
+    began: a worker with another file refuses to run it.
+    """
+
+    path: str
+    function: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Everything a mapping file can say; the empty one is the default."""
+
+    fields: dict[str, dict[str, FieldRule]] = field(default_factory=dict)
+    """sObject -> target field -> rule."""
+    contracts: dict[str, str] = field(default_factory=dict)
+    """Name or id of contract terms in the source -> name or id in the target."""
+    products: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Source contract name -> (Product_ID__c, name or id of a product) -> id, Product_ID__c or name of the
+    target's product under the mapped contract. A substitute is per contract: the package compares names."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """User name, e-mail, federation id or id in the source -> user name or id in the target."""
+    lookups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """sObject -> fields by which its records are found again, best first; `A+B` joins two fields."""
+    records: dict[str, dict[str, str]] = field(default_factory=dict)
+    """sObject -> source record id -> target record id, for lookups that no key finds."""
+    id_fields: dict[str, dict[str, str]] = field(default_factory=dict)
+    """sObject -> text field that stores a record id -> sObject it points at."""
+    duplicates: dict[str, str] = field(default_factory=dict)
+    """Source order id -> `load`, or the id of the target order that it is."""
+    orders_where: str = ""
+    """SOQL condition on the source's orders; joined by AND with the param of that name."""
+    custom: dict[str, CustomRule] = field(default_factory=dict)
+    """sObject -> custom rule, applied after everything else."""
+    lines: dict[str, int] = field(default_factory=dict, compare=False)
+    """`section/key/key` -> line in the file, for findings about what the file names."""
+
+    def rule(self, sobject: str, field_name: str) -> FieldRule:
+        return self.fields.get(sobject, {}).get(field_name, _NO_RULE)
+
+    def line(self, *path: str) -> int:
+        """Line of an entry, or of the nearest entry above it; 0 when nothing is known."""
+        for length in range(len(path), 0, -1):
+            found = self.lines.get("/".join(path[:length]))
+            if found:
+                return found
+        return 0
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON-ready; `from_data` is the inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Mapping:
+        return cls(
+            **{
+                **data,
+                "fields": {
+                    sobject: {name: FieldRule(**rule) for name, rule in rules.items()}
+                    for sobject, rules in data.get("fields", {}).items()
+                },
+                "lookups": {sobject: tuple(keys) for sobject, keys in data.get("lookups", {}).items()},
+                "custom": {sobject: CustomRule(**rule) for sobject, rule in data.get("custom", {}).items()},
+            }
+        )
+
+
+_NO_RULE = FieldRule()

@@ -1,0 +1,285 @@
+"""Gives every source record exactly one action, in the table `plan` of the run."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.fields.compare import Comparison, actual_hash, changed_fields, comparisons
+from coa.fields.field_map import FieldMapping
+from coa.model import (
+    CLONED_FROM,
+    DETAIL,
+    DETAIL_ORDER,
+    DRAFT,
+    FROZEN_DETAIL_FIELDS,
+    IN_FLIGHT,
+    LOADED,
+    ORDER,
+    ORDER_CUSTOMER,
+    STATUS,
+)
+from coa.staging import tables
+from coa.staging.runs import TARGET, Run
+from coa.staging.tables import Table
+
+# Which of several problems is named as the reason: causes before consequences.
+REASON_ORDER = (
+    "conflict",
+    "possible_duplicate",
+    "contract_unmatched",
+    "product_unmatched",
+    "contract_mismatch",
+    "quantity_missing",
+    "terms_missing",
+    "picklist_value_missing",
+    "value_too_long",
+    "owner_unmatched",
+    "lookup_unmatched",
+    "refused_by_org",
+    "order_incomplete",
+    "parent_blocked",
+)
+
+
+def assign_actions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
+    """Fills `plan`: compared with the target where the record is there, else blocked, held or insert."""
+    with run.db.transaction() as connection:
+        tables.create(connection, run, Table.PLAN)
+    for sobject in LOADED:
+        _assign(run, sobject, carried[sobject])
+    _add_index(run, "plan_by_parent")
+    _apply_conflict_policy(run)
+    _block_frozen_terms(run)
+    _hold(run)
+    _link_to_new_orders(run)
+    _number_chunks(run)
+    _add_index(run, "plan_by_chunk")
+    run.db.execute(sql.SQL("ANALYZE {}").format(run.table(Table.PLAN)))
+
+
+def _add_index(run: Run, index: str) -> None:
+    with run.db.transaction() as connection:
+        tables.add_index(connection, run, Table.PLAN, index)
+
+
+def _parent(sobject: str) -> sql.Composable:
+    lookup = {ORDER: ORDER_CUSTOMER, DETAIL: DETAIL_ORDER}.get(sobject)
+    return sql.SQL("d.{}").format(sql.Identifier(lookup)) if lookup else sql.SQL("NULL::text")
+
+
+def _assign(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
+    compared, joins = comparisons(run, sobject, fields)
+    writeable = [c for c in compared if c.field.updateable]
+    status = sql.SQL("d.{}").format(sql.Identifier(STATUS)) if sobject == ORDER else sql.SQL("NULL::text")
+    created = (
+        sql.SQL('s."CreatedDate"') if "CreatedDate" in run.columns(Table.SOURCE, sobject) else sql.SQL("''")
+    )
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {plan} (sobject, source_id, parent_id, target_id, action, reason_code, field, reason,
+                                   next_step, changed, status, created_at, desired_hash)
+               SELECT {sobject}, d.source_id, {parent}, l.target_id,
+                 CASE WHEN l.origin = 'matched' THEN 'match'
+                      WHEN t."Id" IS NOT NULL AND c.changed = '{{}}' THEN 'unchanged'
+                      WHEN p.reason_code IS NOT NULL THEN 'blocked'
+                      WHEN t."Id" IS NOT NULL AND {conflict} THEN 'blocked'
+                      WHEN t."Id" IS NOT NULL THEN 'update'
+                      ELSE 'insert' END,
+                 CASE WHEN l.origin = 'matched' OR (t."Id" IS NOT NULL AND c.changed = '{{}}') THEN ''
+                      WHEN p.reason_code IS NOT NULL THEN p.reason_code
+                      WHEN t."Id" IS NOT NULL AND {conflict} THEN 'conflict' ELSE '' END,
+                 COALESCE(p.field, ''), COALESCE(p.reason, ''), COALESCE(p.next_step, ''),
+                 CASE WHEN t."Id" IS NOT NULL AND l.origin = 'inserted' THEN c.changed ELSE '{{}}' END,
+                 {status}, {created}, md5(d::text)
+               FROM {desired} d
+               JOIN {source} s ON s."Id" = d.source_id
+               JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = d.source_id
+               LEFT JOIN {target} t ON t."Id" = l.target_id AND l.origin = 'inserted'
+               {joins}
+               LEFT JOIN LATERAL (SELECT CASE WHEN t."Id" IS NULL THEN '{{}}'::text[] ELSE {changed} END AS changed) c
+                 ON true
+               LEFT JOIN LATERAL (SELECT q.* FROM {problem} q WHERE q.sobject = {sobject}
+                   AND q.source_id = d.source_id ORDER BY array_position({order}, q.reason_code), q.field LIMIT 1) p
+                 ON true"""
+        ).format(
+            plan=run.table(Table.PLAN),
+            sobject=sql.Literal(sobject),
+            parent=_parent(sobject),
+            conflict=_changed_in_target(writeable),
+            status=status,
+            created=created,
+            desired=run.table(Table.DESIRED, sobject),
+            source=run.table(Table.SOURCE, sobject),
+            target=run.table(TARGET, sobject),
+            pair=sql.Literal(run.pair_id),
+            joins=joins,
+            changed=changed_fields(writeable),
+            problem=run.table(Table.PROBLEM),
+            order=sql.Literal(list(REASON_ORDER)),
+        )
+    )
+
+
+def _changed_in_target(compared: list[Comparison]) -> sql.Composed:
+    """Whether someone changed the record in the target since it was last proved equal."""
+    if not compared:
+        return sql.SQL("false").format()
+    actual = actual_hash(compared)
+    return sql.SQL(
+        """(l.proved_hash IS NOT NULL AND split_part(l.proved_hash, ':', 1) = split_part({a}, ':', 1)
+            AND l.proved_hash <> {a})"""
+    ).format(a=actual)
+
+
+def _apply_conflict_policy(run: Run) -> None:
+    policy = run.params.conflict_policy
+    if policy == "source_wins":
+        run.db.execute(
+            sql.SQL(
+                "UPDATE {} SET action = 'update', reason_code = '' WHERE action = 'blocked' AND reason_code = 'conflict'"
+            ).format(run.table(Table.PLAN))
+        )
+    elif policy == "target_wins":
+        run.db.execute(
+            sql.SQL(
+                """INSERT INTO coa.explained (run_id, sobject, source_id, field, reason)
+                   SELECT %s, sobject, source_id, f, 'changed in the target: conflict_policy target_wins'
+                   FROM {}, unnest(changed) f WHERE action = 'blocked' AND reason_code = 'conflict'
+                   ON CONFLICT DO NOTHING"""
+            ).format(run.table(Table.PLAN)),
+            [run.run_id],
+        )
+        run.db.execute(
+            sql.SQL(
+                """UPDATE {} SET action = 'unchanged', reason_code = '', changed = '{{}}'
+                   WHERE action = 'blocked' AND reason_code = 'conflict'"""
+            ).format(run.table(Table.PLAN))
+        )
+    else:
+        run.db.execute(
+            sql.SQL(
+                """UPDATE {} SET reason = 'The target''s record was changed after we wrote it: '
+                                  || array_to_string(changed, ', ') || '.',
+                              next_step = 'decide which side is right, or set conflict_policy.'
+                   WHERE action = 'blocked' AND reason_code = 'conflict'"""
+            ).format(run.table(Table.PLAN))
+        )
+
+
+def _block_frozen_terms(run: Run) -> None:
+    """The package refuses changed special terms once the order is neither Draft nor Error."""
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {plan} p SET action = 'blocked', reason_code = 'refused_by_org',
+                      reason = 'The package refuses changed special terms of an order that is neither Draft nor Error.',
+                      next_step = 'change them by hand through Salesforce, or accept the difference.'
+               FROM {details} t JOIN {orders} o ON o."Id" = t.{parent}
+               WHERE p.sobject = {detail} AND p.action = 'update' AND p.changed && {frozen}
+                 AND t."Id" = p.target_id AND o.{status} NOT IN ('Draft', 'Error')"""
+        ).format(
+            plan=run.table(Table.PLAN),
+            details=run.table(TARGET, DETAIL),
+            orders=run.table(TARGET, ORDER),
+            parent=sql.Identifier(DETAIL_ORDER),
+            detail=sql.Literal(DETAIL),
+            frozen=sql.Literal(sorted(FROZEN_DETAIL_FIELDS)),
+            status=sql.Identifier(STATUS),
+        )
+    )
+
+
+def _hold(run: Run) -> None:
+    """New orders that a policy leaves in the source for now, with their details."""
+    for held, statuses, code, reason, next_step in (
+        (
+            run.params.draft_orders == "hold",
+            (DRAFT,),
+            "held_draft",
+            "A Draft in both orgs could be submitted twice (draft_orders is hold).",
+            "submit or delete it in the source, or set draft_orders to load.",
+        ),
+        (
+            run.params.in_flight_orders == "hold",
+            IN_FLIGHT,
+            "held_in_flight",
+            "The order is still under way at Salesforce, which reports to the source org (in_flight_orders is hold).",
+            "run again when Salesforce has processed it, or set in_flight_orders to load.",
+        ),
+    ):
+        if not held:
+            continue
+        run.db.execute(
+            sql.SQL(
+                """UPDATE {plan} SET action = 'held', reason_code = %(code)s, field = '', reason = %(reason)s,
+                                     next_step = %(next)s
+                   WHERE sobject = %(order)s AND action = 'insert' AND status = ANY (%(statuses)s)"""
+            ).format(plan=run.table(Table.PLAN)),
+            {"code": code, "reason": reason, "next": next_step, "order": ORDER, "statuses": list(statuses)},
+        )
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {plan} d SET action = 'held', reason_code = o.reason_code, field = '', reason = o.reason,
+                                   next_step = o.next_step
+               FROM {plan} o WHERE d.sobject = %s AND o.sobject = %s AND d.parent_id = o.source_id
+                 AND o.action = 'held' AND d.action = 'insert'"""
+        ).format(plan=run.table(Table.PLAN)),
+        [DETAIL, ORDER],
+    )
+
+
+def _link_to_new_orders(run: Run) -> None:
+    """An order that is there already gets its clone link when the original comes with this plan.
+
+    Not where the target's version wins: an update would correct all the rest of the order as well. The link
+    is explained there, as the other fields are.
+    """
+    if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
+        return
+    names = {"plan": run.table(Table.PLAN), "desired": run.table(Table.DESIRED, ORDER)}
+    values = {"field": CLONED_FROM, "order": ORDER, "run": run.run_id}
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, reason)
+               SELECT DISTINCT %(run)s, p.sobject, p.source_id, %(field)s, x.reason
+               FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
+               JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone} AND o.action = 'insert'
+               JOIN coa.explained x ON x.run_id = %(run)s AND x.sobject = p.sobject
+                 AND x.source_id = p.source_id AND x.reason LIKE 'changed in the target%%'
+               WHERE p.sobject = %(order)s AND p.action = 'unchanged' ON CONFLICT DO NOTHING"""
+        ).format(clone=sql.Identifier(CLONED_FROM), **names),
+        values,
+    )
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {plan} p SET action = 'update', changed = p.changed || ARRAY[%(field)s]
+               FROM {desired} d JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone}
+               WHERE p.sobject = %(order)s AND d.source_id = p.source_id AND o.action = 'insert'
+                 AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)
+                 AND NOT EXISTS (SELECT FROM coa.explained x WHERE x.run_id = %(run)s AND x.sobject = %(order)s
+                                   AND x.source_id = p.source_id AND x.reason LIKE 'changed in the target%%')"""
+        ).format(clone=sql.Identifier(CLONED_FROM), **names),
+        values,
+    )
+
+
+def _number_chunks(run: Run) -> None:
+    """Orders with work in chunks (`RunParams.orders_a_chunk`), details with their order.
+
+    Oldest first, but before all others those whose status is not right yet: an earlier run left them as Draft.
+    """
+    values = {"order": ORDER, "detail": DETAIL, "status": STATUS}
+    work = sql.SQL(
+        """SELECT o.source_id, row_number() OVER (ORDER BY (%(status)s = ANY (o.changed)) DESC, o.created_at, o.source_id) - 1 AS n
+           FROM {plan} o WHERE o.sobject = %(order)s AND o.action IN ('insert', 'update', 'unchanged')
+             AND (o.action <> 'unchanged' OR EXISTS (SELECT FROM {plan} d WHERE d.sobject = %(detail)s
+                    AND d.parent_id = o.source_id AND d.action IN ('insert', 'update')))"""
+    ).format(plan=run.table(Table.PLAN))
+    orders = run.db.value(sql.SQL("SELECT count(*) FROM ({}) w").format(work), values)
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {plan} p SET chunk_no = w.n / %(size)s FROM ({work}) w
+               WHERE (p.sobject = %(order)s AND p.source_id = w.source_id)
+                  OR (p.sobject = %(detail)s AND p.parent_id = w.source_id AND p.action IN ('insert', 'update'))"""
+        ).format(plan=run.table(Table.PLAN), work=work),
+        {**values, "size": run.params.orders_a_chunk(orders)},
+    )

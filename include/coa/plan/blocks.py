@@ -1,0 +1,98 @@
+"""What hangs on a blocked record is blocked as well: orders on customers, details on orders.
+
+Only a parent that is not in the target yet takes its children with it.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+FOUND_HERE = ("possible_duplicate", "order_incomplete", "parent_blocked")
+"""Problems that reconcile finds itself; the others come from the transform."""
+
+
+def forget_own_problems(run: Run) -> None:
+    """A task that is tried again must not stand on what its earlier try found."""
+    run.db.execute(
+        sql.SQL("DELETE FROM {} WHERE reason_code = ANY (%s)").format(run.table(Table.PROBLEM)),
+        [list(FOUND_HERE)],
+    )
+
+
+def drop_problems_of_matched(run: Run) -> None:
+    """Nothing is written to a matched record, so nothing can stand against it."""
+    run.db.execute(
+        sql.SQL(
+            """DELETE FROM {} p USING coa.ledger l
+               WHERE l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
+                 AND l.origin = 'matched'"""
+        ).format(run.table(Table.PROBLEM)),
+        [run.pair_id],
+    )
+    run.db.execute(
+        """DELETE FROM coa.explained e USING coa.ledger l
+           WHERE e.run_id = %s AND l.pair_id = %s AND l.sobject = e.sobject AND l.source_id = e.source_id
+             AND l.origin = 'matched'""",
+        [run.run_id, run.pair_id],
+    )
+
+
+def pass_on_blocks(run: Run) -> None:
+    """Adds `parent_blocked` and, with `incomplete_orders: block`, `order_incomplete`."""
+    _block_children(run, ORDER, ORDER_CUSTOMER, CUSTOMER, "The order's customer is blocked.")
+    if run.params.incomplete_orders == "block":
+        _block_incomplete_orders(run)
+    _block_children(run, DETAIL, DETAIL_ORDER, ORDER, "The detail's order is blocked.")
+
+
+def _block_incomplete_orders(run: Run) -> None:
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {problem}
+               SELECT DISTINCT {order}, d.{parent}, 'order_incomplete', '',
+                      'A detail of the order is blocked, and incomplete_orders is block.',
+                      'mend the detail, or set incomplete_orders to load.', 'block'
+               FROM {problem} p JOIN {desired} d ON p.sobject = {detail} AND d.source_id = p.source_id
+               WHERE p.verdict = 'block' AND d.{parent} IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM coa.ledger l WHERE l.pair_id = {pair} AND l.sobject = {order}
+                                   AND l.source_id = d.{parent} AND l.target_id IS NOT NULL)
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            problem=run.table(Table.PROBLEM),
+            order=sql.Literal(ORDER),
+            detail=sql.Literal(DETAIL),
+            parent=sql.Identifier(DETAIL_ORDER),
+            desired=run.table(Table.DESIRED, DETAIL),
+            pair=sql.Literal(run.pair_id),
+        )
+    )
+
+
+def _block_children(run: Run, child: str, lookup: str, parent: str, reason: str) -> None:
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {problem}
+               SELECT {child}, d.source_id, 'parent_blocked', {lookup_name}, {reason},
+                      'see what blocks the parent.', 'block'
+               FROM {desired} d JOIN coa.ledger l
+                 ON l.pair_id = {pair} AND l.sobject = {parent} AND l.source_id = d.{lookup} AND l.target_id IS NULL
+               WHERE EXISTS (SELECT FROM {problem} p WHERE p.sobject = {parent} AND p.source_id = d.{lookup}
+                               AND p.verdict = 'block')
+                 AND NOT EXISTS (SELECT FROM {problem} q WHERE q.sobject = {child}
+                               AND q.source_id = d.source_id AND q.verdict = 'block')
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            problem=run.table(Table.PROBLEM),
+            child=sql.Literal(child),
+            parent=sql.Literal(parent),
+            lookup=sql.Identifier(lookup),
+            lookup_name=sql.Literal(lookup),
+            reason=sql.Literal(reason),
+            desired=run.table(Table.DESIRED, child),
+            pair=sql.Literal(run.pair_id),
+        )
+    )

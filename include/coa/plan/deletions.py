@@ -1,0 +1,210 @@
+"""Records that we brought to the target and that are gone from the source.
+
+They stand beside the plan, in the table `deletion` of the run: the plan holds source records, and these are
+none any more. With `deletions: report` all of them stay and are listed; with `carry` those go that nobody
+touched since we proved them equal, and that nothing else hangs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from psycopg import sql
+
+from coa.fields.compare import actual_hash, comparisons
+from coa.fields.field_map import FieldMapping
+from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
+from coa.staging import tables
+from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.tables import Table
+
+DELETE = "delete"
+LEFT = "left"
+
+
+def find_deletions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
+    """Fills `deletion` anew. A run on chosen orders (`orders_where`) does not see what is gone: it finds none."""
+    table = run.table(Table.DELETION)
+    with run.db.transaction() as connection:
+        tables.create(connection, run, Table.DELETION)
+    if run.params.orders_where:
+        return
+    for sobject in LOADED:
+        _find(run, sobject, carried[sobject])
+    if run.params.deletions != "carry":
+        run.db.execute(
+            sql.SQL("UPDATE {} SET action = %s, reason = 'deletions is report'").format(table), [LEFT]
+        )
+        return
+    _keep_orders_with_other_details(run)
+    _keep_details_of_kept_orders(run)
+    _keep_customers_in_use(run)
+
+
+def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
+    compared, _ = comparisons(run, sobject, fields)
+    parent = {ORDER: ORDER_CUSTOMER, DETAIL: DETAIL_ORDER}.get(sobject)
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {deletion}
+               SELECT l.sobject, l.source_id, l.target_id, {parent},
+                      CASE WHEN l.proved_hash = {actual} THEN {delete} ELSE {left} END,
+                      CASE WHEN l.proved_hash = {actual} THEN ''
+                           WHEN l.proved_hash IS NULL THEN 'it was never proved equal'
+                           ELSE 'it was changed in the target after we wrote it' END
+               FROM coa.ledger l JOIN {target} t ON t."Id" = l.target_id
+               WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
+                 AND NOT EXISTS (SELECT FROM {source} s WHERE s."Id" = l.source_id)"""
+        ).format(
+            deletion=run.table(Table.DELETION),
+            parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
+            actual=actual_hash([c for c in compared if c.field.updateable]),
+            delete=sql.Literal(DELETE),
+            left=sql.Literal(LEFT),
+            target=run.table(TARGET, sobject),
+            pair=sql.Literal(run.pair_id),
+            sobject=sql.Literal(sobject),
+            source=run.table(SOURCE, sobject),
+        )
+    )
+
+
+def _keep_orders_with_other_details(run: Run) -> None:
+    """Deleting an order takes all its details along: it stays when one of them stays."""
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {d} o SET action = %s, reason = 'a detail of it stays'
+               WHERE o.sobject = %s AND o.action = %s AND EXISTS (
+                 SELECT FROM {details} t WHERE t.{parent} = o.target_id AND NOT EXISTS (
+                   SELECT FROM {d} x WHERE x.sobject = %s AND x.target_id = t."Id" AND x.action = %s))"""
+        ).format(
+            d=run.table(Table.DELETION),
+            details=run.table(TARGET, DETAIL),
+            parent=sql.Identifier(DETAIL_ORDER),
+        ),
+        [LEFT, ORDER, DELETE, DETAIL, DELETE],
+    )
+
+
+def _keep_details_of_kept_orders(run: Run) -> None:
+    """An order that stays although it is gone from the source stays whole."""
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {d} x SET action = %s, reason = 'its order stays' FROM {d} o
+               WHERE x.sobject = %s AND x.action = %s AND o.sobject = %s AND o.action = %s
+                 AND o.target_id = x.parent_id"""
+        ).format(d=run.table(Table.DELETION)),
+        [LEFT, DETAIL, DELETE, ORDER, LEFT],
+    )
+
+
+def _keep_customers_in_use(run: Run) -> None:
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {d} c SET action = %s, reason = 'orders of the target use it'
+               WHERE c.sobject = %s AND c.action = %s AND EXISTS (
+                 SELECT FROM {orders} t WHERE t.{customer} = c.target_id AND NOT EXISTS (
+                   SELECT FROM {d} o WHERE o.sobject = %s AND o.target_id = t."Id" AND o.action = %s))"""
+        ).format(
+            d=run.table(Table.DELETION),
+            orders=run.table(TARGET, ORDER),
+            customer=sql.Identifier(ORDER_CUSTOMER),
+        ),
+        [LEFT, CUSTOMER, DELETE, ORDER, DELETE],
+    )
+
+
+def deletion_counts(run: Run) -> dict[str, dict[str, int]]:
+    """sObject -> `found`, `to_delete`, `left`; counted apart from the plan's actions."""
+    counts = {name: {"found": 0, "to_delete": 0, "left": 0} for name in LOADED}
+    if run.has_table(Table.DELETION):
+        for r in run.db.rows(
+            sql.SQL(
+                """SELECT sobject, count(*) AS found, count(*) FILTER (WHERE action = 'delete') AS to_delete,
+                          count(*) FILTER (WHERE action = 'left') AS "left" FROM {} GROUP BY 1"""
+            ).format(run.table(Table.DELETION))
+        ):
+            counts[r["sobject"]] = {k: int(r[k]) for k in ("found", "to_delete", "left")}
+    return counts
+
+
+def planned_deletions(run: Run) -> int:
+    return sum(c["to_delete"] for c in deletion_counts(run).values())
+
+
+def deletion_rows(run: Run, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    """Every record concerned: sobject, source_id, target_id, action, reason."""
+    if run.has_table(Table.DELETION):
+        yield from run.db.stream(
+            sql.SQL(
+                """SELECT sobject, source_id, target_id, action, reason FROM {}
+                   ORDER BY sobject, source_id LIMIT {}"""
+            ).format(run.table(Table.DELETION), sql.Literal(limit))
+        )
+
+
+LEFT_NEXT_STEP = "delete it in the target by hand, or run with deletions carry."
+
+
+def left_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """Records that are gone from the source and stay in the target: sobject, source_id, reason_code, reason,
+    next_step."""
+    for row in deletion_rows(run):
+        if row["action"] == LEFT:
+            yield {
+                "sobject": row["sobject"],
+                "source_id": row["source_id"],
+                "reason_code": "deleted_in_source",
+                "reason": f"It is gone from the source and stays in the target ({row['target_id']}): {row['reason']}.",
+                "next_step": LEFT_NEXT_STEP,
+            }
+
+
+def deletion_findings(run: Run) -> list[Finding]:
+    """One finding an sObject for what stays, one for what goes."""
+    if run.params.orders_where and run.params.deletions == "carry":
+        return [
+            Finding(
+                "note",
+                "deletions_not_looked_for",
+                "With orders_where set, records deleted in the source are not looked for.",
+                "run without orders_where to have deletions carried.",
+            )
+        ]
+    findings = []
+    for action, code, grade, said, next_step in (
+        (
+            LEFT,
+            "deleted_in_source",
+            "warning",
+            "are gone from the source and stay in the target",
+            "delete them by hand, or set deletions to carry; plan.json lists them with reasons.",
+        ),
+        (
+            DELETE,
+            "deletions_carried",
+            "warning",
+            "are gone from the source and will be deleted in the target",
+            "nothing, if this is wanted (deletions is carry).",
+        ),
+    ):
+        for r in run.db.rows(
+            sql.SQL(
+                """SELECT sobject, count(*) AS n, (array_agg(target_id ORDER BY target_id))[1:10] AS examples
+                   FROM {} WHERE action = %s GROUP BY 1 ORDER BY 1"""
+            ).format(run.table(Table.DELETION)),
+            [action],
+        ):
+            findings.append(
+                Finding(
+                    grade,
+                    code,
+                    f"{r['n']} records of {r['sobject']} that were moved {said}.",
+                    next_step,
+                    sobject=r["sobject"],
+                    count=r["n"],
+                    examples=r["examples"],
+                )
+            )
+    return findings

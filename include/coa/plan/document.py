@@ -1,0 +1,189 @@
+"""The plan as data: its hash, `plan.json`, and the page that whoever approves reads."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from psycopg import sql
+
+from coa.model import DETAIL, DETAIL_ORDER, LOADED, NS, ORDER, ORDER_TYPE, STATUS
+from coa.plan.deletions import deletion_counts, deletion_rows
+from coa.plan.reconcile import action_counts
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+GROUP_ROWS = 10_000
+ACTIONS = ("insert", "update", "unchanged", "match", "blocked", "held")
+
+LISTED_DELETIONS = 10_000
+"""So many deletions stand in `plan.json`; the counts are of all."""
+
+# Params that change what is written for one and the same set of actions.
+HASHED_PARAMS = ("received_dates", "created_dates", "on_row_failure", "deletions")
+
+
+def plan_hash(run: Run) -> str:
+    """SHA-256 over every action with the values it writes; the same inputs give the same hash.
+
+    The values are read from `desired` each time: what is approved is what will be sent, not a note of it.
+    Hashed in groups of rows, so that memory does not grow with the plan.
+    """
+    values = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {} AS sobject, d.source_id, md5(d::text) AS value_hash FROM {} d").format(
+            sql.Literal(name), run.table(Table.DESIRED, name)
+        )
+        for name in LOADED
+    )
+    groups = run.db.rows(
+        sql.SQL(
+            """SELECT g, md5(string_agg(concat_ws('|', sobject, source_id, target_id, action, reason_code,
+                       array_to_string(changed, ','), value_hash), E'\\n' ORDER BY sobject, source_id)) AS h
+               FROM (SELECT p.*, v.value_hash,
+                            (row_number() OVER (ORDER BY p.sobject, p.source_id)) / {size} AS g
+                     FROM {plan} p LEFT JOIN ({values}) v USING (sobject, source_id)) n
+               GROUP BY g ORDER BY g"""
+        ).format(size=sql.Literal(GROUP_ROWS), plan=run.table(Table.PLAN), values=values)
+    )
+    digest = sha256()
+    digest.update(str(run.pair_id and _orgs(run)).encode())
+    params = {name: getattr(run.params, name) for name in HASHED_PARAMS}
+    digest.update(json.dumps(params, sort_keys=True).encode())
+    for group in groups:
+        digest.update(group["h"].encode())
+    for row in deletion_rows(run):
+        digest.update("|".join(str(row[k]) for k in ("sobject", "target_id", "action")).encode())
+    return digest.hexdigest()
+
+
+def _orgs(run: Run) -> tuple[str, str]:
+    return run.row["source_org"]["id"], run.row["target_org"]["id"]
+
+
+def plan_document(run: Run) -> dict[str, Any]:
+    """What `plan.json` holds: counts by object, action, status, order type, currency and value, and findings."""
+    return {
+        "run_id": run.run_id,
+        "plan_hash": run.row["plan_hash"],
+        "source_org": run.row["source_org"],
+        "target_org": run.row["target_org"],
+        "params": run.row["params"],
+        "objects": action_counts(run),
+        "reasons": _rows(
+            run,
+            """SELECT sobject, action, reason_code, count(*) AS records FROM {plan}
+               WHERE reason_code <> '' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
+        ),
+        "changed_fields": _rows(
+            run,
+            """SELECT sobject, f AS field, count(*) AS records FROM {plan}, unnest(changed) f
+               WHERE action = 'update' GROUP BY 1, 2 ORDER BY 1, 2""",
+        ),
+        "orders": _orders_by_status(run),
+        "deletions": {"counts": deletion_counts(run), "records": list(deletion_rows(run, LISTED_DELETIONS))},
+        "findings": run.db.rows(
+            """SELECT grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
+               WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], grade), code, sobject""",
+            [run.run_id],
+        ),
+    }
+
+
+def _rows(run: Run, query: str) -> list[dict[str, Any]]:
+    return run.db.rows(sql.SQL(query).format(plan=run.table(Table.PLAN)))
+
+
+def _orders_by_status(run: Run) -> list[dict[str, Any]]:
+    """Orders by action, status, type and currency, with quantity and value of their details in the source."""
+    columns = set(run.columns(Table.SOURCE, DETAIL))
+    value, quantity, currency = (NS + n for n in ("Order_Detail_Value__c", "Quantity__c", "pct_Currency__c"))
+
+    def total(name: str) -> sql.Composable:
+        if name not in columns:
+            return sql.SQL("NULL::numeric")
+        return sql.SQL("sum(NULLIF(x.{}, '')::numeric)").format(sql.Identifier(name))
+
+    money = (
+        sql.SQL("string_agg(DISTINCT NULLIF(x.{}, ''), '+')").format(sql.Identifier(currency))
+        if currency in columns
+        else sql.SQL("NULL::text")
+    )
+    return run.db.rows(
+        sql.SQL(
+            """WITH totals AS (SELECT x.{parent} AS order_id, {quantity} AS quantity, {value} AS value,
+                                      {money} AS currency FROM {details} x GROUP BY 1)
+               SELECT p.action, o.{status} AS status, o.{type} AS order_type, t.currency, count(*) AS orders,
+                      sum(t.quantity)::text AS quantity, sum(t.value)::text AS value
+               FROM {plan} p JOIN {orders} o ON o."Id" = p.source_id
+               LEFT JOIN totals t ON t.order_id = p.source_id
+               WHERE p.sobject = %s GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+        ).format(
+            parent=sql.Identifier(DETAIL_ORDER),
+            quantity=total(quantity),
+            value=total(value),
+            money=money,
+            details=run.table(Table.SOURCE, DETAIL),
+            status=sql.Identifier(STATUS),
+            type=sql.Identifier(ORDER_TYPE),
+            plan=run.table(Table.PLAN),
+            orders=run.table(Table.SOURCE, ORDER),
+        ),
+        [ORDER],
+    )
+
+
+def plan_markdown(run: Run, afterwards: str = "") -> str:
+    """The approval page: a table of actions, what is blocked and why, warnings. Only counts and names.
+
+    `afterwards`: Markdown about what follows the planned writes.
+    """
+    counts = action_counts(run)
+    source, target = run.row["source_org"], run.row["target_org"]
+    lines = [
+        f"Move orders from **{_text(source['name'])}** ({source['id']}) to **{_text(target['name'])}** "
+        f"({target['id']}), mode {run.params.mode}, run `{run.run_id}`.",
+        "",
+        "| sObject | " + " | ".join(ACTIONS) + " |",
+        "|---|" + "---:|" * len(ACTIONS),
+    ]
+    for name in LOADED:
+        lines.append(
+            f"| {_label(name)} | " + " | ".join(f"{counts[name].get(a, 0):,}" for a in ACTIONS) + " |"
+        )
+    going = {name: c["to_delete"] for name, c in deletion_counts(run).items() if c["to_delete"]}
+    if going:
+        told = ", ".join(f"{n:,} {_label(name)}" for name, n in going.items())
+        lines += ["", f"**Deleted in the target** because they are gone from the source: {told}."]
+    if afterwards:
+        lines += ["", afterwards]
+    reasons = _rows(
+        run,
+        """SELECT sobject, action, reason_code, count(*) AS n FROM {plan} WHERE reason_code <> ''
+           GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1 LIMIT 20""",
+    )
+    if reasons:
+        lines += ["", "**Left out**", "", "| sObject | action | reason | records |", "|---|---|---|---:|"]
+        for r in reasons:
+            lines.append(f"| {_label(r['sobject'])} | {r['action']} | `{r['reason_code']}` | {r['n']:,} |")
+    findings = run.db.rows(
+        """SELECT grade, message, next_step FROM coa.finding WHERE run_id = %s AND grade <> 'note'
+           ORDER BY array_position(ARRAY['blocker','warning'], grade), code LIMIT 20""",
+        [run.run_id],
+    )
+    if findings:
+        lines += ["", "**Findings**", ""]
+        lines += [
+            f"- {f['grade']}: {_text(f['message'])} *Next step: {_text(f['next_step'])}*" for f in findings
+        ]
+    lines += ["", f"Plan hash `{run.row['plan_hash']}`: what is approved is this plan and no other."]
+    return "\n".join(lines)
+
+
+def _label(sobject: str) -> str:
+    return sobject.removeprefix(NS).removesuffix("__c").replace("_", " ")
+
+
+def _text(value: str) -> str:
+    """Org and field names come from outside: no Markdown of theirs takes effect."""
+    return "".join("\\" + c if c in "\\`*_{}[]<>()#|!" else c for c in str(value).replace("\n", " "))

@@ -1,0 +1,119 @@
+"""Orders that someone may have entered in the target by hand: alike in customer, contract, type, dates, lines.
+
+They are blocked for a person's decision, never silently doubled. The mapping file decides by record:
+`load`, or the id of the target order that it is.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.mapping.model import Mapping
+from coa.model import (
+    CUSTOMER,
+    DETAIL,
+    DETAIL_ORDER,
+    DETAIL_PRODUCT,
+    NS,
+    ORDER,
+    ORDER_CONTRACT,
+    ORDER_CUSTOMER,
+    ORDER_TYPE,
+    QUANTITY,
+    SOURCE_ID,
+)
+from coa.staging.runs import TARGET, Run
+from coa.staging.tables import Table
+
+DATES = (NS + "Service_Start_Date__c", NS + "Date_Partner_Received_Customer_Order__c")
+
+
+def match_decided(run: Run, mapping: Mapping) -> None:
+    """Orders that the mapping file declares to be a certain order of the target: matched, with their details.
+
+    What an earlier file declared counts no more: orders are matched by such decisions only.
+    """
+    run.db.execute(
+        """UPDATE coa.ledger SET origin = 'none', target_id = NULL, step = 'none'
+           WHERE pair_id = %s AND sobject = ANY (%s) AND origin = 'matched'""",
+        [run.pair_id, [ORDER, DETAIL]],
+    )
+    for source_id, decision in mapping.duplicates.items():
+        if decision == "load":
+            continue
+        run.db.execute(
+            sql.SQL(
+                """UPDATE coa.ledger l SET target_id = t."Id", origin = 'matched', step = 'done'
+                   FROM {} t WHERE l.pair_id = %s AND l.sobject = %s AND l.source_id = coa.id18(%s)
+                     AND t."Id" = coa.id18(%s) AND l.origin IN ('none', 'matched')"""
+            ).format(run.table(TARGET, ORDER)),
+            [run.pair_id, ORDER, source_id, decision],
+        )
+    run.db.execute(
+        sql.SQL(
+            """UPDATE coa.ledger l SET origin = 'matched', step = 'done' FROM {details} d
+               JOIN coa.ledger o ON o.pair_id = %s AND o.sobject = %s AND o.source_id = d.{parent}
+               WHERE l.pair_id = %s AND l.sobject = %s AND l.source_id = d.source_id
+                 AND l.origin = 'none' AND o.origin = 'matched'"""
+        ).format(details=run.table(Table.DESIRED, DETAIL), parent=sql.Identifier(DETAIL_ORDER)),
+        [run.pair_id, ORDER, run.pair_id, DETAIL],
+    )
+
+
+def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
+    """Adds a problem for each new order that looks like one of the target's own; how many."""
+    if run.params.possible_duplicates == "load":
+        return 0
+    decided = [s for s, d in mapping.duplicates.items() if d == "load"]
+    return run.db.execute(
+        sql.SQL(
+            """WITH lines_d AS (
+                 SELECT {parent} AS order_id, string_agg(concat_ws('*', {product}, {quantity}), ','
+                        ORDER BY {product}, {quantity}) AS lines FROM {details} GROUP BY 1),
+               lines_t AS (
+                 SELECT {parent} AS order_id, string_agg(concat_ws('*', {product}, coa.canon_number({quantity})), ','
+                        ORDER BY {product}, coa.canon_number({quantity})) AS lines FROM {t_details} GROUP BY 1),
+               hit AS (
+                 SELECT d.source_id, min(t."Id") AS target_id
+                 FROM {orders} d
+                 JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.source_id
+                                  AND l.origin = 'none'
+                 JOIN coa.ledger c ON c.pair_id = %(pair)s AND c.sobject = %(customer)s AND c.source_id = d.{customer}
+                                  AND c.target_id IS NOT NULL
+                 JOIN {t_orders} t ON t.{customer} = c.target_id AND t.{contract} = d.{contract}
+                                  AND t.{type} IS NOT DISTINCT FROM d.{type} AND t.{key} IS NULL {dates}
+                 LEFT JOIN lines_d ld ON ld.order_id = d.source_id
+                 LEFT JOIN lines_t lt ON lt.order_id = t."Id"
+                 WHERE ld.lines IS NOT DISTINCT FROM lt.lines AND d.source_id <> ALL (%(decided)s)
+                 GROUP BY 1)
+               INSERT INTO {problem}
+               SELECT %(order)s, source_id, 'possible_duplicate', '',
+                      'The target has an order ' || target_id || ' of the same customer, contract, type, dates and '
+                      || 'lines that does not come from this migration.',
+                      'decide in the mapping file (duplicates): load, or the id of the order that it is.', 'block'
+               FROM hit ON CONFLICT DO NOTHING"""
+        ).format(
+            parent=sql.Identifier(DETAIL_ORDER),
+            product=sql.Identifier(DETAIL_PRODUCT),
+            quantity=sql.Identifier(QUANTITY),
+            details=run.table(Table.DESIRED, DETAIL),
+            t_details=run.table(TARGET, DETAIL),
+            orders=run.table(Table.DESIRED, ORDER),
+            t_orders=run.table(TARGET, ORDER),
+            customer=sql.Identifier(ORDER_CUSTOMER),
+            contract=sql.Identifier(ORDER_CONTRACT),
+            type=sql.Identifier(ORDER_TYPE),
+            key=sql.Identifier(SOURCE_ID),
+            dates=sql.SQL(" ").join(
+                sql.SQL("AND coa.canon_date(t.{f}) IS NOT DISTINCT FROM d.{f}").format(f=sql.Identifier(f))
+                for f in DATES
+            ),
+            problem=run.table(Table.PROBLEM),
+        ),
+        {
+            "pair": run.pair_id,
+            "order": ORDER,
+            "customer": CUSTOMER,
+            "decided": decided,
+        },
+    )

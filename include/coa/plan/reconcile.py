@@ -1,0 +1,142 @@
+"""The reconcile stage: counterparts, duplicates, blocks, actions; then the plan, its hash and its page."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.errors import RunStopped
+from coa.mapping.model import Mapping
+from coa.model import CLONED_FROM, LOADED, ORDER
+from coa.plan.actions import assign_actions
+from coa.plan.blocks import drop_problems_of_matched, forget_own_problems, pass_on_blocks
+from coa.plan.counterparts import sync_ledger
+from coa.plan.deletions import deletion_findings, find_deletions
+from coa.plan.duplicates import block_possible_duplicates, match_decided
+from coa.preflight.check import saved_carried, stop_on_blockers
+from coa.staging.runs import Finding, Run
+from coa.staging.tables import Table
+
+
+def run_reconcile(run: Run, mapping: Mapping) -> None:
+    """Fills `plan` and records findings about what policies stop or change. Writes nothing to an org."""
+    carried = saved_carried(run, mapping)
+    forget_own_problems(run)
+    sync_ledger(run)
+    match_decided(run, mapping)
+    drop_problems_of_matched(run)
+    block_possible_duplicates(run, mapping)
+    pass_on_blocks(run)
+    assign_actions(run, carried)
+    find_deletions(run, carried)
+    _explain_clones_outside(run)
+    run.set_findings(
+        "reconcile", [*_problem_findings(run), *_explained_findings(run), *deletion_findings(run)]
+    )
+
+
+def check_plan(run: Run) -> None:
+    """Raises `RunStopped` (blocked) for blocking findings and when more is blocked than `max_blocked`."""
+    stop_on_blockers(run)
+    counts = run.db.row(
+        sql.SQL(
+            """SELECT count(*) FILTER (WHERE action = 'blocked') AS blocked,
+                      count(*) FILTER (WHERE action <> 'held') AS records FROM {}"""
+        ).format(run.table(Table.PLAN))
+    )
+    assert counts is not None
+    limit = run.params.blocked_limit(int(counts["records"]))
+    if limit is not None and counts["blocked"] > limit:
+        raise RunStopped(
+            f"{counts['blocked']} of {counts['records']} records are blocked; max_blocked allows {limit}. "
+            "rejected_rows.csv lists them with reasons.",
+            state="blocked",
+            next_step="mend the records or their mapping, or raise max_blocked.",
+        )
+
+
+def _explain_clones_outside(run: Run) -> None:
+    """Clone links to orders that are neither moved now nor were before: left empty, and listed."""
+    if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
+        return
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, reason)
+               SELECT %(run)s, %(order)s, d.source_id, %(field)s, d.{clone}, NULL,
+                      'the order that it was cloned from is not moved'
+               FROM {desired} d
+               LEFT JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone}
+               LEFT JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.{clone}
+               WHERE d.{clone} IS NOT NULL AND l.target_id IS NULL AND COALESCE(o.action, '') <> 'insert'
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            desired=run.table(Table.DESIRED, ORDER),
+            plan=run.table(Table.PLAN),
+            clone=sql.Identifier(CLONED_FROM),
+        ),
+        {"run": run.run_id, "order": ORDER, "field": CLONED_FROM, "pair": run.pair_id},
+    )
+
+
+def _problem_findings(run: Run) -> list[Finding]:
+    """Problems of records to be written, one finding a kind and field: a blocker where the policy says stop,
+    a warning where the record is left behind."""
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT p.sobject, p.reason_code, p.field, string_agg(DISTINCT p.reason, ' ') AS reason,
+                      string_agg(DISTINCT p.next_step, ' ') AS next_step, bool_or(p.verdict = 'stop') AS stops,
+                      count(*) AS n, (array_agg(p.source_id ORDER BY p.source_id))[1:10] AS examples
+               FROM {problem} p JOIN {plan} a USING (sobject, source_id)
+               WHERE a.action IN ('insert', 'update', 'blocked')
+               GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+        ).format(problem=run.table(Table.PROBLEM), plan=run.table(Table.PLAN))
+    )
+    return [
+        Finding(
+            "blocker" if r["stops"] else "warning",
+            r["reason_code"],
+            f"{r['n']} records of {r['sobject']}: {r['reason']} Examples: {', '.join(r['examples'][:3])}.",
+            r["next_step"],
+            sobject=r["sobject"],
+            field=r["field"],
+            count=r["n"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
+
+
+def _explained_findings(run: Run) -> list[Finding]:
+    """One note a field and reason for what policies change in records that are written."""
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT e.sobject, e.field, string_agg(DISTINCT e.reason, '; ') AS reason, count(*) AS n,
+                      (array_agg(e.source_id ORDER BY e.source_id))[1:10] AS examples
+               FROM coa.explained e JOIN {plan} a USING (sobject, source_id)
+               WHERE e.run_id = %s AND a.action IN ('insert', 'update')
+               GROUP BY 1, 2 ORDER BY 1, 2"""
+        ).format(plan=run.table(Table.PLAN)),
+        [run.run_id],
+    )
+    return [
+        Finding(
+            "note",
+            "value_changed_by_policy",
+            f"{r['n']} records of {r['sobject']}: {r['field']}: {r['reason']}.",
+            "nothing, if this is wanted; the records are listed in differences.csv as explained.",
+            sobject=r["sobject"],
+            field=r["field"],
+            count=r["n"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
+
+
+def action_counts(run: Run) -> dict[str, dict[str, int]]:
+    """sObject -> action -> records."""
+    counts: dict[str, dict[str, int]] = {name: {} for name in LOADED}
+    for r in run.db.rows(
+        sql.SQL("SELECT sobject, action, count(*) AS n FROM {} GROUP BY 1, 2").format(run.table(Table.PLAN))
+    ):
+        counts[r["sobject"]][r["action"]] = int(r["n"])
+    return counts

@@ -1,0 +1,235 @@
+"""The preflight stage: all findings that can be had without data, then the lease on the pair.
+
+Only what makes the rest meaningless ends the run here. Every other blocker is written down and the data
+is looked at as well, so that all that stands in the way is known at once; the plan stage then stops.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from coa.errors import ConfigurationError, OrgRefused, RunStopped
+from coa.fields.field_map import FieldMapping, carried_fields, lookup_objects, type_conflict
+from coa.mapping.model import Mapping
+from coa.model import COA_OBJECTS, LOADED, ORDER
+from coa.preflight import checks
+from coa.preflight.automation import check_automation
+from coa.preflight.capacity import check_capacity, moved_before, volume_of
+from coa.preflight.jobs import check_submit_jobs
+from coa.preflight.mapping_check import check_mapping, objects_named
+from coa.preflight.not_migrated import check_elsewhere
+from coa.preflight.orgs import describe_objects, identify, saved_describes
+from coa.preflight.package import (
+    check_validation_rules,
+    check_versions,
+    check_workflow_rules,
+    inactive_validation_rules,
+    package_version,
+    record_versions,
+    workflow_rules_off,
+)
+from coa.preflight.probe import Probe
+from coa.preflight.rights import check_user
+from coa.salesforce.describe import Describe
+from coa.salesforce.session import Org
+from coa.staging.runs import SOURCE, TARGET, Finding, Run
+
+log = logging.getLogger(__name__)
+
+
+def run_preflight(
+    run: Run,
+    source: Org,
+    target: Org,
+    mapping: Mapping,
+    lease_holder_ended: Callable[[dict[str, Any]], bool] | None = None,
+) -> None:
+    """Records all findings; raises `RunStopped` (blocked) if one of them is a blocker.
+
+    Raises `AuthenticationFailed`, `OrgUnavailable` when an org cannot be entered at all, `PairBusy`
+    when another run works on the same pair.
+    """
+    identities = _identify_both(run, source, target)
+    findings = checks.check_same_org(identities[SOURCE], identities[TARGET])
+    if not findings:
+        _join_pair(run, identities)
+        run.take_lease(lease_holder_ended)
+    describes = {
+        role: describe_objects(run, org, role, list(COA_OBJECTS))
+        for role, org in ((SOURCE, source), (TARGET, target))
+    }
+    missing = [f for role in (SOURCE, TARGET) for f in checks.check_objects(role, describes[role])]
+    findings += missing
+    findings += checks.check_migration_fields(describes[TARGET])
+    findings += checks.check_rights(describes[TARGET], run.params)
+    if not missing:
+        probes = Probe(source, SOURCE), Probe(target, TARGET)
+        findings += _check_both(run, *probes, mapping, describes)
+        findings += [f for probe in probes for f in probe.findings()]
+    run.set_findings("preflight", findings)
+    if any(_is_fatal(f) for f in findings):
+        stop_on_blockers(run)
+
+
+FATAL = ("same_org", "connection_", "coa_missing_", "mapping_wrong", "orders_where_refused", "api_allowance_")
+"""Blockers after which there is nothing to look at, or nothing to look at it with."""
+
+
+def _is_fatal(finding: Finding) -> bool:
+    return finding.grade == "blocker" and finding.code.startswith(FATAL)
+
+
+def _check_both(
+    run: Run, source: Probe, target: Probe, mapping: Mapping, describes: dict[str, dict[str, Describe]]
+) -> list[Finding]:
+    """Everything that needs the app in both orgs."""
+    carried = _carried(describes[SOURCE], describes[TARGET], mapping, run.params.created_dates)
+    others = sorted(
+        (set().union(*(lookup_objects(f) for f in carried.values())) | objects_named(mapping))
+        - set(COA_OBJECTS)
+    )
+    for probe in (source, target):
+        describes[probe.role] |= describe_objects(run, probe.org, probe.role, others)
+    findings = checks.check_fields(carried, describes[SOURCE], describes[TARGET])
+    findings += check_mapping(mapping, describes[SOURCE], describes[TARGET])
+    _prefetch(run, source, target, describes)
+    refused = _check_filter(run, source)
+    findings += refused
+    if not refused:
+        volume = volume_of(source, target, describes[TARGET], run.params.orders_where)
+        findings += [f for probe in (source, target) for f in check_capacity(run, probe, volume)]
+    versions = {probe.role: package_version(probe) for probe in (source, target)}
+    run.update(versions={**run.row["versions"], **record_versions(versions)})
+    findings += check_versions(versions[SOURCE], versions[TARGET])
+    inactive = inactive_validation_rules(target)
+    if inactive is not None:
+        run.update(target_org={**run.row["target_org"], "inactive_validation_rules": inactive})
+    findings += check_validation_rules(inactive)
+    off = workflow_rules_off(target)
+    if off is not None:
+        run.update(target_org={**run.row["target_org"], "inactive_workflow_rules": off})
+    findings += check_workflow_rules(off)
+    findings += check_automation(target)
+    findings += check_submit_jobs(target, run.params.accept_submit_jobs)
+    findings += check_user(source, str(run.row["source_org"].get("user_id", "")))
+    findings += check_user(target, str(run.row["target_org"].get("user_id", "")))
+    findings += check_elsewhere(source, describes[SOURCE])
+    return findings
+
+
+def _prefetch(run: Run, source: Probe, target: Probe, describes: dict[str, dict[str, Describe]]) -> None:
+    """What the checks below will ask, in a few calls instead of one a question."""
+    source.prefetch(
+        package_version,
+        lambda probe: [probe.count("", name) for name in LOADED],
+        lambda probe: check_user(probe, str(run.row["source_org"].get("user_id", ""))),
+        lambda probe: check_elsewhere(probe, describes[SOURCE]),
+    )
+    target.prefetch(
+        package_version,
+        inactive_validation_rules,
+        workflow_rules_off,
+        check_automation,
+        lambda probe: check_submit_jobs(probe, run.params.accept_submit_jobs),
+        lambda probe: check_user(probe, str(run.row["target_org"].get("user_id", ""))),
+        lambda probe: moved_before(probe, describes[TARGET]),
+    )
+
+
+def _check_filter(run: Run, source: Probe) -> list[Finding]:
+    """Whether the source takes `orders_where`, and whether it leaves any order."""
+    if not run.params.orders_where:
+        return []
+    try:
+        chosen = source.org.count(ORDER, run.params.orders_where)
+    except OrgRefused as refused:
+        said = refused.message.split(" answered ", 1)[-1].strip()
+        return [
+            Finding(
+                "blocker",
+                "orders_where_refused",
+                f"The source does not take the param orders_where: {said}",
+                "correct orders_where: a SOQL condition on fields of Service Order, without the word WHERE.",
+                sobject=ORDER,
+            )
+        ]
+    if chosen:
+        return []
+    return [
+        Finding(
+            "warning",
+            "orders_where_empty",
+            "No order of the source fulfils orders_where.",
+            "widen it, unless nothing is to be moved.",
+            sobject=ORDER,
+        )
+    ]
+
+
+def stop_on_blockers(run: Run) -> None:
+    """Raises `RunStopped` (blocked) that names every blocker of the run so far."""
+    blockers = run.db.rows(
+        "SELECT message, next_step FROM coa.finding WHERE run_id = %s AND grade = 'blocker' ORDER BY code, sobject",
+        [run.run_id],
+    )
+    if blockers:
+        raise RunStopped(
+            " ".join(f"({n}) {b['message']}" for n, b in enumerate(blockers, 1)),
+            state="blocked",
+            next_step=" ".join(f"({n}) {b['next_step']}" for n, b in enumerate(blockers, 1)),
+        )
+
+
+def _carried(
+    source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
+) -> dict[str, list[FieldMapping]]:
+    return {
+        sobject: carried_fields(sobject, source[sobject], target[sobject], mapping, created_dates)
+        for sobject in LOADED
+    }
+
+
+def carried_by_object(
+    source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
+) -> dict[str, list[FieldMapping]]:
+    """The fields that are written. A field whose types do not fit is a blocker and is left out here, so that
+    the rest of the run's data can still be looked at."""
+    return {
+        sobject: [one for one in fields if not type_conflict(one)]
+        for sobject, fields in _carried(source, target, mapping, created_dates).items()
+    }
+
+
+def saved_carried(run: Run, mapping: Mapping) -> dict[str, list[FieldMapping]]:
+    """The field map of the run, from the describes that preflight kept."""
+    return carried_by_object(
+        saved_describes(run, SOURCE), saved_describes(run, TARGET), mapping, run.params.created_dates
+    )
+
+
+def _identify_both(run: Run, source: Org, target: Org) -> dict[str, dict[str, Any]]:
+    """Both identities; what stands in the way of either is reported together."""
+    identities: dict[str, dict[str, Any]] = {}
+    faults: list[Finding] = []
+    for role, org in ((SOURCE, source), (TARGET, target)):
+        try:
+            identities[role] = identify(org)
+        except ConfigurationError as error:
+            faults.append(Finding("blocker", f"connection_{role}", error.message, error.next_step))
+    if faults:
+        run.set_findings("preflight", faults)
+        stop_on_blockers(run)
+    run.update(source_org=identities[SOURCE], target_org=identities[TARGET])
+    return identities
+
+
+def _join_pair(run: Run, identities: dict[str, dict[str, Any]]) -> None:
+    pair_id = run.db.value(
+        """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES (%s, %s)
+           ON CONFLICT (source_org_id, target_org_id) DO UPDATE SET source_org_id = EXCLUDED.source_org_id
+           RETURNING pair_id""",
+        [identities[SOURCE]["id"], identities[TARGET]["id"]],
+    )
+    run.update(pair_id=pair_id)

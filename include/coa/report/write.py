@@ -1,0 +1,93 @@
+"""Writes the artifacts of a run into its folder: `<artifacts>/<run_id>/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coa.model import LOADED
+from coa.report.audit import audit_document, events
+from coa.report.casework import casework
+from coa.report.csv_files import (
+    DIFFERENCE_COLUMNS,
+    ID_MAP_COLUMNS,
+    OPEN_ORDER_COLUMNS,
+    REJECTED_COLUMNS,
+    difference_rows,
+    id_map_rows,
+    open_rows,
+    rejected_rows,
+    write_csv,
+)
+from coa.report.files import Artifacts, Folder, as_json
+from coa.report.html import report_html
+from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
+from coa.report.relink import RELINK_COLUMNS, relink_rows
+from coa.report.summary import summarize
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+__all__ = ["Folder", "decide", "write_artifacts", "write_json", "write_text"]
+
+
+def write_text(folder: Folder, name: str, text: str) -> None:
+    with (folder / name).open("wb") as file:
+        file.write(text.encode("utf-8"))
+
+
+def write_json(folder: Folder, name: str, document: Any) -> None:
+    write_text(folder, name, as_json(document) + "\n")
+
+
+def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
+    """All files of the run as it stands now; the summary. Works for a run that stopped in any stage."""
+    folder.mkdir(parents=True, exist_ok=True)
+    artifacts = Artifacts(folder)
+    for name in ("plan.json", "corrections.csv"):
+        artifacts.list_existing(name)
+    summary = summarize(run, state)
+    artifacts.write_json("summary.json", summary)
+    for name, columns, rows in (
+        ("id_map.csv", ID_MAP_COLUMNS, id_map_rows),
+        ("rejected_rows.csv", REJECTED_COLUMNS, rejected_rows),
+        ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
+        ("relink.csv", RELINK_COLUMNS, relink_rows),
+        ("open_orders.csv", OPEN_ORDER_COLUMNS, open_rows),
+        ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
+    ):
+        with artifacts.text(name, encoding="utf-8-sig") as file:
+            count = write_csv(file, columns, rows(run) if run.row["pair_id"] is not None else [])
+        artifacts.listed[-1]["rows"] = count
+    artifacts.write("casework.md", casework(run, summary))
+    # A copy of the list: the trail cannot hold its own hash.
+    artifacts.write_json_with(
+        "audit.json", audit_document(run, list(artifacts.listed)), "events", events(run)
+    )
+    artifacts.write("report.html", report_html(run, summary, list(artifacts.listed)))
+    return summary
+
+
+def decide(run: Run, error: str | None, stopped_state: str | None) -> str:
+    """The state of a run that is over: the first of DESIGN §2's table that holds.
+
+    `stopped_state`: the state of the `RunStopped` that ended it, None when nothing stopped it.
+    """
+    if stopped_state:
+        return stopped_state
+    refused = int(run.db.value("SELECT count(*) FROM coa.rejection WHERE run_id = %s", [run.run_id]))
+    if error and not refused:
+        return "failed"
+    if refused:
+        return "rows_rejected"
+    if run.params.dry_run:
+        return "dry_run"
+    unexplained = int(
+        run.db.value(
+            "SELECT count(*) FROM coa.difference WHERE run_id = %s AND kind <> 'explained'", [run.run_id]
+        )
+    )
+    if unexplained:
+        return "differences"
+    if not all(run.has_table(Table.EXPECTED, name) for name in LOADED):
+        # Verification never got to its end: nothing is proved.
+        return "failed"
+    return "verified"

@@ -1,0 +1,310 @@
+"""Every table of a run, declared once: its name, columns, key and indexes. Nobody else writes DDL for them.
+
+They live in the schema `run_<run_id>`, so that a purge of a run is one DROP SCHEMA. Tables of one sObject are named
+`<table>__<slug>`. Those that hold records (`source`, `target`, `verify`, `desired` ...) have one text column a field,
+named as in describe, beside or instead of the columns declared here.
+
+Later programs read the tables of earlier runs (delta, roll-back, resume): who renames or changes one writes a migration
+that does the same to the tables that are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import psycopg
+from psycopg import sql
+
+from coa.model import DETAIL_ORDER, table_slug
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+LONGEST_NAME = 63
+"""Bytes of a PostgreSQL identifier; more is cut off without an error."""
+
+
+class Table(StrEnum):
+    """Names of a run's tables; with an sObject its slug is added (`table_name`)."""
+
+    SOURCE = "source"
+    TARGET = "target"
+    VERIFY = "verify"
+    CHANGED_SOURCE = "delta_source"
+    CHANGED_TARGET = "delta_target"
+    CHANGED_VERIFY = "delta_verify"
+    EXTRACT_STATE = "extract_state"
+    EXTRACT_PAGE = "extract_page"
+    POINTING = "pointing"
+    POINTING_RAW = "pointing_raw"
+    LICENSES = "lma_license"
+    MAPPING_FILE = "mapping_file"
+    MAP = "map"
+    DESIRED = "desired"
+    CUSTOM = "custom"
+    PROBLEM = "problem"
+    PLAN = "plan"
+    DELETION = "deletion"
+    EXPECTED_CORRECTIONS = "rehearsal"
+    CHANGED_SINCE_PLAN = "holdback"
+    CHUNK = "chunk"
+    WORK = "work"
+    REREAD = "reread"
+    EXPECTED = "expected"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a table looks like. `columns` is SQL; `fields`: it has text columns for fields of an sObject as well.
+
+    `indexes`: name -> columns; made with `add_index` when the table is filled, by `ensure` at once.
+    `sampled`: columns that conditions name, whose statistics come from a small sample.
+    """
+
+    columns: str = ""
+    key: tuple[str, ...] = ()
+    indexes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fields: bool = False
+    storage: str = ""
+    sampled: tuple[str, ...] = ()
+
+
+SAMPLE = 10
+"""PostgreSQL reads 300 rows for each point of a column's statistics target."""
+
+_RECORDS = Declaration(key=("Id",), fields=True)
+_CHANGED = Declaration(key=("Id",), fields=True)
+
+DECLARED: dict[Table, Declaration] = {
+    # Records as the orgs gave them. The index is for details alone, which are looked up by their order.
+    Table.SOURCE: Declaration(key=("Id",), fields=True, indexes={"source_by_order": (DETAIL_ORDER,)}),
+    Table.TARGET: _RECORDS,
+    Table.VERIFY: Declaration(key=("Id",), fields=True, indexes={"verify_by_order": (DETAIL_ORDER,)}),
+    Table.CHANGED_SOURCE: _CHANGED,
+    Table.CHANGED_TARGET: _CHANGED,
+    Table.CHANGED_VERIFY: _CHANGED,
+    # How far each extract is: one row an sObject, and one for each result page that landed.
+    Table.EXTRACT_STATE: Declaration(
+        """kind text, sobject text, job_id text NOT NULL, locator text NOT NULL DEFAULT '',
+           rows bigint NOT NULL DEFAULT 0, done boolean NOT NULL DEFAULT false,
+           begun_at timestamptz NOT NULL DEFAULT clock_timestamp(), used boolean NOT NULL DEFAULT false""",
+        key=("kind", "sobject"),
+    ),
+    Table.EXTRACT_PAGE: Declaration(
+        "kind text, sobject text, locator text, rows bigint NOT NULL", key=("kind", "sobject", "locator")
+    ),
+    # Records of other sObjects that point at COA records.
+    Table.POINTING: Declaration("sobject text, field text, id text, parent text, points_at text"),
+    Table.POINTING_RAW: Declaration(fields=True),
+    Table.LICENSES: Declaration(fields=True),
+    Table.MAPPING_FILE: Declaration("path text, sha256 text, content text, parsed jsonb"),
+    # Which record of the target is meant by one of the source that we do not load ourselves.
+    Table.MAP: Declaration("source_id text, target_id text NOT NULL, rule text NOT NULL", key=("source_id",)),
+    # What each record should look like in the target: canonical values.
+    Table.DESIRED: Declaration("source_id text", key=("source_id",), fields=True),
+    # Which values custom rules changed.
+    Table.CUSTOM: Declaration("source_id text, field text", key=("field", "source_id")),
+    Table.PROBLEM: Declaration(
+        """sobject text NOT NULL, source_id text NOT NULL, reason_code text NOT NULL, field text NOT NULL,
+           reason text NOT NULL, next_step text NOT NULL, verdict text NOT NULL""",
+        key=("sobject", "source_id", "reason_code", "field"),
+    ),
+    # Exactly one action a source record.
+    Table.PLAN: Declaration(
+        """sobject text NOT NULL, source_id text NOT NULL, parent_id text, target_id text,
+           action text NOT NULL CHECK (action IN ('insert', 'update', 'unchanged', 'match', 'blocked', 'held')),
+           reason_code text NOT NULL DEFAULT '', field text NOT NULL DEFAULT '', reason text NOT NULL DEFAULT '',
+           next_step text NOT NULL DEFAULT '', changed text[] NOT NULL DEFAULT '{}', status text, created_at text,
+           desired_hash text NOT NULL, chunk_no int""",
+        key=("sobject", "source_id"),
+        indexes={"plan_by_parent": ("sobject", "parent_id"), "plan_by_chunk": ("sobject", "chunk_no")},
+    ),
+    # What we brought to the target and is gone from the source.
+    Table.DELETION: Declaration(
+        """sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL, parent_id text,
+           action text NOT NULL, reason text NOT NULL DEFAULT ''""",
+        key=("sobject", "source_id"),
+    ),
+    # `step`: the step of the load that corrects it, empty where a policy leaves it as the package made it.
+    Table.EXPECTED_CORRECTIONS: Declaration(
+        """sobject text NOT NULL, source_id text NOT NULL, field text NOT NULL, effect text NOT NULL,
+           becomes text, wanted text, step text NOT NULL""",
+        key=("sobject", "source_id", "field"),
+    ),
+    # Planned records that are held back, for they changed in the source after the plan was made.
+    Table.CHANGED_SINCE_PLAN: Declaration(
+        "sobject text, source_id text, reason text NOT NULL", key=("sobject", "source_id")
+    ),
+    Table.CHUNK: Declaration(
+        """chunk_no int, lane int NOT NULL, orders bigint NOT NULL, steps_done text[] NOT NULL DEFAULT '{}',
+           done_at timestamptz""",
+        key=("chunk_no",),
+    ),
+    # One row for each record and step that has to be sent. No index has `state`: a row that is accepted then
+    # changes no indexed column, and stays on its page.
+    Table.WORK: Declaration(
+        """step text NOT NULL, sobject text NOT NULL, chunk_no int NOT NULL, source_id text NOT NULL,
+           parent_id text, target_id text, changed text[], state text NOT NULL DEFAULT 'pending',
+           job_key bigint, attempts int NOT NULL DEFAULT 0, error_code text, error text""",
+        key=("step", "sobject", "source_id"),
+        indexes={"work_by_chunk": ("step", "sobject", "chunk_no"), "work_by_job": ("job_key",)},
+        storage="fillfactor = 60",
+        sampled=("step", "sobject", "chunk_no", "source_id", "state", "job_key"),
+    ),
+    # What the target holds after a step; a table of its own for each chunk (`part`), for lanes work side by side.
+    Table.REREAD: _RECORDS,
+    # Which records must be in the target now; `rejected`: refused for good by the org.
+    Table.EXPECTED: Declaration(
+        "source_id text, target_id text, rejected boolean",
+        key=("source_id",),
+        indexes={"expected_by_target": ("target_id",)},
+    ),
+    # The plan of a roll-back.
+    Table.ROLLBACK: Declaration(
+        """sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL, parent_id text,
+           action text NOT NULL CHECK (action IN ('delete', 'restore', 'left')), wanted text NOT NULL,
+           changed text[] NOT NULL DEFAULT '{}', reason_code text NOT NULL DEFAULT '',
+           reason text NOT NULL DEFAULT '', next_step text NOT NULL DEFAULT ''""",
+        key=("sobject", "source_id"),
+    ),
+}
+
+
+class Named(Protocol):
+    """A run, as far as its tables are concerned."""
+
+    def table(self, kind: str, sobject: str = "", part: str = "") -> sql.Identifier: ...
+
+
+# ---- names -------------------------------------------------------------------------------------
+def schema_of(run_id: str) -> str:
+    """Name of the schema that holds the tables of a run.
+
+    >>> schema_of("20261123T144200Z-a1b2c3")
+    'run_20261123t144200z_a1b2c3'
+    """
+    return "run_" + run_id.lower().replace("-", "_")
+
+
+def table_name(kind: str, sobject: str = "", part: str = "") -> str:
+    """Raises `ValueError` for a table that is not declared.
+
+    >>> table_name("map", "User"), table_name("reread", "User", "3"), table_name("plan")
+    ('map__user', 'reread_3__user', 'plan')
+    """
+    name = f"{Table(kind)}_{part}" if part else str(Table(kind))
+    return f"{name}__{table_slug(sobject)}" if sobject else name
+
+
+def identifier(run_id: str, kind: str, sobject: str = "", part: str = "") -> sql.Identifier:
+    """A table of any run, ours or an earlier one."""
+    return sql.Identifier(schema_of(run_id), table_name(kind, sobject, part))
+
+
+# ---- DDL ---------------------------------------------------------------------------------------
+def create(
+    connection: Connection,
+    run: Named,
+    kind: Table,
+    sobject: str = "",
+    *,
+    part: str = "",
+    fields: Sequence[str] = (),
+    keyed: bool = True,
+) -> sql.Identifier:
+    """Makes a table anew, empty, with its key but without its indexes; its name.
+
+    `fields`: the text columns of a table of records. `keyed=False`: rows come first, `add_key` when all are there.
+    """
+    drop(connection, run, kind, sobject, part)
+    name = run.table(kind, sobject, part)
+    connection.execute(
+        sql.SQL("CREATE TABLE {} ({}){}").format(
+            name, _columns(DECLARED[kind], fields, keyed), _storage(DECLARED[kind])
+        )
+    )
+    return name
+
+
+def ensure(connection: Connection, run: Named, kind: Table, sobject: str = "") -> None:
+    """Makes a table with key and indexes where it is missing: a retried task finds what was there."""
+    one = DECLARED[kind]
+    name = run.table(kind, sobject)
+    connection.execute(
+        sql.SQL("CREATE TABLE IF NOT EXISTS {} ({}){}").format(name, _columns(one, (), True), _storage(one))
+    )
+    for column in one.sampled:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {}").format(
+                name, sql.Identifier(column), sql.Literal(SAMPLE)
+            )
+        )
+    for index in one.indexes:
+        add_index(connection, run, kind, index, sobject)
+
+
+def create_as(connection: Connection, run: Named, kind: Table, query: sql.Composed, sobject: str = "") -> int:
+    """Makes a table anew from a query that gives its columns, with its key; how many rows it has."""
+    drop(connection, run, kind, sobject)
+    rows = connection.execute(
+        sql.SQL("CREATE TABLE {} AS {}").format(run.table(kind, sobject), query)
+    ).rowcount
+    add_key(connection, run, kind, sobject)
+    return rows
+
+
+def add_key(connection: Connection, run: Named, kind: Table, sobject: str = "") -> None:
+    """Raises psycopg's `UniqueViolation` when a record is there twice."""
+    if key := DECLARED[kind].key:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(run.table(kind, sobject), _names(key))
+        )
+
+
+def add_index(connection: Connection, run: Named, kind: Table, index: str, sobject: str = "") -> None:
+    """Makes one of a table's declared indexes where it is missing."""
+    name = f"{index}_{table_slug(sobject)}"[:LONGEST_NAME] if sobject else index
+    connection.execute(
+        sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(
+            sql.Identifier(name), run.table(kind, sobject), _names(DECLARED[kind].indexes[index])
+        )
+    )
+
+
+def add_field(connection: Connection, run: Named, kind: Table, sobject: str, name: str) -> None:
+    """An empty text column more, for a field that the org lacks."""
+    connection.execute(
+        sql.SQL("ALTER TABLE {} ADD COLUMN {} text").format(run.table(kind, sobject), sql.Identifier(name))
+    )
+
+
+def show_as(connection: Connection, run: Named, kind: Table, other: Table, sobject: str) -> None:
+    """Lets one table of a run be read as another as well: a view, no copy."""
+    connection.execute(
+        sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT * FROM {}").format(
+            run.table(kind, sobject), run.table(other, sobject)
+        )
+    )
+
+
+def drop(connection: Connection, run: Named, kind: str, sobject: str = "", part: str = "") -> None:
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table(kind, sobject, part)))
+
+
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _columns(one: Declaration, fields: Sequence[str], keyed: bool) -> sql.Composed:
+    parts: list[sql.Composable] = [sql.SQL(one.columns)] if one.columns else []
+    parts += [sql.SQL("{} text").format(sql.Identifier(name)) for name in fields]
+    if one.key and keyed:
+        parts.append(sql.SQL("PRIMARY KEY ({})").format(_names(one.key)))
+    return sql.SQL(", ").join(parts)
+
+
+def _storage(one: Declaration) -> sql.Composable:
+    return sql.SQL(" WITH ({})").format(sql.SQL(one.storage)) if one.storage else sql.SQL("")

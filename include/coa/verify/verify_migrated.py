@@ -1,0 +1,191 @@
+"""Verification at any time: fresh extracts of both orgs, all that was migrated, drift told from errors.
+
+Reads only: neither org nor the ledger is changed. The field map and the policies are those of the
+migration that is verified, so that what a policy changed on purpose is explained here as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import sql
+
+from coa.config import RunParams
+from coa.errors import ConfigurationError
+from coa.extract.extract import extract_org
+from coa.fields.compare import comparisons
+from coa.fields.field_map import lookup_objects
+from coa.mapping.model import Mapping
+from coa.model import COA_OBJECTS, LOADED, ORDER
+from coa.preflight.check import saved_carried
+from coa.preflight.orgs import describe_objects, identify
+from coa.salesforce.session import Org
+from coa.staging import tables
+from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.tables import Table, identifier, table_name
+from coa.transform.transform import run_transform
+from coa.verify.drift import class_field_differences, class_presence, class_rollups, list_deleted_in_source
+from coa.verify.expected import expect_migrated
+from coa.verify.licenses import extract_licenses
+from coa.verify.values import explain_clones_outside
+from coa.verify.verify import prove
+
+
+def begin(run: Run, source: Org, target: Org) -> str:
+    """Identifies both orgs and takes pair and policies from the migration; the `run_id` param, '' for all.
+
+    Raises `ConfigurationError` when nothing was migrated between these orgs, or the run is of another pair.
+    """
+    of_run = str(run.row["params"].get("run_id") or "")
+    run.update(source_org=identify(source), target_org=identify(target), mode="verify")
+    pair_id = run.db.value(
+        "SELECT pair_id FROM coa.org_pair WHERE source_org_id = %s AND target_org_id = %s",
+        [run.row["source_org"]["id"], run.row["target_org"]["id"]],
+    )
+    migrated = run.db.row(
+        """SELECT run_id, params FROM coa.run WHERE pair_id = %s AND loaded_at IS NOT NULL
+             AND (%s = '' OR run_id = %s) ORDER BY run_id DESC LIMIT 1""",
+        [pair_id, of_run, of_run],
+    )
+    if migrated is None:
+        what = f"Run {of_run} moved nothing" if of_run else "Nothing was moved"
+        raise ConfigurationError(
+            f"{what} from {run.row['source_org']['name']} ({run.row['source_org']['id']}) to "
+            f"{run.row['target_org']['name']} ({run.row['target_org']['id']}), as far as this staging "
+            "database knows.",
+            next_step="check coa_source, coa_target, coa_staging and the param run_id.",
+        )
+    policies = {**migrated["params"], "run_id": of_run, "mode": "full", "dry_run": False, "orders_where": ""}
+    run.update(pair_id=pair_id, params=policies)
+    run.params = RunParams.parse(policies)
+    theirs = identifier(migrated["run_id"], Table.MAPPING_FILE)
+    if not run.has_table(Table.MAPPING_FILE) and run.db.has_table(theirs):
+        # What the migration was told, also when the file has changed since.
+        with run.db.transaction() as connection:
+            tables.create_as(connection, run, Table.MAPPING_FILE, sql.SQL("SELECT * FROM {}").format(theirs))
+    run.event("verifies", migration=migrated["run_id"], run_id=of_run)
+    return of_run
+
+
+def extract_both(run: Run, source: Org, target: Org, mapping: Mapping) -> None:
+    """Describes and extracts of both orgs; the target's extract is also what is verified."""
+    for role, org in ((SOURCE, source), (TARGET, target)):
+        describe_objects(run, org, role, list(COA_OBJECTS))
+    others = set().union(*(lookup_objects(f) for f in saved_carried(run, mapping).values()))
+    for role, org in ((SOURCE, source), (TARGET, target)):
+        describe_objects(run, org, role, sorted(others - set(COA_OBJECTS)))
+    for role, org in ((SOURCE, source), (TARGET, target)):
+        for sobject, rows in extract_org(run, org, role, mapping).items():
+            run.event("extracted", org=role, sobject=sobject, rows=rows)
+    extract_licenses(run, target)
+    for sobject in LOADED:
+        with run.db.transaction() as connection:
+            tables.show_as(connection, run, Table.VERIFY, Table.TARGET, sobject)
+
+
+def compare_migrated(run: Run, mapping: Mapping, of_run: str) -> dict[str, int]:
+    """Compares; unexplained differences by origin: migration, source, target, both, unknown."""
+    run_transform(run, mapping)
+    explain_clones_outside(run)
+    expect_migrated(run, of_run)
+    first = _first_snapshot(run)
+    prove(run, mapping, first, remember=False)
+    for sobject, fields in saved_carried(run, mapping).items():
+        compared, joins = comparisons(run, sobject, fields)
+        class_field_differences(run, sobject, compared, joins)
+    class_presence(run)
+    list_deleted_in_source(run, of_run)
+    class_rollups(run)
+    found = origins(run)
+    run.set_findings("verify", _findings(run, found))
+    return found
+
+
+def origins(run: Run) -> dict[str, int]:
+    """Unexplained differences of a verification by where they come from."""
+    return {
+        str(r["origin"]): int(r["n"])
+        for r in run.db.rows(
+            """SELECT origin, count(*) AS n FROM coa.difference
+               WHERE run_id = %s AND kind <> 'explained' GROUP BY 1 ORDER BY 1""",
+            [run.run_id],
+        )
+    }
+
+
+def _first_snapshot(run: Run) -> Any:
+    """Tables of the target as it was before the first migration of the pair, as long as they are kept."""
+    kept = run.db.value(
+        """SELECT r.run_id FROM coa.run r JOIN information_schema.tables t
+             ON t.table_schema = 'run_' || lower(replace(r.run_id, '-', '_')) AND t.table_name = %s
+           WHERE r.pair_id = %s AND r.loaded_at IS NOT NULL ORDER BY r.run_id LIMIT 1""",
+        [table_name(TARGET, ORDER), run.pair_id],
+    )
+
+    def snapshot(sobject: str) -> sql.Identifier | None:
+        # Without it nothing can be told apart from what stood there before: nothing is called a copy of ours.
+        if kept is None:
+            return run.table(TARGET, sobject)
+        return identifier(kept, TARGET, sobject)
+
+    return snapshot
+
+
+WORDS = {
+    "migration": ("error", "differences are errors of the migration: these records were never proved equal"),
+    "source": ("drift", "differences come from changes in the source since the migration"),
+    "target": ("drift", "differences come from changes in the target since the migration"),
+    "both": ("drift", "differences come from changes on both sides since the migration"),
+    "unknown": (
+        "unknown",
+        "differences cannot be told apart: other fields are compared than in the last proof",
+    ),
+}
+
+
+def _findings(run: Run, found: dict[str, int]) -> list[Finding]:
+    findings = [
+        Finding(
+            "warning",
+            f"differences_{origin}",
+            f"{count} {WORDS[origin][1]}.",
+            "see differences.csv, column origin."
+            + (" The next delta carries them." if origin == "source" else ""),
+            count=count,
+        )
+        for origin, count in found.items()
+    ]
+    waiting = run.db.row(
+        sql.SQL(
+            """SELECT count(*) AS n FROM {source} s WHERE NOT EXISTS (
+                 SELECT FROM coa.ledger l WHERE l.pair_id = %s AND l.sobject = %s AND l.source_id = s."Id"
+                   AND l.target_id IS NOT NULL)"""
+        ).format(source=run.table(SOURCE, ORDER)),
+        [run.pair_id, ORDER],
+    )
+    if waiting and waiting["n"]:
+        findings.append(
+            Finding(
+                "note",
+                "orders_not_moved",
+                f"{waiting['n']} orders of the source are not in the target: new, blocked or held.",
+                "the next run of coa_migrate moves them, or says why not.",
+                sobject=ORDER,
+                count=int(waiting["n"]),
+            )
+        )
+    other = run.db.value(
+        """SELECT l.run_id FROM coa.lease l JOIN coa.run r USING (run_id)
+           WHERE l.pair_id = %s AND l.run_id <> %s AND r.state IS NULL AND l.expires_at > clock_timestamp()""",
+        [run.pair_id, run.run_id],
+    )
+    if other:
+        findings.append(
+            Finding(
+                "warning",
+                "migration_under_way",
+                f"Run {other} was writing to the target meanwhile.",
+                "verify again when it has ended.",
+            )
+        )
+    return findings

@@ -1,0 +1,38 @@
+"""DAG `coa_migrate`: one migration run, full or delta, dry or real."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, chain
+
+from coa_airflow import tasks
+from coa_airflow.dags.edition import Edition
+from coa_airflow.dags.stages import extract_both, load_in_lanes
+from coa_airflow.documents import MIGRATE
+from coa_airflow.gate import PlanApprovalOperator, approval_form
+from coa_airflow.params import connection_params, migrate_params
+
+
+def build(edition: Edition) -> DAG:
+    orgs = edition.pair.params()
+    with edition.dag(
+        "migrate",
+        "Moves Channel Order App orders from one org to another and proves it field by field",
+        params={**migrate_params(), **connection_params(orgs)},
+        writes=True,
+        doc=MIGRATE,
+    ) as dag:
+        extract = extract_both()
+        plan = tasks.plan()
+        approve = PlanApprovalOperator(
+            task_id="approve",
+            params=approval_form(edition.dag_id("sync")),
+            doc_md="Asks a person to approve the plan. Nothing is written before.",
+        )
+        load = load_in_lanes()
+        verify = tasks.verify()
+        report = tasks.report()
+
+        start = tasks.start(connections=orgs)
+        chain(start, tasks.preflight(), extract, tasks.transform(), tasks.reconcile(), plan)
+        chain(plan, approve, load, verify, tasks.freeze_check(), report, tasks.verdict())
+    return dag

@@ -1,0 +1,43 @@
+"""DAG `coa_rollback`: undoes one run, with a plan and an approval of its own."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, TaskGroup, chain
+
+from coa_airflow import rollback_tasks, tasks
+from coa_airflow.dags.edition import Edition
+from coa_airflow.documents import ROLLBACK
+from coa_airflow.gate import PlanApprovalOperator
+from coa_airflow.params import connection_params
+
+
+def build(edition: Edition) -> DAG:
+    orgs = edition.pair.params("target_conn_id")
+    with edition.dag(
+        "rollback",
+        "Undoes a migration run: deletes what it inserted, restores what it updated, if untouched since",
+        params={**rollback_tasks.rollback_params(), **connection_params(orgs)},
+        writes=True,
+        doc=ROLLBACK,
+    ) as dag:
+        approve = PlanApprovalOperator(
+            task_id="approve",
+            params=rollback_tasks.rollback_form(),
+            doc_md="Asks a person to approve the plan of the roll-back. Nothing is written before.",
+        )
+
+        with TaskGroup("load", tooltip="Writes to the target") as load:
+            rollback_tasks.undo()
+
+        chain(
+            tasks.start(connections=orgs),
+            rollback_tasks.preflight(),
+            rollback_tasks.extract(),
+            rollback_tasks.plan(),
+            approve,
+            load,
+            rollback_tasks.verify(),
+            tasks.report(),
+            tasks.verdict(),
+        )
+    return dag

@@ -1,0 +1,40 @@
+"""DAG `coa_sync`: scheduled deltas until cut-over, under a standing approval."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, chain
+
+from coa_airflow import sync_tasks, tasks
+from coa_airflow.dags.edition import Edition
+from coa_airflow.dags.stages import extract_both, load_in_lanes
+from coa_airflow.documents import SYNC
+from coa_airflow.params import connection_params
+
+
+def build(edition: Edition) -> DAG:
+    orgs = edition.pair.params()
+    with edition.dag(
+        "sync",
+        "Brings what changed in the source to the target, on a schedule, under a standing approval",
+        params={**sync_tasks.sync_params(), **connection_params(orgs)},
+        writes=True,
+        doc=SYNC,
+        schedule=sync_tasks.schedule(),
+        max_active_runs=1,
+        is_paused_upon_creation=True,
+    ) as dag:
+        extract = extract_both()
+        plan = tasks.plan()
+        load = load_in_lanes()
+
+        start = tasks.start(connections=orgs)
+        chain(start, tasks.preflight(), extract, tasks.transform(), tasks.reconcile(), plan)
+        chain(
+            plan,
+            sync_tasks.standing_approval.override(task_id="approve")(),
+            load,
+            tasks.verify(),
+            tasks.report(),
+            tasks.verdict(),
+        )
+    return dag

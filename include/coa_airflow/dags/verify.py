@@ -1,0 +1,28 @@
+"""DAG `coa_verify`: compares what was migrated, at any time; writes nothing to any org."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, chain
+
+from coa_airflow import tasks
+from coa_airflow.dags.edition import Edition
+from coa_airflow.documents import VERIFY
+from coa_airflow.params import connection_params, verify_params
+
+
+def build(edition: Edition) -> DAG:
+    orgs = edition.pair.params()
+    with edition.dag(
+        "verify",
+        "Compares what was migrated, field by field, at any time; writes nothing",
+        params={**verify_params(), **connection_params(orgs)},
+        writes=False,
+        doc=VERIFY,
+    ) as dag:
+        chain(
+            tasks.start(connections=orgs),
+            tasks.verify_migrated.override(task_id="verify")(),
+            tasks.report(),
+            tasks.verdict(),
+        )
+    return dag

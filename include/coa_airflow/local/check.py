@@ -1,0 +1,248 @@
+"""`make check`: are connections, staging and rights in order? Writes nothing to any org.
+
+    python -m coa_airflow.local.check       PARAMS='{"target_conn_id": "..."}' in the environment
+
+One line an item, with the next step where there is one. Exit status 0 when a run could start, 1 when not.
+What needs data, or more than a few seconds, is asked by `make preflight`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from coa.config import RunParams, Settings
+from coa.errors import CoaError, OrgUnavailable
+from coa.model import COA_OBJECTS
+from coa.preflight import checks
+from coa.preflight.orgs import identify
+from coa.salesforce.auth import OrgConnection
+from coa.salesforce.composite import Read, read_together
+from coa.salesforce.describe import Describe, described
+from coa.salesforce.session import Org
+from coa.staging.embedded import EmbeddedPostgres
+from coa.staging.runs import Finding
+from coa_airflow.connections import org_connection
+from coa_airflow.environment import STAGING_CONNECTION, artifacts_root, connection_in
+from coa_airflow.local.headless import params_from_environment, staging_address
+from coa_airflow.local.home import common_environment
+from coa_airflow.pair import Pair, chosen
+
+SECONDS = 15.0
+"""So long an org may take to answer; most have within two."""
+OLDEST_POSTGRES = 14
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line. `good` is None for what wants a look and stops nothing."""
+
+    name: str
+    good: bool | None
+    text: str
+    next_step: str = ""
+
+    def __str__(self) -> str:
+        mark = {True: "ok   ", None: "look ", False: "WRONG"}[self.good]
+        return f"{mark}  {self.name}: {self.text}" + (
+            f" Next step: {self.next_step}" if self.next_step else ""
+        )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an org showed of itself."""
+
+    identity: dict[str, Any]
+    describes: dict[str, Describe]
+
+
+def main() -> int:
+    try:
+        Settings.from_environment()
+        with EmbeddedPostgres().in_use() as server:
+            items = check(server, params_from_environment())
+    except CoaError as error:
+        items = [Item("settings", False, error.message, error.next_step)]
+    for item in items:
+        print(item)
+    return 1 if any(item.good is False for item in items) else 0
+
+
+def check(server: EmbeddedPostgres, raw: dict[str, Any]) -> list[Item]:
+    """All items, the orgs side by side."""
+    params = RunParams.parse({**raw, **chosen(raw, Pair().params())})
+    # Connections that were made in the browser are in the local Airflow's own tables.
+    os.environ.update(common_environment(server))
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+    settings = _impatient(Settings.from_environment())
+    names = {"source": params.source_conn_id, "target": params.target_conn_id}
+    connections = {role: _connection(name) for role, name in names.items()}
+
+    answers: dict[str, Seen | Item] = {}
+
+    def look(role: str, connection: OrgConnection) -> None:
+        answers[role] = _asked(f"{role} ({connection.name})", lambda: _look(connection, settings))
+
+    deadline = time.monotonic() + SECONDS
+    threads = [
+        # Daemons: an org that never answers must not keep this command from ending.
+        threading.Thread(target=look, args=(role, connection), daemon=True)
+        for role, connection in connections.items()
+        if isinstance(connection, OrgConnection)
+    ]
+    for thread in threads:
+        thread.start()
+    items = [_staging(server), _artifacts()]
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+    seen: dict[str, Seen] = {}
+    for role, connection in connections.items():
+        found = connection if isinstance(connection, Item) else answers.get(role) or _silent(role, connection)
+        if isinstance(found, Seen):
+            seen[role] = found
+        items.append(found if isinstance(found, Item) else _entered(role, found))
+    return [*items, *_rights(seen, params)]
+
+
+def _impatient(settings: Settings) -> Settings:
+    return replace(
+        settings,
+        connect_timeout=min(settings.connect_timeout, 2.0),
+        read_timeout=min(settings.read_timeout, SECONDS),
+        request_retries=1,
+    )
+
+
+def _asked(name: str, question: Callable[[], Seen]) -> Seen | Item:
+    try:
+        return question()
+    except OrgUnavailable as error:
+        return Item(name, False, error.message, error.next_step or "check its address and the network.")
+    except CoaError as error:
+        return Item(name, False, error.message, error.next_step)
+
+
+def _silent(role: str, connection: OrgConnection) -> Item:
+    return Item(
+        f"{role} ({connection.name})",
+        False,
+        f"{connection.login_url} has not answered within {SECONDS:g} seconds.",
+        "check its address, the network and status.salesforce.com; then run make check again.",
+    )
+
+
+def _connection(name: str) -> OrgConnection | Item:
+    try:
+        return org_connection(name, _fields(name))
+    except CoaError as error:
+        return Item(name, False, error.message, error.next_step)
+    except Exception as error:  # noqa: BLE001  # whatever Airflow's parsers raise; it may hold secrets
+        from coa_airflow.hook import reading_problem
+
+        problem, advice = reading_problem(name, error)
+    return Item(name, False, problem, advice)
+
+
+def _fields(name: str) -> Any:
+    text = os.environ.get(f"AIRFLOW_CONN_{name.upper()}")
+    if text:
+        return connection_in(name, text)
+    # Two seconds of imports, only for connections that were made in the browser.
+    from airflow.models.connection import Connection
+
+    return Connection.get_connection_from_secrets(name)
+
+
+def _look(connection: OrgConnection, settings: Settings) -> Seen:
+    org = Org(connection, settings)
+    identity = identify(org)
+    answers = read_together(org, [Read(path=f"/sobjects/{n}/describe", kind="describe") for n in COA_OBJECTS])
+    return Seen(identity, {one.name: one for one in map(described, answers) if one is not None})
+
+
+def _entered(role: str, seen: Seen) -> Item:
+    who = seen.identity
+    kind = "sandbox" if who["is_sandbox"] else "production"
+    return Item(
+        f"{role} ({who['connection']})",
+        True,
+        f"{who['name']} {who['id']} ({kind}), {who['instance_url']}, API {who['api_version']}.",
+    )
+
+
+def _rights(seen: dict[str, Seen], params: RunParams) -> list[Item]:
+    findings: list[Finding] = []
+    if len(seen) == 2:
+        findings += checks.check_same_org(seen["source"].identity, seen["target"].identity)
+    for role, one in seen.items():
+        findings += checks.check_objects(role, one.describes)
+    if "target" in seen:
+        findings += checks.check_migration_fields(seen["target"].describes)
+        findings += checks.check_rights(seen["target"].describes, params)
+    wrong = [
+        Item("rights", None if f.grade != "blocker" else False, f.message, f.next_step) for f in findings
+    ]
+    if len(seen) < 2:
+        wrong.append(Item("rights", None, "not fully looked at: an org did not let us in."))
+    return wrong or [Item("rights", True, "the app, the migration fields and the rights to write are there.")]
+
+
+def _staging(server: EmbeddedPostgres) -> Item:
+    import psycopg
+
+    own = not os.environ.get(f"AIRFLOW_CONN_{STAGING_CONNECTION.upper()}")
+    name = "staging (embedded)" if own else f"staging ({STAGING_CONNECTION})"
+    try:
+        address = staging_address(server)
+    except CoaError as error:
+        return Item(name, False, error.message, error.next_step)
+    try:
+        with closing(psycopg.connect(address, connect_timeout=3)) as connection:
+            version = connection.info.server_version // 10_000
+            row = connection.execute(
+                "SELECT has_database_privilege(current_database(), 'CREATE'), current_database()"
+            ).fetchone()
+    except psycopg.Error as error:
+        # The message of a driver may hold the address; the password never is in its first line.
+        return Item(
+            name,
+            False,
+            f"it cannot be reached ({type(error).__name__}).",
+            f"check host, port, database, login and password of {STAGING_CONNECTION}.",
+        )
+    assert row is not None
+    if version < OLDEST_POSTGRES:
+        return Item(name, False, f"PostgreSQL {version} is too old.", f"use {OLDEST_POSTGRES} or newer.")
+    if not row[0]:
+        return Item(
+            name, False, "its user may not create schemas.", f'GRANT CREATE ON DATABASE "{row[1]}" to it.'
+        )
+    return Item(name, True, f"PostgreSQL {version}, database {row[1]}.")
+
+
+def _artifacts() -> Item:
+    folder = artifacts_root(os.environ.get("COA_ARTIFACTS_PATH", ""))
+    if not isinstance(folder, Path):
+        return Item("artifacts", True, f"{folder} (an object store: tried by the first run).")
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Item("artifacts", True, f"{folder}.")
+    return Item(
+        "artifacts", False, f"{folder} cannot be written.", "set COA_ARTIFACTS_PATH to a folder that can."
+    )
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    # Not sys.exit: Airflow's and the orgs' threads are not waited for.
+    os._exit(status)

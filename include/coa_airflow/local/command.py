@@ -1,0 +1,47 @@
+"""`make airflow ARGS='dags list'`: the command line of the Airflow that `make up` starts.
+
+    python -m coa_airflow.local.command dags list
+
+The same home, database, DAGs and plugins; whether its server runs or not.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+
+import psycopg
+
+from coa.errors import CoaError
+from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
+from coa_airflow.local.home import common_environment
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status of the command; 2 when there was none or it could not be started."""
+    if not arguments:
+        print("usage: make airflow ARGS='dags list'", file=sys.stderr)
+        return 2
+    try:
+        with EmbeddedPostgres().in_use() as server:
+            environment = common_environment(server)
+            airflow = [sys.executable, "-m", "airflow"]
+            if not _has_tables(server.url(AIRFLOW_DATABASE)):
+                subprocess.run(
+                    [*airflow, "db", "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL
+                )
+            return subprocess.run([*airflow, *arguments], env=environment, check=False).returncode
+    except CoaError as error:
+        print(f"{error.message}\nNext step: {error.next_step}", file=sys.stderr)
+        return 2
+
+
+def _has_tables(url: str) -> bool:
+    with closing(psycopg.connect(url)) as connection:
+        found = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
+    return bool(found and found[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
