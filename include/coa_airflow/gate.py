@@ -16,7 +16,6 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from coa.errors import RunStopped
 from coa.kinds import kind_of
-from coa.staging.tables import Table
 from coa_airflow.environment import HEADLESS, approvers, artifacts_of
 from coa_airflow.running import first_line, task_run
 from coa_airflow.ui.links import file_url, page_url
@@ -204,6 +203,8 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
 
 def plan_text(run: Run, plan_hash: str) -> str:
     """The page the approver reads. Raises `RunStopped` when the kept text is of another plan."""
+    from coa.staging.tables import Table  # brings psycopg, which reading the DAG files must not
+
     shown = last_event(run, PLAN_SUMMARY)
     if shown.get("plan_hash") != plan_hash:
         raise RunStopped(
