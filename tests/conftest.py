@@ -5,15 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
-from tests import databases
+from tests import databases, kinds
 from tests.orgs import use_forked_orgs
 
 use_forked_orgs()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    kinds.choose_seed(config.option.markexpr)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    ran = [r for name in ("passed", "failed", "error") for r in terminalreporter.stats.get(name, [])]
+    if any("kinds" in getattr(report, "keywords", {}) for report in ran):
+        terminalreporter.write_line(kinds.told())
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from coa.extract.baseline import STAMP, Base
 from coa.extract.bulk import ExtractSpec, query_into
+from coa.extract.rest_values import as_bulk_text
 from coa.model import LOADED
 from coa.preflight.orgs import saved_describes
 from coa.salesforce.composite import Read, granted, read_together
@@ -107,22 +108,8 @@ def _keep(run: Run, query: ExtractSpec, table: sql.Identifier, records: list[Row
         sql.SQL(", ").join(map(sql.Identifier, query.fields)),
         sql.SQL(", ").join(sql.Placeholder() for _ in query.fields),
     )
+    described = saved_describes(run, SOURCE if query.kind == SOURCE else TARGET).get(query.sobject)
+    columns = [(name, described.field(name) if described else None) for name in query.fields]
     with run.db.transaction() as connection:
         for record in records:
-            connection.execute(insert, [as_csv_would(record.get(f)) for f in query.fields])
-
-
-def as_csv_would(value: Any) -> str | None:
-    """A JSON value in the form that a Bulk query gives: the two must not differ in the tables.
-
-    >>> as_csv_would(True), as_csv_would(12.0), as_csv_would(""), as_csv_would("2024-01-01T00:00:00.000+0000")
-    ('true', '12.0', None, '2024-01-01T00:00:00.000Z')
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value).replace("\x00", "")
-    if len(text) == 28 and text.endswith("+0000") and text[10] == "T":
-        return text.removesuffix("+0000") + "Z"
-    return text
+            connection.execute(insert, [as_bulk_text(one, record.get(name)) for name, one in columns])

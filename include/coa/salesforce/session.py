@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -42,6 +42,17 @@ TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
 MOST_RENEWALS = 2
 """New sessions of one request. One would do, were it not that it may be ended as well before the request comes again."""
 CLIENT_NAME = "coa-migration"
+
+
+class Number(float):
+    """A number of a JSON body that keeps its text: a double has fewer digits than an org may print."""
+
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -135,7 +146,7 @@ class Org:
         for attempt in range(1, self.settings.request_retries + 1):
             response = self.request("GET", path, kind=kind, params=params)
             try:
-                return response.json()
+                return response.json(parse_float=Number)
             except ValueError as error:
                 # A proxy's page, or a body that was cut off where the length was not declared.
                 self._pause_or_give_up(attempt, f"{self.name}: GET {path} answered no JSON", error)
@@ -162,7 +173,7 @@ class Org:
         if not response.content:
             return None
         try:
-            return response.json()
+            return response.json(parse_float=Number)
         except ValueError as error:
             raise AmbiguousWrite(
                 f"{self.name}: {method} {path} answered something that is not JSON."

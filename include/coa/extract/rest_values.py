@@ -1,0 +1,37 @@
+"""A value as REST gives it, in the text that a Bulk query gives for the same value: by the field's type, never by its looks.
+
+Both readers fill the same tables, so that nothing after them knows by which way a record came. Differences of the
+two, from Salesforce's guides: JSON knows booleans and numbers where CSV has text; a date-time ends in `+0000` in
+JSON and in `Z` in CSV; an empty value is null in JSON and no text at all in CSV.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coa.salesforce.describe import Field
+from coa.salesforce.session import Number
+
+UTC_OF_REST, UTC_OF_BULK = "+0000", "Z"
+
+
+def as_bulk_text(field: Field | None, value: Any) -> str | None:
+    """`field`: what the describe of the org that was asked says; None for a column that it does not know.
+
+    >>> datetime, text = Field({"name": "At", "type": "datetime"}), Field({"name": "Note", "type": "string"})
+    >>> as_bulk_text(datetime, "2024-01-01T00:00:00.000+0000"), as_bulk_text(text, "2024-01-01T00:00:00.000+0000")
+    ('2024-01-01T00:00:00.000Z', '2024-01-01T00:00:00.000+0000')
+    >>> as_bulk_text(text, True), as_bulk_text(text, ""), as_bulk_text(text, Number("1.50E7"))
+    ('true', None, '1.50E7')
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number):
+        return value.text
+    # PostgreSQL's text holds no NUL, and UTF-8 no half of a surrogate pair; a Bulk result is rid of both as well.
+    text = str(value).replace("\x00", "").encode("utf-8", "replace").decode()
+    if field is not None and field.type == "datetime" and text.endswith(UTC_OF_REST):
+        text = text.removesuffix(UTC_OF_REST) + UTC_OF_BULK
+    return text or None
