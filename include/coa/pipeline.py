@@ -166,7 +166,7 @@ def verify(run: Run, target: Org) -> None:
 def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
     """What was migrated on this pair of orgs, read anew from both and compared; nothing is written to either.
 
-    Returns unexplained differences by origin: `migration` (an error of it), `source`, `target`, `both` (drift
+    Returns unexplained differences by cause: `migration` (an error of it), `source`, `target`, `both` (drift
     since), `unknown`. The run's param `run_id` restricts it to what that run inserted.
     Raises `ConfigurationError` when nothing was migrated between these orgs.
     """

@@ -1,6 +1,6 @@
 """The planted problems: adding one is adding one row.
 
-Each row: the finding that has to name it (code, sObject, field), its grade, and a function that plants it and
+Each row: the finding that has to name it (code, sObject, field), its severity, and a function that plants it and
 returns the count that the finding has to give. All are planted into one pair of orgs before one run.
 """
 
@@ -28,7 +28,7 @@ class Problem:
     code: str
     sobject: str
     field: str
-    grade: str
+    severity: str
     plant: Callable[[Pair], int]
 
     @property

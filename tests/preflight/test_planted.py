@@ -37,7 +37,7 @@ def _name(problem: Problem) -> str:
 def test_a_planted_problem_is_found_with_its_count(problem: Problem, planted: Outcome) -> None:
     assert problem.key in planted.findings, sorted(planted.findings)
     found = planted.findings[problem.key]
-    assert found["grade"] == problem.grade
+    assert found["severity"] == problem.severity
     assert found["count"] == planted.expected[problem.key]
     assert found["message"]
     assert found["next_step"]
@@ -58,7 +58,7 @@ def test_nothing_is_found_that_was_not_planted(planted: Outcome) -> None:
 
 
 def test_the_run_stops_and_names_every_blocker(planted: Outcome) -> None:
-    blockers = [f for f in planted.findings.values() if f["grade"] == "blocker"]
+    blockers = [f for f in planted.findings.values() if f["severity"] == "blocker"]
     assert blockers
     assert all(f["message"] in planted.error for f in blockers)
 

@@ -31,8 +31,8 @@ def migrator(pair: Pair, module_database: Database, tmp_path: Path) -> Migrator:
     return Migrator(module_database, pair.source, pair.target, tmp_path)
 
 
-def codes(outcome: Outcome, grade: str = "blocker") -> list[str]:
-    return sorted(code for (code, _, _), f in outcome.findings.items() if f["grade"] == grade)
+def codes(outcome: Outcome, severity: str = "blocker") -> list[str]:
+    return sorted(code for (code, _, _), f in outcome.findings.items() if f["severity"] == severity)
 
 
 def test_one_org_for_both_connections_stops(migrator: Migrator) -> None:
@@ -120,7 +120,7 @@ def test_a_used_up_allowance_stops(migrator: Migrator, pair: Pair) -> None:
 
 def test_too_little_storage_stops() -> None:
     (finding,) = _storage({"DataStorageMB": {"Max": 1000, "Remaining": 3}}, Volume(1000, 4500, 100))
-    assert (finding.grade, finding.code, finding.count) == ("blocker", "data_storage", 11)
+    assert (finding.severity, finding.code, finding.count) == ("blocker", "data_storage", 11)
     assert _storage({"DataStorageMB": {"Max": 1000, "Remaining": 11}}, Volume(1000, 4500, 100)) == []
     assert _storage({}, Volume(1000, 4500, 100)) == []
 
@@ -189,7 +189,7 @@ def test_orgs_that_differ_in_multi_currency_do_not_go_unnoticed(
             made.change(ORDER, 1, CurrencyIsoCode="USD")
         outcome = preflight(Migrator(module_database, made.source, made.target, tmp_path))
     assert (code, ORDER, "CurrencyIsoCode") in outcome.findings
-    assert outcome.findings[code, ORDER, "CurrencyIsoCode"]["grade"] == "blocker"
+    assert outcome.findings[code, ORDER, "CurrencyIsoCode"]["severity"] == "blocker"
 
 
 def test_a_constant_currency_answers_the_question(module_database: Database, tmp_path: Path) -> None:

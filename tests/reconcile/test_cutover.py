@@ -23,7 +23,7 @@ def test_the_freeze_check_tells_a_source_that_stood_still_from_one_that_did_not(
     delete(pair.source, ORDER, moved[1])
     found = {f.sobject: f for f in pipeline.freeze_check(result.run, source)}
     assert set(moved[:2]) <= set(found[ORDER].examples)
-    assert found[ORDER].grade == "warning"
+    assert found[ORDER].severity == "warning"
     assert "deleted" in found[ORDER].message
 
 

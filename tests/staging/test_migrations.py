@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from coa import __version__
 from coa.errors import ConfigurationError, MigrationBlocked, SchemaOutdated, SchemaTooNew
 from coa.staging import schema
 from coa.staging.database import Database, Use
 from coa.staging.schema import Migration, in_order, migrations, newest_version
+from coa.staging.tables import Table, identifier
 
 LOADING = "20260102T000000Z-bbbbbb"
 
@@ -68,6 +70,19 @@ def test_a_database_of_before_the_migrations_is_taken_over_with_its_rows(old_url
     assert [version for version, _, _ in records(old_url)] == [m.version for m in migrations()]
     assert db.value("SELECT count(*) FROM coa.run") == 2
     assert db.value("SELECT target_id FROM coa.ledger WHERE source_id = 'a0A1'") == "a0B1"
+    db.dispose()
+
+
+def test_terms_and_tables_of_earlier_runs_get_their_new_names_and_keep_their_rows(old_url: str) -> None:
+    db = Database(old_url)
+
+    assert db.value("SELECT verified_hash FROM coa.ledger WHERE source_id = 'a0A1'") == "h:1"
+    assert db.value("SELECT severity FROM coa.finding WHERE code = 'no_right'") == "blocker"
+    assert db.value("SELECT cause FROM coa.difference WHERE source_id = 'a0A1'") == "source"
+    run = "20260101T000000Z-aaaaaa"
+    for kind, source_id in ((Table.EXPECTED_CORRECTIONS, "a0A1"), (Table.CHANGED_SINCE_PLAN, "a0A2")):
+        assert db.value(sql.SQL("SELECT source_id FROM {}").format(identifier(run, kind))) == source_id
+    assert db.value("SELECT schema_version FROM coa.run WHERE run_id = %s", [run]) == 1
     db.dispose()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa.staging.database import Database, json_value
+from coa.staging.schema import newest_version
 from coa.staging.tables import schema_of
 
 EVIL = "<img src=x onerror=\"document.title='broken into'\">"
@@ -29,6 +30,7 @@ def add_run(db: Database, run_id: str, airflow_run_id: str, **columns: Any) -> s
         "airflow_run_id": airflow_run_id,
         "triggered_by": "anna",
         "mode": "full",
+        "schema_version": newest_version(),
         "params": {"dry_run": False},
         "source_org": {
             "id": "00DA00000000001AAA",

@@ -155,7 +155,7 @@ def test_what_changed_since_the_plan_counts_as_held(get: Get, database: Database
     # Groups are kept for some seconds: a run of its own finds none.
     run = samples.running_run(database, "20261123T120000Z-eeeeee")
     database.execute(
-        f"""CREATE TABLE {schema_of(run)}.holdback AS
+        f"""CREATE TABLE {schema_of(run)}.changed_since_plan AS
             SELECT '{ORDER}' AS sobject, 'a0A00000000000' || n || 'AAA' AS source_id, 'changed' AS reason
             FROM generate_series(1, 4) n"""
     )

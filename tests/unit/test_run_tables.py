@@ -51,7 +51,9 @@ def test_a_name_that_is_not_declared_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", Table)
 def test_names_fit_into_an_identifier_of_postgresql(kind: Table) -> None:
-    long = "Namespace__" + "Very_Long_Object_Name" * 3 + "__c"
+    # A table with a column `sobject` holds the rows of all of them, and has none in its name.
+    of_all = DECLARED[kind].columns.find("sobject text") >= 0
+    long = "" if of_all else "Namespace__" + "Very_Long_Object_Name" * 3 + "__c"
 
     part = "12345" if kind == Table.REREAD else ""
     assert len(table_name(kind, long, part)) <= LONGEST_NAME

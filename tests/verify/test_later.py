@@ -42,9 +42,9 @@ def verify(migrator: Migrator, **params: Any) -> tuple[Run, dict[str, int]]:
 
 
 def listed(run: Run) -> set[tuple[str, str, str]]:
-    """(target id, kind, origin) of unexplained differences."""
+    """(target id, kind, cause) of unexplained differences."""
     return {
-        (r["target_id"], r["kind"], r["origin"])
+        (r["target_id"], r["kind"], r["cause"])
         for r in run.db.rows(
             "SELECT * FROM coa.difference WHERE run_id = %s AND kind <> 'explained'", [run.run_id]
         )
@@ -66,7 +66,8 @@ def test_drift_and_errors_are_told_apart(moved: Migrator) -> None:
     wrong = scene.take(ORDER)
     # As if the first proof had found this one different: it has no hash.
     moved.db.execute(
-        "UPDATE coa.ledger SET proved_hash = NULL WHERE target_id = %s AND sobject = %s", [wrong["Id"], ORDER]
+        "UPDATE coa.ledger SET verified_hash = NULL WHERE target_id = %s AND sobject = %s",
+        [wrong["Id"], ORDER],
     )
     scene.edit(ORDER, wrong, **{NOTE: "never right"})
     edited_there = scene.take(ORDER, equals(STATUS, "Activated"))

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from psycopg import sql
 
 from coa.extract.bulk import ExtractSpec
+from coa.staging.database import Row
 from coa.staging.runs import TARGET, Run
-from coa.staging.tables import Table, identifier, schema_of, table_name
+from coa.staging.tables import READABLE_FROM, Table, identifier, schema_of, table_name
 
 STAMP = "SystemModstamp"
 BASES_LOOKED_AT = 50
@@ -28,22 +29,40 @@ class Base:
 
 
 def find_base(run: Run, spec: ExtractSpec) -> Base | None:
-    """The newest complete extract of this org and sObject with the very same fields; None when there is none."""
+    """The newest complete extract of this org and sObject with the very same fields; None when there is none.
+
+    An extract in tables of a schema that is not read any more is none, and the run's log says that it is passed over.
+    """
     if spec.where or STAMP not in spec.fields:
         return None
     if spec.kind == Table.VERIFY:
         return _base_in(run, spec, run.run_id, TARGET)
     kinds = (Table.VERIFY, TARGET) if spec.kind == TARGET else (spec.kind,)
     for row in run.db.rows(
-        """SELECT run_id FROM coa.run WHERE pair_id = %s AND run_id <> %s AND mode IN ('full', 'delta')
+        """SELECT run_id, schema_version FROM coa.run WHERE pair_id = %s AND run_id <> %s AND mode IN ('full', 'delta')
              AND COALESCE(params ->> 'orders_where', '') = '' ORDER BY started_at DESC LIMIT %s""",
         [run.pair_id, run.run_id, BASES_LOOKED_AT],
     ):
+        if row["schema_version"] < READABLE_FROM:
+            _pass_over(run, spec, row)
+            return None
         for kind in kinds:
             base = _base_in(run, spec, str(row["run_id"]), kind)
             if base:
                 return base
     return None
+
+
+def _pass_over(run: Run, spec: ExtractSpec, earlier: Row) -> None:
+    """This run and those before it were begun with older tables: from here on there is nothing to read."""
+    run.event(
+        "full_read_follows",
+        "warning",
+        sobject=spec.sobject,
+        earlier_run=earlier["run_id"],
+        its_schema_version=earlier["schema_version"],
+        readable_from=READABLE_FROM,
+    )
 
 
 def _base_in(run: Run, spec: ExtractSpec, run_id: str, kind: str) -> Base | None:

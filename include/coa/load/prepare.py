@@ -59,7 +59,7 @@ def _hold_whole_orders(
     run: Run, connection: psycopg.Connection[Row], held: list[tuple[str, str, str]], source: Org
 ) -> None:
     """An order with a changed or new detail, or of a new customer that is held, waits with all its details."""
-    plan, holdback = run.table(Table.PLAN), run.table(Table.CHANGED_SINCE_PLAN)
+    plan, changed = run.table(Table.PLAN), run.table(Table.CHANGED_SINCE_PLAN)
     details = [i for sobject, i, _ in held if sobject == DETAIL]
     new_parents: list[str] = []
     for start in range(0, len(details), 300):
@@ -75,7 +75,7 @@ def _hold_whole_orders(
             """INSERT INTO {h} SELECT p.sobject, p.source_id, 'A detail of the order changed after the plan was made.'
                FROM {p} p WHERE p.sobject = %s AND p.action IN ('insert', 'update', 'unchanged')
                  AND p.source_id = ANY (%s) ON CONFLICT DO NOTHING"""
-        ).format(h=holdback, p=plan),
+        ).format(h=changed, p=plan),
         [ORDER, new_parents],
     )
     connection.execute(
@@ -84,7 +84,7 @@ def _hold_whole_orders(
                FROM {p} p JOIN {p} c ON c.sobject = %s AND c.source_id = p.parent_id AND c.action = 'insert'
                JOIN {h} x ON x.sobject = c.sobject AND x.source_id = c.source_id
                WHERE p.sobject = %s AND p.action = 'insert' ON CONFLICT DO NOTHING"""
-        ).format(h=holdback, p=plan),
+        ).format(h=changed, p=plan),
         [CUSTOMER, ORDER],
     )
     connection.execute(
@@ -92,7 +92,7 @@ def _hold_whole_orders(
             """INSERT INTO {h} SELECT p.sobject, p.source_id, 'Its order changed after the plan was made.'
                FROM {p} p JOIN {h} x ON x.sobject = %s AND x.source_id = p.parent_id
                WHERE p.sobject = %s AND p.action IN ('insert', 'update') ON CONFLICT DO NOTHING"""
-        ).format(h=holdback, p=plan),
+        ).format(h=changed, p=plan),
         [ORDER, DETAIL],
     )
 

@@ -166,7 +166,7 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job
     elif step.operation == DELETE:
         connection.execute(
             sql.SQL(
-                """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', proved_hash = NULL,
+                """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', verified_hash = NULL,
                           last_run = %(run)s, draft_since = NULL, draft_until = NULL,
                           updated_at = clock_timestamp()
                    FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s

@@ -126,8 +126,8 @@ def _changed_in_target(compared: list[Comparison]) -> sql.Composed:
         return sql.SQL("false").format()
     actual = actual_hash(compared)
     return sql.SQL(
-        """(l.proved_hash IS NOT NULL AND split_part(l.proved_hash, ':', 1) = split_part({a}, ':', 1)
-            AND l.proved_hash <> {a})"""
+        """(l.verified_hash IS NOT NULL AND split_part(l.verified_hash, ':', 1) = split_part({a}, ':', 1)
+            AND l.verified_hash <> {a})"""
     ).format(a=actual)
 
 

@@ -25,7 +25,7 @@ def sync_ledger(run: Run) -> None:
 def _forget_what_is_gone(run: Run, sobject: str) -> None:
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', proved_hash = NULL,
+            """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', verified_hash = NULL,
                       updated_at = clock_timestamp()
                WHERE pair_id = %s AND sobject = %s AND target_id IS NOT NULL
                  AND NOT EXISTS (SELECT FROM {} t WHERE t."Id" = l.target_id)"""
@@ -51,7 +51,7 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
                  SET target_id = EXCLUDED.target_id, origin = 'inserted',
                      inserted_run = COALESCE(l.inserted_run, EXCLUDED.inserted_run),
                      step = CASE WHEN l.target_id = EXCLUDED.target_id THEN l.step ELSE 'created' END,
-                     proved_hash = CASE WHEN l.target_id = EXCLUDED.target_id THEN l.proved_hash END,
+                     verified_hash = CASE WHEN l.target_id = EXCLUDED.target_id THEN l.verified_hash END,
                      updated_at = clock_timestamp()
                  WHERE l.target_id IS DISTINCT FROM EXCLUDED.target_id OR l.origin <> 'inserted'"""
         ).format(

@@ -49,9 +49,9 @@ def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
         sql.SQL(
             """INSERT INTO {deletion}
                SELECT l.sobject, l.source_id, l.target_id, {parent},
-                      CASE WHEN l.proved_hash = {actual} THEN {delete} ELSE {left} END,
-                      CASE WHEN l.proved_hash = {actual} THEN ''
-                           WHEN l.proved_hash IS NULL THEN 'it was never proved equal'
+                      CASE WHEN l.verified_hash = {actual} THEN {delete} ELSE {left} END,
+                      CASE WHEN l.verified_hash = {actual} THEN ''
+                           WHEN l.verified_hash IS NULL THEN 'it was never proved equal'
                            ELSE 'it was changed in the target after we wrote it' END
                FROM coa.ledger l JOIN {target} t ON t."Id" = l.target_id
                WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
@@ -173,7 +173,7 @@ def deletion_findings(run: Run) -> list[Finding]:
             )
         ]
     findings = []
-    for action, code, grade, said, next_step in (
+    for action, code, severity, said, next_step in (
         (
             LEFT,
             "deleted_in_source",
@@ -198,7 +198,7 @@ def deletion_findings(run: Run) -> list[Finding]:
         ):
             findings.append(
                 Finding(
-                    grade,
+                    severity,
                     code,
                     f"{r['n']} records of {r['sobject']} that were moved {said}.",
                     next_step,

@@ -83,8 +83,8 @@ def plan_document(run: Run) -> dict[str, Any]:
         "orders": _orders_by_status(run),
         "deletions": {"counts": deletion_counts(run), "records": list(deletion_rows(run, LISTED_DELETIONS))},
         "findings": run.db.rows(
-            """SELECT grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
-               WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], grade), code, sobject""",
+            """SELECT severity AS grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
+               WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], severity), code, sobject""",
             [run.run_id],
         ),
     }
@@ -167,14 +167,14 @@ def plan_markdown(run: Run, afterwards: str = "") -> str:
         for r in reasons:
             lines.append(f"| {_label(r['sobject'])} | {r['action']} | `{r['reason_code']}` | {r['n']:,} |")
     findings = run.db.rows(
-        """SELECT grade, message, next_step FROM coa.finding WHERE run_id = %s AND grade <> 'note'
-           ORDER BY array_position(ARRAY['blocker','warning'], grade), code LIMIT 20""",
+        """SELECT severity, message, next_step FROM coa.finding WHERE run_id = %s AND severity <> 'note'
+           ORDER BY array_position(ARRAY['blocker','warning'], severity), code LIMIT 20""",
         [run.run_id],
     )
     if findings:
         lines += ["", "**Findings**", ""]
         lines += [
-            f"- {f['grade']}: {_text(f['message'])} *Next step: {_text(f['next_step'])}*" for f in findings
+            f"- {f['severity']}: {_text(f['message'])} *Next step: {_text(f['next_step'])}*" for f in findings
         ]
     lines += ["", f"Plan hash `{run.row['plan_hash']}`: what is approved is this plan and no other."]
     return "\n".join(lines)

@@ -5,7 +5,7 @@ partner's own automation does is in nobody's rule book, so it is corrected when 
 Sources: the managed workflow rules as retrieved from orgs with versions 1.39 to 3.61; Bulk API 2.0 guide for what
 a CSV cannot carry; the describe for defaults that fill an empty field.
 
-Table `rehearsal` of the run: one row a record and field; `step` is the step of the load that corrects it, empty
+Table `expected_corrections` of the run: one row a record and field; `step` is the step of the load that corrects it, empty
 where a policy leaves it as the package made it.
 """
 
@@ -63,7 +63,7 @@ COPIED_PRICE, COPIED_PRICING = NS + "pc_Fixed_Price__c", NS + "pc_Pricing_Type__
 
 
 def expect_corrections(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """Fills `rehearsal` anew from the plan. Asks no org and writes to none."""
+    """Fills `expected_corrections` anew from the plan. Asks no org and writes to none."""
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.EXPECTED_CORRECTIONS)
     off = set(run.row["target_org"].get("inactive_workflow_rules", []))
@@ -97,12 +97,12 @@ def _add(
     """One row a planned record (aliases `p` the plan, `d` desired) that fulfils the condition."""
     run.db.execute(
         sql.SQL(
-            """INSERT INTO {rehearsal} (sobject, source_id, field, effect, becomes, wanted, step)
+            """INSERT INTO {expected} (sobject, source_id, field, effect, becomes, wanted, step)
                SELECT p.sobject, p.source_id, {field}, {effect}, {becomes}, {wanted}, {step}
                FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id {joins}
                WHERE p.sobject = {sobject} AND {condition} ON CONFLICT DO NOTHING"""
         ).format(
-            rehearsal=run.table(Table.EXPECTED_CORRECTIONS),
+            expected=run.table(Table.EXPECTED_CORRECTIONS),
             field=sql.Literal(field),
             effect=sql.Literal(effect),
             becomes=becomes,
@@ -187,14 +187,14 @@ def _what_an_insert_leaves(run: Run, sobject: str, fields: list[FieldMapping]) -
         return
     run.db.execute(
         sql.SQL(
-            """INSERT INTO {rehearsal} (sobject, source_id, field, effect, becomes, wanted, step)
+            """INSERT INTO {expected} (sobject, source_id, field, effect, becomes, wanted, step)
                SELECT p.sobject, p.source_id, x.field, x.effect, x.becomes, x.wanted, x.step
                FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
                CROSS JOIN LATERAL (VALUES {cases}) AS x (field, effect, becomes, wanted, step, holds)
                WHERE p.sobject = {sobject} AND p.action = 'insert' AND ({any}) AND x.holds
                ON CONFLICT DO NOTHING"""
         ).format(
-            rehearsal=run.table(Table.EXPECTED_CORRECTIONS),
+            expected=run.table(Table.EXPECTED_CORRECTIONS),
             plan=run.table(Table.PLAN),
             desired=run.table(Table.DESIRED, sobject),
             cases=sql.SQL(", ").join(

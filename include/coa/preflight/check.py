@@ -78,7 +78,7 @@ FATAL = ("same_org", "connection_", "coa_missing_", "mapping_wrong", "orders_whe
 
 
 def _is_fatal(finding: Finding) -> bool:
-    return finding.grade == "blocker" and finding.code.startswith(FATAL)
+    return finding.severity == "blocker" and finding.code.startswith(FATAL)
 
 
 def _check_both(
@@ -171,7 +171,7 @@ def _check_filter(run: Run, source: Probe) -> list[Finding]:
 def stop_on_blockers(run: Run) -> None:
     """Raises `RunStopped` (blocked) that names every blocker of the run so far."""
     blockers = run.db.rows(
-        "SELECT message, next_step FROM coa.finding WHERE run_id = %s AND grade = 'blocker' ORDER BY code, sobject",
+        "SELECT message, next_step FROM coa.finding WHERE run_id = %s AND severity = 'blocker' ORDER BY code, sobject",
         [run.run_id],
     )
     if blockers:

@@ -104,11 +104,11 @@ def check_rights(target: dict[str, Describe], params: RunParams) -> list[Finding
             )
         created = there.field("CreatedDate")
         if not (created and created.createable):
-            grade = {"required": "blocker", "auto": "warning"}.get(params.created_dates)
-            if grade:
+            severity = {"required": "blocker", "auto": "warning"}.get(params.created_dates)
+            if severity:
                 findings.append(
                     Finding(
-                        grade,
+                        severity,
                         "audit_fields_not_writeable",
                         f"The user of coa_target may not set CreatedDate of {sobject}: every record would bear "
                         "the time of the load.",

@@ -53,8 +53,8 @@ def approvals(run: Run) -> list[dict[str, Any]]:
 
 def findings(run: Run) -> list[dict[str, Any]]:
     return run.db.rows(
-        """SELECT grade, code, stage, sobject, field, count, examples, message, next_step FROM coa.finding
-           WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], grade), code, sobject, field""",
+        """SELECT severity AS grade, code, stage, sobject, field, count, examples, message, next_step FROM coa.finding
+           WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], severity), code, sobject, field""",
         [run.run_id],
     )
 

@@ -1,4 +1,4 @@
-"""The rehearsal as people read it: in `plan.json`, on the approval page, as `corrections.csv`; and what came of it."""
+"""The expected corrections as people read it: in `plan.json`, on the approval page, as `corrections.csv`; and what came of it."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ def compare_with_load(run: Run) -> dict[str, int]:
     row = run.db.row(
         sql.SQL(
             """WITH made AS ({made})
-               SELECT (SELECT count(*) FROM {rehearsal} WHERE step <> '') AS foreseen, count(*) AS made,
+               SELECT (SELECT count(*) FROM {expected} WHERE step <> '') AS foreseen, count(*) AS made,
                       count(*) FILTER (WHERE r.field IS NULL) AS unforeseen
-               FROM made m LEFT JOIN {rehearsal} r
+               FROM made m LEFT JOIN {expected} r
                  ON r.sobject = m.sobject AND r.source_id = m.source_id AND r.field = m.field AND r.step <> ''"""
-        ).format(made=made_updates(run), rehearsal=run.table(Table.EXPECTED_CORRECTIONS))
+        ).format(made=made_updates(run), expected=run.table(Table.EXPECTED_CORRECTIONS))
     )
     assert row is not None
     return {name: int(row[name]) for name in ("foreseen", "made", "unforeseen")}

@@ -196,7 +196,8 @@ def difference_rows(run: Run, limit: int | None = None) -> Iterable[dict[str, An
     """Unexplained ones first."""
     bases = _bases(run)
     for row in run.db.stream(
-        """SELECT sobject, source_id, target_id, field, source_value, target_value, kind, reason, origin
+        """SELECT sobject, source_id, target_id, field, source_value, target_value, kind, reason,
+                  cause AS origin
            FROM coa.difference WHERE run_id = %s
            ORDER BY kind = 'explained', sobject, source_id, target_id, field LIMIT %s""",
         [run.run_id, limit],

@@ -146,7 +146,7 @@ def _dates(run: Run, summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _difference_counts(run: Run) -> list[dict[str, Any]]:
     return run.db.rows(
-        """SELECT sobject, kind, origin, field, CASE WHEN kind = 'explained' THEN reason ELSE '' END AS reason,
+        """SELECT sobject, kind, cause AS origin, field, CASE WHEN kind = 'explained' THEN reason ELSE '' END AS reason,
                   count(*) AS n FROM coa.difference WHERE run_id = %s
            GROUP BY 1, 2, 3, 4, 5 ORDER BY kind = 'explained', n DESC, 1, 2, 4 LIMIT 500""",
         [run.run_id],

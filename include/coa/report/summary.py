@@ -65,7 +65,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "seconds": _seconds(run),
         "message": run.row["message"],
         "deletions": _deletions(run),
-        "differences_by_origin": _origins(run),
+        "differences_by_origin": _causes(run),
     }
 
 
@@ -105,7 +105,7 @@ def _deletions(run: Run) -> dict[str, dict[str, int]]:
 
 def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
     """Records that changed since the plan count as held, so that the parts always add up to `extracted`."""
-    holdback = (
+    changed = (
         sql.SQL("LEFT JOIN {} h ON h.sobject = p.sobject AND h.source_id = p.source_id").format(
             run.table(Table.CHANGED_SINCE_PLAN)
         )
@@ -117,7 +117,7 @@ def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
             """SELECT p.sobject, CASE WHEN h.source_id IS NOT NULL AND p.action IN ('insert', 'update')
                                       THEN 'held' ELSE p.action END AS action, count(*) AS n
                FROM {} p {} GROUP BY 1, 2"""
-        ).format(run.table(Table.PLAN), holdback)
+        ).format(run.table(Table.PLAN), changed)
     ):
         counts = objects[r["sobject"]]
         counts[PLANNED[r["action"]]] += int(r["n"])
@@ -134,12 +134,12 @@ def _count_looked_at(run: Run, objects: dict[str, dict[str, int]]) -> None:
             counts["extracted"] = counts["unchanged"] = int(looked_at)
 
 
-def _origins(run: Run) -> dict[str, int]:
+def _causes(run: Run) -> dict[str, int]:
     """Unexplained differences: of the migration itself, or of changes since (`coa_verify` tells them apart)."""
     return {
-        str(r["origin"]): int(r["n"])
+        str(r["cause"]): int(r["n"])
         for r in run.db.rows(
-            """SELECT origin, count(*) AS n FROM coa.difference
+            """SELECT cause, count(*) AS n FROM coa.difference
                WHERE run_id = %s AND kind <> 'explained' GROUP BY 1 ORDER BY 1""",
             [run.run_id],
         )

@@ -155,7 +155,7 @@ def _compare_restored(run: Run, sobject: str, fields: list[FieldMapping]) -> Non
     )
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.ledger l SET proved_hash = {hash}, last_run = {run}, step = 'done',
+            """UPDATE coa.ledger l SET verified_hash = {hash}, last_run = {run}, step = 'done',
                       updated_at = clock_timestamp()
                FROM {plan} p JOIN {verify} t ON t."Id" = p.target_id
                WHERE p.sobject = {sobject} AND p.action = 'restore' AND l.pair_id = {pair}

@@ -17,7 +17,7 @@ from coa.preflight.orgs import describe_objects, identify, saved_describes
 from coa.salesforce.describe import Field
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Finding, Run
-from coa.staging.tables import Table
+from coa.staging.tables import READABLE_FROM, Table
 
 ROLLBACK = "rollback"
 """The mode of such a run, and the table of its plan."""
@@ -97,6 +97,17 @@ def _check_original(original: Run) -> list[Finding]:
                 "run_purged",
                 f"The tables of run {original.run_id} were purged, and its pre-image with them.",
                 "delete by hand what id_map.csv of that run lists.",
+            )
+        ]
+    if original.row["schema_version"] < READABLE_FROM:
+        return [
+            Finding(
+                "blocker",
+                "tables_too_old",
+                f"The tables of run {original.run_id} have schema version {original.row['schema_version']}; this "
+                f"program reads those of version {READABLE_FROM} and newer.",
+                "roll back with the version of coa-migration that made the run, or delete by hand what id_map.csv "
+                "of that run lists.",
             )
         ]
     return []

@@ -18,6 +18,7 @@ from psycopg import sql
 from coa.config import RunParams, Settings
 from coa.errors import ConfigurationError, PairBusy
 from coa.staging.database import Database, Row, json_value
+from coa.staging.schema import newest_version
 from coa.staging.tables import identifier, schema_of, table_name
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,11 @@ def new_run_id(now: datetime | None = None) -> str:
 class Finding:
     """Something a person should know before the first write.
 
-    `grade`: `blocker` stops the run, `warning` wants a look, `note` is for the record.
+    `severity`: `blocker` stops the run, `warning` wants a look, `note` is for the record.
     `examples`: at most ten record ids.
     """
 
-    grade: str
+    severity: str
     code: str
     message: str
     next_step: str = ""
@@ -84,8 +85,9 @@ class Run:
             run_id = str(known["run_id"]) if known else new_run_id()
             if not known:
                 db.execute(
-                    """INSERT INTO coa.run (run_id, dag_id, airflow_run_id, triggered_by, mode, params, versions)
-                       VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+                    """INSERT INTO coa.run (run_id, dag_id, airflow_run_id, triggered_by, mode, params, versions,
+                                            schema_version)
+                       VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
                     [
                         run_id,
                         dag_id,
@@ -94,6 +96,7 @@ class Run:
                         str(raw_params.get("mode", "full")),
                         json_value(raw_params),
                         json_value(versions or {}),
+                        newest_version(),
                     ],
                 )
                 db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(run_id))))
@@ -184,17 +187,17 @@ class Run:
             for f in kept:
                 connection.execute(
                     """INSERT INTO coa.finding
-                         (run_id, code, sobject, field, grade, stage, count, examples, message, next_step)
+                         (run_id, code, sobject, field, severity, stage, count, examples, message, next_step)
                        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                        ON CONFLICT (run_id, code, sobject, field) DO UPDATE
-                         SET grade = EXCLUDED.grade, count = EXCLUDED.count, examples = EXCLUDED.examples,
+                         SET severity = EXCLUDED.severity, count = EXCLUDED.count, examples = EXCLUDED.examples,
                              message = EXCLUDED.message, next_step = EXCLUDED.next_step, stage = EXCLUDED.stage""",
                     [
                         self.run_id,
                         f.code,
                         f.sobject,
                         f.field,
-                        f.grade,
+                        f.severity,
                         stage,
                         f.count,
                         f.examples[:10],
@@ -203,8 +206,8 @@ class Run:
                     ],
                 )
         for f in kept:
-            level = {"blocker": logging.ERROR, "warning": logging.WARNING}.get(f.grade, logging.INFO)
-            log.log(level, "%s %s: %s Next step: %s", f.grade, f.code, f.message, f.next_step)
+            level = {"blocker": logging.ERROR, "warning": logging.WARNING}.get(f.severity, logging.INFO)
+            log.log(level, "%s %s: %s Next step: %s", f.severity, f.code, f.message, f.next_step)
         return kept
 
     @contextmanager

@@ -5,7 +5,7 @@ They live in the schema `run_<run_id>`, so that a purge of a run is one DROP SCH
 named as in describe, beside or instead of the columns declared here.
 
 Later programs read the tables of earlier runs (delta, roll-back, resume): who renames or changes one writes a migration
-that does the same to the tables that are there.
+that does the same to the tables that are there. Where that cannot be done, `READABLE_FROM` says so.
 """
 
 from __future__ import annotations
@@ -21,6 +21,13 @@ from psycopg import sql
 from coa.model import DETAIL_ORDER, table_slug
 
 Connection = psycopg.Connection[dict[str, Any]]
+
+READABLE_FROM = 1
+"""The oldest schema version whose runs' tables are read; what their later migrations made of them counts as read.
+
+A run keeps in `coa.run.schema_version` with which version it began. Of an older run a delta takes nothing (it reads
+the orgs in full), and a roll-back refuses.
+"""
 
 LONGEST_NAME = 63
 """Bytes of a PostgreSQL identifier; more is cut off without an error."""
@@ -47,8 +54,8 @@ class Table(StrEnum):
     PROBLEM = "problem"
     PLAN = "plan"
     DELETION = "deletion"
-    EXPECTED_CORRECTIONS = "rehearsal"
-    CHANGED_SINCE_PLAN = "holdback"
+    EXPECTED_CORRECTIONS = "expected_corrections"
+    CHANGED_SINCE_PLAN = "changed_since_plan"
     CHUNK = "chunk"
     WORK = "work"
     REREAD = "reread"

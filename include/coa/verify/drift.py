@@ -19,23 +19,23 @@ MIGRATION, IN_SOURCE, IN_TARGET, IN_BOTH = "migration", "source", "target", "bot
 
 
 def class_field_differences(run: Run, sobject: str, compared: list[Comparison], joins: sql.Composed) -> None:
-    """Sets `origin` of the field differences of an sObject; rows of the field set that was proved only."""
+    """Sets `cause` of the field differences of an sObject; rows of the field set that was proved only."""
     writeable = [c for c in compared if c.field.updateable]
     names = [c.field.name for c in writeable]
     now = actual_hash(writeable)
     wanted = actual_hash([Comparison(c.field, c.actual, c.expected) for c in writeable])
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.difference x SET origin = h.origin
+            """UPDATE coa.difference x SET cause = h.cause
                FROM (SELECT e.source_id, CASE
-                       WHEN split_part(l.proved_hash, ':', 1) <> split_part({now}, ':', 1) THEN 'unknown'
-                       WHEN l.proved_hash <> {now} AND l.proved_hash <> {wanted} THEN 'both'
-                       WHEN l.proved_hash <> {now} THEN 'target'
-                       WHEN l.proved_hash <> {wanted} THEN 'source' ELSE 'migration' END AS origin
+                       WHEN split_part(l.verified_hash, ':', 1) <> split_part({now}, ':', 1) THEN 'unknown'
+                       WHEN l.verified_hash <> {now} AND l.verified_hash <> {wanted} THEN 'both'
+                       WHEN l.verified_hash <> {now} THEN 'target'
+                       WHEN l.verified_hash <> {wanted} THEN 'source' ELSE 'migration' END AS cause
                      FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id
                      JOIN {verify} t ON t."Id" = e.target_id
                      JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject}
-                       AND l.source_id = e.source_id AND l.proved_hash IS NOT NULL {joins}
+                       AND l.source_id = e.source_id AND l.verified_hash IS NOT NULL {joins}
                      WHERE e.source_id IN (SELECT y.source_id FROM coa.difference y
                        WHERE y.run_id = {run} AND y.sobject = {sobject})) h
                WHERE x.run_id = {run} AND x.sobject = {sobject} AND x.source_id = h.source_id
@@ -58,14 +58,14 @@ def class_field_differences(run: Run, sobject: str, compared: list[Comparison], 
 def class_presence(run: Run) -> None:
     """What was proved once and is gone was deleted since; what no earlier proof saw appeared since."""
     run.db.execute(
-        """UPDATE coa.difference x SET origin = 'target' FROM coa.ledger l
+        """UPDATE coa.difference x SET cause = 'target' FROM coa.ledger l
            WHERE x.run_id = %s AND x.kind = 'missing' AND l.pair_id = %s AND l.sobject = x.sobject
-             AND l.source_id = x.source_id AND l.proved_hash IS NOT NULL""",
+             AND l.source_id = x.source_id AND l.verified_hash IS NOT NULL""",
         [run.run_id, run.pair_id],
     )
     run.db.execute(
-        """UPDATE coa.difference x SET origin = 'target'
-           WHERE x.run_id = %s AND x.kind IN ('duplicate', 'unexpected') AND x.origin = 'migration'
+        """UPDATE coa.difference x SET cause = 'target'
+           WHERE x.run_id = %s AND x.kind IN ('duplicate', 'unexpected') AND x.cause = 'migration'
              AND NOT EXISTS (SELECT FROM coa.difference y JOIN coa.run r USING (run_id)
                              WHERE r.pair_id = %s AND y.run_id <> x.run_id AND y.sobject = x.sobject
                                AND y.target_id = x.target_id AND y.kind = x.kind
@@ -78,11 +78,11 @@ def class_rollups(run: Run) -> None:
     """A total came to differ when one of its details did."""
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.difference x SET origin = COALESCE((
-                 SELECT min(y.origin) FROM coa.difference y
+            """UPDATE coa.difference x SET cause = COALESCE((
+                 SELECT min(y.cause) FROM coa.difference y
                  LEFT JOIN {verify} t ON t."Id" = y.target_id LEFT JOIN {source} s ON s."Id" = y.source_id
                  WHERE y.run_id = {run} AND y.sobject = {detail} AND y.kind <> 'explained'
-                   AND (t.{parent} = x.target_id OR s.{parent} = x.source_id)), x.origin)
+                   AND (t.{parent} = x.target_id OR s.{parent} = x.source_id)), x.cause)
                WHERE x.run_id = {run} AND x.sobject = {order} AND x.kind = 'rollup'"""
         ).format(
             verify=run.table(Table.VERIFY, DETAIL),
@@ -100,7 +100,7 @@ def list_deleted_in_source(run: Run, of_run: str) -> None:
     for sobject in LOADED:
         run.db.execute(
             sql.SQL(
-                """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, kind, reason, origin)
+                """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, kind, reason, cause)
                    SELECT {run}, {sobject}, l.source_id, l.target_id, 'unexpected',
                           'its source record was deleted since the migration', 'source'
                    FROM coa.ledger l JOIN {verify} t ON t."Id" = l.target_id

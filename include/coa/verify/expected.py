@@ -16,9 +16,9 @@ def expect_planned(run: Run) -> None:
     `rejected` marks records that the org refused for good: they are reported as such, not as missing.
     """
     for sobject in LOADED:
-        holdback = sql.SQL("").format()
+        unchanged = sql.SQL("").format()
         if run.has_table(Table.CHANGED_SINCE_PLAN):
-            holdback = sql.SQL(
+            unchanged = sql.SQL(
                 "AND NOT EXISTS (SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"
             ).format(run.table(Table.CHANGED_SINCE_PLAN))
         _create(
@@ -30,13 +30,13 @@ def expect_planned(run: Run) -> None:
                        AND r.source_id = p.source_id) AS rejected
                    FROM {plan} p JOIN coa.ledger l
                      ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
-                   WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {holdback}"""
+                   WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {unchanged}"""
             ).format(
                 run=sql.Literal(run.run_id),
                 plan=run.table(Table.PLAN),
                 pair=sql.Literal(run.pair_id),
                 sobject=sql.Literal(sobject),
-                holdback=holdback,
+                unchanged=unchanged,
             ),
         )
 

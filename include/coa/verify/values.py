@@ -72,7 +72,7 @@ def note_proved(run: Run, sobject: str, compared: list[Comparison]) -> None:
     writeable = [c for c in compared if c.field.updateable]
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.ledger l SET step = 'done', last_run = {run}, proved_hash = {hash},
+            """UPDATE coa.ledger l SET step = 'done', last_run = {run}, verified_hash = {hash},
                       updated_at = clock_timestamp()
                FROM {expected} e JOIN {verify} t ON t."Id" = e.target_id
                WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = e.source_id

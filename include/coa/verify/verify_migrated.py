@@ -84,7 +84,7 @@ def extract_both(run: Run, source: Org, target: Org, mapping: Mapping) -> None:
 
 
 def compare_migrated(run: Run, mapping: Mapping, of_run: str) -> dict[str, int]:
-    """Compares; unexplained differences by origin: migration, source, target, both, unknown."""
+    """Compares; unexplained differences by cause: migration, source, target, both, unknown."""
     run_transform(run, mapping)
     explain_clones_outside(run)
     expect_migrated(run, of_run)
@@ -96,17 +96,17 @@ def compare_migrated(run: Run, mapping: Mapping, of_run: str) -> dict[str, int]:
     class_presence(run)
     list_deleted_in_source(run, of_run)
     class_rollups(run)
-    found = origins(run)
+    found = causes(run)
     run.set_findings("verify", _findings(run, found))
     return found
 
 
-def origins(run: Run) -> dict[str, int]:
+def causes(run: Run) -> dict[str, int]:
     """Unexplained differences of a verification by where they come from."""
     return {
-        str(r["origin"]): int(r["n"])
+        str(r["cause"]): int(r["n"])
         for r in run.db.rows(
-            """SELECT origin, count(*) AS n FROM coa.difference
+            """SELECT cause, count(*) AS n FROM coa.difference
                WHERE run_id = %s AND kind <> 'explained' GROUP BY 1 ORDER BY 1""",
             [run.run_id],
         )
@@ -147,13 +147,13 @@ def _findings(run: Run, found: dict[str, int]) -> list[Finding]:
     findings = [
         Finding(
             "warning",
-            f"differences_{origin}",
-            f"{count} {WORDS[origin][1]}.",
+            f"differences_{cause}",
+            f"{count} {WORDS[cause][1]}.",
             "see differences.csv, column origin."
-            + (" The next delta carries them." if origin == "source" else ""),
+            + (" The next delta carries them." if cause == "source" else ""),
             count=count,
         )
-        for origin, count in found.items()
+        for cause, count in found.items()
     ]
     waiting = run.db.row(
         sql.SQL(

@@ -189,7 +189,7 @@ def _rights(seen: dict[str, Seen], params: RunParams) -> list[Item]:
         findings += checks.check_migration_fields(seen["target"].describes)
         findings += checks.check_rights(seen["target"].describes, params)
     wrong = [
-        Item("rights", None if f.grade != "blocker" else False, f.message, f.next_step) for f in findings
+        Item("rights", None if f.severity != "blocker" else False, f.message, f.next_step) for f in findings
     ]
     if len(seen) < 2:
         wrong.append(Item("rights", None, "not fully looked at: an org did not let us in."))

@@ -132,18 +132,18 @@ class RunView:
 
 
 def show_findings(
-    db: Database, run_id: str, console: Console, grades: tuple[str, ...] = ("blocker", "warning")
+    db: Database, run_id: str, console: Console, severities: tuple[str, ...] = ("blocker", "warning")
 ) -> None:
     """What a person should read: blockers first, each with its next step."""
     findings = db.rows(
-        """SELECT grade, message, next_step FROM coa.finding WHERE run_id = %s AND grade = ANY(%s)
-           ORDER BY grade, code, sobject, field""",
-        [run_id, list(grades)],
+        """SELECT severity, message, next_step FROM coa.finding WHERE run_id = %s AND severity = ANY(%s)
+           ORDER BY severity, code, sobject, field""",
+        [run_id, list(severities)],
     )
     for finding in findings:
-        colour = "red" if finding["grade"] == "blocker" else "yellow"
+        colour = "red" if finding["severity"] == "blocker" else "yellow"
         console.print(
-            f"  [{colour}]{finding['grade']}[/{colour}]  {escape(finding['message'])}", highlight=False
+            f"  [{colour}]{finding['severity']}[/{colour}]  {escape(finding['message'])}", highlight=False
         )
         if finding["next_step"]:
             console.print(f"           Next step: {escape(finding['next_step'])}", highlight=False)

@@ -212,9 +212,9 @@ def _approval(state: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _findings(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
     found = connection.execute(
-        """SELECT grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
+        """SELECT severity, code, sobject, field, count, examples, message, next_step FROM coa.finding
            WHERE run_id = %s
-           ORDER BY array_position(ARRAY['blocker', 'warning', 'note'], grade), code, sobject, field LIMIT 200""",
+           ORDER BY array_position(ARRAY['blocker', 'warning', 'note'], severity), code, sobject, field LIMIT 200""",
         [run["run_id"]],
     ).fetchall()
     return [{**f, "name": short(f["sobject"])} for f in found]

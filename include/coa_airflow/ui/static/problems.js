@@ -39,10 +39,10 @@ export function drawDifferences([groups, csv, proved]) {
 export function drawFindings(findings) {
   if (!findings.length) return null;
   const tones = { blocker: "bad", warning: "warn", note: "calm" };
-  const item = (f) => make("li", {}, make("span", { class: `badge small ${tones[f.grade]}` }, f.grade),
+  const item = (f) => make("li", {}, make("span", { class: `badge small ${tones[f.severity]}` }, f.severity),
     make("div", {}, make("p", {}, f.message), f.next_step && make("p", { class: "faint" }, `Next step: ${f.next_step}`)));
-  const urgent = findings.filter((f) => f.grade !== "note");
-  const notes = findings.filter((f) => f.grade === "note");
+  const urgent = findings.filter((f) => f.severity !== "note");
+  const notes = findings.filter((f) => f.severity === "note");
   return [title("findings-title", "Findings"),
     urgent.length > 0 && make("ul", { class: "findings" }, urgent.map(item)),
     notes.length > 0 && make("details", { "data-key": "notes" }, make("summary", { "data-key": "notes-summary" }, `${number(notes.length)} notes`), make("ul", { class: "findings" }, notes.map(item)))];
