@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.engine.harness import Migration
+from tests.engine.steps_seen import require_known_steps
 from tests.report.conftest import HOSTILE, LICENSE
 
 from coa.model import CUSTOMER, ORDER
@@ -213,3 +214,9 @@ def test_however_many_differences_the_page_stays_small(reported: Migration) -> N
         assert before < len(after) < 2_500_000
     finally:
         run.db.execute("DELETE FROM coa.difference WHERE run_id = %s AND field = 'Field__c'", [run.run_id])
+
+
+def test_every_step_of_the_load_is_one_of_the_table_and_in_its_order(reported: Migration) -> None:
+    seen = require_known_steps(reported.run)
+
+    assert {"extract_source", "customers", "orders", "details", "statuses", "received_dates"} <= seen

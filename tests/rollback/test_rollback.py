@@ -8,6 +8,7 @@ import json
 import pytest
 from psycopg import sql
 from tests.engine.harness import Migration, Migrator
+from tests.engine.steps_seen import require_known_steps
 from tests.engine.undo import approve, begin, roll_back
 from tests.reconcile.pairs import create, dump, edit, like, table
 
@@ -57,6 +58,7 @@ def test_a_delta_is_undone_alone_and_its_updates_are_restored(pair: Migrator) ->
     assert dump(pair.target) == before
     assert added not in {r[SOURCE_ID] for r in table(pair.target, ORDER).values()}
     assert result.summary["objects"][ORDER]["restored"] == 1
+    assert {"restores", "deletions", "extract_verify"} <= require_known_steps(result.run)
 
     again = pair.migrate()
     assert again.state == "verified", again.error

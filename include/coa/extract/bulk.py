@@ -16,6 +16,7 @@ from psycopg.errors import UniqueViolation
 
 from coa.errors import ConfigurationError, IncompleteExtract, JobLost, RetryableError
 from coa.extract.pages import land_page
+from coa.load_steps import extract_step
 from coa.salesforce.bulk import JobStatus, QueryJobs
 from coa.salesforce.pace import JobSize
 from coa.salesforce.session import Org
@@ -122,7 +123,7 @@ def _extract_once(run: Run, org: Org, jobs: QueryJobs, spec: ExtractSpec) -> int
         known = JobStatus.begun(state["job_id"])
         size = JobSize(spec.sobject, QUERY)
     job_id = str(state["job_id"])
-    step = f"extract_{spec.kind}"
+    step = extract_step(spec.kind).name
     run.reset_progress(step, spec.sobject)
     status = jobs.wait(job_id, size=size, known=known, max_wait=org.max_wait)
     _require_complete(org, spec, status)
@@ -203,7 +204,7 @@ def _land(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: st
     # A page that the org cut for us is fetched whole: a limit of ours would end it early.
     limit = run.settings.result_page_rows if chained else None
     page = land_page(jobs, run.db, run.table(spec.kind, spec.sobject), spec, job_id, locator, limit, remember)
-    run.progress(f"extract_{spec.kind}", spec.sobject, done=page.rows, bytes_moved=page.bytes)
+    run.progress(extract_step(spec.kind).name, spec.sobject, done=page.rows, bytes_moved=page.bytes)
     return page.following
 
 

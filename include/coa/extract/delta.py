@@ -19,6 +19,7 @@ from psycopg import sql
 from coa.extract.baseline import Base, find_base
 from coa.extract.bulk import ExtractSpec, ensure_state_table, extract_object
 from coa.extract.delta_query import changed_table, read_changes
+from coa.load_steps import extract_step
 from coa.model import LOADED
 from coa.preflight.orgs import saved_describes
 from coa.salesforce.composite import count_of, granted, read_together
@@ -77,7 +78,7 @@ def read_back(run: Run, target: Org, specs: list[ExtractSpec], full: FullExtract
 def _advance(run: Run, spec: ExtractSpec, base: Base, changed: sql.Identifier) -> list[str]:
     """Copies the base and merges what changed; ids of the records that are deleted."""
     table = run.table(spec.kind, spec.sobject)
-    step = f"extract_{spec.kind}"
+    step = extract_step(spec.kind).name
     run.reset_progress(step, spec.sobject)
     with_bin = "IsDeleted" in run.columns(changed_table(spec), spec.sobject)
     with run.db.transaction() as connection:

@@ -17,7 +17,21 @@ from coa.fields.field_map import FieldMapping
 from coa.load.jobs import Loader
 from coa.load.payload import bulk_cannot_carry
 from coa.load.rest_update import send_exact
-from coa.load.work import CUSTOMERS_CHUNK, UPDATE, Step, forget_work
+from coa.load.work import forget_work
+from coa.load_steps import (
+    CORRECTIONS,
+    CORRECTIONS_AFTER_LINKS,
+    CORRECTIONS_AFTER_LINKS_EXACT,
+    CORRECTIONS_EXACT,
+    CUSTOMERS_CHUNK,
+    FROZEN_TERMS,
+    FROZEN_TERMS_EXACT,
+    LINKS,
+    RECEIVED_DATES,
+    RECEIVED_DATES_AFTER_LINKS,
+    LoadStep,
+    Step,
+)
 from coa.model import DETAIL, DETAIL_ORDER, FROZEN_DETAIL_FIELDS, ORDER, RECEIVED_AT, STATUS
 from coa.salesforce.session import Org
 from coa.staging import tables
@@ -30,21 +44,20 @@ IDS_PER_QUERY = 4000
 
 @dataclass(frozen=True)
 class Pass:
-    """One re-reading of some records: `name` is that of its step, `only` narrows the fields down.
+    """One re-reading of some records, and the steps that it sends; `only` narrows the fields down.
 
-    `dates`: the step that puts received dates right at the end of the pass, empty for none.
+    `dates`: the step that puts received dates of orders right at the end of the pass.
     """
 
-    name: str
+    by_bulk: LoadStep
+    by_rest: LoadStep
+    dates: LoadStep | None = None
     only: frozenset[str] | None = None
-    dates: str = ""
 
 
-FINAL = Pass("corrections", dates="received_dates")
-# The package refuses changed special terms once the order has left Draft, so they are put right before.
-WHILE_DRAFT = Pass("frozen_terms", only=FROZEN_DETAIL_FIELDS)
-# Setting a link is an update like any other: a partner's trigger may have stamped the order again.
-AFTER_LINKS = Pass("corrections_after_links", dates="received_dates_after_links")
+FINAL = Pass(CORRECTIONS, CORRECTIONS_EXACT, RECEIVED_DATES)
+WHILE_DRAFT = Pass(FROZEN_TERMS, FROZEN_TERMS_EXACT, only=FROZEN_DETAIL_FIELDS)
+AFTER_LINKS = Pass(CORRECTIONS_AFTER_LINKS, CORRECTIONS_AFTER_LINKS_EXACT, RECEIVED_DATES_AFTER_LINKS)
 
 
 def correct(
@@ -55,10 +68,9 @@ def correct(
     if not any(f.updateable for f in chosen):
         return
     loader = Loader(run, org, fields)
-    by_bulk = Step(one_pass.name, sobject, UPDATE, chunk_no)
-    by_rest = Step(one_pass.name + "_exact", sobject, UPDATE, chunk_no)
-    dates = Step(one_pass.dates, sobject, UPDATE, chunk_no)
-    for step in (by_bulk, by_rest, dates):
+    by_bulk, by_rest = one_pass.by_bulk.on(sobject, chunk_no), one_pass.by_rest.on(sobject, chunk_no)
+    dates = one_pass.dates.on(sobject, chunk_no) if one_pass.dates and sobject == ORDER else None
+    for step in filter(None, (by_bulk, by_rest, dates)):
         # What an interrupted try left is brought to its end; then everything is found anew.
         loader.settle_open_jobs(step)
         forget_work(run, step)
@@ -67,7 +79,7 @@ def correct(
     _plan_corrections(run, by_bulk, by_rest, chosen)
     loader.send(by_bulk)
     send_exact(run, org, by_rest, fields)
-    if one_pass.dates and sobject == ORDER and run.params.received_dates == "restore":
+    if dates and run.params.received_dates == "restore":
         _plan_dates(run, by_bulk, by_rest, dates)
         loader.send(dates)
     with run.db.transaction() as connection:
@@ -87,9 +99,9 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
     """SQL on the plan (alias `p`): the records that a pass looks at."""
     if one_pass is AFTER_LINKS:
         return sql.SQL(
-            """EXISTS (SELECT FROM {} w WHERE w.step = 'links' AND w.sobject = p.sobject
+            """EXISTS (SELECT FROM {} w WHERE w.step = {} AND w.sobject = p.sobject
                  AND w.source_id = p.source_id AND w.state = 'accepted')"""
-        ).format(run.table(Table.WORK))
+        ).format(run.table(Table.WORK), sql.Literal(LINKS.name))
     # Forms that the plan's index by chunk serves: each step of each chunk asks.
     in_chunk = (
         sql.SQL("p.chunk_no IS NULL").format()

@@ -23,7 +23,8 @@ from coa.fields.field_map import FieldMapping
 from coa.load.payload import payload_query, row_bytes, spool
 from coa.load.results import apply_results, look_up_unknown
 from coa.load.retry import pause, release_deferred, require_outcomes
-from coa.load.work import INSERT, Step, analyze_work, pending
+from coa.load.work import analyze_work, pending
+from coa.load_steps import INSERT, Step
 from coa.model import ORDER
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.pace import JobSize

@@ -15,7 +15,7 @@ from psycopg import sql
 from coa.config import Settings
 from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
-from coa.load.work import DELETE, INSERT, Step
+from coa.load_steps import DELETE, INSERT, Step
 from coa.model import STATUS
 from coa.staging.runs import Run
 from coa.staging.tables import Table

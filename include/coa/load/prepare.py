@@ -7,6 +7,7 @@ from psycopg import sql
 
 from coa.extract.changed_since import DELETED, changed_since
 from coa.load.write_gate import begin_to_write, refuse_changed_target, require_go_ahead
+from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, STATUSES
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, SOURCE_ID
 from coa.plan.deletions import planned_deletions
 from coa.plan.document import plan_hash
@@ -158,7 +159,7 @@ def _cut_lanes(run: Run) -> list[int]:
 
 def _set_totals(run: Run) -> None:
     """How many rows each step will send, for whoever watches."""
-    for step, sobject in (("customers", CUSTOMER), ("orders", ORDER), ("details", DETAIL)):
+    for step, sobject in ((CUSTOMERS, CUSTOMER), (ORDERS, ORDER), (DETAILS, DETAIL)):
         total = run.db.value(
             sql.SQL(
                 """SELECT count(*) FROM {} p WHERE sobject = %s AND action = 'insert' AND NOT EXISTS (
@@ -166,7 +167,7 @@ def _set_totals(run: Run) -> None:
             ).format(run.table(Table.PLAN), run.table(Table.CHANGED_SINCE_PLAN)),
             [sobject],
         )
-        run.progress(step, sobject, total=int(total))
+        run.progress(step.name, sobject, total=int(total))
     statuses = run.db.value(
         sql.SQL(
             """SELECT count(*) FROM {} WHERE sobject = %s AND ((action = 'insert' AND status <> 'Draft')
@@ -174,4 +175,4 @@ def _set_totals(run: Run) -> None:
         ).format(run.table(Table.PLAN)),
         [ORDER, "CHANNEL_ORDERS__Service_Order_Status__c"],
     )
-    run.progress("statuses", ORDER, total=int(statuses))
+    run.progress(STATUSES.name, ORDER, total=int(statuses))

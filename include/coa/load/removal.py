@@ -9,15 +9,14 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.load.jobs import Loader
-from coa.load.work import DELETE, Step, create_work_tables
+from coa.load.work import create_work_tables
+from coa.load_steps import DELETIONS
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
 CHILDREN_FIRST = (DETAIL, ORDER, CUSTOMER)
-REMOVAL_CHUNK = -3
-"""Deletions are a chunk of their own, after all that is written."""
 
 
 def remove(run: Run, org: Org, table: sql.Identifier) -> None:
@@ -27,7 +26,7 @@ def remove(run: Run, org: Org, table: sql.Identifier) -> None:
     """
     create_work_tables(run)
     for sobject in CHILDREN_FIRST:
-        step = Step("deletions", sobject, DELETE, REMOVAL_CHUNK)
+        step = DELETIONS.on(sobject)
         planned = run.db.execute(
             sql.SQL(
                 """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id)

@@ -15,7 +15,7 @@ from coa.fields.field_map import FieldMapping
 from coa.load.payload import value_of
 from coa.load.results import record_rejections
 from coa.load.retry import is_transient, pause, reject_worn_out, release_deferred, require_outcomes
-from coa.load.work import Step
+from coa.load_steps import Step
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
 from coa.staging.tables import Table

@@ -16,8 +16,8 @@ from psycopg import sql
 from coa.errors import IncompleteExtract
 from coa.extract.pages import PAGE_TRIES, split_header
 from coa.load.retry import reject_worn_out, transient
-from coa.load.work import DELETE, INSERT, Step
-from coa.model import ORDER, SOURCE_ID
+from coa.load_steps import DELETE, INSERT, STATUSES, Step
+from coa.model import SOURCE_ID
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org
 from coa.staging.database import Row, copy_into
@@ -174,7 +174,7 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job
             ).format(run.table(Table.WORK)),
             {"run": run.run_id, "job": job_key, "pair": run.pair_id},
         )
-    elif step.sobject == ORDER and step.name == "statuses":
+    elif step.name == STATUSES.name:
         connection.execute(
             sql.SQL(
                 """UPDATE coa.ledger l SET step = 'released', last_run = %(run)s,

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from coa.errors import OrgUnavailable
-from coa.load.work import Step
+from coa.load_steps import Step
 from coa.staging.database import Row
 from coa.staging.runs import Run
 from coa.staging.tables import Table

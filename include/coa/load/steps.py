@@ -14,15 +14,8 @@ from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
 from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, not_held_back
 from coa.load.jobs import Loader
-from coa.load.work import (
-    CUSTOMERS_CHUNK,
-    INSERT,
-    LINKS_CHUNK,
-    UPDATE,
-    Step,
-    chunk_step_done,
-    mark_chunk_step,
-)
+from coa.load.work import chunk_step_done, mark_chunk_step
+from coa.load_steps import CUSTOMERS, CUSTOMERS_CHUNK, DETAILS, LINKS, LINKS_CHUNK, ORDERS, STATUSES, Step
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
@@ -34,7 +27,7 @@ log = logging.getLogger(__name__)
 def load_customer_records(run: Run, org: Org, carried: dict[str, list[FieldMapping]]) -> None:
     """Inserts new customers, then corrects what automation changed on them and on updated ones."""
     fields = carried[CUSTOMER]
-    step = Step("customers", CUSTOMER, INSERT, CUSTOMERS_CHUNK)
+    step = CUSTOMERS.on(CUSTOMER)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
     correct(run, org, CUSTOMER, CUSTOMERS_CHUNK, fields)
@@ -96,14 +89,14 @@ def _plan_inserts(run: Run, step: Step) -> None:
 
 
 def _insert_orders(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
-    step = Step("orders", ORDER, INSERT, chunk_no)
+    step = ORDERS.on(ORDER, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
 
 
 def _insert_details(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
     """Details, then at once those fields of theirs that are frozen when the order leaves Draft."""
-    step = Step("details", DETAIL, INSERT, chunk_no)
+    step = DETAILS.on(DETAIL, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
     _list_details_without_parent(run, chunk_no)
@@ -115,7 +108,7 @@ def _list_details_without_parent(run: Run, chunk_no: int) -> None:
     run.db.execute(
         sql.SQL(
             """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
-               SELECT %(run)s, p.sobject, p.source_id, 'details', 'PARENT_REJECTED',
+               SELECT %(run)s, p.sobject, p.source_id, %(step)s, 'PARENT_REJECTED',
                       'its order ' || p.parent_id || ' was not created'
                FROM {plan} p LEFT JOIN coa.ledger q
                  ON q.pair_id = %(pair)s AND q.sobject = %(order)s AND q.source_id = p.parent_id
@@ -123,17 +116,24 @@ def _list_details_without_parent(run: Run, chunk_no: int) -> None:
                  AND q.target_id IS NULL AND {not_held}
                ON CONFLICT DO NOTHING"""
         ).format(plan=run.table(Table.PLAN), not_held=not_held_back(run)),
-        {"run": run.run_id, "pair": run.pair_id, "order": ORDER, "detail": DETAIL, "chunk": chunk_no},
+        {
+            "run": run.run_id,
+            "pair": run.pair_id,
+            "order": ORDER,
+            "detail": DETAIL,
+            "chunk": chunk_no,
+            "step": DETAILS.name,
+        },
     )
 
 
 def _set_statuses(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
     """The real status of every order of the chunk that has another one now; a genuine Draft stays."""
-    step = Step("statuses", ORDER, UPDATE, chunk_no)
+    step = STATUSES.on(ORDER, chunk_no)
     run.db.execute(
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
-               SELECT 'statuses', p.sobject, {chunk}, p.source_id, l.target_id, ARRAY[{status_name}]
+               SELECT {step}, p.sobject, {chunk}, p.source_id, l.target_id, ARRAY[{status_name}]
                FROM {plan} p JOIN coa.ledger l
                  ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                JOIN {desired} d ON d.source_id = p.source_id
@@ -143,6 +143,7 @@ def _set_statuses(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int)
                ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
+            step=sql.Literal(step.name),
             chunk=sql.Literal(chunk_no),
             status_name=sql.Literal(STATUS),
             plan=run.table(Table.PLAN),
@@ -162,7 +163,7 @@ def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[FieldMapp
     deferred = [f for f in fields if f.deferred and f.updateable]
     if not deferred:
         return
-    step = Step("links", sobject, UPDATE, LINKS_CHUNK)
+    step = LINKS.on(sobject)
     changed, joins = [], []
     for n, one in enumerate(deferred):
         alias = sql.Identifier(f"p{n}")

@@ -6,31 +6,12 @@ looked up before it is sent again. Tables `work` and `chunk` live in the schema 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from psycopg import sql
 
+from coa.load_steps import Step
 from coa.staging import tables
 from coa.staging.runs import Run
 from coa.staging.tables import Table
-
-INSERT = "insert"
-UPDATE = "update"
-
-CUSTOMERS_CHUNK = -1
-"""Customers are one chunk of their own, before all orders; links one after them."""
-LINKS_CHUNK = -2
-DELETE = "delete"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One pass over a chunk: `name` is unique within the run, `show` is its name in progress displays."""
-
-    name: str
-    sobject: str
-    operation: str
-    chunk_no: int
 
 
 def create_work_tables(run: Run) -> None:

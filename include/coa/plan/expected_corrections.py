@@ -19,6 +19,7 @@ from psycopg import sql
 from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
 from coa.load.payload import bulk_cannot_carry, insert_fields, is_text
+from coa.load_steps import CORRECTIONS, FROZEN_TERMS, LINKS, RECEIVED_DATES, STATUSES
 from coa.model import (
     DETAIL,
     DETAIL_PRODUCT,
@@ -124,7 +125,7 @@ def _draft_reset(run: Run) -> None:
         ORDER,
         DRAFT_RESET,
         STATUS,
-        "statuses",
+        STATUSES.name,
         becomes=sql.Literal(DRAFT),
         condition=sql.SQL("p.action = 'insert' AND d.{} IS DISTINCT FROM {}").format(
             sql.Identifier(STATUS), sql.Literal(DRAFT)
@@ -140,7 +141,7 @@ def _received_stamp(run: Run, received_at: FieldMapping) -> None:
         ORDER,
         RECEIVED_STAMPED,
         RECEIVED_AT,
-        "received_dates" if restored else "",
+        RECEIVED_DATES.name if restored else "",
         condition=sql.SQL(
             """d.{status} = 'Received' AND (p.action = 'insert'
                  OR (p.action = 'update' AND {status_name} = ANY (p.changed) AND NOT {date_name} = ANY (p.changed)))"""
@@ -169,7 +170,7 @@ def _price_copy(run: Run, fields: dict[str, FieldMapping]) -> None:
             DETAIL,
             PRICE_COPIED,
             name,
-            "corrections",
+            CORRECTIONS.name,
             becomes=becomes,
             joins=sql.SQL('JOIN {} c ON c."Id" = d.{}').format(
                 run.table(TARGET, PRODUCT), sql.Identifier(DETAIL_PRODUCT)
@@ -230,7 +231,8 @@ class _Case:
 def _cases(run: Run, sobject: str, one: FieldMapping, inserted: list[FieldMapping]) -> Iterator[_Case]:
     if not one.updateable or one.deferred or (sobject == ORDER and one.name == STATUS):
         return
-    step = "frozen_terms" if sobject == DETAIL and one.name in FROZEN_DETAIL_FIELDS else "corrections"
+    frozen = sobject == DETAIL and one.name in FROZEN_DETAIL_FIELDS
+    step = (FROZEN_TERMS if frozen else CORRECTIONS).name
     value = sql.SQL("d.{}").format(sql.Identifier(one.name))
     if one not in inserted:
         filled = sql.SQL("{} IS NOT NULL").format(value)
@@ -266,7 +268,7 @@ def _link_later(run: Run, sobject: str, one: FieldMapping) -> None:
         sobject,
         LINK_LATER,
         one.name,
-        "links",
+        LINKS.name,
         joins=sql.SQL(
             "{} LEFT JOIN {} o ON o.sobject = {parent}.sobject AND o.source_id = {parent}.source_id"
         ).format(parent_join(run, sobject, one, parent), run.table(Table.PLAN), parent=parent),

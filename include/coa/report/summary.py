@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.load_steps import CREATING, DELETIONS
 from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.plan.deletions import deletion_counts
 from coa.report.corrections import compare_with_load
@@ -96,8 +97,9 @@ def _deletions(run: Run) -> dict[str, dict[str, int]]:
     if run.has_table(Table.WORK):
         for r in run.db.rows(
             sql.SQL(
-                "SELECT sobject, count(*) AS n FROM {} WHERE step = 'deletions' AND state = 'accepted' GROUP BY 1"
-            ).format(run.table(Table.WORK))
+                "SELECT sobject, count(*) AS n FROM {} WHERE step = %s AND state = 'accepted' GROUP BY 1"
+            ).format(run.table(Table.WORK)),
+            [DELETIONS.name],
         ):
             counts[r["sobject"]]["deleted"] = int(r["n"])
     return counts
@@ -151,11 +153,12 @@ def _count_writes(run: Run, objects: dict[str, dict[str, int]]) -> None:
         sql.SQL(
             """SELECT p.sobject,
                  count(DISTINCT p.source_id) FILTER (WHERE p.action = 'insert'
-                   AND w.step IN ('customers', 'orders', 'details')) AS inserted,
+                   AND w.step = ANY (%s)) AS inserted,
                  count(DISTINCT p.source_id) FILTER (WHERE p.action = 'update') AS updated
                FROM {} p JOIN {} w ON w.sobject = p.sobject AND w.source_id = p.source_id
                WHERE w.state = 'accepted' GROUP BY 1"""
-        ).format(run.table(Table.PLAN), run.table(Table.WORK))
+        ).format(run.table(Table.PLAN), run.table(Table.WORK)),
+        [list(CREATING)],
     ):
         objects[r["sobject"]]["inserted"] = int(r["inserted"])
         objects[r["sobject"]]["updated"] = int(r["updated"])

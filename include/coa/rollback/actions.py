@@ -12,6 +12,7 @@ from psycopg import sql
 
 from coa.fields.compare import changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
+from coa.load_steps import DELETIONS, RESTORING
 from coa.model import DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER, RECEIVED_AT, SOURCE_ID
 from coa.rollback.scope import ROLLBACK, watched_fields
 from coa.salesforce.describe import Field
@@ -201,10 +202,8 @@ def _begun_by_earlier_rollbacks(run: Run, sobject: str) -> list[str]:
             begun += [
                 str(r["source_id"])
                 for r in run.db.rows(
-                    sql.SQL("SELECT source_id FROM {} WHERE sobject = %s AND step LIKE 'restores%%'").format(
-                        work
-                    ),
-                    [sobject],
+                    sql.SQL("SELECT source_id FROM {} WHERE sobject = %s AND step = ANY (%s)").format(work),
+                    [sobject, list(RESTORING)],
                 )
             ]
     return begun
@@ -219,7 +218,8 @@ def list_deleted_by_run(run: Run, original: Run) -> None:
                SELECT d.sobject, d.source_id, d.target_id, d.parent_id, 'left', 'restore', 'deleted_by_run',
                       'The run deleted it, because it was gone from the source.',
                       'take it out of the target''s recycle bin, where it lies for 15 days.'
-               FROM {} d JOIN {} w ON w.step = 'deletions' AND w.sobject = d.sobject AND w.source_id = d.source_id
+               FROM {} d JOIN {} w ON w.step = %s AND w.sobject = d.sobject AND w.source_id = d.source_id
                WHERE d.action = 'delete' AND w.state = 'accepted' ON CONFLICT DO NOTHING"""
-        ).format(run.table(Table.ROLLBACK), original.table(Table.DELETION), original.table(Table.WORK))
+        ).format(run.table(Table.ROLLBACK), original.table(Table.DELETION), original.table(Table.WORK)),
+        [DELETIONS.name],
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.load_steps import DELETIONS
 from coa.model import LOADED
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
@@ -50,10 +51,11 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
     if run.has_table(Table.WORK):
         for r in run.db.rows(
             sql.SQL(
-                """SELECT sobject, count(*) FILTER (WHERE step = 'deletions') AS deleted,
-                          count(DISTINCT source_id) FILTER (WHERE step <> 'deletions') AS restored
+                """SELECT sobject, count(*) FILTER (WHERE step = %(deletions)s) AS deleted,
+                          count(DISTINCT source_id) FILTER (WHERE step <> %(deletions)s) AS restored
                    FROM {} WHERE state = 'accepted' GROUP BY 1"""
-            ).format(run.table(Table.WORK))
+            ).format(run.table(Table.WORK)),
+            {"deletions": DELETIONS.name},
         ):
             objects[r["sobject"]] |= {"deleted": int(r["deleted"]), "restored": int(r["restored"])}
     for column, table in (("rejected", "rejection"), ("different", "difference")):

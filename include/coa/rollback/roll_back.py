@@ -16,8 +16,8 @@ from coa.load.load import stop_if_rejected
 from coa.load.payload import bulk_cannot_carry
 from coa.load.removal import remove
 from coa.load.rest_update import send_exact
-from coa.load.work import UPDATE, Step
 from coa.load.write_gate import begin_to_write, refuse_changed_target, require_go_ahead
+from coa.load_steps import RESTORES, RESTORES_DATES, RESTORES_EXACT
 from coa.mapping.model import Mapping
 from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.rollback.plan import plan_hash
@@ -27,7 +27,6 @@ from coa.staging.runs import Run
 from coa.staging.tables import Table
 
 PARENTS_FIRST = (CUSTOMER, ORDER, DETAIL)
-RESTORE_CHUNK = -4
 
 
 def carry_out(run: Run, target: Org, mapping: Mapping) -> None:
@@ -54,9 +53,8 @@ def _in_plan(run: Run, sobject: str, ids: list[str]) -> list[str]:
 
 def _restore(run: Run, target: Org, sobject: str, fields: list[FieldMapping]) -> None:
     """Writes the pre-image back; the received date of orders last and alone, as in a load."""
-    by_bulk = Step("restores", sobject, UPDATE, RESTORE_CHUNK)
-    by_rest = Step("restores_exact", sobject, UPDATE, RESTORE_CHUNK)
-    dates = Step("restores_dates", sobject, UPDATE, RESTORE_CHUNK)
+    by_bulk = RESTORES.on(sobject)
+    by_rest = RESTORES_EXACT.on(sobject)
     uncarriable = [
         sql.SQL("({} = ANY (p.changed) AND {})").format(
             sql.Literal(f.name),
@@ -72,15 +70,15 @@ def _restore(run: Run, target: Org, sobject: str, fields: list[FieldMapping]) ->
     )
     common = {
         "work": run.table(Table.WORK),
-        "chunk": sql.Literal(RESTORE_CHUNK),
+        "chunk": sql.Literal(by_bulk.chunk_no),
         "plan": run.table(Table.ROLLBACK),
         "desired": run.table(Table.DESIRED, sobject),
         "sobject": sql.Literal(sobject),
     }
     run.db.execute(
         insert.format(
-            step=sql.SQL("CASE WHEN {} THEN 'restores_exact' ELSE 'restores' END").format(
-                sql.SQL(" OR ").join(uncarriable)
+            step=sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
+                sql.SQL(" OR ").join(uncarriable), sql.Literal(by_rest.name), sql.Literal(by_bulk.name)
             ),
             changed=sql.SQL("array_remove(p.changed, {})").format(sql.Literal(RECEIVED_AT)),
             condition=sql.SQL("array_remove(p.changed, {}) <> '{{}}'").format(sql.Literal(RECEIVED_AT)),
@@ -90,6 +88,7 @@ def _restore(run: Run, target: Org, sobject: str, fields: list[FieldMapping]) ->
     Loader(run, target, fields).send(by_bulk)
     send_exact(run, target, by_rest, fields)
     if sobject == ORDER and any(f.name == RECEIVED_AT for f in fields):
+        dates = RESTORES_DATES.on(sobject)
         run.db.execute(
             insert.format(
                 step=sql.Literal(dates.name),

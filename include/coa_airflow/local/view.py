@@ -10,27 +10,21 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from coa.load_steps import label_of
 from coa.staging.database import Database
 
-STEP_NAMES = {
+STAGE_NAMES = {
     "preflight": "Check both orgs",
-    "extract_source": "Read the source",
-    "extract_target": "Read the target",
     "transform": "Transform",
     "reconcile": "Match and decide",
     "plan": "Plan",
     "prepare_load": "Prepare the load",
-    "customers": "Write customers",
-    "orders": "Write orders as Draft",
-    "details": "Write details",
-    "statuses": "Set statuses",
-    "corrections": "Correct what automation changed",
-    "load_links": "Set clone links",
-    "extract_verify": "Read the target back",
+    "load_links": "Write links and deletions",
     "verify": "Compare field by field",
     "freeze_check": "Did the source stand still?",
     "report": "Report",
 }
+"""Stages whose work is no step of a load; what moves rows is named by the table of load steps."""
 
 
 NOT_SHOWN = frozenset({"load_customers", "load_lanes"})
@@ -38,7 +32,7 @@ NOT_SHOWN = frozenset({"load_customers", "load_lanes"})
 
 
 def step_name(step: str) -> str:
-    return STEP_NAMES.get(step, step.replace("_", " ").capitalize())
+    return STAGE_NAMES.get(step) or label_of(step)
 
 
 class RunView:

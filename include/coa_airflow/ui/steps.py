@@ -4,31 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from coa.load_steps import BY_NAME, CREATING, EXTRACT_SOURCE, PLACE, Phase, label_of
 from coa.model import LOADED, NS
 
-PHASES = {
-    "extract_source": ("read", "Read from the source"),
-    "extract_target": ("read", "Read from the target"),
-    "customers": ("write", "Insert customers"),
-    "orders": ("write", "Insert orders as Draft"),
-    "details": ("write", "Insert details"),
-    "details_exact": ("write", "Correct frozen detail values"),
-    "frozen_terms_exact": ("write", "Correct frozen detail values"),
-    "statuses": ("write", "Set statuses"),
-    "corrections": ("write", "Correct what automation changed"),
-    "corrections_exact": ("write", "Correct line breaks and blanks"),
-    "received_dates": ("write", "Restore received dates"),
-    "links": ("write", "Set clone links"),
-    "deletions": ("write", "Carry deletions over"),
-    "restores": ("write", "Put updated records back"),
-    "restores_exact": ("write", "Put line breaks and blanks back"),
-    "restores_dates": ("write", "Put received dates back"),
-    "extract_verify": ("prove", "Read back from the target"),
-}
-ORDER = list(PHASES)
 OBJECTS = list(LOADED)
-CREATING = ("customers", "orders", "details")
-"""Steps that create the records of an sObject: their accepted rows are its written records."""
 
 
 def short(sobject: str) -> str:
@@ -45,15 +24,16 @@ def step_rows(progress: list[dict[str, Any]], jobs: list[dict[str, Any]]) -> lis
     sent = {(j["step"], j["sobject"]): j for j in jobs}
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for p in progress:
-        phase, label = PHASES.get(p["step"], ("write", p["step"].replace("_", " ").capitalize()))
-        matched_only = phase == "read" and p["sobject"] not in LOADED
+        known = BY_NAME.get(p["step"])
+        phase = known.phase if known else Phase.WRITE
+        matched_only = phase == Phase.READ and p["sobject"] not in LOADED
         name = "Reference objects" if matched_only else short(p["sobject"])
         row = rows.setdefault(
             (p["step"], name),
             {
                 "step": p["step"],
-                "label": label,
-                "phase": phase,
+                "label": label_of(p["step"]),
+                "phase": phase.value,
                 "sobject": "" if matched_only else p["sobject"],
                 "name": name,
                 "planned": 0,
@@ -82,7 +62,7 @@ def step_rows(progress: list[dict[str, Any]], jobs: list[dict[str, Any]]) -> lis
 
 
 def _position(row: dict[str, Any]) -> tuple[int, int, str]:
-    known = ORDER.index(row["step"]) if row["step"] in ORDER else len(ORDER)
+    known = PLACE.get(row["step"], len(PLACE))
     place = OBJECTS.index(row["sobject"]) if row["sobject"] in OBJECTS else len(OBJECTS)
     return known, place, row["name"]
 
@@ -106,7 +86,7 @@ def object_rows(
             if p["sobject"] == sobject:
                 counts[p["action"]] += p["records"]
         created = [done[step, sobject] for step in CREATING if (step, sobject) in done]
-        read = done.get(("extract_source", sobject))
+        read = done.get((EXTRACT_SOURCE.name, sobject))
         row: dict[str, Any] = {
             "sobject": sobject,
             "name": short(sobject),
