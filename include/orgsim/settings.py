@@ -77,6 +77,12 @@ class Settings:
     partner_fields: Annotated[
         bool, "partner's own custom fields, lookups and the LMA license object exist"
     ] = False
+    own_fields: Annotated[
+        int, "how many own fields of every type customers, orders and details have, filled with values"
+    ] = 0
+    own_fields_seed: Annotated[int, "seed of their types, names and values; the same in both orgs"] = 1
+    own_field_types: Annotated[str, "only these types, separated by commas (see orgsim.schema.own)"] = ""
+    own_fields_full: Annotated[bool, "no value of them is left empty; texts are as long as an id"] = False
     partner_trigger: Annotated[bool, "a partner trigger stamps a field on each order written"] = False
     restricted_picklists: Annotated[bool, "picklists of the package refuse unknown values"] = True
     drop_picklist_value: Annotated[

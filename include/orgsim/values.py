@@ -21,6 +21,7 @@ _DATETIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d\d:?\d\d)?)?\Z"
 )
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z")
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,3}))?Z?\Z")
 _EMAIL = re.compile(r"[^@\s,;<>()\[\]]+@[^@\s,;<>()\[\]]+\.[^@\s,;<>()\[\]]+\Z")
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 _EARLIEST, _LATEST = 1700, 4000
@@ -172,6 +173,24 @@ def parse_picklist(text: str, field: Field) -> str:
     return parse_text(text, field)
 
 
+def parse_multipicklist(text: str, field: Field) -> str:
+    """Values separated by semicolons; stored once each, in the order of the field."""
+    values = [value for value in text.split(";") if value]
+    unknown = [value for value in values if value not in field.picklist]
+    if field.restricted and unknown:
+        message = f"{field.label}: bad value for restricted picklist field: {unknown[0]}"
+        raise BadValue("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, field)
+    known = [value for value in field.picklist if value in values]
+    return parse_text(";".join([*known, *dict.fromkeys(unknown)]), field)
+
+
+def parse_time(text: str, field: Field) -> str:
+    match = _TIME.match(text)
+    if match is None:
+        raise _wrong_type(text, field)
+    return f"{match[1]}:{match[2]}:{match[3]}.{(match[4] or '')[:3]:0<3}Z"
+
+
 _PARSERS: dict[str, Callable[[str, Field], Any]] = {
     "datetime": parse_datetime,
     "date": parse_date,
@@ -179,6 +198,8 @@ _PARSERS: dict[str, Callable[[str, Field], Any]] = {
     "int": parse_int,
     "email": parse_email,
     "picklist": parse_picklist,
+    "multipicklist": parse_multipicklist,
+    "time": parse_time,
     **dict.fromkeys(NUMBERS, parse_number),
     **dict.fromkeys(IDS, parse_id),
 }

@@ -157,14 +157,25 @@ def _compare(
             if one == CLONED_FROM and want not in theirs.by_source_id(ORDER):
                 want = None
         else:
-            referred = _refers_to(one)
+            referred = _refers_to(one) or ("Account" if want in ours.records["Account"] else "")
             if referred:
                 have, want = theirs.meaning(referred, have), ours.meaning(referred, want)
-                if have is None and referred in ("Account", "Opportunity"):
+                if (
+                    have is None
+                    and referred in ("Account", "Opportunity")
+                    and not _findable(ours, theirs, referred, want)
+                ):
                     continue
         unticked = have in (None, 0) and want in (None, 0) and one == "Active__c"
         if have != want and not unticked:
             verdict.different.append((name, record["Id"], one, want, have))
+
+
+def _findable(ours: Dump, theirs: Dump, referred: str, wanted: str) -> bool:
+    """Whether exactly one record of each org bears this name."""
+    return all(
+        sum(r["Name"] == wanted for r in dump.records[referred].values()) == 1 for dump in (ours, theirs)
+    )
 
 
 def _refers_to(field_name: str) -> str:

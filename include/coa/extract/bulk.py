@@ -28,6 +28,8 @@ from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 
+LONGEST_SOQL = 100_000
+"""Characters that Salesforce takes of a query (SOQL and SOSL limits)."""
 JOB_TRIES = 4
 QUERY = "query"
 # Causes of a failed query that asking again cannot cure.
@@ -61,7 +63,14 @@ class ExtractSpec:
     def soql(self) -> str:
         # No ORDER BY and no LIMIT: either would switch PK chunking off.
         where = f" WHERE {self.where}" if self.where else ""
-        return f"SELECT {', '.join(self.fields)} FROM {self.sobject}{where}"
+        query = f"SELECT {', '.join(self.fields)} FROM {self.sobject}{where}"
+        if len(query) > LONGEST_SOQL:
+            raise ConfigurationError(
+                f"The query on {self.sobject} has {len(query):,} characters, {len(self.where):,} of them the condition; "
+                f"Salesforce takes {LONGEST_SOQL:,}.",
+                next_step="shorten orders_where.",
+            )
+        return query
 
 
 def ensure_state_table(run: Run) -> None:
@@ -282,7 +291,6 @@ def _forget_pages(run: Run, connection: psycopg.Connection[Row], spec: ExtractSp
 
 def _check_and_finish(run: Run, org: Org, spec: ExtractSpec, rows: int, announced: int) -> None:
     """Every announced row arrived, and none twice: the primary key proves it. Marks the extract as done."""
-    table = run.table(spec.kind, spec.sobject)
     try:
         if rows != announced:
             raise IncompleteExtract(
@@ -297,7 +305,7 @@ def _check_and_finish(run: Run, org: Org, spec: ExtractSpec, rows: int, announce
                 ),
                 [rows, spec.kind, spec.sobject],
             )
-            connection.execute(sql.SQL("ANALYZE {}").format(table))
+            tables.analyze(connection, run, Table(spec.kind), spec.sobject)
     except UniqueViolation as twice:
         _forget(run, spec)
         raise IncompleteExtract(

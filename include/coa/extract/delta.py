@@ -102,7 +102,7 @@ def _advance(run: Run, spec: ExtractSpec, base: Base, changed: sql.Identifier) -
             [deleted],
         ).rowcount
         tables.drop(connection, run, changed_table(spec), spec.sobject)
-        connection.execute(sql.SQL("ANALYZE {}").format(table))
+        tables.analyze(connection, run, Table(spec.kind), spec.sobject)
     run.progress(step, spec.sobject, total=merged + len(deleted), done=merged + len(deleted))
     log.info(
         "delta of %s %s: watermark %s, %d read, %d deleted",
@@ -183,12 +183,11 @@ def _rows_if_done(run: Run, spec: ExtractSpec) -> int | None:
 
 def _take_over(run: Run, spec: ExtractSpec) -> int:
     """The snapshot of the target stands for the proof: nothing was written since."""
-    table = run.table(spec.kind, spec.sobject)
     with run.db.transaction() as connection:
         rows = tables.create_as(
             connection, run, Table(spec.kind), _copy_of(run.table(TARGET, spec.sobject)), spec.sobject
         )
-        connection.execute(sql.SQL("ANALYZE {}").format(table))
+        tables.analyze(connection, run, Table(spec.kind), spec.sobject)
     _mark_done(run, spec, rows)
     return rows
 

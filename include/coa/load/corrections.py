@@ -7,11 +7,12 @@ to Received stamps NOW(), an update of only the date does not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from coa.extract.bulk import ExtractSpec, query_into
+from coa.extract.bulk import LONGEST_SOQL, ExtractSpec, query_into
 from coa.fields.compare import changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.load.jobs import Loader
@@ -38,8 +39,17 @@ from coa.staging import tables
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
-IDS_PER_QUERY = 4000
-"""4,000 ids of 18 characters with quotes and commas stay below SOQL's 100,000 characters."""
+ID_IN_A_LIST = len("'001000000000000AAA', ")
+
+
+def ids_a_query(sobject: str, names: Sequence[str]) -> int:
+    """How many ids a query on these fields has room for.
+
+    >>> ids_a_query("Customer__c", ["Id", "Name"]), ids_a_query("Customer__c", ["A_long_field_name__c"] * 500)
+    (4543, 4044)
+    """
+    bare = ExtractSpec("reread", sobject, list(names), "Id IN ()").soql
+    return (LONGEST_SOQL - len(bare)) // ID_IN_A_LIST
 
 
 @dataclass(frozen=True)
@@ -139,10 +149,12 @@ def reread(
             [run.pair_id, sobject],
         )
     ]
-    for start in range(0, len(ids), IDS_PER_QUERY):
-        quoted = ", ".join(f"'{i}'" for i in ids[start : start + IDS_PER_QUERY])
+    step = ids_a_query(sobject, names)
+    for start in range(0, len(ids), step):
+        quoted = ", ".join(f"'{i}'" for i in ids[start : start + step])
         query_into(run, org, ExtractSpec("reread", sobject, names, f"Id IN ({quoted})"), table)
-    run.db.execute(sql.SQL("ANALYZE {}").format(table))
+    with run.db.transaction() as connection:
+        tables.analyze(connection, run, Table.REREAD, sobject, _part(chunk_no))
     run.renew_lease()
     return len(ids)
 

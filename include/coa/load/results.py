@@ -23,6 +23,7 @@ from coa.salesforce.session import Org
 from coa.staging.database import Row, copy_into
 from coa.staging.runs import Run
 from coa.staging.tables import Table
+from coa.staging.wide import WIDEST
 
 log = logging.getLogger(__name__)
 # Keeps its fields in Airflow's task logs; those of `logging` are dropped there.
@@ -119,6 +120,9 @@ def _land(connection: psycopg.Connection[Row], table: str, chunks: Iterator[byte
             sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(n)) for n in names)
         )
     )
+    wanted = {c.lower() for c in (SOURCE_ID, "Id", "sf__Id", "sf__Error")}
+    if len(columns) > WIDEST:
+        _keep_only(connection, [n for n, c in zip(names, lower, strict=True) if c in wanted], names)
     landed = copy_into(connection, sql.SQL("COPY coa_result FROM STDIN (FORMAT csv)"), body)
 
     def column(name: str) -> sql.Composable:
@@ -132,6 +136,18 @@ def _land(connection: psycopg.Connection[Row], table: str, chunks: Iterator[byte
         )
     )
     return landed
+
+
+def _keep_only(connection: psycopg.Connection[Row], kept: list[str], names: list[str]) -> None:
+    """Empties all other columns of a row as it lands: all of them may be more than a row can hold (`staging.wide`)."""
+    emptied = "".join(f"NEW.{name} := NULL; " for name in names if name not in kept)
+    connection.execute(
+        sql.SQL(
+            """CREATE OR REPLACE FUNCTION pg_temp.coa_result_kept() RETURNS trigger LANGUAGE plpgsql AS {};
+               CREATE TRIGGER kept BEFORE INSERT ON coa_result
+               FOR EACH ROW EXECUTE FUNCTION pg_temp.coa_result_kept()"""
+        ).format(sql.Literal(f"BEGIN {emptied}RETURN NEW; END"))
+    )
 
 
 def _correlation(step: Step) -> sql.SQL:

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha1
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
 
 from coa.model import DETAIL_ORDER, table_slug
+from coa.staging import wide
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -206,6 +208,18 @@ def table_name(kind: str, sobject: str = "", part: str = "") -> str:
     return f"{name}__{table_slug(sobject)}" if sobject else name
 
 
+def index_name(index: str, sobject: str = "") -> str:
+    """Unique below PostgreSQL's longest name.
+
+    >>> index_name("plan_by_chunk"), index_name("expected_by_target", "User")
+    ('plan_by_chunk', 'expected_by_target_user')
+    """
+    name = f"{index}_{table_slug(sobject)}" if sobject else index
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 9]}_{sha1(name.encode()).hexdigest()[:8]}"
+
+
 def identifier(run_id: str, kind: str, sobject: str = "", part: str = "") -> sql.Identifier:
     """A table of any run, ours or an earlier one."""
     return sql.Identifier(schema_of(run_id), table_name(kind, sobject, part))
@@ -228,6 +242,11 @@ def create(
     """
     drop(connection, run, kind, sobject, part)
     name = run.table(kind, sobject, part)
+    if _is_wide(kind, fields):
+        wide.create(connection, name, *DECLARED[kind].key, fields)
+        if keyed:
+            add_key(connection, run, kind, sobject, part)
+        return name
     connection.execute(
         sql.SQL("CREATE TABLE {} ({}){}").format(
             name, _columns(DECLARED[kind], fields, keyed), _storage(DECLARED[kind])
@@ -256,36 +275,68 @@ def ensure(connection: Connection, run: Named, kind: Table, sobject: str = "") -
 def create_as(connection: Connection, run: Named, kind: Table, query: sql.Composed, sobject: str = "") -> int:
     """Makes a table anew from a query that gives its columns, with its key; how many rows it has."""
     drop(connection, run, kind, sobject)
-    rows = connection.execute(
-        sql.SQL("CREATE TABLE {} AS {}").format(run.table(kind, sobject), query)
-    ).rowcount
+    name = run.table(kind, sobject)
+    fields = _result_columns(connection, query) if DECLARED[kind].fields else []
+    if _is_wide(kind, fields):
+        wide.create(connection, name, *DECLARED[kind].key, fields)
+        rows = connection.execute(sql.SQL("INSERT INTO {} {}").format(name, query)).rowcount
+    else:
+        rows = connection.execute(sql.SQL("CREATE TABLE {} AS {}").format(name, query)).rowcount
     add_key(connection, run, kind, sobject)
     return rows
 
 
-def add_key(connection: Connection, run: Named, kind: Table, sobject: str = "") -> None:
+def _is_wide(kind: Table, fields: Sequence[str]) -> bool:
+    return DECLARED[kind].fields and bool(DECLARED[kind].key) and len(fields) > wide.WIDEST
+
+
+def _result_columns(connection: Connection, query: sql.Composed) -> list[str]:
+    """Names of the columns that a query gives; it is planned and not run."""
+    empty = connection.execute(sql.SQL("SELECT * FROM ({}) q LIMIT 0").format(query))
+    return [column.name for column in empty.description or []]
+
+
+def add_key(connection: Connection, run: Named, kind: Table, sobject: str = "", part: str = "") -> None:
     """Raises psycopg's `UniqueViolation` when a record is there twice."""
     if key := DECLARED[kind].key:
-        connection.execute(
-            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(run.table(kind, sobject), _names(key))
-        )
+        for table in _stored(connection, run.table(kind, sobject, part)):
+            connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, _names(key)))
+
+
+def analyze(connection: Connection, run: Named, kind: Table, sobject: str = "", part: str = "") -> None:
+    """Has the planner learn what a table holds, once it is filled."""
+    for table in _stored(connection, run.table(kind, sobject, part)):
+        connection.execute(sql.SQL("ANALYZE {}").format(table))
+
+
+def _stored(connection: Connection, name: sql.Identifier) -> list[sql.Identifier]:
+    """What PostgreSQL stores for a table: itself, or the parts of a wide one."""
+    return wide.parts(connection, name) or [name]
 
 
 def add_index(connection: Connection, run: Named, kind: Table, index: str, sobject: str = "") -> None:
-    """Makes one of a table's declared indexes where it is missing."""
-    name = f"{index}_{table_slug(sobject)}"[:LONGEST_NAME] if sobject else index
+    """Makes one of a table's declared indexes where it is missing; none for a table that shows another one."""
+    columns = DECLARED[kind].indexes[index]
+    table = run.table(kind, sobject)
+    stored = wide.part_with(connection, table, columns[0]) or table
+    if _relation(connection, stored) == "v":
+        return
     connection.execute(
         sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} ({})").format(
-            sql.Identifier(name), run.table(kind, sobject), _names(DECLARED[kind].indexes[index])
+            sql.Identifier(index_name(index, sobject)),
+            stored,
+            _names(columns),
         )
     )
 
 
 def add_field(connection: Connection, run: Named, kind: Table, sobject: str, name: str) -> None:
     """An empty text column more, for a field that the org lacks."""
-    connection.execute(
-        sql.SQL("ALTER TABLE {} ADD COLUMN {} text").format(run.table(kind, sobject), sql.Identifier(name))
-    )
+    table = run.table(kind, sobject)
+    if wide.parts(connection, table):
+        wide.add_column(connection, table, *DECLARED[kind].key, name)
+    else:
+        connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {} text").format(table, sql.Identifier(name)))
 
 
 def show_as(connection: Connection, run: Named, kind: Table, other: Table, sobject: str) -> None:
@@ -298,7 +349,20 @@ def show_as(connection: Connection, run: Named, kind: Table, other: Table, sobje
 
 
 def drop(connection: Connection, run: Named, kind: str, sobject: str = "", part: str = "") -> None:
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(run.table(kind, sobject, part)))
+    table = run.table(kind, sobject, part)
+    relation = _relation(connection, table)
+    if relation == "v":
+        wide.drop(connection, table)
+    elif relation:
+        connection.execute(sql.SQL("DROP TABLE {}").format(table))
+
+
+def _relation(connection: Connection, name: sql.Identifier) -> str:
+    """`r` for a table, `v` for a view, empty for what is not there."""
+    found = connection.execute(
+        "SELECT relkind::text AS kind FROM pg_class WHERE oid = to_regclass(%s)", [name.as_string()]
+    ).fetchone()
+    return str(found["kind"]) if found else ""
 
 
 def _names(columns: Sequence[str]) -> sql.Composed:

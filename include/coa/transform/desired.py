@@ -24,7 +24,6 @@ NEVER_BLANKED = frozenset({STATUS, ORDER_TYPE})
 
 def build_desired(run: Run, sobject: str, fields: list[FieldMapping], fallback_owner: str) -> int:
     """Creates the table anew; rows in it. `fallback_owner`: target user id, empty when unknown."""
-    table = run.table(Table.DESIRED, sobject)
     columns, joins = [], []
     for n, one in enumerate(fields):
         joins += _joins(run, one, n)
@@ -36,7 +35,7 @@ def build_desired(run: Run, sobject: str, fields: list[FieldMapping], fallback_o
             sql.SQL(", ").join(columns), run.table(SOURCE, sobject), sql.SQL(" ").join(joins)
         )
         made = tables.create_as(connection, run, Table.DESIRED, query, sobject)
-        connection.execute(sql.SQL("ANALYZE {}").format(table))
+        tables.analyze(connection, run, Table.DESIRED, sobject)
     return made
 
 

@@ -151,13 +151,8 @@ def _keeps_deleted_detail(run: Run) -> sql.Composed:
 def index_parents(run: Run) -> None:
     """Details are looked up by their order on both sides."""
     for kind in (Table.SOURCE, Table.VERIFY):
-        relation = run.db.value(
-            "SELECT relkind::text FROM pg_class WHERE oid = %s::regclass",
-            [run.table(kind, DETAIL).as_string()],
-        )
-        if relation == "r":
-            with run.db.transaction() as connection:
-                tables.add_index(connection, run, kind, f"{kind}_by_order", DETAIL)
+        with run.db.transaction() as connection:
+            tables.add_index(connection, run, kind, f"{kind}_by_order", DETAIL)
 
 
 def list_explained(run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from orgsim.ids import DIGITS
-from orgsim.schema import attached, coa, partner, standard
+from orgsim.schema import attached, coa, own, partner, standard
 from orgsim.schema.model import Schema, SObject
 from orgsim.settings import Settings
 
@@ -16,6 +16,8 @@ def build(settings: Settings) -> Schema:
     custom = coa.build(settings) if settings.package_version else []
     if settings.partner_fields and custom:
         custom += partner.extend(custom, settings)
+    if settings.own_fields:
+        own.extend(custom, settings)
     _assign_prefixes(custom, settings)
     schema = Schema([*custom, *objects])
     for path in settings.hide_field:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from orgsim.org import Org
 from orgsim.package import VALIDATIONS, WORKFLOWS
 from orgsim.schema.coa import CATALOG, CUSTOMER, DETAIL, NS, ORDER, PRICEBOOK, TERMS
-from orgsim.seed import customers, orders, partner
+from orgsim.seed import customers, orders, own, partner
 from orgsim.seed.world import World, make
 from orgsim.store import quote
 
@@ -50,6 +50,8 @@ def seed(org: Org) -> None:
             orders.seed(org, world, seeded)
             if org.settings.partner_fields:
                 partner.seed(org)
+            if org.settings.own_fields:
+                own.seed(org)
             if org.settings.legacy_ids:
                 for name in (CUSTOMER, ORDER, DETAIL):
                     org.store.execute(f'UPDATE {quote(name)} SET "COA_Source_Id__c" = "Id"')
