@@ -243,7 +243,7 @@ def create(
     drop(connection, run, kind, sobject, part)
     name = run.table(kind, sobject, part)
     if _is_wide(kind, fields):
-        wide.create(connection, name, *DECLARED[kind].key, fields)
+        wide.create(connection, name, DECLARED[kind].key[0], fields)
         if keyed:
             add_key(connection, run, kind, sobject, part)
         return name
@@ -278,7 +278,7 @@ def create_as(connection: Connection, run: Named, kind: Table, query: sql.Compos
     name = run.table(kind, sobject)
     fields = _result_columns(connection, query) if DECLARED[kind].fields else []
     if _is_wide(kind, fields):
-        wide.create(connection, name, *DECLARED[kind].key, fields)
+        wide.create(connection, name, DECLARED[kind].key[0], fields)
         rows = connection.execute(sql.SQL("INSERT INTO {} {}").format(name, query)).rowcount
     else:
         rows = connection.execute(sql.SQL("CREATE TABLE {} AS {}").format(name, query)).rowcount
@@ -334,7 +334,7 @@ def add_field(connection: Connection, run: Named, kind: Table, sobject: str, nam
     """An empty text column more, for a field that the org lacks."""
     table = run.table(kind, sobject)
     if wide.parts(connection, table):
-        wide.add_column(connection, table, *DECLARED[kind].key, name)
+        wide.add_column(connection, table, DECLARED[kind].key[0], name)
     else:
         connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {} text").format(table, sql.Identifier(name)))
 
