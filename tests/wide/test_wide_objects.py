@@ -1,11 +1,10 @@
 """Objects with as many own fields as an org allows, through the whole flow: no limit on the width of the schema.
 
-`COA_KINDS_SEED` chooses another partner schema; the seed is printed.
+The partner's schema is drawn from the seed of the kinds.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from coa.staging.database import Database
 from orgsim.launch import running_pair
 from tests.engine.checker import check
 from tests.engine.harness import Migrator
+from tests.kinds import kind
 
 ORDERS = 12
 NOTE = NS + "Invoice_Description__c"
@@ -57,26 +57,26 @@ def moved_whole(database: Database, folder: Path, **schema: Any) -> None:
         assert check(source, target, left).clean
 
 
-@pytest.mark.kinds
+@kind
 def test_sixty_own_fields_of_every_type(database: Database, tmp_path: Path) -> None:
     moved_whole(database, tmp_path, own_fields=60)
 
 
-@pytest.mark.kinds
+@kind
 @pytest.mark.lane
 @pytest.mark.parametrize("count", [10, 240, 480])
 def test_own_fields_of_every_type(database: Database, tmp_path: Path, count: int) -> None:
     moved_whole(database, tmp_path, own_fields=count)
 
 
-@pytest.mark.kinds
+@kind
 @pytest.mark.lane
 def test_records_wider_than_a_page_of_the_database(database: Database, tmp_path: Path) -> None:
     """480 texts of 18 characters take 9,120 bytes of a row, and PostgreSQL moves no value so short out of it."""
     moved_whole(database, tmp_path, own_fields=480, own_field_types="string", own_fields_full=True)
 
 
-@pytest.mark.kinds
+@kind
 @pytest.mark.lane
 def test_a_random_schema_of_a_partner(database: Database, tmp_path: Path) -> None:
     seed = int(os.environ.get("COA_KINDS_SEED") or random.randrange(10**6))
