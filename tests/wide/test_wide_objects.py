@@ -14,6 +14,7 @@ import pytest
 from coa.model import LOADED, NS, ORDER
 from coa.staging.database import Database
 from orgsim.launch import running_pair
+from tests import kinds
 from tests.engine.checker import check
 from tests.engine.harness import Migrator
 from tests.kinds import kind
@@ -79,10 +80,9 @@ def test_records_wider_than_a_page_of_the_database(database: Database, tmp_path:
 @kind
 @pytest.mark.lane
 def test_a_random_schema_of_a_partner(database: Database, tmp_path: Path) -> None:
-    seed = int(os.environ.get("COA_KINDS_SEED") or random.randrange(10**6))
-    draw = random.Random(seed)
-    count = draw.randint(1, 120)
-    print(f"COA_KINDS_SEED={seed}: {count} own fields")
+    draw = random.Random(kinds.seed())
+    count, with_others = draw.randint(1, 120), draw.random() < 0.5
+    print(kinds.told(), f"({count} own fields)")
     moved_whole(
-        database, tmp_path, own_fields=count, own_fields_seed=seed, partner_fields=draw.random() < 0.5
+        database, tmp_path, own_fields=count, own_fields_seed=kinds.seed(), partner_fields=with_others
     )
