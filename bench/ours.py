@@ -110,13 +110,3 @@ def phases(stages: dict[str, float]) -> dict[str, float]:
         for name, of in named.items()
         if any(one in stages for one in of)
     }
-
-
-def task_instances(airflow_url: str) -> int:
-    """How many tasks the newest run of `coa_migrate` had, mapped ones counted one by one."""
-    with psycopg.connect(airflow_url) as db:
-        found = db.execute(
-            """SELECT count(*) FROM task_instance t JOIN dag_run r ON r.dag_id = t.dag_id AND r.run_id = t.run_id
-               WHERE r.id = (SELECT max(id) FROM dag_run WHERE dag_id = 'coa_migrate')"""
-        ).fetchone()
-    return int(found[0]) if found else 0

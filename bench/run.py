@@ -14,7 +14,7 @@ from bench.check import DETAIL, check
 from bench.scene import Scene
 from bench.subjects import Subject
 from coa.config import Settings
-from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
+from coa.staging.embedded import EmbeddedPostgres
 from orgsim.launch import RunningOrg
 
 LIMIT = 4 * 3600.0
@@ -95,8 +95,6 @@ def one(
         if subject.staging:
             record["run"] = _own(at, jobs, at.source)
             record["phases"] = ours.phases(record["run"].get("stages", {}))
-        if subject.name == "airflow":
-            record["run"]["task_instances"] = ours.task_instances(server.url(AIRFLOW_DATABASE))
         started = time.perf_counter()
         record["verdict"] = check(at.source, at.target, at.folder / "check.sqlite").as_dict()
         record["check_seconds"] = round(time.perf_counter() - started, 1)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from coa_airflow.environment import HEADLESS
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from coa.staging.database import Database
 
 TOKEN_KEY = "headless"
@@ -42,24 +44,31 @@ def _lock_name(token: str) -> str:
 
 
 @contextmanager
-def alive(url: str, token: str) -> Iterator[None]:
+def alive(db: Database, token: str) -> Iterator[None]:
     """Holds the lock of a token, on a connection of its own."""
     import psycopg
+    from sqlalchemy import make_url
 
     from coa.staging.database import lock_key
 
-    with psycopg.connect(url, autocommit=True) as connection:
+    url = make_url(db.url).set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [lock_key(_lock_name(token))])
         yield
 
 
 def process_lives(db: Database, token: str) -> bool:
+    with db.transaction() as connection:
+        return holds_lock(connection, token)
+
+
+def holds_lock(connection: Connection[dict[str, Any]], token: str) -> bool:
+    """Whether the process of a token lives; the connection is to the staging database, and in a transaction."""
     from coa.staging.database import lock_key
 
-    with db.transaction() as connection:
-        got = connection.execute(
-            "SELECT pg_try_advisory_xact_lock(%s) AS got", [lock_key(_lock_name(token))]
-        ).fetchone()
+    got = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(%s) AS got", [lock_key(_lock_name(token))]
+    ).fetchone()
     return not (got and got["got"])
 
 

@@ -8,17 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 from tests.airflow.conftest import FAST, LENIENT, connection_to
 from tests.airflow_home import PROJECT
+from tests.databases import fresh
 from tests.engine.checker import check
 
 from coa.staging.database import Database
-from coa.staging.embedded import EmbeddedPostgres
+from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
+from coa_airflow.local.home import free_ports
 from orgsim.launch import RunningOrg, running_pair
 
 pytestmark = pytest.mark.airflow
@@ -116,12 +120,37 @@ def test_params_that_are_wrong_are_told_before_anything_is_started(command: Call
     assert time.monotonic() - started < LIMIT / 2
 
 
-def test_a_dry_run_ends_with_status_0_and_the_folder_of_its_artifacts(command: Callable[..., Any]) -> None:
-    status, lines = ended(command(PARAMS='{"dry_run": true}'))
+def airflow_traces(folder: Path) -> tuple[list[str], int]:
+    """Databases of headless runs in the embedded PostgreSQL of a local folder, and DAG runs in the server's."""
+    server = EmbeddedPostgres(folder / "postgres")
+    with closing(psycopg.connect(server.url("postgres"))) as connection:
+        names = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'airflow_run_%'")
+        databases = [str(row[0]) for row in names.fetchall()]
+    with closing(psycopg.connect(server.url(AIRFLOW_DATABASE))) as connection:
+        there = connection.execute("SELECT to_regclass('dag_run') IS NOT NULL").fetchone()
+        runs = connection.execute("SELECT count(*) FROM dag_run").fetchone() if there == (True,) else (0,)
+    return databases, int(runs[0]) if runs else 0
+
+
+def test_a_dry_run_ends_with_status_0_the_folder_of_its_artifacts_and_no_trace_in_any_airflow(
+    command: Callable[..., Any], local_folder: Path
+) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    settings = {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": nowhere,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": nowhere,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA": "elsewhere",
+    }
+    # As a run leaves it whose processes were killed.
+    with closing(psycopg.connect(EmbeddedPostgres(local_folder / "postgres").url(), autocommit=True)) as db:
+        db.execute("CREATE DATABASE airflow_run_killed")
+
+    status, lines = ended(command(PARAMS='{"dry_run": true}', **settings))
 
     assert status == 0, lines
     assert (Path(lines[-1]) / "plan.json").exists()
     assert "dry_run" in lines[-2]
+    assert airflow_traces(local_folder) == ([], 0)
 
 
 @pytest.mark.lane
@@ -192,6 +221,58 @@ def test_sigterm_ends_a_run_as_failed_and_leaves_no_process(
     assert row is not None
     assert (row["state"], row["message"]) == ("failed", "Stopped by SIGTERM.")
     assert database.value("SELECT count(*) FROM coa.lease") == 0
+
+
+@pytest.fixture
+def server_of_other_orgs(local_folder: Path) -> Iterator[None]:
+    """`make up` of the same folder, whose connections lead to dead ports."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "COA_"))}
+    dead = {"conn_type": "salesforce", "host": "http://127.0.0.1:1", "extra": {"consumer_key": "x"}}
+    environment = {
+        **clean,
+        "PYTHONPATH": str(PROJECT / "include"),
+        "COA_LOCAL_FOLDER": str(local_folder),
+        "AIRFLOW_PORT": str(free_ports(1)[0]),
+        "AIRFLOW_CONN_COA_SOURCE": _json(dead),
+        "AIRFLOW_CONN_COA_TARGET": _json(dead),
+    }
+    server = [sys.executable, "-m", "coa_airflow.local.server"]
+    subprocess.run([*server, "up"], env=environment, cwd=PROJECT, check=True, timeout=600)
+    yield
+    subprocess.run([*server, "down"], env=environment, cwd=PROJECT, check=True, timeout=120)
+
+
+@pytest.mark.lane
+@pytest.mark.timeout(1500)
+def test_no_task_crosses_between_a_server_and_the_headless_runs_beside_it(
+    command: Callable[..., Any],
+    local_folder: Path,
+    server_of_other_orgs: None,
+    postgres_server: EmbeddedPostgres,
+) -> None:
+    with ExitStack() as stack:
+        # A staging database each: runs of one pair of orgs wait for one another.
+        urls = [stack.enter_context(fresh(postgres_server)) for _ in range(3)]
+        staging = [Database(url) for url in urls]
+        for one in staging:
+            stack.callback(one.dispose)
+        for round_no in range(3):
+            started = [command(PARAMS='{"dry_run": true}', AIRFLOW_CONN_COA_STAGING=url) for url in urls]
+            if round_no == 0:
+                wait_for(lambda: staging[0].value("SELECT count(*) FROM coa.run"), started[0])
+                started[0].kill()
+            ends = [ended(process)[0] for process in started]
+            assert ends[1:] == [0, 0]
+            assert ends[0] == (-signal.SIGKILL if round_no == 0 else 0)
+        states = [[r["state"] for r in one.rows("SELECT state FROM coa.run")] for one in staging]
+        # What went wrong in a task of another Airflow would stand here.
+        failed = [one.value("SELECT count(*) FROM coa.event WHERE event = 'task_failed'") for one in staging]
+
+    assert [sorted(map(str, of)) for of in states] == [["None", "dry_run", "dry_run"], *[["dry_run"] * 3] * 2]
+    assert failed == [0, 0, 0]
+    assert airflow_traces(local_folder) == ([], 0)
+    with closing(psycopg.connect(EmbeddedPostgres(local_folder / "postgres").url(AIRFLOW_DATABASE))) as db:
+        assert db.execute("SELECT count(*) FROM dag WHERE is_paused").fetchone() == (0,)
 
 
 def left_out(database: Database, run_id: str) -> list[str]:

@@ -15,6 +15,7 @@ import samples
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa.staging.database import Database
 from coa.staging.tables import schema_of
+from coa_airflow.headless_token import alive
 
 Get = Callable[..., Any]
 RUN = "/coa/api/dags/coa_migrate/run"
@@ -267,6 +268,24 @@ def test_all_migrations_are_listed_with_their_verdicts(get: Get, database: Datab
         **{"planned": 60, "written": 60, "rejected": 0, "left_out": 10, "verified": 59, "different": 1}
     }
     assert not runs[0]["in_airflow"]
+    assert not runs[0]["headless"]
+
+
+def test_headless_runs_are_listed_as_such_and_are_over_when_their_process_is_gone(
+    get: Get, database: Database
+) -> None:
+    samples.running_run(database)
+    database.execute("""UPDATE coa.run SET versions = versions || '{"headless": "t0ken"}'""")
+    airflow_run = str(database.value("SELECT airflow_run_id FROM coa.run"))
+
+    with alive(database, "t0ken"):
+        (living,) = get("/coa/api/runs").json()["runs"]
+        page = get(RUN, run_id=airflow_run).json()
+    (dead,) = get("/coa/api/runs").json()["runs"]
+
+    assert (living["headless"], living["over"], page["over"]) == (True, False, False)
+    assert (dead["headless"], dead["over"]) == (True, True)
+    assert get(RUN, run_id=airflow_run).json()["over"]
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.staging.tables import Table
 from coa.transform.currency_findings import CURRENCY
-from coa.transform.custom import apply_custom_rules, create_custom_tables
 from coa.transform.desired import build_desired
 from coa.transform.explain import explain
 from coa.transform.findings import data_findings
@@ -33,8 +32,12 @@ def run_transform(run: Run, mapping: Mapping) -> None:
     fallback_owner = _fallback_owner(run, findings)
     for sobject, fields in carried.items():
         build_desired(run, sobject, fields, fallback_owner)
-    create_custom_tables(run, mapping)
-    apply_custom_rules(run, carried, mapping)
+    if mapping.custom:
+        # Most runs have none: they are spared pandas, whose import takes longer than those of all our modules.
+        from coa.transform.custom import apply_custom_rules, create_custom_tables
+
+        create_custom_tables(run, mapping)
+        apply_custom_rules(run, carried, mapping)
     create_problem_table(run)
     inactive = frozenset(run.row["target_org"].get("inactive_validation_rules", []))
     for rule in all_rules(run, carried, inactive):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from airflow.sdk import DAG
+from airflow.sdk.definitions.param import ParamsDict
 
 from coa.kinds import KINDS
 from coa_airflow.dags import migrate, preflight, rollback, sync, verify
@@ -52,5 +53,9 @@ def migration_dag(
 
 def _built(kind: str, edition: Edition) -> DAG:
     dag = _BUILDERS[kind](edition)
+    for task in dag.tasks:
+        # Airflow gives each task a copy of the DAG's fifty params, which it stores and checks task by task, and
+        # merges them in again when the task runs: a task keeps those that are its own, such as the gate's form.
+        task.params = ParamsDict.filter_params_by_source(task.params, source="task")
     link_to_page(*dag.tasks)
     return dag

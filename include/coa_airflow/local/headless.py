@@ -3,13 +3,13 @@
     python -m coa_airflow.local.headless coa_migrate        PARAMS='{"dry_run": true}' in the environment
 
 This process shows the run and outlives it; a second one (`headless_run`) does the work, so that it can
-be killed at any moment: the ledger lets the next run go on. The last line of the output is the run's
-artifacts folder. Exit status 0 only for the states `verified` and `dry_run`.
+be killed at any moment: the ledger lets the next run go on. Airflow's tables of the run are its own and end
+with it (`metadata`). The last line of the output is the run's artifacts folder. Exit status 0 only for the
+states `verified` and `dry_run`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import json
 import os
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,9 @@ from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres, local_folder
 from coa_airflow.environment import HEADLESS, artifacts_root, connection_in, staging_url
 from coa_airflow.headless_token import ARTIFACTS_KEY, TOKEN_KEY
-from coa_airflow.local.home import airflow_home, common_environment
+from coa_airflow.local.headless_run import GO
+from coa_airflow.local.home import airflow_home, common_environment, with_our_packages
+from coa_airflow.local.metadata import bound_to, reserved_database
 from coa_airflow.local.processes import end_group
 from coa_airflow.local.view import RunView, show_findings, show_totals
 from coa_airflow.pair import Pair, chosen
@@ -92,22 +94,26 @@ def params_from_environment() -> dict[str, Any]:
 
 
 def run(dag_id: str, params: dict[str, Any], console: Console) -> int:
-    with EmbeddedPostgres().in_use() as server:
-        url = staging_address(server)
-        db = Database(url)
-        token = secrets.token_hex(8)
-        log = local_folder() / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{dag_id}-{token[:6]}.log"
-        environment = _environment(server, url, token)
-        console.print(f"{dag_id}: starting; full log in {log}")
-        with _launch_lock() as launched, _worker(dag_id, params, environment, log) as worker:
-            row = _follow(db, token, worker, console, launched)
-        if row is None:
-            console.print(
-                f"[red]The run did not start (exit status {worker.returncode}).[/red] The log ends:"
-            )
-            console.print(escape(_tail(log)))
-            return NOT_STARTED
-        return conclude(db, row, console)
+    """Exit status of one run of the DAG. Raises `ConfigurationError` when it could not be started."""
+    token = secrets.token_hex(8)
+    log = local_folder() / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{dag_id}-{token[:6]}.log"
+    console.print(f"{dag_id}: starting; full log in {log}")
+    # The worker's imports take longer than all that it needs from us: it begins first.
+    with _worker(dag_id, params, log) as worker, EmbeddedPostgres().in_use() as server:
+        environment = _environment(server, token)
+        with reserved_database(server, token, environment) as metadata:
+            _tell(worker, json.dumps(bound_to(environment, metadata.url)))
+            metadata.create()
+            _tell(worker, GO)
+            db = Database(staging_address(server))
+            row = _follow(db, token, worker, console)
+            if row is None:
+                console.print(
+                    f"[red]The run did not start (exit status {worker.returncode}).[/red] The log ends:"
+                )
+                console.print(escape(_tail(log)))
+                return NOT_STARTED
+            return conclude(db, row, console)
 
 
 def conclude(db: Database, row: dict[str, Any], console: Console) -> int:
@@ -124,7 +130,7 @@ def conclude(db: Database, row: dict[str, Any], console: Console) -> int:
 
 # ---- the run ---------------------------------------------------------------------------------
 def _follow(
-    db: Database, token: str, worker: subprocess.Popen[bytes], console: Console, launched: Any
+    db: Database, token: str, worker: subprocess.Popen[bytes], console: Console
 ) -> dict[str, Any] | None:
     """Shows the run until its worker ends; the run's row as it is then, None if there never was one."""
     parent = os.getppid()
@@ -133,13 +139,12 @@ def _follow(
     with RunView(db, console) as view:
         try:
             while worker.poll() is None:
-                time.sleep(0.3)
+                time.sleep(0.2)
                 if follow_parent and os.getppid() != parent:
                     raise Interrupted("The command that started this run is gone; the run ends with it.")
                 if row is None:
                     row = _row(db, token)
                     if row:
-                        launched()
                         view.run_id = str(row["run_id"])
                         console.print(f"Run {view.run_id}")
                 view.update()
@@ -185,18 +190,19 @@ def _artifacts(row: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _worker(
-    dag_id: str, params: dict[str, Any], environment: dict[str, str], log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """The process that does the work. It ends when its standard input closes, that is with us at the latest."""
+def _worker(dag_id: str, params: dict[str, Any], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The process that does the work, once it was told its environment and to go.
+
+    It ends when its standard input closes, that is with us at the latest.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         worker = subprocess.Popen(
             [sys.executable, "-m", "coa_airflow.local.headless_run", dag_id, json.dumps(params)],
-            env=environment,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
+            env=with_our_packages(dict(os.environ)),
             # Ctrl-C in the terminal reaches us alone.
             start_new_session=True,
         )
@@ -206,31 +212,29 @@ def _worker(
         _end(worker)
 
 
+def _tell(worker: subprocess.Popen[bytes], line: str) -> None:
+    assert worker.stdin is not None
+    # A worker that has ended by itself is noticed, and told about, where its end is waited for.
+    with suppress(BrokenPipeError):
+        worker.stdin.write(f"{line}\n".encode())
+        worker.stdin.flush()
+
+
 def _end(worker: subprocess.Popen[bytes]) -> None:
     # Once a task has run, Airflow's handler swallows SIGTERM; and the ledger is made for being killed.
     end_group(worker.pid, seconds=0.5)
     worker.wait()
 
 
-@contextmanager
-def _launch_lock() -> Iterator[Any]:
-    """One start at a time: Airflow writes the DAGs into its tables then. Yields what ends the start."""
-    folder = airflow_home()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "launch.lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield lambda: fcntl.flock(handle, fcntl.LOCK_UN)
-
-
-def _environment(server: EmbeddedPostgres, url: str, token: str) -> dict[str, str]:
+def _environment(server: EmbeddedPostgres, token: str) -> dict[str, str]:
     environment = {
         **common_environment(server),
         HEADLESS: token,
         "COA_TRIGGERED_BY": os.environ.get("COA_TRIGGERED_BY") or _user(),
-        # The database that we look at is the one that the tasks use, whatever else Airflow knows.
-        "AIRFLOW_CONN_COA_STAGING": url,
         "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO"),
     }
+    # The database that we look at is the one that the tasks use, whatever else Airflow knows.
+    environment.setdefault("AIRFLOW_CONN_COA_STAGING", server.url())
     environment.pop("PARAMS", None)
     return environment
 

@@ -51,13 +51,20 @@ def common_environment(server: EmbeddedPostgres) -> dict[str, str]:
     result = {**wanted, **os.environ}
     # The home is ours alone: a variable that is meant for another Airflow must not mix the two up.
     result["AIRFLOW_HOME"] = wanted["AIRFLOW_HOME"]
-    result["PYTHONPATH"] = os.pathsep.join(
-        [str(Path(coa.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
+    result = with_our_packages(result)
     # `airflow standalone` starts plain `airflow ...`: the one of this environment must come first.
     result["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     result["PYTHONWARNINGS"] = "ignore"
     return result
+
+
+def with_our_packages(environment: dict[str, str]) -> dict[str, str]:
+    """The environment with the folder of our packages on Python's path."""
+    ours = str(Path(coa.__file__).parents[1])
+    return {
+        **environment,
+        "PYTHONPATH": os.pathsep.join([ours, *filter(None, [environment.get("PYTHONPATH")])]),
+    }
 
 
 def server_environment(server: EmbeddedPostgres, port: int) -> dict[str, str]:

@@ -18,7 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, readable_dags, run_or_404
 from coa_airflow.ui.cache import CostCache
 from coa_airflow.ui.downloads import artifact_bytes, csv_stream
-from coa_airflow.ui.overview import airflow_state, all_runs, beside, dags_with_runs
+from coa_airflow.ui.overview import airflow_state, all_runs, beside, dags_with_runs, state_of_headless_run
 from coa_airflow.ui.problems import problems
 from coa_airflow.ui.run_data import run_page
 from coa_airflow.ui.staging import StagingUnavailable, reading
@@ -88,6 +88,7 @@ def _add_data(app: FastAPI) -> None:
     def run(dag_id: DagId, run_id: RunId) -> dict[str, Any]:
         state = airflow_state(dag_id, run_id)
         with reading() as connection:
+            state = state or state_of_headless_run(connection, dag_id, run_id)
             return run_page(connection, dag_id, run_id, state)
 
     @app.get("/api/dags/{dag_id}/problems", dependencies=[MAY_READ_RUN])

@@ -10,6 +10,8 @@ from sqlalchemy import select, tuple_
 
 from coa.kinds import kind_of
 from coa.report.summary import PLANNED
+from coa_airflow.headless_token import holds_lock, token_of
+from coa_airflow.ui.access import find_run
 from coa_airflow.ui.run_data import AIRFLOW_OVER
 from coa_airflow.ui.steps import short
 
@@ -21,7 +23,7 @@ DELTAS = 5
 # A summary counts only under the state that it was made for: a cleared run keeps its old one for a while.
 SHOWN = """run_id, pair_id, dag_id, airflow_run_id, mode, stage, state, message, triggered_by, plan_hash,
            COALESCE(params ->> 'dry_run', 'false') = 'true' AS dry_run, source_org ->> 'name' AS source,
-           target_org ->> 'name' AS target, started_at, finished_at,
+           target_org ->> 'name' AS target, started_at, finished_at, versions,
            CASE WHEN summary ->> 'state' = state THEN summary -> 'objects' END AS objects"""
 
 
@@ -39,7 +41,7 @@ def all_runs(connection: Connection, dag_ids: list[str]) -> list[dict[str, Any]]
     lines = []
     for r in found:
         state = known.get((r["dag_id"], r["airflow_run_id"]))
-        over = r["state"] is not None or state in AIRFLOW_OVER
+        over = r["state"] is not None or (state or _state_of_process(connection, r)) in AIRFLOW_OVER
         lines.append(
             {**_line(r), "in_airflow": state is not None, "over": over, "totals": _totals(r["objects"])}
         )
@@ -47,7 +49,7 @@ def all_runs(connection: Connection, dag_ids: list[str]) -> list[dict[str, Any]]
 
 
 def _states_in_airflow(runs: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
-    """States of the runs that this Airflow has: headless runs of a terminal have a place of their own."""
+    """States of the runs that this Airflow has: each headless run of a terminal had an Airflow of its own."""
     keys = [(r["dag_id"], r["airflow_run_id"]) for r in runs]
     with create_session() as session:
         found = session.execute(
@@ -71,6 +73,19 @@ def airflow_state(dag_id: str, airflow_run_id: str) -> str | None:
         return _plain(state) if state is not None else None
 
 
+def state_of_headless_run(connection: Connection, dag_id: str, airflow_run_id: str) -> str | None:
+    """As `airflow_state`, for a run that a terminal started, from its process; None for any other."""
+    row = find_run(connection, dag_id, airflow_run_id)
+    return _state_of_process(connection, row) if row else None
+
+
+def _state_of_process(connection: Connection, run: dict[str, Any]) -> str | None:
+    token = token_of(run)
+    if not token:
+        return None
+    return "running" if holds_lock(connection, token) else "failed"
+
+
 def _line(r: dict[str, Any]) -> dict[str, Any]:
     ended = r["finished_at"]
     return {
@@ -83,6 +98,7 @@ def _line(r: dict[str, Any]) -> dict[str, Any]:
         "target": r["target"] or "",
         "mode": r["mode"],
         "dry_run": r["dry_run"],
+        "headless": bool(token_of(r)),
         "stage": r["stage"],
         "state": r["state"],
         "message": r["message"],

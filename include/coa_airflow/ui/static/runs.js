@@ -34,7 +34,7 @@ function columns() {
   const total = (name) => (r) => number(r.totals?.[name] ?? null);
   return [
     { label: "Run", head: true, cell: link },
-    { label: "Kind", cell: (r) => `${NAMES[r.kind] ?? r.dag_id}${r.dry_run && r.kind === "migrate" ? ", dry run" : r.mode === "delta" ? ", delta" : ""}` },
+    { label: "Kind", cell: (r) => `${NAMES[r.kind] ?? r.dag_id}${r.dry_run && r.kind === "migrate" ? ", dry run" : r.mode === "delta" ? ", delta" : ""}${r.headless ? ", headless" : ""}` },
     { label: "Verdict", cell: (r) => (r.over ? badge(r.state, true) : [badge(null), make("span", { class: "faint" }, ` ${r.stage.replaceAll("_", " ")}`)]) },
     { label: "Started", time: true, cell: (r) => make("span", { class: "time" }, moment(r.started)) },
     { label: "Took", number: true, cell: (r) => duration(r.seconds) },
