@@ -120,3 +120,7 @@ class RunStopped(CoaError):
 
 class RowsRejected(CoaError):
     """The org refused rows and `on_row_failure` is `stop`."""
+
+
+BY_RULE = (RunStopped, RowsRejected)
+"""Ends that a rule of ours asked for: whatever else ends a task, the run could not go on."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from coa.decide import decide
 from coa.errors import RunStopped
 from coa.extract.extract import extract_org
 from coa.extract.inbound_references import extract_pointing
@@ -24,15 +25,18 @@ from coa.preflight.check import run_preflight, saved_carried
 from coa.preflight.orgs import saved_describes
 from coa.report import corrections
 from coa.report.csv_files import write_csv
-from coa.report.write import Folder, decide, write_artifacts, write_json, write_text
+from coa.report.facts import facts_of
+from coa.report.write import Folder, write_artifacts, write_json, write_text
 from coa.retention import drop_idle_syncs
 from coa.rollback import plan as rollback_plan_stage
 from coa.rollback import roll_back as rollback_stage
 from coa.rollback import scope as rollback_scope
-from coa.rollback.report import decide_rollback_state, write_rollback_artifacts
+from coa.rollback.report import write_rollback_artifacts
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.tables import Table
+from coa.states import GOOD_STATES, RunState
 from coa.transform.template import mapping_template
 from coa.transform.transform import run_transform
 from coa.verify import freeze_check as freeze
@@ -235,21 +239,28 @@ def _write_artifacts(run: Run, artifacts: Folder, state: str) -> dict[str, Any]:
     return write_artifacts(run, artifacts, state)
 
 
-def finish(run: Run, artifacts: Folder, error: str | None) -> str:
+def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | None = None) -> RunState:
     """Decides the state of a run that is over, writes the artifacts, gives the pair free; the state.
 
-    `error`: message of the task that failed, None when none did.
+    `error`: message of the tasks that failed, None when none did. `crashed`: one of them failed by something else
+    than a rule of ours or refused rows; without it, any error counts as such.
     """
     run.refresh()
-    state_of = decide_rollback_state if run.row["mode"] == rollback_scope.ROLLBACK else decide
-    state = state_of(run, error, run.row["versions"].get("stopped_state"))
-    if error and not run.row["message"]:
+    crashed = error is not None if crashed is None else crashed
+    stopped_as = run.row["versions"].get("stopped_state")
+    # A roll-back is proved by reading the target again.
+    proof = Table.VERIFY if run.row["mode"] == rollback_scope.ROLLBACK else Table.EXPECTED
+    state = decide(facts_of(run, crashed=crashed, stopped_as=stopped_as, proof=proof))
+    told = run.row["message"]
+    if error and not told:
         run.update(message=error)
+    elif error and crashed and error not in told:
+        run.update(message=f"{error} {told}")
     run.update(finished_at=datetime.now(UTC), stage="finished")
     # State and summary together: whoever watches must never see a state beside the counts of an earlier end.
-    run.update(state=state, summary=_write_artifacts(run, artifacts, state))
-    run.event("run_finished", level="info" if state in ("verified", "dry_run") else "error", state=state)
-    if kind_of(run.row["dag_id"]) == "sync" and state == "verified":
+    run.update(state=state.value, summary=_write_artifacts(run, artifacts, state.value))
+    run.event("run_finished", level="info" if state in GOOD_STATES else "error", state=state.value)
+    if kind_of(run.row["dag_id"]) == "sync" and state == RunState.VERIFIED:
         drop_idle_syncs(run.db, run.pair_id, run.run_id)
     run.release_lease()
     return state

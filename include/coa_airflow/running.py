@@ -14,7 +14,7 @@ import structlog
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException
 
-from coa.errors import CoaError, ConfigurationError, JobStillRunning, RetryableError, RunStopped
+from coa.errors import BY_RULE, CoaError, ConfigurationError, JobStillRunning, RetryableError, RunStopped
 from coa_airflow.environment import settings, staging
 
 if TYPE_CHECKING:
@@ -107,10 +107,10 @@ def failed_tasks(ti: Any) -> list[str]:
     return sorted(task for task, state in states.get(ti.run_id, {}).items() if state == "failed")
 
 
-def failure_message(run: Run, failed: list[str]) -> str | None:
-    """Why tasks failed, for the run's end state; None when none did, or when a rule of ours stopped the run.
+def failures(run: Run, failed: list[str]) -> tuple[str | None, bool]:
+    """Why tasks failed, None when none did; and whether one failed that no rule of ours ended.
 
-    A task that was killed leaves no message of its own: it is named instead.
+    What a rule says stands in the run already. A task that was killed leaves no message: it is named instead.
     """
     events = run.db.rows(
         "SELECT data FROM coa.event WHERE run_id = %s AND event = %s ORDER BY event_id",
@@ -118,10 +118,11 @@ def failure_message(run: Run, failed: list[str]) -> str | None:
     )
     last = {str(event["data"]["task"]): event["data"] for event in events}
     known = {task: last.get(task) for task in failed}
-    if any(data and data["state"] for data in known.values()):
-        return None
     messages = [
         f"{task}: {data['message']}" if data else f"{task}: it ended without a message (killed?)."
         for task, data in known.items()
+        if not (data and data["state"])
     ]
-    return " ".join(messages) or None
+    by_rule = {kind.__name__ for kind in BY_RULE}
+    crashed = any(data is None or data["kind"] not in by_rule for data in known.values())
+    return " ".join(messages) or None, crashed

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from coa.states import GOOD_STATES
 from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
 from coa_airflow.gate import PLAN_SUMMARY
 from coa_airflow.pair import Pair, chosen
 from coa_airflow.params import given
 from coa_airflow.retries import PREFLIGHT_POLICY
-from coa_airflow.running import failed_tasks, failure_message, task_run
+from coa_airflow.running import failed_tasks, failures, task_run
 from coa_airflow.waiting import waiting_task
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
 
-GOOD_STATES = ("verified", "dry_run")
 NOTE = "note"
 """Key of the XCom that becomes the note of the Airflow run: see `coa_airflow.ui.notes`."""
 
@@ -219,9 +219,10 @@ def verdict() -> str:
     ti: Any = get_current_context()["ti"]
     with task_run(ending=True) as run:
         failed = failed_tasks(ti)
-        state = pipeline.finish(run, artifacts_of(run.run_id), failure_message(run, failed))
+        message, crashed = failures(run, failed)
+        state = pipeline.finish(run, artifacts_of(run.run_id), message, crashed=crashed)
         run.refresh()
         ti.xcom_push(key=NOTE, value=note_of(run.row["summary"]))
         if state not in GOOD_STATES:
             raise AirflowFailException(f"The run ended as {state}. {run.row['message']}".strip())
-        return str(state)
+        return state.value

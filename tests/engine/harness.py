@@ -16,7 +16,7 @@ from markupsafe import Markup
 from coa import pipeline
 from coa.approval import record as approval
 from coa.config import Settings
-from coa.errors import CoaError, RetryableError
+from coa.errors import BY_RULE, CoaError, RetryableError
 from coa.salesforce.session import Org, OrgConnection
 from coa.staging.database import Database
 from coa.staging.runs import Run
@@ -125,12 +125,15 @@ class Migrator:
     def verify(self, run: Run) -> None:
         pipeline.verify(run, self.orgs()[1])
 
-    def finish(self, run: Run, error: str | None = None) -> Migration:
+    def finish(self, run: Run, error: CoaError | str | None = None) -> Migration:
+        """Ends the run; `error`: what ended its stages, a text where that was no error of ours."""
+        message = None if error is None else str(error)
+        crashed = error is not None and not isinstance(error, BY_RULE)
         folder = self.artifacts / run.run_id
         with nullcontext() if self.charts else without_charts():
-            state = pipeline.finish(run, folder, error)
+            state = pipeline.finish(run, folder, message, crashed=crashed)
         summary = json.loads((folder / "summary.json").read_text())
-        return Migration(run, state, folder, error or "", summary)
+        return Migration(run, state, folder, message or "", summary)
 
     def migrate_with_retries(self, tries: int = 6, **params: Any) -> Migration:
         """A run whose stages are retried as Airflow retries tasks: after a `RetryableError`, and only then."""
@@ -155,18 +158,18 @@ class Migrator:
             lambda: pipeline.load_links(run, target),
             lambda: pipeline.verify(run, target),
         ]
-        error = None
+        error: CoaError | None = None
         try:
             for stage in stages:
                 _retried(stage, tries)
         except CoaError as failure:
-            error = str(failure)
+            error = failure
         return self.finish(run, error)
 
     def migrate(self, **params: Any) -> Migration:
         """A whole run; an error of a stage ends it, as it does in Airflow."""
         run = self.start(**params)
-        error = None
+        error: CoaError | None = None
         try:
             self.plan(run)
             if not run.params.dry_run:
@@ -178,5 +181,5 @@ class Migrator:
                     if run.row["loaded_at"]:
                         self.verify(run)
         except CoaError as failure:
-            error = str(failure)
+            error = failure
         return self.finish(run, error)

@@ -37,7 +37,7 @@ def finish(pair: Migrator, run: Run) -> Migration:
 
 
 def roll_back(pair: Migrator, undone: Run, **params: Any) -> Migration:
-    error = None
+    error: CoaError | None = None
     run = begin(pair, undone, **params)
     try:
         if not run.params.dry_run:
@@ -46,5 +46,5 @@ def roll_back(pair: Migrator, undone: Run, **params: Any) -> Migration:
             pipeline.rollback_load(run, target)
             pipeline.rollback_verify(run, target)
     except CoaError as failure:
-        error = str(failure)
+        error = failure
     return pair.finish(run, error)

@@ -11,10 +11,13 @@ import pytest
 from tests.engine.harness import Migrator
 
 from coa import pipeline
-from coa.errors import RunStopped
-from coa.report.write import decide
+from coa.decide import decide
+from coa.errors import RowsRejected, RunStopped
+from coa.model import ORDER
+from coa.report.facts import facts_of
 from coa.staging.database import Database
 from coa.staging.runs import Run
+from coa_airflow.running import failures, record_failure
 from orgsim.launch import running_pair
 
 FILES = ("report.html", "summary.json", "casework.md", "audit.json", "id_map.csv", "rejected_rows.csv",
@@ -61,7 +64,7 @@ def test_a_run_can_be_reported_after_each_of_its_stages(database: Database, tmp_
             stage()
             pipeline.report(run, folder)
             assert check(run, folder)["state"] == "running"
-            assert decide(run, "a task failed", None) == "failed"
+            assert decide(facts_of(run, crashed=True, stopped_as=None)) == "failed"
         assert pipeline.finish(run, folder, None) == "verified"
         check(run, folder)
 
@@ -106,3 +109,33 @@ def test_a_run_on_one_and_the_same_org_is_reported(database: Database, tmp_path:
             migrator.plan(run)
         assert pipeline.finish(run, tmp_path / run.run_id, None) == "blocked"
         check(run, tmp_path / run.run_id)
+
+
+@pytest.mark.parametrize("policy", ["stop", "continue"])
+def test_a_crash_outranks_refused_rows(database: Database, tmp_path: Path, policy: str) -> None:
+    run = Run.start(
+        database,
+        Migrator.settings,
+        dag_id="coa_migrate",
+        airflow_run_id=f"refused-{policy}",
+        triggered_by="",
+        raw_params={"on_row_failure": policy},
+    )
+    database.execute(
+        """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
+           VALUES (%s, %s, '001000000000001AAA', 'orders', 'INVALID', 'no')""",
+        [run.run_id, ORDER],
+    )
+
+    record_failure(run, "load.lane_0", RowsRejected("The target refused 1 records."))
+    message, crashed = failures(run, ["load.lane_0"])
+    assert (message, crashed) == ("load.lane_0: The target refused 1 records.", False)
+    if policy == "stop":
+        assert pipeline.finish(run, tmp_path, message, crashed=crashed) == "rows_rejected"
+
+    message, crashed = failures(run, ["load.lane_0", "load.lane_1"])
+    assert crashed
+    assert pipeline.finish(run, tmp_path, message, crashed=crashed) == "failed"
+    run.refresh()
+    assert "load.lane_1: it ended without a message (killed?)." in run.row["message"]
+    assert "refused 1 records" in run.row["message"]

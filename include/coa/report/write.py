@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from coa.model import LOADED
 from coa.report.audit import audit_document, events
 from coa.report.casework import casework
 from coa.report.csv_files import (
@@ -24,9 +23,8 @@ from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
 from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.report.summary import summarize
 from coa.staging.runs import Run
-from coa.staging.tables import Table
 
-__all__ = ["Folder", "decide", "write_artifacts", "write_json", "write_text"]
+__all__ = ["Folder", "write_artifacts", "write_json", "write_text"]
 
 
 def write_text(folder: Folder, name: str, text: str) -> None:
@@ -64,30 +62,3 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
     )
     artifacts.write("report.html", report_html(run, summary, list(artifacts.listed)))
     return summary
-
-
-def decide(run: Run, error: str | None, stopped_state: str | None) -> str:
-    """The state of a run that is over: the first of DESIGN §2's table that holds.
-
-    `stopped_state`: the state of the `RunStopped` that ended it, None when nothing stopped it.
-    """
-    if stopped_state:
-        return stopped_state
-    refused = int(run.db.value("SELECT count(*) FROM coa.rejection WHERE run_id = %s", [run.run_id]))
-    if error and not refused:
-        return "failed"
-    if refused:
-        return "rows_rejected"
-    if run.params.dry_run:
-        return "dry_run"
-    unexplained = int(
-        run.db.value(
-            "SELECT count(*) FROM coa.difference WHERE run_id = %s AND kind <> 'explained'", [run.run_id]
-        )
-    )
-    if unexplained:
-        return "differences"
-    if not all(run.has_table(Table.EXPECTED, name) for name in LOADED):
-        # Verification never got to its end: nothing is proved.
-        return "failed"
-    return "verified"

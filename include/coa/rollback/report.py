@@ -26,24 +26,6 @@ ROLLED_BACK_COLUMNS = ("sobject", "source_id", "target_id", "action", "reason_co
 COUNTS = ("to_delete", "to_restore", "left", "deleted", "restored", "rejected", "verified", "different")
 
 
-def decide_rollback_state(run: Run, error: str | None, stopped_state: str | None) -> str:
-    """The same order as for a migration: the first state that holds."""
-    if stopped_state:
-        return stopped_state
-    refused = run.db.value("SELECT count(*) FROM coa.rejection WHERE run_id = %s", [run.run_id])
-    if refused:
-        return "rows_rejected"
-    if error:
-        return "failed"
-    if run.params.dry_run:
-        return "dry_run"
-    if run.db.value("SELECT count(*) FROM coa.difference WHERE run_id = %s", [run.run_id]):
-        return "differences"
-    if not all(run.has_table(Table.VERIFY, name) for name in LOADED):
-        return "failed"
-    return "verified"
-
-
 def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
     objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
     for name, counts in plan_counts(run).items():

@@ -25,6 +25,7 @@ from rich.markup import escape
 from coa.errors import CoaError, ConfigurationError
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres, local_folder
+from coa.states import GOOD_STATES
 from coa_airflow.headless_token import ARTIFACTS_KEY
 from coa_airflow.local.api import AirflowApi
 from coa_airflow.local.home import passwords, port_from, require_free
@@ -33,7 +34,6 @@ from coa_airflow.local.server import local_airflow, show_access, wait_until_up
 from coa_airflow.local.view import RunView, show_findings, show_totals
 
 DAG_ID = "coa_migrate"
-GOOD_STATES = ("verified", "dry_run")
 RUN_SECONDS = 1800
 ANSWER_SECONDS = 3.0
 PARAMS = {

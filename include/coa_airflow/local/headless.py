@@ -31,6 +31,7 @@ from coa.config import RunParams, Settings
 from coa.errors import CoaError, ConfigurationError, InvalidParams
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres, local_folder
+from coa.states import GOOD_STATES
 from coa_airflow.environment import HEADLESS, artifacts_root, connection_in, staging_url
 from coa_airflow.headless_token import ARTIFACTS_KEY, TOKEN_KEY
 from coa_airflow.local.headless_run import GO
@@ -40,7 +41,6 @@ from coa_airflow.local.processes import end_group
 from coa_airflow.local.view import RunView, show_findings, show_totals
 from coa_airflow.pair import Pair, chosen
 
-GOOD_STATES = ("verified", "dry_run")
 NOT_STARTED = 2
 FOLLOW_PARENT = "COA_FOLLOW_PARENT"
 """Set by the Makefile: end with `make`, even when that is killed and can tell nobody."""

@@ -1,0 +1,32 @@
+"""The facts by which a run's end state is decided, read from what it left in staging."""
+
+from __future__ import annotations
+
+from coa.decide import Facts
+from coa.model import LOADED
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+from coa.states import RunState
+
+
+def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = Table.EXPECTED) -> Facts:
+    """What is known of a run that is over.
+
+    `crashed`: something ended it that no rule of ours asked for. `stopped_as`: the state of the `RunStopped`
+    that ended it, None when nothing stopped it. `proof`: what stands for each loaded sObject once the proof is over.
+    """
+    refused = bool(run.db.value("SELECT EXISTS (SELECT FROM coa.rejection WHERE run_id = %s)", [run.run_id]))
+    return Facts(
+        crashed=crashed,
+        stopped_as=RunState(stopped_as) if stopped_as else None,
+        stopped_by_refusals=refused and run.params.on_row_failure == "stop",
+        rows_refused=refused,
+        different=bool(
+            run.db.value(
+                "SELECT EXISTS (SELECT FROM coa.difference WHERE run_id = %s AND kind <> 'explained')",
+                [run.run_id],
+            )
+        ),
+        proved=all(run.has_table(proof, name) for name in LOADED),
+        dry_run=run.params.dry_run,
+    )
