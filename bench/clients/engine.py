@@ -13,6 +13,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from itertools import groupby
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from coa import pipeline
 from coa.approval import record as approval
 from coa.config import Settings
 from coa.salesforce.session import Org, OrgConnection
+from coa.stages import EXTRACT
 from coa.staging.database import Database
 from coa.staging.runs import Run
 
@@ -45,25 +47,20 @@ def migrate(source_url: str, target_url: str, staging_url: str, folder: Path) ->
             OrgConnection(name=name, login_url=url, consumer_key="coa", consumer_secret="secret"), settings
         )
 
-    source, target = org("coa_source", source_url), org("coa_target", target_url)
-    pipeline.preflight(run, source, target)
-    with ThreadPoolExecutor(2) as pool:
-        for extract in [
-            pool.submit(pipeline.extract, run, source, "source"),
-            pool.submit(pipeline.extract, run, target, "target"),
-        ]:
-            extract.result()
-    pipeline.transform(run)
-    pipeline.reconcile(run)
-    pipeline.plan(run, folder)
-    approval.record(
-        run, kind="waiver", approved=True, answered_by="bench", plan_hash=run.row["plan_hash"], reason=""
+    walk = pipeline.Walk(
+        run,
+        org("coa_source", source_url),
+        org("coa_target", target_url),
+        folder,
+        approve=lambda: approval.record(
+            run, kind="waiver", approved=True, answered_by="bench", plan_hash=run.row["plan_hash"], reason=""
+        ),
     )
-    lanes = pipeline.prepare_load(run, source, target)
-    pipeline.load_customers(run, target)
-    pipeline.load_lanes(run, target, lanes)
-    pipeline.load_links(run, target)
-    pipeline.verify(run, target)
+    for group, stages in groupby(pipeline.STAGES, lambda stage: stage.group):
+        names = [stage.name for stage in stages if stage.name != "freeze_check"]
+        with ThreadPoolExecutor(len(names) if group == EXTRACT else 1) as pool:
+            for done in [pool.submit(walk.do, name) for name in names]:
+                done.result()
     return run, pipeline.finish(run, folder, None)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from coa import stages
 from coa.decide import decide
 from coa.errors import RunStopped
 from coa.extract.extract import extract_org
@@ -264,3 +266,44 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
         drop_idle_syncs(run.db, run.pair_id, run.run_id)
     run.release_lease()
     return state
+
+
+@dataclass
+class Walk:
+    """One migration outside Airflow: what its stages need, and what they pass on.
+
+    `approve` is called where a person would be asked.
+    """
+
+    run: Run
+    source: Org
+    target: Org
+    artifacts: Folder
+    approve: Callable[[], object]
+    lanes: list[int] = field(default_factory=list)
+
+    def do(self, name: str) -> None:
+        """One stage, by its name in `coa.stages`."""
+        _DO[name](self)
+
+    def prepare(self) -> None:
+        self.lanes = prepare_load(self.run, self.source, self.target)
+
+
+_DO: dict[str, Callable[[Walk], object]] = {
+    "preflight": lambda w: preflight(w.run, w.source, w.target),
+    "extract_source": lambda w: extract(w.run, w.source, SOURCE),
+    "extract_target": lambda w: extract(w.run, w.target, TARGET),
+    "transform": lambda w: transform(w.run),
+    "reconcile": lambda w: reconcile(w.run),
+    "plan": lambda w: plan(w.run, w.artifacts),
+    "approve": lambda w: w.approve(),
+    "prepare_load": Walk.prepare,
+    "load_customers": lambda w: load_customers(w.run, w.target),
+    "load_lanes": lambda w: load_lanes(w.run, w.target, w.lanes),
+    "load_links": lambda w: load_links(w.run, w.target),
+    "verify": lambda w: verify(w.run, w.target),
+    "freeze_check": lambda w: freeze_check(w.run, w.source),
+}
+STAGES = tuple(stage for stage in stages.STAGES if stage.name in _DO)
+"""The stages that `Walk.do` takes, in their order; `start`, `report` and `verdict` frame them."""

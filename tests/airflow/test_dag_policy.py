@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from dataclasses import fields
@@ -12,6 +13,7 @@ import pytest
 
 from coa.config import CHOICES, RunParams
 from coa.kinds import KINDS
+from coa.stages import EXTRACT, STAGES
 
 KNOWN = tuple(f"coa_{kind}" for kind in KINDS)
 OF_OTHER_DAGS = {"run_id", "force"}
@@ -99,6 +101,27 @@ def test_each_task_has_a_button_to_the_page_also_in_what_airflow_stores(dags: An
 
     for task in stored.task_dict.values():
         assert "Migration page" in task.extra_links, task.task_id
+
+
+def test_the_tasks_follow_one_another_as_the_stages_do(dags: Any) -> None:
+    dag = dags.get_dag("coa_migrate")
+    tasks = {
+        "prepare_load": "load.prepare", "load_customers": "load.customers", "load_lanes": "load.lane",
+        "load_links": "load.links",
+    }  # fmt: skip
+    order = [
+        tasks.get(s.name, f"{s.group}.{s.name.removeprefix(s.group + '_')}" if s.group else s.name)
+        for s in STAGES
+    ]
+
+    assert set(order) == set(dag.task_ids)
+    place = {name: n for n, name in enumerate(order)}
+    for task in dag.tasks:
+        assert all(place[above] < place[task.task_id] for above in task.upstream_task_ids)
+    side_by_side = {f"{EXTRACT}.source", f"{EXTRACT}.target"}
+    for earlier, later in itertools.pairwise(order):
+        if {earlier, later} != side_by_side:
+            assert earlier in dag.get_task(later).upstream_task_ids
 
 
 def test_the_factory_makes_the_dags_of_the_folder_and_others_by_their_prefix(dags: Any) -> None:

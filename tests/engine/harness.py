@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +19,7 @@ from coa.approval import record as approval
 from coa.config import Settings
 from coa.errors import BY_RULE, CoaError, RetryableError
 from coa.salesforce.session import Org, OrgConnection
+from coa.stages import LOAD, members
 from coa.staging.database import Database
 from coa.staging.runs import Run
 from orgsim.launch import RunningOrg
@@ -40,6 +42,9 @@ LENIENT: dict[str, Any] = {
     "chunk_size": 50,
     "lanes": 2,
 }
+# The tests that want the freeze check ask for it.
+UP_TO_PROOF = [stage.name for stage in pipeline.STAGES if stage.name != "freeze_check"]
+BEFORE_PLAN = UP_TO_PROOF[: UP_TO_PROOF.index("plan")]
 
 
 def connection_to(org: RunningOrg, name: str) -> OrgConnection:
@@ -103,24 +108,22 @@ class Migrator:
             raw_params={**LENIENT, **params},
         )
 
+    def walk(self, run: Run) -> pipeline.Walk:
+        return pipeline.Walk(run, *self.orgs(), self.artifacts / run.run_id, approve=lambda: self.waive(run))
+
     def plan(self, run: Run) -> str:
-        source, target = self.orgs()
-        pipeline.preflight(run, source, target)
-        pipeline.extract(run, source, "source")
-        pipeline.extract(run, target, "target")
-        pipeline.transform(run)
-        pipeline.reconcile(run)
-        return pipeline.plan(run, self.artifacts / run.run_id)
+        walk = self.walk(run)
+        for name in BEFORE_PLAN:
+            walk.do(name)
+        return pipeline.plan(run, walk.artifacts)
 
     def waive(self, run: Run) -> None:
         approval.record(run, kind="waiver", approved=True, answered_by="test", plan_hash=run.row["plan_hash"])
 
     def load(self, run: Run) -> None:
-        source, target = self.orgs()
-        lanes = pipeline.prepare_load(run, source, target)
-        pipeline.load_customers(run, target)
-        pipeline.load_lanes(run, target, lanes)
-        pipeline.load_links(run, target)
+        walk = self.walk(run)
+        for stage in members(LOAD):
+            walk.do(stage.name)
 
     def verify(self, run: Run) -> None:
         pipeline.verify(run, self.orgs()[1])
@@ -141,27 +144,11 @@ class Migrator:
 
     def go_on(self, run: Run, tries: int = 6) -> Migration:
         """Takes a run from wherever it stands to its end; each stage is a task with retries."""
-        source, target = self.orgs()
-        folder = self.artifacts / run.run_id
-        lanes: list[int] = []
-        stages: list[Callable[[], Any]] = [
-            lambda: pipeline.preflight(run, source, target),
-            lambda: pipeline.extract(run, source, "source"),
-            lambda: pipeline.extract(run, target, "target"),
-            lambda: pipeline.transform(run),
-            lambda: pipeline.reconcile(run),
-            lambda: pipeline.plan(run, folder),
-            lambda: self.waive(run),
-            lambda: lanes.extend(pipeline.prepare_load(run, source, target)),
-            lambda: pipeline.load_customers(run, target),
-            lambda: pipeline.load_lanes(run, target, sorted(set(lanes))),
-            lambda: pipeline.load_links(run, target),
-            lambda: pipeline.verify(run, target),
-        ]
+        walk = self.walk(run)
         error: CoaError | None = None
         try:
-            for stage in stages:
-                _retried(stage, tries)
+            for name in UP_TO_PROOF:
+                _retried(partial(walk.do, name), tries)
         except CoaError as failure:
             error = failure
         return self.finish(run, error)

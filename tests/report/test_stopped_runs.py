@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.harness import Migrator
+from tests.engine.harness import UP_TO_PROOF, Migrator
 
 from coa import pipeline
 from coa.decide import decide
@@ -43,25 +42,11 @@ def test_a_run_can_be_reported_after_each_of_its_stages(database: Database, tmp_
         migrator = Migrator(database, source_org, target_org, tmp_path, charts=True)
         run = migrator.start()
         folder = tmp_path / run.run_id
-        source, target = migrator.orgs()
-        lanes: list[int] = []
-        stages: list[Callable[[], object]] = [
-            lambda: None,
-            lambda: pipeline.preflight(run, source, target),
-            lambda: pipeline.extract(run, source, "source"),
-            lambda: pipeline.extract(run, target, "target"),
-            lambda: pipeline.transform(run),
-            lambda: pipeline.reconcile(run),
-            lambda: pipeline.plan(run, folder),
-            lambda: migrator.waive(run),
-            lambda: lanes.extend(pipeline.prepare_load(run, source, target)),
-            lambda: pipeline.load_customers(run, target),
-            lambda: pipeline.load_lanes(run, target, lanes),
-            lambda: pipeline.load_links(run, target),
-            lambda: pipeline.verify(run, target),
-        ]
-        for stage in stages:
-            stage()
+        walk = migrator.walk(run)
+        for name in UP_TO_PROOF:
+            pipeline.report(run, folder)
+            assert check(run, folder)["state"] == "running"
+            walk.do(name)
             pipeline.report(run, folder)
             assert check(run, folder)["state"] == "running"
             assert decide(facts_of(run, crashed=True, stopped_as=None)) == "failed"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG
 
 from coa_airflow import tasks
 from coa_airflow.dags.edition import Edition
-from coa_airflow.dags.stages import extract_both, load_in_lanes
+from coa_airflow.dags.stages import chain_in_order, extract_both, load_in_lanes
 from coa_airflow.documents import MIGRATE
 from coa_airflow.gate import PlanApprovalOperator, approval_form
 from coa_airflow.params import connection_params, migrate_params
@@ -21,18 +21,22 @@ def build(edition: Edition) -> DAG:
         writes=True,
         doc=MIGRATE,
     ) as dag:
-        extract = extract_both()
-        plan = tasks.plan()
-        approve = PlanApprovalOperator(
-            task_id="approve",
-            params=approval_form(edition.dag_id("sync")),
-            doc_md="Asks a person to approve the plan. Nothing is written before.",
+        chain_in_order(
+            start=tasks.start(connections=orgs),
+            preflight=tasks.preflight(),
+            extract=extract_both(),
+            transform=tasks.transform(),
+            reconcile=tasks.reconcile(),
+            plan=tasks.plan(),
+            approve=PlanApprovalOperator(
+                task_id="approve",
+                params=approval_form(edition.dag_id("sync")),
+                doc_md="Asks a person to approve the plan. Nothing is written before.",
+            ),
+            load=load_in_lanes(),
+            verify=tasks.verify(),
+            freeze_check=tasks.freeze_check(),
+            report=tasks.report(),
+            verdict=tasks.verdict(),
         )
-        load = load_in_lanes()
-        verify = tasks.verify()
-        report = tasks.report()
-
-        start = tasks.start(connections=orgs)
-        chain(start, tasks.preflight(), extract, tasks.transform(), tasks.reconcile(), plan)
-        chain(plan, approve, load, verify, tasks.freeze_check(), report, tasks.verdict())
     return dag

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG
 
 from coa_airflow import tasks
 from coa_airflow.dags.edition import Edition
-from coa_airflow.dags.stages import extract_both
+from coa_airflow.dags.stages import chain_in_order, extract_both
 from coa_airflow.documents import PREFLIGHT
 from coa_airflow.params import connection_params, policy_params
 
@@ -20,14 +20,14 @@ def build(edition: Edition) -> DAG:
         writes=False,
         doc=PREFLIGHT,
     ) as dag:
-        chain(
-            tasks.start(only_plan=True, connections=orgs),
-            tasks.preflight(),
-            extract_both(),
-            tasks.transform(),
-            tasks.reconcile(),
-            tasks.plan(),
-            tasks.report(),
-            tasks.verdict(),
+        chain_in_order(
+            start=tasks.start(only_plan=True, connections=orgs),
+            preflight=tasks.preflight(),
+            extract=extract_both(),
+            transform=tasks.transform(),
+            reconcile=tasks.reconcile(),
+            plan=tasks.plan(),
+            report=tasks.report(),
+            verdict=tasks.verdict(),
         )
     return dag

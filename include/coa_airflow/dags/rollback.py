@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, TaskGroup, chain
+from airflow.sdk import DAG, TaskGroup
 
 from coa_airflow import rollback_tasks, tasks
 from coa_airflow.dags.edition import Edition
+from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import ROLLBACK
 from coa_airflow.gate import PlanApprovalOperator
 from coa_airflow.params import connection_params
@@ -29,15 +30,15 @@ def build(edition: Edition) -> DAG:
         with TaskGroup("load", tooltip="Writes to the target") as load:
             rollback_tasks.undo()
 
-        chain(
-            tasks.start(connections=orgs),
-            rollback_tasks.preflight(),
-            rollback_tasks.extract(),
-            rollback_tasks.plan(),
-            approve,
-            load,
-            rollback_tasks.verify(),
-            tasks.report(),
-            tasks.verdict(),
+        chain_in_order(
+            start=tasks.start(connections=orgs),
+            preflight=rollback_tasks.preflight(),
+            extract=rollback_tasks.extract(),
+            plan=rollback_tasks.plan(),
+            approve=approve,
+            load=load,
+            verify=rollback_tasks.verify(),
+            report=tasks.report(),
+            verdict=tasks.verdict(),
         )
     return dag

@@ -1,25 +1,38 @@
-"""Groups of tasks that several DAGs have."""
+"""The tasks that several DAGs have, and their order, which `coa.stages` gives."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import TaskGroup, chain
 
+from coa.stages import EXTRACT, LOAD, in_order, members
 from coa_airflow import tasks
 
 
 def extract_both() -> TaskGroup:
     """Reads both orgs, at the same time."""
-    with TaskGroup("extract", tooltip="Both orgs, at the same time") as extract:
-        tasks.extract.override(task_id="source")("source")
-        tasks.extract.override(task_id="target")("target")
+    with TaskGroup(EXTRACT, tooltip="Both orgs, at the same time") as extract:
+        for stage in members(EXTRACT):
+            role = stage.name.removeprefix("extract_")
+            tasks.extract.override(task_id=role)(role)
     return extract
 
 
 def load_in_lanes() -> TaskGroup:
     """Customers, then orders in lanes, then the links between orders."""
-    with TaskGroup("load", tooltip="Writes to the target") as load:
+    with TaskGroup(LOAD, tooltip="Writes to the target") as load:
         lanes = tasks.prepare()
-        customers = tasks.customers()
-        orders = tasks.lane.expand(lanes=lanes)
-        chain(lanes, customers, orders, tasks.links())
+        made = {
+            "prepare_load": lanes,
+            "load_customers": tasks.customers(),
+            "load_lanes": tasks.lane.expand(lanes=lanes),
+            "load_links": tasks.links(),
+        }
+        chain(*(made[stage.name] for stage in members(LOAD)))
     return load
+
+
+def chain_in_order(**made: Any) -> None:
+    """Puts tasks and groups, by the names of their stages, one after another as the pipeline has them."""
+    chain(*(made[name] for name in in_order(made)))

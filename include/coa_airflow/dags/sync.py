@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG
 
 from coa_airflow import sync_tasks, tasks
 from coa_airflow.dags.edition import Edition
-from coa_airflow.dags.stages import extract_both, load_in_lanes
+from coa_airflow.dags.stages import chain_in_order, extract_both, load_in_lanes
 from coa_airflow.documents import SYNC
 from coa_airflow.params import connection_params
 
@@ -23,18 +23,17 @@ def build(edition: Edition) -> DAG:
         max_active_runs=1,
         is_paused_upon_creation=True,
     ) as dag:
-        extract = extract_both()
-        plan = tasks.plan()
-        load = load_in_lanes()
-
-        start = tasks.start(connections=orgs)
-        chain(start, tasks.preflight(), extract, tasks.transform(), tasks.reconcile(), plan)
-        chain(
-            plan,
-            sync_tasks.standing_approval.override(task_id="approve")(),
-            load,
-            tasks.verify(),
-            tasks.report(),
-            tasks.verdict(),
+        chain_in_order(
+            start=tasks.start(connections=orgs),
+            preflight=tasks.preflight(),
+            extract=extract_both(),
+            transform=tasks.transform(),
+            reconcile=tasks.reconcile(),
+            plan=tasks.plan(),
+            approve=sync_tasks.standing_approval.override(task_id="approve")(),
+            load=load_in_lanes(),
+            verify=tasks.verify(),
+            report=tasks.report(),
+            verdict=tasks.verdict(),
         )
     return dag

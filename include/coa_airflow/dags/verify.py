@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG
 
 from coa_airflow import tasks
 from coa_airflow.dags.edition import Edition
+from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import VERIFY
 from coa_airflow.params import connection_params, verify_params
 
@@ -19,10 +20,10 @@ def build(edition: Edition) -> DAG:
         writes=False,
         doc=VERIFY,
     ) as dag:
-        chain(
-            tasks.start(connections=orgs),
-            tasks.verify_migrated.override(task_id="verify")(),
-            tasks.report(),
-            tasks.verdict(),
+        chain_in_order(
+            start=tasks.start(connections=orgs),
+            verify=tasks.verify_migrated.override(task_id="verify")(),
+            report=tasks.report(),
+            verdict=tasks.verdict(),
         )
     return dag

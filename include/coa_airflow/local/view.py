@@ -11,28 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from coa.load_steps import label_of
+from coa.stages import BY_NAME
 from coa.staging.database import Database
-
-STAGE_NAMES = {
-    "preflight": "Check both orgs",
-    "transform": "Transform",
-    "reconcile": "Match and decide",
-    "plan": "Plan",
-    "prepare_load": "Prepare the load",
-    "load_links": "Write links and deletions",
-    "verify": "Compare field by field",
-    "freeze_check": "Did the source stand still?",
-    "report": "Report",
-}
-"""Stages whose work is no step of a load; what moves rows is named by the table of load steps."""
-
 
 NOT_SHOWN = frozenset({"load_customers", "load_lanes"})
 """Stages whose steps are shown one by one."""
 
 
 def step_name(step: str) -> str:
-    return STAGE_NAMES.get(step) or label_of(step)
+    stage = BY_NAME.get(step)
+    return stage.title if stage else label_of(step)
 
 
 class RunView:

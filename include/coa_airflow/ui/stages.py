@@ -6,35 +6,36 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from coa import stages
 from coa.kinds import kind_of
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One box of the row; `parts` are the engine's stages that it stands for, in their order."""
+class Box:
+    """One box of the row; `parts` are the engine's times that it stands for, in their order."""
 
     key: str
     label: str
     parts: tuple[str, ...] = ()
 
 
-PLANNING = (
-    Stage("preflight", "Check", ("preflight",)),
-    Stage("extract_source", "Read source", ("extract_source",)),
-    Stage("extract_target", "Read target", ("extract_target",)),
-    Stage("transform", "Transform", ("transform",)),
-    Stage("reconcile", "Match", ("reconcile",)),
-    Stage("plan", "Plan", ("plan",)),
-)
-WRITING = (
-    Stage("approve", "Approve"),
-    Stage("load", "Load", ("prepare_load", "load_customers", "load_lanes", "load_links")),
-    Stage("verify", "Verify", ("extract_verify", "verify")),
-)
-REPORT = Stage("report", "Report")
+def _boxes(found: tuple[stages.Stage, ...]) -> list[Box]:
+    """A box a stage, and one for the whole load."""
+    keys: dict[str, list[stages.Stage]] = {}
+    for stage in found:
+        keys.setdefault(stages.LOAD if stage.group == stages.LOAD else stage.name, []).append(stage)
+    return [
+        Box(key, some[0].label, tuple(part for one in some for part in one.parts))
+        for key, some in keys.items()
+    ]
 
-WHOLE = (*PLANNING, *WRITING, REPORT)
-ROWS = {"preflight": (*PLANNING, REPORT), "migrate": WHOLE, "sync": WHOLE}
+
+# The freeze check says something of the source, and `verdict` closes what `report` shows.
+SHOWN = tuple(s for s in stages.STAGES if s.name not in ("start", "freeze_check", "verdict"))
+WHOLE = _boxes(SHOWN)
+PLANNING = _boxes(SHOWN[: SHOWN.index(stages.APPROVE)])
+REPORT = WHOLE[-1]
+ROWS = {"preflight": [*PLANNING, REPORT], "migrate": WHOLE, "sync": WHOLE}
 
 
 @dataclass
@@ -71,13 +72,13 @@ def stage_row(
     ]
 
 
-def _stages(run: dict[str, Any], times: dict[str, Times]) -> list[Stage]:
+def _stages(run: dict[str, Any], times: dict[str, Times]) -> list[Box]:
     known = ROWS.get(kind_of(run["dag_id"]))
     if known is None:
         # Other DAGs (verify, rollback): what they have done so far, in that order.
         order = sorted(times, key=lambda name: min(times[name].started + times[name].ended))
         labels = {part: stage for stage in WHOLE for part in stage.parts if part == stage.key}
-        found = [labels.get(n, Stage(n, n.replace("_", " ").capitalize(), (n,))) for n in order]
+        found = [labels.get(n, Box(n, n.replace("_", " ").capitalize(), (n,))) for n in order]
         return [*found, REPORT]
     if run["params"].get("dry_run"):
         return [*PLANNING, REPORT]
@@ -85,7 +86,7 @@ def _stages(run: dict[str, Any], times: dict[str, Times]) -> list[Stage]:
 
 
 def _box(
-    stage: Stage, times: dict[str, Times], approval: str, decided: bool, now: datetime, over: bool
+    stage: Box, times: dict[str, Times], approval: str, decided: bool, now: datetime, over: bool
 ) -> dict[str, Any]:
     parts = [times[name] for name in stage.parts if name in times]
     state = _state(stage, times, parts, approval, decided, over)
@@ -105,7 +106,7 @@ def _box(
 
 
 def _state(
-    stage: Stage, times: dict[str, Times], parts: list[Times], approval: str, decided: bool, over: bool
+    stage: Box, times: dict[str, Times], parts: list[Times], approval: str, decided: bool, over: bool
 ) -> str:
     if stage.key == "report":
         return "done" if decided else "failed" if over else "waiting"
