@@ -97,13 +97,17 @@ class AuthenticationFailed(ConfigurationError):
 class OrgRefused(ConfigurationError):
     """The org answered 4xx to a request: retrying the same request cannot help.
 
-    `status` is the HTTP status, `code` Salesforce's errorCode (empty when there was none).
+    `status` is the HTTP status, `code` Salesforce's errorCode and `said` the org's own words (empty when there
+    were none).
     """
 
-    def __init__(self, message: str, *, status: int = 0, code: str = "", next_step: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", said: str = "", next_step: str = ""
+    ) -> None:
         super().__init__(message, next_step=next_step)
         self.status = status
         self.code = code
+        self.said = said
 
 
 class InvalidParams(ConfigurationError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.explanations import Cause, sentence
 from coa.fields.compare import Comparison, actual_hash, changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.model import (
@@ -142,12 +143,12 @@ def _apply_conflict_policy(run: Run) -> None:
     elif policy == "target_wins":
         run.db.execute(
             sql.SQL(
-                """INSERT INTO coa.explained (run_id, sobject, source_id, field, reason)
-                   SELECT %s, sobject, source_id, f, 'changed in the target: conflict_policy target_wins'
+                """INSERT INTO coa.explained (run_id, sobject, source_id, field, cause, reason)
+                   SELECT %s, sobject, source_id, f, %s, %s
                    FROM {}, unnest(changed) f WHERE action = 'blocked' AND reason_code = 'conflict'
                    ON CONFLICT DO NOTHING"""
             ).format(run.table(Table.PLAN)),
-            [run.run_id],
+            [run.run_id, Cause.TARGET_WINS.value, sentence(Cause.TARGET_WINS)],
         )
         run.db.execute(
             sql.SQL(
@@ -236,15 +237,20 @@ def _link_to_new_orders(run: Run) -> None:
     if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
         return
     names = {"plan": run.table(Table.PLAN), "desired": run.table(Table.DESIRED, ORDER)}
-    values = {"field": CLONED_FROM, "order": ORDER, "run": run.run_id}
+    values = {
+        "field": CLONED_FROM,
+        "order": ORDER,
+        "run": run.run_id,
+        "target_wins": Cause.TARGET_WINS.value,
+    }
     run.db.execute(
         sql.SQL(
-            """INSERT INTO coa.explained (run_id, sobject, source_id, field, reason)
-               SELECT DISTINCT %(run)s, p.sobject, p.source_id, %(field)s, x.reason
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, cause, reason)
+               SELECT DISTINCT %(run)s, p.sobject, p.source_id, %(field)s, x.cause, x.reason
                FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
                JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone} AND o.action = 'insert'
                JOIN coa.explained x ON x.run_id = %(run)s AND x.sobject = p.sobject
-                 AND x.source_id = p.source_id AND x.reason LIKE 'changed in the target%%'
+                 AND x.source_id = p.source_id AND x.cause = %(target_wins)s
                WHERE p.sobject = %(order)s AND p.action = 'unchanged' ON CONFLICT DO NOTHING"""
         ).format(clone=sql.Identifier(CLONED_FROM), **names),
         values,
@@ -256,7 +262,7 @@ def _link_to_new_orders(run: Run) -> None:
                WHERE p.sobject = %(order)s AND d.source_id = p.source_id AND o.action = 'insert'
                  AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)
                  AND NOT EXISTS (SELECT FROM coa.explained x WHERE x.run_id = %(run)s AND x.sobject = %(order)s
-                                   AND x.source_id = p.source_id AND x.reason LIKE 'changed in the target%%')"""
+                                   AND x.source_id = p.source_id AND x.cause = %(target_wins)s)"""
         ).format(clone=sql.Identifier(CLONED_FROM), **names),
         values,
     )

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from coa.errors import RunStopped
 from coa.mapping.model import Mapping
-from coa.model import CLONED_FROM, LOADED, ORDER
+from coa.model import LOADED
 from coa.plan.actions import assign_actions
 from coa.plan.blocks import drop_problems_of_matched, forget_own_problems, pass_on_blocks
 from coa.plan.counterparts import sync_ledger
@@ -15,6 +15,7 @@ from coa.plan.duplicates import block_possible_duplicates, match_decided
 from coa.preflight.check import saved_carried, stop_on_blockers
 from coa.staging.runs import Finding, Run
 from coa.staging.tables import Table
+from coa.transform.explain import explain_clones_outside
 
 
 def run_reconcile(run: Run, mapping: Mapping) -> None:
@@ -28,7 +29,7 @@ def run_reconcile(run: Run, mapping: Mapping) -> None:
     pass_on_blocks(run)
     assign_actions(run, carried)
     find_deletions(run, carried)
-    _explain_clones_outside(run)
+    explain_clones_outside(run)
     run.set_findings(
         "reconcile", [*_problem_findings(run), *_explained_findings(run), *deletion_findings(run)]
     )
@@ -52,29 +53,6 @@ def check_plan(run: Run) -> None:
             state="blocked",
             next_step="mend the records or their mapping, or raise max_blocked.",
         )
-
-
-def _explain_clones_outside(run: Run) -> None:
-    """Clone links to orders that are neither moved now nor were before: left empty, and listed."""
-    if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
-        return
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, reason)
-               SELECT %(run)s, %(order)s, d.source_id, %(field)s, d.{clone}, NULL,
-                      'the order that it was cloned from is not moved'
-               FROM {desired} d
-               LEFT JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone}
-               LEFT JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.{clone}
-               WHERE d.{clone} IS NOT NULL AND l.target_id IS NULL AND COALESCE(o.action, '') <> 'insert'
-               ON CONFLICT DO NOTHING"""
-        ).format(
-            desired=run.table(Table.DESIRED, ORDER),
-            plan=run.table(Table.PLAN),
-            clone=sql.Identifier(CLONED_FROM),
-        ),
-        {"run": run.run_id, "order": ORDER, "field": CLONED_FROM, "pair": run.pair_id},
-    )
 
 
 def _problem_findings(run: Run) -> list[Finding]:

@@ -145,12 +145,12 @@ def _check_filter(run: Run, source: Probe) -> list[Finding]:
     try:
         chosen = source.org.count(ORDER, run.params.orders_where)
     except OrgRefused as refused:
-        said = refused.message.split(" answered ", 1)[-1].strip()
+        said = f"{refused.status} {refused.code} {refused.said}".strip()
         return [
             Finding(
                 "blocker",
                 "orders_where_refused",
-                f"The source does not take the param orders_where: {said}",
+                f"The source does not take the param orders_where: {said}.",
                 "correct orders_where: a SOQL condition on fields of Service Order, without the word WHERE.",
                 sobject=ORDER,
             )

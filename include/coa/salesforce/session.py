@@ -258,6 +258,7 @@ class Org:
                 f"{failure}.",
                 status=response.status_code,
                 code=code,
+                said=message,
                 next_step=advice_for(code, self.name),
             )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.explanations import Cause, sentence
 from coa.fields.field_map import FieldMapping
 from coa.mapping.model import Mapping
+from coa.model import CLONED_FROM, ORDER
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.transform.desired import mapped_value, may_truncate, picklist_fits, source_value
@@ -19,7 +21,7 @@ def explain(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) 
             changed = sql.SQL(
                 "EXISTS (SELECT FROM {} c WHERE c.field = {} AND c.source_id = d.source_id)"
             ).format(run.table(Table.CUSTOM, sobject), sql.Literal(one.name))
-            _insert(run, sobject, one, changed, f"by the custom rule {custom.function}")
+            _insert(run, sobject, one, changed, Cause.CUSTOM_RULE, function=custom.function)
     for sobject, fields in carried.items():
         for one in fields:
             if one.kind == "lookup":
@@ -33,14 +35,14 @@ def _explain_lookup(run: Run, sobject: str, one: FieldMapping) -> None:
     if one.name == "OwnerId":
         mapped = _mapped_condition(run, one)
         condition = sql.SQL("{} IS NOT NULL AND NOT ({})").format(value, mapped)
-        reason = f"owner without an active counterpart: owner_policy {run.params.owner_policy}"
+        cause = Cause.OWNER_POLICY
     elif one.name == "CreatedById":
         condition = sql.SQL("{} IS NOT NULL AND d.{} IS NULL").format(value, sql.Identifier(one.name))
-        reason = "creator without a counterpart: the user who loads"
+        cause = Cause.CREATOR_UNMATCHED
     else:
         condition = sql.SQL("{} IS NOT NULL AND d.{} IS NULL").format(value, sql.Identifier(one.name))
-        reason = "not found in the target: unmatched_lookup_policy blank"
-    _insert(run, sobject, one, condition, reason)
+        cause = Cause.LOOKUP_BLANK
+    _insert(run, sobject, one, condition, cause, policy=run.params.owner_policy)
 
 
 def _mapped_condition(run: Run, one: FieldMapping) -> sql.Composed:
@@ -63,7 +65,7 @@ def _explain_value(run: Run, sobject: str, one: FieldMapping) -> None:
             sobject,
             one,
             sql.SQL("{} IS DISTINCT FROM {}").format(value, mapped_value(one)),
-            "by the mapping file",
+            Cause.MAPPING_FILE,
         )
     if one.target.restricted_picklist and run.params.picklist_policy == "blank":
         _insert(
@@ -73,7 +75,7 @@ def _explain_value(run: Run, sobject: str, one: FieldMapping) -> None:
             sql.SQL("{v} IS NOT NULL AND d.{f} IS NULL AND NOT {fits}").format(
                 v=mapped_value(one), f=sql.Identifier(one.name), fits=picklist_fits(one, mapped_value(one))
             ),
-            "value missing in the target's picklist: picklist_policy blank",
+            Cause.PICKLIST_BLANK,
         )
     length = one.target.length
     if length and one.target.canonical_function == "canon_text" and may_truncate(one, run.params):
@@ -82,15 +84,18 @@ def _explain_value(run: Run, sobject: str, one: FieldMapping) -> None:
             sobject,
             one,
             sql.SQL("char_length({}) > {}").format(mapped_value(one), sql.Literal(length)),
-            f"longer than {length} characters: truncated",
+            Cause.TRUNCATED,
+            length=length,
         )
 
 
-def _insert(run: Run, sobject: str, one: FieldMapping, condition: sql.Composed, reason: str) -> None:
+def _insert(
+    run: Run, sobject: str, one: FieldMapping, condition: sql.Composed, cause: Cause, **facts: object
+) -> None:
     run.db.execute(
         sql.SQL(
-            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, reason)
-               SELECT {run}, {sobject}, s."Id", {field}, {value}, d.{column}, {reason}
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, cause, reason)
+               SELECT {run}, {sobject}, s."Id", {field}, {value}, d.{column}, {cause}, {reason}
                FROM {source} s JOIN {desired} d ON d.source_id = s."Id" WHERE {condition}
                ON CONFLICT DO NOTHING"""
         ).format(
@@ -99,9 +104,44 @@ def _insert(run: Run, sobject: str, one: FieldMapping, condition: sql.Composed, 
             field=sql.Literal(one.name),
             value=source_value(one),
             column=sql.Identifier(one.name),
-            reason=sql.Literal(reason),
+            cause=sql.Literal(cause.value),
+            reason=sql.Literal(sentence(cause, **facts)),
             source=run.table(SOURCE, sobject),
             desired=run.table(Table.DESIRED, sobject),
             condition=condition,
         )
+    )
+
+
+def explain_clones_outside(run: Run) -> None:
+    """Clone links to orders that neither come with the run's plan, if it has one, nor were moved before.
+
+    They stay empty, and are listed unless something explains them already.
+    """
+    if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
+        return
+    planned = (
+        sql.SQL(
+            """EXISTS (SELECT FROM {} o WHERE o.sobject = %(order)s AND o.source_id = d.{}
+                 AND o.action = 'insert')"""
+        ).format(run.table(Table.PLAN), sql.Identifier(CLONED_FROM))
+        if run.has_table(Table.PLAN)
+        else sql.SQL("false").format()
+    )
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, cause, reason)
+               SELECT %(run)s, %(order)s, d.source_id, %(field)s, d.{clone}, NULL, %(cause)s, %(reason)s
+               FROM {desired} d
+               LEFT JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.{clone}
+               WHERE d.{clone} IS NOT NULL AND l.target_id IS NULL AND NOT {planned} ON CONFLICT DO NOTHING"""
+        ).format(desired=run.table(Table.DESIRED, ORDER), clone=sql.Identifier(CLONED_FROM), planned=planned),
+        {
+            "run": run.run_id,
+            "order": ORDER,
+            "field": CLONED_FROM,
+            "pair": run.pair_id,
+            "cause": Cause.CLONE_NOT_MOVED.value,
+            "reason": sentence(Cause.CLONE_NOT_MOVED),
+        },
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.explanations import Cause, sentence
 from coa.fields.compare import Comparison, actual_hash
 from coa.fields.field_map import FieldMapping
 from coa.model import (
-    CLONED_FROM,
     DETAIL,
     DETAIL_ORDER,
     LOADED,
@@ -45,10 +45,11 @@ def find_field_differences(run: Run, sobject: str, compared: list[Comparison], j
                JOIN {verify} t ON t."Id" = e.target_id {joins}
                CROSS JOIN LATERAL (VALUES {values}) AS v (field, kind, expected, actual)
                LEFT JOIN coa.explained x ON x.run_id = {run} AND x.sobject = {sobject}
-                 AND x.source_id = e.source_id AND x.field = v.field AND x.reason LIKE 'changed in the target%'
+                 AND x.source_id = e.source_id AND x.field = v.field AND x.cause = {target_wins}
                WHERE ({differs}) AND v.expected IS DISTINCT FROM v.actual"""
         ).format(
             run=sql.Literal(run.run_id),
+            target_wins=sql.Literal(Cause.TARGET_WINS.value),
             sobject=sql.Literal(sobject),
             expected=run.table(Table.EXPECTED, sobject),
             desired=run.table(Table.DESIRED, sobject),
@@ -110,8 +111,7 @@ def find_rollup_differences(run: Run) -> None:
                  (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
                SELECT {run}, {order}, e.source_id, t."Id", v.field, v.expected, v.actual,
                       CASE WHEN r.ruled OR {kept} THEN 'explained' ELSE 'rollup' END,
-                      CASE WHEN r.ruled THEN 'follows from explained differences of its details'
-                           WHEN {kept} THEN 'a detail that is gone from the source stays in the target' ELSE '' END
+                      CASE WHEN r.ruled THEN {follows} WHEN {kept} THEN {detail_left} ELSE '' END
                FROM {expected} e JOIN {source} s ON s."Id" = e.source_id
                JOIN {verify} t ON t."Id" = e.target_id
                CROSS JOIN LATERAL (VALUES {values}) AS v (field, expected, actual)
@@ -125,6 +125,8 @@ def find_rollup_differences(run: Run) -> None:
         ).format(
             run=sql.Literal(run.run_id),
             kept=_keeps_deleted_detail(run),
+            follows=sql.Literal(sentence(Cause.FOLLOWS_FROM_DETAILS)),
+            detail_left=sql.Literal(sentence(Cause.DETAIL_LEFT)),
             order=sql.Literal(ORDER),
             expected=run.table(Table.EXPECTED, ORDER),
             source=run.table(SOURCE, ORDER),
@@ -165,9 +167,9 @@ def list_explained(run: Run) -> None:
                    SELECT x.run_id, x.sobject, x.source_id, COALESCE(e.target_id, ''), x.field, x.source_value,
                           x.target_value, 'explained', x.reason
                    FROM coa.explained x JOIN {} e ON e.source_id = x.source_id
-                   WHERE x.run_id = %s AND x.sobject = %s AND x.reason NOT LIKE 'changed in the target%%'"""
+                   WHERE x.run_id = %s AND x.sobject = %s AND x.cause <> %s"""
             ).format(run.table(Table.EXPECTED, sobject)),
-            [run.run_id, sobject],
+            [run.run_id, sobject, Cause.TARGET_WINS.value],
         )
     _explain_reset_received_dates(run)
 
@@ -180,12 +182,13 @@ def _explain_reset_received_dates(run: Run) -> None:
             """INSERT INTO coa.difference
                  (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
                SELECT {run}, {order}, e.source_id, t."Id", {name}, coa.canon_datetime(s.{f}),
-                      coa.canon_datetime(t.{f}), 'explained', 'received_dates is accept_reset'
+                      coa.canon_datetime(t.{f}), 'explained', {reason}
                FROM {expected} e JOIN {source} s ON s."Id" = e.source_id JOIN {verify} t ON t."Id" = e.target_id
                WHERE coa.to_second(coa.canon_datetime(s.{f}))
                      IS DISTINCT FROM coa.to_second(coa.canon_datetime(t.{f}))"""
         ).format(
             run=sql.Literal(run.run_id),
+            reason=sql.Literal(sentence(Cause.RECEIVED_DATES_RESET)),
             order=sql.Literal(ORDER),
             name=sql.Literal(RECEIVED_AT),
             f=sql.Identifier(RECEIVED_AT),
@@ -193,21 +196,4 @@ def _explain_reset_received_dates(run: Run) -> None:
             source=run.table(SOURCE, ORDER),
             verify=run.table(Table.VERIFY, ORDER),
         )
-    )
-
-
-def explain_clones_outside(run: Run) -> None:
-    """Clone links to orders that were never moved, where no plan has listed them already."""
-    if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
-        return
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, reason)
-               SELECT %(run)s, %(order)s, d.source_id, %(field)s, d.{clone}, NULL,
-                      'the order that it was cloned from is not moved'
-               FROM {desired} d
-               LEFT JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.{clone}
-               WHERE d.{clone} IS NOT NULL AND l.target_id IS NULL ON CONFLICT DO NOTHING"""
-        ).format(desired=run.table(Table.DESIRED, ORDER), clone=sql.Identifier(CLONED_FROM)),
-        {"run": run.run_id, "order": ORDER, "field": CLONED_FROM, "pair": run.pair_id},
     )

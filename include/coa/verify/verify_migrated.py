@@ -23,11 +23,11 @@ from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.staging.tables import Table, identifier, table_name
+from coa.transform.explain import explain_clones_outside
 from coa.transform.transform import run_transform
 from coa.verify.drift import class_field_differences, class_presence, class_rollups, list_deleted_in_source
 from coa.verify.expected import expect_migrated
 from coa.verify.licenses import extract_licenses
-from coa.verify.values import explain_clones_outside
 from coa.verify.verify import prove
 
 

@@ -1,0 +1,51 @@
+"""Why a value in the target differs from the source on purpose: codes, and the sentence that goes with each.
+
+`coa.explained` keeps the code, by which SQL decides, and the sentence, which people read; nothing decides by the
+sentence. To add one: a member and its sentence here, and the migration that lets the column take it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """What made an explained difference."""
+
+    CUSTOM_RULE = "custom_rule"
+    MAPPING_FILE = "mapping_file"
+    OWNER_POLICY = "owner_policy"
+    CREATOR_UNMATCHED = "creator_unmatched"
+    LOOKUP_BLANK = "lookup_blank"
+    PICKLIST_BLANK = "picklist_blank"
+    TRUNCATED = "truncated"
+    TARGET_WINS = "target_wins"
+    CLONE_NOT_MOVED = "clone_not_moved"
+    RECEIVED_DATES_RESET = "received_dates_reset"
+    FOLLOWS_FROM_DETAILS = "follows_from_details"
+    DETAIL_LEFT = "detail_left"
+
+
+SENTENCES: dict[Cause, str] = {
+    Cause.CUSTOM_RULE: "by the custom rule {function}",
+    Cause.MAPPING_FILE: "by the mapping file",
+    Cause.OWNER_POLICY: "owner without an active counterpart: owner_policy {policy}",
+    Cause.CREATOR_UNMATCHED: "creator without a counterpart: the user who loads",
+    Cause.LOOKUP_BLANK: "not found in the target: unmatched_lookup_policy blank",
+    Cause.PICKLIST_BLANK: "value missing in the target's picklist: picklist_policy blank",
+    Cause.TRUNCATED: "longer than {length} characters: truncated",
+    Cause.TARGET_WINS: "changed in the target: conflict_policy target_wins",
+    Cause.CLONE_NOT_MOVED: "the order that it was cloned from is not moved",
+    Cause.RECEIVED_DATES_RESET: "received_dates is accept_reset",
+    Cause.FOLLOWS_FROM_DETAILS: "follows from explained differences of its details",
+    Cause.DETAIL_LEFT: "a detail that is gone from the source stays in the target",
+}
+
+
+def sentence(cause: Cause, **facts: object) -> str:
+    """As people read it. Raises `KeyError` when a fact that the sentence names is missing.
+
+    >>> sentence(Cause.TRUNCATED, length=80)
+    'longer than 80 characters: truncated'
+    """
+    return SENTENCES[cause].format(**facts)
