@@ -15,6 +15,7 @@ from coa.errors import RunStopped
 from coa.extract.extract import extract_org
 from coa.extract.inbound_references import extract_pointing
 from coa.fields.lineage import lineage
+from coa.fields.saved import saved_carried, saved_describes
 from coa.kinds import kind_of
 from coa.load import load as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
@@ -23,8 +24,7 @@ from coa.plan import document as plan_stage
 from coa.plan.counts import count_plan
 from coa.plan.expected_corrections import expect_corrections
 from coa.plan.reconcile import check_plan, run_reconcile
-from coa.preflight.check import run_preflight, saved_carried
-from coa.preflight.orgs import saved_describes
+from coa.preflight.check import run_preflight
 from coa.report import corrections
 from coa.report.csv_files import write_csv
 from coa.report.facts import facts_of

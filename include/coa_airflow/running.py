@@ -49,7 +49,7 @@ def task_run(*, ending: bool = False) -> Iterator[Run]:
         except AirflowException:
             raise  # skipping and parking are no failures
         except JobStillRunning as waiting:
-            from coa_airflow.waiting import defer
+            from coa_airflow.deferral import defer
 
             defer(run, waiting)
         except Exception as error:

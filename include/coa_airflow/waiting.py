@@ -8,21 +8,15 @@ A deferred task holds none, and a kill of any process during the wait costs none
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
-from airflow.sdk.exceptions import TaskDeferred
 
-from coa.errors import JobStalled, JobStillRunning
-from coa_airflow.job_trigger import NEXT_STEP, STALLED, BulkJobTrigger
-from coa_airflow.pair import role_of
+from coa.errors import JobStalled
+from coa_airflow.job_trigger import NEXT_STEP, STALLED
+from coa_airflow.running import task_run
 from coa_airflow.ui.links import MigrationPageLink
-
-if TYPE_CHECKING:
-    from coa.staging.runs import Run
-
-__all__ = ["defer", "waiting_task"]
 
 
 class WaitingOperator(DecoratedOperator, PythonOperator):  # type: ignore[misc]  # Airflow has no types for us
@@ -50,8 +44,6 @@ class WaitingOperator(DecoratedOperator, PythonOperator):  # type: ignore[misc] 
     def resume(self, context: Any, event: dict[str, str] | None = None) -> Any:
         """Called when the trigger fired."""
         if event and STALLED in event:
-            from coa_airflow.running import task_run
-
             with task_run():
                 raise JobStalled(event[STALLED], next_step=event.get(NEXT_STEP, ""))
         return self.execute(context)
@@ -64,14 +56,4 @@ def waiting_task(python_callable: Callable[..., Any] | None = None, **kwargs: An
         multiple_outputs=False,
         decorated_operator_class=WaitingOperator,
         **kwargs,
-    )
-
-
-def defer(run: Run, waiting: JobStillRunning) -> NoReturn:
-    """Raises what makes Airflow park the current task until the job is over."""
-    role = role_of(run, waiting.org)
-    run.event("wait_handed_over", job_id=waiting.job_id, org=role, kind=waiting.kind)
-    raise TaskDeferred(
-        trigger=BulkJobTrigger(run.run_id, role, waiting.kind, waiting.job_id),
-        method_name=WaitingOperator.resume.__name__,
     )

@@ -16,9 +16,8 @@ from tests.engine.steps_seen import require_known_steps
 from tests.report.conftest import HOSTILE, LICENSE
 
 from coa.model import CUSTOMER, ORDER
-from coa.report.casework import markdown
 from coa.report.csv_files import DIFFERENCE_COLUMNS, ID_MAP_COLUMNS, REJECTED_COLUMNS, neutral, original
-from coa.report.page import record_link
+from coa.report.page import markdown, record_link
 from coa.report.relink import RELINK_COLUMNS
 
 FILES = {

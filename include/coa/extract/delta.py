@@ -19,9 +19,9 @@ from psycopg import sql
 from coa.extract.baseline import Base, find_base
 from coa.extract.bulk import ExtractSpec, ensure_state_table, extract_object
 from coa.extract.delta_query import changed_table, read_changes
+from coa.fields.saved import saved_describes
 from coa.load_steps import extract_step
 from coa.model import LOADED
-from coa.preflight.orgs import saved_describes
 from coa.salesforce.composite import count_of, granted, read_together
 from coa.salesforce.session import Org
 from coa.staging import tables

@@ -11,8 +11,8 @@ from psycopg import sql
 from coa.extract.baseline import STAMP, Base
 from coa.extract.bulk import ExtractSpec, query_into
 from coa.extract.rest_values import as_bulk_text
+from coa.fields.saved import saved_describes
 from coa.model import LOADED
-from coa.preflight.orgs import saved_describes
 from coa.salesforce.composite import Read, granted, read_together
 from coa.salesforce.session import Org
 from coa.staging import tables

@@ -11,10 +11,9 @@ from coa.extract.bulk import ExtractSpec, ensure_state_table, extract_object
 from coa.extract.delta import extract_changes
 from coa.fields.field_map import lookup_objects
 from coa.fields.lookups import lookup_fields
+from coa.fields.saved import saved_carried, saved_describes
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
-from coa.preflight.check import saved_carried
-from coa.preflight.orgs import saved_describes
 from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
 from coa.staging.runs import SOURCE, TARGET, Finding, Run

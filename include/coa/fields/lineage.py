@@ -7,6 +7,7 @@ from typing import Any
 from coa.config import RunParams
 from coa.fields.field_map import FieldMapping
 from coa.fields.lookups import lookup_keys
+from coa.fields.saved import saved_carried, saved_describes
 from coa.mapping.model import Mapping
 from coa.model import (
     AUDIT_FIELDS,
@@ -18,8 +19,6 @@ from coa.model import (
     SOURCE_ID,
     SOURCE_NUMBER,
 )
-from coa.preflight.check import saved_carried
-from coa.preflight.orgs import saved_describes
 from coa.salesforce.describe import Describe
 from coa.staging.runs import SOURCE, TARGET, Run
 

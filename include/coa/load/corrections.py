@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from coa.extract.bulk import LONGEST_SOQL, ExtractSpec, query_into
+from coa.fields.bulk_values import bulk_cannot_carry
 from coa.fields.compare import changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.load.jobs import Loader
-from coa.load.payload import bulk_cannot_carry
 from coa.load.rest_update import send_exact
 from coa.load.work import forget_work
 from coa.load_steps import (

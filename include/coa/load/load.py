@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from psycopg import sql
 
 from coa.errors import RowsRejected, RunStopped
+from coa.fields.saved import saved_carried
 from coa.load.prepare import prepare_load
 from coa.load.removal import remove
 from coa.load.steps import load_chunk, load_customer_records, load_deferred_links
 from coa.load.work import rejections
 from coa.mapping.model import Mapping
-from coa.preflight.check import saved_carried
 from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
 from coa.staging.runs import Run

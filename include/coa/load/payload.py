@@ -2,7 +2,7 @@
 
 On insert an empty cell means "not set"; on update it means "leave as it is" and `#N/A` means null
 (Bulk API 2.0 guide, "Prepare CSV files"). So a text that literally is `#N/A`, and a carriage return whose
-survival inside a quoted value is disputed, are not trusted to Bulk: see `coa.load.exact`.
+survival inside a quoted value is disputed, are not trusted to Bulk: see `coa.load.rest_update`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import IO
 from psycopg import sql
 
 from coa.config import Settings
+from coa.fields.bulk_values import NULL_MARK, insert_fields, is_text
 from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
 from coa.load_steps import DELETE, INSERT, Step
@@ -20,7 +21,6 @@ from coa.model import STATUS
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
-NULL_MARK = "#N/A"
 SPOOL_BYTES = 8_000_000
 # Stands in a required field until the exact value follows by REST.
 PLACEHOLDER = "-"
@@ -31,20 +31,6 @@ def value_of(one: FieldMapping, n: int) -> sql.Composed:
     if one.kind == "parent":
         return sql.SQL("{}.target_id").format(sql.Identifier(f"p{n}"))
     return sql.SQL("d.{}").format(sql.Identifier(one.name))
-
-
-def is_text(one: FieldMapping) -> bool:
-    return one.kind == "value" and one.target.canonical_function == "canon_text"
-
-
-def bulk_cannot_carry(one: FieldMapping, value: sql.Composable, settings: Settings) -> sql.Composed:
-    """SQL: whether a value must not go through Bulk CSV as it is."""
-    if not is_text(one):
-        return sql.SQL("false").format()
-    test = sql.SQL("{} = {}").format(value, sql.Literal(NULL_MARK))
-    if settings.embedded_cr == "rest" and one.target.type in ("textarea", "string"):
-        test = sql.SQL("({} OR position(E'\\r' in {}) > 0)").format(test, value)
-    return sql.SQL("COALESCE({}, false)").format(test)
 
 
 def bulk_text(one: FieldMapping, value: sql.Composable, settings: Settings) -> sql.Composed:
@@ -58,11 +44,6 @@ def bulk_text(one: FieldMapping, value: sql.Composable, settings: Settings) -> s
     return sql.SQL("CASE WHEN {v} = {mark} THEN {blank} ELSE {safe} END").format(
         v=value, mark=sql.Literal(NULL_MARK), blank=blank, safe=safe
     )
-
-
-def insert_fields(fields: list[FieldMapping]) -> list[FieldMapping]:
-    """What an insert carries: all but the status (the package makes it Draft) and links to later records."""
-    return [f for f in fields if f.createable and not f.deferred and f.name != STATUS]
 
 
 def default_status_to_send(fields: list[FieldMapping]) -> str:

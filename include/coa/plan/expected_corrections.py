@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from coa.fields.bulk_values import bulk_cannot_carry, insert_fields, is_text
 from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
-from coa.load.payload import bulk_cannot_carry, insert_fields, is_text
 from coa.load_steps import CORRECTIONS, FROZEN_TERMS, LINKS, RECEIVED_DATES, STATUSES
 from coa.model import (
     DETAIL,

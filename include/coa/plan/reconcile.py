@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.errors import RunStopped
+from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
 from coa.model import LOADED
 from coa.plan.actions import assign_actions
@@ -12,7 +13,7 @@ from coa.plan.blocks import drop_problems_of_matched, forget_own_problems, pass_
 from coa.plan.counterparts import sync_ledger
 from coa.plan.deletions import deletion_findings, find_deletions
 from coa.plan.duplicates import block_possible_duplicates, match_decided
-from coa.preflight.check import saved_carried, stop_on_blockers
+from coa.preflight.check import stop_on_blockers
 from coa.staging.runs import Finding, Run
 from coa.staging.tables import Table
 from coa.transform.explain import explain_clones_outside

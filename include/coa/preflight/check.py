@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from coa.errors import ConfigurationError, OrgRefused, RunStopped
-from coa.fields.field_map import FieldMapping, carried_fields, lookup_objects, type_conflict
+from coa.fields.field_map import lookup_objects
+from coa.fields.saved import fitting_or_not
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight import checks
@@ -20,7 +21,7 @@ from coa.preflight.capacity import check_capacity, moved_before, volume_of
 from coa.preflight.jobs import check_submit_jobs
 from coa.preflight.mapping_check import check_mapping, objects_named
 from coa.preflight.not_migrated import check_elsewhere
-from coa.preflight.orgs import describe_objects, identify, saved_describes
+from coa.preflight.orgs import describe_objects, identify
 from coa.preflight.package import (
     check_validation_rules,
     check_versions,
@@ -85,7 +86,7 @@ def _check_both(
     run: Run, source: Probe, target: Probe, mapping: Mapping, describes: dict[str, dict[str, Describe]]
 ) -> list[Finding]:
     """Everything that needs the app in both orgs."""
-    carried = _carried(describes[SOURCE], describes[TARGET], mapping, run.params.created_dates)
+    carried = fitting_or_not(describes[SOURCE], describes[TARGET], mapping, run.params.created_dates)
     others = sorted(
         (set().union(*(lookup_objects(f) for f in carried.values())) | objects_named(mapping))
         - set(COA_OBJECTS)
@@ -180,33 +181,6 @@ def stop_on_blockers(run: Run) -> None:
             state="blocked",
             next_step=" ".join(f"({n}) {b['next_step']}" for n, b in enumerate(blockers, 1)),
         )
-
-
-def _carried(
-    source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
-) -> dict[str, list[FieldMapping]]:
-    return {
-        sobject: carried_fields(sobject, source[sobject], target[sobject], mapping, created_dates)
-        for sobject in LOADED
-    }
-
-
-def carried_by_object(
-    source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
-) -> dict[str, list[FieldMapping]]:
-    """The fields that are written. A field whose types do not fit is a blocker and is left out here, so that
-    the rest of the run's data can still be looked at."""
-    return {
-        sobject: [one for one in fields if not type_conflict(one)]
-        for sobject, fields in _carried(source, target, mapping, created_dates).items()
-    }
-
-
-def saved_carried(run: Run, mapping: Mapping) -> dict[str, list[FieldMapping]]:
-    """The field map of the run, from the describes that preflight kept."""
-    return carried_by_object(
-        saved_describes(run, SOURCE), saved_describes(run, TARGET), mapping, run.params.created_dates
-    )
 
 
 def _identify_both(run: Run, source: Org, target: Org) -> dict[str, dict[str, Any]]:

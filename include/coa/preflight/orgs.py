@@ -61,11 +61,3 @@ def describe_objects(run: Run, org: Org, role: str, names: list[str]) -> dict[st
                 [run.run_id, role, name, json_value(one.raw)],
             )
     return found
-
-
-def saved_describes(run: Run, role: str) -> dict[str, Describe]:
-    """The describes that preflight kept."""
-    found = run.db.rows(
-        "SELECT sobject, describe FROM coa.describe WHERE run_id = %s AND org = %s", [run.run_id, role]
-    )
-    return {str(r["sobject"]): Describe(r["describe"]) for r in found}

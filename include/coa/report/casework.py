@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from typing import Any
 
@@ -60,12 +59,6 @@ def org_facts(run: Run, role: str) -> dict[str, Any]:
         "api_version": known.get("api_version", ""),
         "package_version": run.row["versions"].get(f"coa_{role}") or "",
     }
-
-
-def markdown(value: Any) -> str:
-    """Text of an org inside Markdown: none of its signs takes effect, no line break leaves the cell."""
-    text = re.sub(r"\s+", " ", "" if value is None else str(value))
-    return re.sub(r"([\\`*_{}\[\]<>()#|!~&])", r"\\\1", text)
 
 
 def _contracts(run: Run) -> list[dict[str, Any]]:

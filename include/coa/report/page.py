@@ -14,11 +14,15 @@ from markupsafe import Markup
 from coa.model import NS
 
 
+def markdown(value: Any) -> str:
+    """Text of an org inside Markdown: none of its signs takes effect, no line break leaves the cell."""
+    text = re.sub(r"\s+", " ", "" if value is None else str(value))
+    return re.sub(r"([\\`*_{}\[\]<>()#|!~&])", r"\\\1", text)
+
+
 @cache
 def environment() -> Environment:
     """HTML templates escape everything; the Markdown one says `| md` where a text comes from an org."""
-    from coa.report.casework import markdown
-
     made = Environment(
         loader=PackageLoader("coa.report", "templates"),
         autoescape=lambda name: bool(name and name.endswith(".html.j2")),

@@ -9,11 +9,11 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.extract.bulk import forget_outdated, mark_used
+from coa.fields.bulk_values import bulk_cannot_carry
 from coa.fields.compare import actual_hash, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.load.jobs import Loader
 from coa.load.load import stop_if_rejected
-from coa.load.payload import bulk_cannot_carry
 from coa.load.removal import remove
 from coa.load.rest_update import send_exact
 from coa.load.write_gate import begin_to_write, refuse_changed_target, require_go_ahead

@@ -10,10 +10,11 @@ from coa.errors import ConfigurationError
 from coa.extract.bulk import ExtractSpec, ensure_state_table
 from coa.extract.extract import coa_specs, extract_all
 from coa.fields.field_map import FieldMapping
+from coa.fields.saved import saved_carried, saved_describes
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED
-from coa.preflight.check import saved_carried, stop_on_blockers
-from coa.preflight.orgs import describe_objects, identify, saved_describes
+from coa.preflight.check import stop_on_blockers
+from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.describe import Field
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Finding, Run

@@ -5,8 +5,8 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
+from coa.fields.saved import saved_describes
 from coa.model import LOADED
-from coa.preflight.orgs import saved_describes
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 
 CURRENCY = "CurrencyIsoCode"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.fields.lookups import lookup_keys
+from coa.fields.saved import saved_describes
 from coa.mapping.model import Mapping
-from coa.preflight.orgs import saved_describes
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table

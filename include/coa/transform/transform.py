@@ -5,10 +5,9 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.fields.field_map import lookup_objects, not_carried_fields
+from coa.fields.saved import saved_carried, saved_describes
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, MIGRATION_FIELDS
-from coa.preflight.check import saved_carried
-from coa.preflight.orgs import saved_describes
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.staging.tables import Table

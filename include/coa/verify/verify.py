@@ -10,9 +10,9 @@ from coa.extract.bulk import ensure_state_table, forget_outdated, mark_used
 from coa.extract.delta import read_back
 from coa.extract.extract import coa_specs, extract_all
 from coa.fields.compare import comparisons
+from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
 from coa.model import ORDER
-from coa.preflight.check import saved_carried
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table

@@ -15,9 +15,9 @@ from coa.errors import ConfigurationError
 from coa.extract.extract import extract_org
 from coa.fields.compare import comparisons
 from coa.fields.field_map import lookup_objects
+from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, ORDER
-from coa.preflight.check import saved_carried
 from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.session import Org
 from coa.staging import tables

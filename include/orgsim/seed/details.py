@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orgsim.org import Org
 from orgsim.schema.coa import NS
+from orgsim.seed.columns import Array, blank, pick, stamps
 from orgsim.seed.nasty import NASTY
 from orgsim.seed.world import World
 
 if TYPE_CHECKING:
     from orgsim.seed.build import Seeded
-
-Array = NDArray[Any]
 
 
 def details(
@@ -28,8 +26,6 @@ def details(
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """``columns`` of all details but parent, id, number; ``order``: position of the parent; ``cause``: planted rows."""
-    from orgsim.seed.orders import blank, pick, stamps
-
     average = org.settings.details_per_order
     spread = rng.random(len(contracts)) * 2 * (average - 1) + 1
     per_order = np.maximum(1, np.floor(spread + 0.5).astype(int))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orgsim.org import Org
 from orgsim.schema.coa import DETAIL, NS, ORDER
+from orgsim.seed.columns import Array, blank, days, pick, stamps
 from orgsim.seed.customers import org_ids
 from orgsim.seed.details import details
 from orgsim.seed.nasty import NASTY
@@ -17,7 +17,6 @@ from orgsim.seed.world import World
 if TYPE_CHECKING:
     from orgsim.seed.build import Seeded
 
-Array = NDArray[Any]
 
 STATUSES = ("Draft", "Submitted", "Received", "In Process", "Error", "Activated", "Provisioned")
 _SHARES = (0.03, 0.02, 0.09, 0.05, 0.05, 0.46, 0.30)
@@ -35,28 +34,6 @@ _LAST_DAY = 20665  # 2026-07-31
 #: Orders that carry a planted difficulty; never originals of a clone, so that nothing else hangs on them.
 PRODUCT_MISSING = 2
 QUANTITY_MISSING = 2
-
-
-def stamps(seconds: Array) -> list[str]:
-    """Storage form of seconds since 1970."""
-    return [
-        one + ".000Z" for one in np.datetime_as_string(seconds.astype("datetime64[s]"), unit="s").tolist()
-    ]
-
-
-def days(numbers: Array) -> list[str]:
-    listed: list[str] = np.datetime_as_string(numbers.astype("datetime64[D]"), unit="D").tolist()
-    return listed
-
-
-def pick(choices: list[Any], index: Array) -> list[Any]:
-    picked: list[Any] = np.array(choices, dtype=object)[index].tolist()
-    return picked
-
-
-def blank(values: list[Any], keep: Array) -> list[Any]:
-    """The values where ``keep`` is true, None elsewhere."""
-    return [value if wanted else None for value, wanted in zip(values, keep.tolist(), strict=True)]
 
 
 def seed(org: Org, world: World, seeded: Seeded) -> None:

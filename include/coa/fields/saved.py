@@ -1,0 +1,45 @@
+"""The field map of a run, from the describes that preflight kept: what every stage after it works with."""
+
+from __future__ import annotations
+
+from coa.fields.field_map import FieldMapping, carried_fields, type_conflict
+from coa.mapping.model import Mapping
+from coa.model import LOADED
+from coa.salesforce.describe import Describe
+from coa.staging.runs import SOURCE, TARGET, Run
+
+
+def saved_describes(run: Run, role: str) -> dict[str, Describe]:
+    """The describes that preflight kept."""
+    found = run.db.rows(
+        "SELECT sobject, describe FROM coa.describe WHERE run_id = %s AND org = %s", [run.run_id, role]
+    )
+    return {str(r["sobject"]): Describe(r["describe"]) for r in found}
+
+
+def fitting_or_not(
+    source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
+) -> dict[str, list[FieldMapping]]:
+    """The field map of each loaded sObject, with the fields whose types do not fit."""
+    return {
+        sobject: carried_fields(sobject, source[sobject], target[sobject], mapping, created_dates)
+        for sobject in LOADED
+    }
+
+
+def carried_by_object(
+    source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
+) -> dict[str, list[FieldMapping]]:
+    """The fields that are written. A field whose types do not fit is a blocker and is left out here, so that
+    the rest of the run's data can still be looked at."""
+    return {
+        sobject: [one for one in fields if not type_conflict(one)]
+        for sobject, fields in fitting_or_not(source, target, mapping, created_dates).items()
+    }
+
+
+def saved_carried(run: Run, mapping: Mapping) -> dict[str, list[FieldMapping]]:
+    """The field map of the run, from the describes that preflight kept."""
+    return carried_by_object(
+        saved_describes(run, SOURCE), saved_describes(run, TARGET), mapping, run.params.created_dates
+    )
