@@ -10,6 +10,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 
 from coa.errors import InvalidParams
@@ -81,22 +82,18 @@ class RunParams:
 
         Raises `InvalidParams`.
         """
-        faults: list[str] = []
-        known = {f.name for f in fields(cls)}
-        for name in sorted(set(raw) - known):
-            faults.append(f"unknown param {name!r}")
-        values: dict[str, Any] = {}
-        for name in known & set(raw):
-            try:
-                values[name] = _check(name, raw[name])
-            except ValueError as error:
-                faults.append(str(error))
+        values, faults = _checked(raw, [f.name for f in fields(cls)])
         if faults:
             raise InvalidParams(
                 "The params of the run are not usable: " + "; ".join(faults) + ".",
                 next_step="correct them and trigger the run again; the DAG's form lists the allowed values.",
             )
         return cls(**values)
+
+    @classmethod
+    def usable(cls, raw: dict[str, Any]) -> RunParams:
+        """Those of the params that can be used: for what is still told of a run that the others have ended."""
+        return cls(**_checked(raw, [f.name for f in fields(cls)])[0])
 
     def orders_a_chunk(self, orders: int) -> int:
         """`chunk_size`, or what suits a run with work on so many orders.
@@ -118,10 +115,28 @@ class RunParams:
         return limit
 
 
+def _checked(raw: dict[str, Any], known: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The values that can be used, and what is wrong with the others."""
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for name in sorted(raw):
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            faults.append(f"unknown param {name!r}" + (f" (is {close[0]!r} meant?)" if close else ""))
+            continue
+        try:
+            values[name] = _check(name, raw[name])
+        except ValueError as error:
+            faults.append(str(error))
+    return values, faults
+
+
 def _check(name: str, value: Any) -> Any:
     if name in CHOICES:
         if value not in CHOICES[name]:
-            raise ValueError(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}")
+            close = get_close_matches(str(value), CHOICES[name], 1)
+            meant = f" (is {close[0]!r} meant?)" if close else ""
+            raise ValueError(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}{meant}")
         return value
     if name in ("dry_run", "require_approval", "accept_submit_jobs", "force"):
         if not isinstance(value, bool):

@@ -94,6 +94,10 @@ class AuthenticationFailed(ConfigurationError):
     """The org refused the credentials of a connection."""
 
 
+class WrongOrg(ConfigurationError):
+    """A connection leads to another org than the one that the run was made for: nothing is asked of it."""
+
+
 class OrgRefused(ConfigurationError):
     """The org answered 4xx to a request: retrying the same request cannot help.
 

@@ -25,6 +25,7 @@ from coa.plan.counts import count_plan
 from coa.plan.expected_corrections import expect_corrections
 from coa.plan.reconcile import check_plan, run_reconcile
 from coa.preflight.check import run_preflight
+from coa.preflight.orgs import bind
 from coa.report import corrections
 from coa.report.csv_files import write_csv
 from coa.report.facts import facts_of
@@ -52,7 +53,12 @@ LeaseHolderEnded = Callable[[dict[str, Any]], bool]
 
 @contextmanager
 def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
-    """Times a stage, writes down its API calls, and remembers by which rule a run was stopped."""
+    """Times a stage, writes down its API calls, and remembers by which rule a run was stopped.
+
+    `orgs` by role: each is held to the org that the run was made for, whoever opened it.
+    """
+    for role, org in orgs.items():
+        bind(run, role, org)
     with run.stage(name):
         run.event("stage_started", stage=name)
         try:

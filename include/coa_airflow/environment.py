@@ -30,14 +30,17 @@ def settings() -> Settings:
 
 
 def org(run: Run, role: str, *, deferrable: bool = False) -> Org:
-    """The org behind the connection that a run uses as `source` or `target`.
+    """The org behind the connection that a run uses as `source` or `target`: the one way to it, for tasks and triggers.
 
+    Whatever the connection says by now, the org answers only if it is the one that the run was made for: the first
+    use of another raises `WrongOrg` before anything is asked of it.
     `deferrable`: for tasks made by `waiting_task`, whose long waits go on in the triggerer. A headless run
     has no triggerer and one process for all: it waits itself.
     """
+    from coa.preflight.orgs import bind
     from coa_airflow.hook import CoaSalesforceHook
 
-    opened = CoaSalesforceHook(conn_id(run, role), settings()).org
+    opened = bind(run, role, CoaSalesforceHook(conn_id(run, role), settings()).org)
     opened.pace = _pace(run.run_id, role)
     if deferrable and not os.environ.get(HEADLESS):
         opened.max_wait = settings().hold_worker_seconds

@@ -41,7 +41,7 @@ def task_run(*, ending: bool = False) -> Iterator[Run]:
     db = staging()
     run_id = run_id_of(db, ti.dag_id, ti.run_id)
     with structlog.contextvars.bound_contextvars(coa_run=run_id):
-        run = Run.load(db, settings(), run_id)
+        run = Run.load(db, settings(), run_id, ending=ending)
         if not ending:
             run.reopen()
         try:

@@ -19,7 +19,7 @@ from coa_airflow.gate import PLAN_SUMMARY
 from coa_airflow.pair import Pair, chosen
 from coa_airflow.params import given
 from coa_airflow.retries import PREFLIGHT_POLICY
-from coa_airflow.running import failed_tasks, failures, task_run
+from coa_airflow.running import failed_tasks, failures, record_failure, run_id_of, task_run
 from coa_airflow.waiting import waiting_task
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def start(only_plan: bool = False, connections: dict[str, str] | None = None) ->
 
     `connections`: the connections that the DAG names, by param (`Pair.params`).
     """
-    from coa.staging.runs import Run
-    from coa_airflow.headless_token import ARTIFACTS_KEY, versions
+    from coa_airflow.headless_token import versions
 
     context = get_current_context()
     ti, dag_run = context["ti"], context["dag_run"]
@@ -49,15 +48,30 @@ def start(only_plan: bool = False, connections: dict[str, str] | None = None) ->
         raw["mapping"] = setting("coa_mapping", "COA_MAPPING")
     # Before the run exists: with a row that holds a forbidden name, whoever marks this task as success could use it.
     raw |= chosen(raw, connections or Pair().params())
-    run = Run.start(
-        staging(),
-        settings(),
+    return _started(
         dag_id=ti.dag_id,
         airflow_run_id=ti.run_id,
         triggered_by=os.environ.get("COA_TRIGGERED_BY") or dag_run.triggering_user_name or "",
         raw_params=raw,
         versions=versions(),
     )
+
+
+def _started(*, dag_id: str, airflow_run_id: str, **row: Any) -> str:
+    """The id of the run of this Airflow run. Params that nobody can use end the run here, at once and once."""
+    from coa.errors import InvalidParams
+    from coa.staging.runs import Run
+    from coa_airflow.headless_token import ARTIFACTS_KEY
+
+    db = staging()
+    try:
+        run = Run.start(db, settings(), dag_id=dag_id, airflow_run_id=airflow_run_id, **row)
+    except InvalidParams as unusable:
+        run = Run.load(db, settings(), run_id_of(db, dag_id, airflow_run_id), ending=True)
+        run.update(versions={**run.row["versions"], ARTIFACTS_KEY: str(artifacts_of(run.run_id))})
+        # The tasks that follow are not run; `report` and `verdict` tell it where people look.
+        record_failure(run, "start", unusable)
+        raise AirflowFailException(str(unusable)) from None
     run.update(versions={**run.row["versions"], ARTIFACTS_KEY: str(artifacts_of(run.run_id))})
     return run.run_id
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import threading
 import time
 from contextlib import suppress
@@ -77,6 +79,43 @@ def note_of(airflow_run_id: str) -> str:
 
     with create_session() as session:
         return str(session.scalars(select(DagRun).where(DagRun.run_id == airflow_run_id)).one().note)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf", "says"),
+    [
+        ("coa_migrate", {"max_bloked": 5}, "unknown param 'max_bloked' (is 'max_blocked' meant?)"),
+        ("coa_migrate", {"max_blocked": "abc"}, "max_blocked: 'abc' is neither a number of records"),
+        ("coa_rollback", {"runid": "x"}, "unknown param 'runid' (is 'run_id' meant?)"),
+    ],
+)
+def test_params_that_nobody_can_use_end_the_run_at_once_and_say_so_everywhere(
+    stage: Stage, dag_id: str, conf: dict[str, Any], says: str
+) -> None:
+    run = stage.run(dag_id, **conf)
+
+    assert (run.state, run.airflow_state) == ("failed", "failed")
+    assert run.message.startswith(f"start: The params of the run are not usable: {says}")
+    assert {t for t, how in run.tasks.items() if how == "failed"} == {"start", "verdict"}
+    assert run.tasks["preflight"] == "upstream_failed"
+    assert tries(run.row["airflow_run_id"], "start") == 1
+    assert json.loads((run.folder / "summary.json").read_text())["message"] == run.message
+    if dag_id == "coa_migrate":
+        assert says.split("(")[0] in html.unescape((run.folder / "report.html").read_text())
+    assert says in note_of(run.row["airflow_run_id"])
+    assert run.row["versions"]["artifacts"] == str(run.folder)
+
+
+def tries(airflow_run_id: str, task_id: str) -> int:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = select(TaskInstance.try_number).where(
+            TaskInstance.run_id == airflow_run_id, TaskInstance.task_id == task_id
+        )
+        return int(session.scalars(found).one())
 
 
 @pytest.mark.lane

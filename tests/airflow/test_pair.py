@@ -103,6 +103,8 @@ class TestRuns:
         assert run.row["params"]["target_conn_id"] == "emea_target"
         assert later.state == "verified", later.message
         assert undone.state == "verified", undone.message
+        assert {one.airflow_state for one in (run, later, undone)} == {"success"}
+        assert " deleted" in note_of(undone.row["airflow_run_id"])
         assert not elsewhere.target.count(
             "SELECT COUNT() FROM CHANNEL_ORDERS__Service_Order__c WHERE COA_Source_Id__c != null"
         )

@@ -13,6 +13,7 @@ import pytest
 import samples
 
 from coa.model import CUSTOMER, DETAIL, ORDER
+from coa.report.summary import UNDO_COUNTS
 from coa.staging.database import Database
 from coa.staging.tables import schema_of
 from coa_airflow.headless_token import alive
@@ -381,3 +382,37 @@ def test_customers_come_before_orders_before_details(get: Get, database: Databas
     samples.running_run(database)
 
     assert [o["sobject"] for o in get(RUN, run_id="manual__1").json()["objects"]] == [CUSTOMER, ORDER, DETAIL]
+
+
+def test_a_roll_back_and_a_run_of_an_unknown_shape_take_no_page_down(get: Get, database: Database) -> None:
+    """One roll-back was enough once to make its tab and the list of all runs answer 500."""
+    undone = dict.fromkeys(UNDO_COUNTS, 0) | {"to_delete": 60, "deleted": 60, "verified": 60}
+    samples.finished_run(database)
+    samples.finished_run(
+        database,
+        "20261123T100000Z-cccccc",
+        "manual__undo",
+        dag_id="coa_rollback",
+        mode="rollback",
+        state="verified",
+        summary={"objects": {ORDER: undone}, "state": "verified", "run_id": "20261123T100000Z-cccccc"},
+    )
+    samples.finished_run(
+        database,
+        "20261123T110000Z-dddddd",
+        "manual__odd",
+        state="verified",
+        summary={"objects": {ORDER: {"inserted": "many"}, "x": None}, "state": "verified"},
+    )
+
+    listed = {r["airflow_run_id"]: r for r in get("/coa/api/runs").json()["runs"]}
+    tab = get("/coa/api/dags/coa_rollback/run", run_id="manual__undo").json()
+    odd = get(RUN, run_id="manual__odd").json()
+
+    assert set(listed) == {"manual__0", "manual__undo", "manual__odd"}
+    totals = listed["manual__undo"]["totals"]
+    assert (totals["planned"], totals["written"], totals["verified"]) == (60, 60, 60)
+    assert by_name(tab["objects"])["Service Order"]["written"] == 60
+    assert odd["page"] == "run"
+    for path in ("problems", "beside"):
+        assert get(f"/coa/api/dags/coa_rollback/{path}", run_id="manual__undo").status_code == 200

@@ -7,7 +7,7 @@ from typing import Any
 from coa.errors import OrgRefused
 from coa.salesforce.composite import Read, read_together
 from coa.salesforce.describe import Describe, described
-from coa.salesforce.session import Org
+from coa.salesforce.session import Org, id18
 from coa.staging.database import json_value
 from coa.staging.runs import Run
 
@@ -36,17 +36,13 @@ def identify(org: Org) -> dict[str, Any]:
     }
 
 
-def id18(value: str) -> str:
-    """A 15-character id with its three check characters; anything else as it is.
+def bind(run: Run, role: str, org: Org) -> Org:
+    """The org, which from now on answers only if it is the one that the run was made for.
 
-    >>> id18("0018c00002FInbo")
-    '0018c00002FInboAAD'
+    Until a run has joined a pair there is nothing to compare with: preflight decides which orgs it is made for.
     """
-    if len(value) != 15:
-        return value
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-    groups = (value[start : start + 5] for start in (0, 5, 10))
-    return value + "".join(alphabet[sum(1 << i for i, c in enumerate(g) if "A" <= c <= "Z")] for g in groups)
+    expected = run.org_id(role)
+    return org.bind(expected, f"run {run.run_id}") if expected else org
 
 
 def describe_objects(run: Run, org: Org, role: str, names: list[str]) -> dict[str, Describe]:

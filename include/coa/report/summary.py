@@ -12,6 +12,7 @@ from coa.plan.deletions import deletion_counts
 from coa.report.corrections import compare_with_load
 from coa.staging.runs import Run
 from coa.staging.tables import Table
+from coa.states import GOOD_STATES
 from coa.verify.freeze_check import freeze_of
 
 COUNTS = (
@@ -30,6 +31,9 @@ COUNTS = (
     "missing",
     "duplicated",
 )
+UNDO_COUNTS = ("to_delete", "to_restore", "left", "deleted", "restored", "rejected", "verified", "different")
+"""Those of a roll-back."""
+ALL_COUNTS = dict.fromkeys((*COUNTS, *UNDO_COUNTS), 0)
 PLURALS = {CUSTOMER: "customers", ORDER: "orders", DETAIL: "details"}
 PLANNED = {
     "insert": "to_insert",
@@ -70,24 +74,62 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
     }
 
 
+def objects_of(summary: dict[str, Any] | None) -> dict[str, dict[str, int]]:
+    """Counts by sObject of a summary of any kind of run; a count that such a run does not make is 0.
+
+    What another version of the program wrote in another shape is left out: whoever shows many runs must not
+    fail for the sake of one.
+    """
+    objects = (summary or {}).get("objects")
+    if not isinstance(objects, dict):
+        return {}
+    return {
+        str(name): {**ALL_COUNTS, **{k: n for k, n in counts.items() if isinstance(n, int)}}
+        for name, counts in objects.items()
+        if isinstance(counts, dict)
+    }
+
+
+PLANNED_WORDS = {"to_insert": "to insert", "to_update": "to update"}
+WRITTEN_WORDS = {"inserted": "inserted", "updated": "updated"}
+UNDO_PLANNED_WORDS = {"to_delete": "to delete", "to_restore": "to restore"}
+UNDO_WRITTEN_WORDS = {"deleted": "deleted", "restored": "restored"}
+LEFT_WORDS = {
+    "blocked": "blocked",
+    "held": "held",
+    "left": "left as they are",
+    "rejected": "rejected",
+    "different": "different",
+    "missing": "missing",
+    "duplicated": "doubled",
+}
+
+
+LONGEST_MESSAGE = 600
+"""Characters of a run's message in its note."""
+
+
 def note_of(summary: dict[str, Any]) -> str:
     """A run in one line: its state and the totals of each object that it looked at."""
+    good = summary["state"] in GOOD_STATES
     parts = [f"{summary['state']} ({summary['run_id']})"]
-    for sobject, counts in summary["objects"].items():
-        name = PLURALS[sobject]
-        planned = summary["state"] == "dry_run"
-        told = {
-            "to insert" if planned else "inserted": counts["to_insert" if planned else "inserted"],
-            "to update" if planned else "updated": counts["to_update" if planned else "updated"],
-            "blocked": counts["blocked"],
-            "held": counts["held"],
-            "rejected": counts["rejected"],
-            "different": counts["different"],
-            "missing": counts["missing"],
-            "doubled": counts["duplicated"],
-        }
-        said = ", ".join(f"{number:,} {word}" for word, number in told.items() if number)
-        parts.append(f"{counts['extracted']:,} {name}: {said or 'nothing to do'}")
+    if not good and summary["message"]:
+        parts[0] += f": {summary['message'][:LONGEST_MESSAGE]}"
+    planned, undo = summary["state"] == "dry_run", summary["mode"] == "rollback"
+    words = {
+        (False, False): WRITTEN_WORDS,
+        (False, True): PLANNED_WORDS,
+        (True, False): UNDO_WRITTEN_WORDS,
+        (True, True): UNDO_PLANNED_WORDS,
+    }[undo, planned] | LEFT_WORDS
+    for sobject, counts in objects_of(summary).items():
+        said = ", ".join(f"{counts[key]:,} {word}" for key, word in words.items() if counts[key])
+        looked_at = (
+            counts["to_delete"] + counts["to_restore"] + counts["left"] if undo else counts["extracted"]
+        )
+        parts.append(
+            f"{looked_at:,} {PLURALS.get(sobject, sobject)}: {said or ('nothing to do' if good else 'nothing written')}"
+        )
     return "; ".join(parts)
 
 

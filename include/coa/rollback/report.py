@@ -16,18 +16,17 @@ from coa.report.csv_files import (
     write_csv,
 )
 from coa.report.reasons import plain_words
-from coa.report.summary import _api_calls, _seconds
+from coa.report.summary import UNDO_COUNTS, _api_calls, _seconds
 from coa.report.write import Folder, write_json
 from coa.rollback.plan import plan_counts
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
 ROLLED_BACK_COLUMNS = ("sobject", "source_id", "target_id", "action", "reason_code", "reason", "next_step")
-COUNTS = ("to_delete", "to_restore", "left", "deleted", "restored", "rejected", "verified", "different")
 
 
 def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
-    objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
+    objects = {name: dict.fromkeys(UNDO_COUNTS, 0) for name in LOADED}
     for name, counts in plan_counts(run).items():
         objects[name] |= counts
     if run.has_table(Table.WORK):

@@ -43,19 +43,26 @@ def begin(run: Run, target: Org, lease_holder_ended: Callable[[dict[str, Any]], 
     stop_on_blockers(run)
     identity = identify(target)
     expected = original.row["target_org"]
-    run.update(pair_id=original.pair_id, source_org=original.row["source_org"], target_org=identity)
-    if identity["id"] != expected["id"]:
+    # The orgs are those of the run that is undone, whatever the connection says: no later task gets at another.
+    same = identity["id"] == expected["id"]
+    run.update(
+        pair_id=original.pair_id,
+        source_org=original.row["source_org"],
+        target_org=identity if same else expected,
+    )
+    if not same:
         findings.append(
             Finding(
                 "blocker",
                 "other_target",
-                f"The connection coa_target leads to {identity['id']} ({identity['name']}); run "
+                f"The connection {target.name} leads to {identity['id']} ({identity['name']}); run "
                 f"{original.run_id} wrote to {expected['id']} ({expected['name']}).",
-                "point coa_target at the org that the run wrote to.",
+                f"point {target.name} at the org that the run wrote to.",
             )
         )
-    else:
-        run.take_lease(lease_holder_ended)
+        run.set_findings("preflight", findings)
+        stop_on_blockers(run)
+    run.take_lease(lease_holder_ended)
     described = describe_objects(run, target, TARGET, list(COA_OBJECTS))
     for name in LOADED:
         if name not in described or not described[name].raw.get("deletable"):

@@ -47,11 +47,12 @@ class OrgConnection:
 
 @dataclass(frozen=True)
 class Token:
-    """An open session: where to go, what to show, and whose it is (`user_id` may be unknown)."""
+    """An open session: where to go, what to show, and whose it is (empty where the login did not tell)."""
 
     access_token: str = field(repr=False)
     instance_url: str = ""
     user_id: str = ""
+    organization_id: str = ""
 
 
 class Post(Protocol):
@@ -172,8 +173,10 @@ def _oauth(c: OrgConnection, post: Post, form: dict[str, str]) -> Token:
             next_step=_advice(said),
         )
     instance = str(body.get("instance_url") or c.login_url)
-    user = re.search(r"/(005[A-Za-z0-9]{12,15})/?$", str(body.get("id", "")))
-    return Token(str(body["access_token"]), check_url(instance, c.name), user.group(1) if user else "")
+    # The identity URL: https://login.salesforce.com/id/<organization id>/<user id>.
+    identity = re.search(r"/id/(00D\w{12,15})/(005\w{12,15})/?$", str(body.get("id", "")), re.ASCII)
+    organization_id, user_id = identity.groups() if identity else ("", "")
+    return Token(str(body["access_token"]), check_url(instance, c.name), user_id, organization_id)
 
 
 def _advice(said: str) -> str:
@@ -212,8 +215,10 @@ def _soap(c: OrgConnection, post: Post) -> Token:
         )
     url = urlsplit(server.group(1))
     user = re.search(r"<(?:\w+:)?userId>([^<]+)<", text)
+    organization = re.search(r"<(?:\w+:)?organizationId>([^<]+)<", text)
     return Token(
         session.group(1),
         check_url(f"{url.scheme}://{url.netloc}".replace("-api.", "."), c.name),
         user.group(1) if user else "",
+        organization.group(1) if organization else "",
     )

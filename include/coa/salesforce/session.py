@@ -29,6 +29,7 @@ from coa.errors import (
     LimitExceeded,
     OrgRefused,
     OrgUnavailable,
+    WrongOrg,
 )
 from coa.salesforce.auth import OrgConnection, Token, check_url, is_loopback, login
 from coa.salesforce.pace import Pace
@@ -86,6 +87,10 @@ class Org:
         self.usage: tuple[int, int] | None = None
         """API calls of the last 24 hours as the org counts them, and the allowance."""
         self._token: Token | None = None
+        self._bound_to = ""
+        self._made_for = ""
+        self._proved: Token | None = None
+        self._proving = False
         self._version = ""
         self._lock = threading.RLock()
         self._local = threading.local()
@@ -102,7 +107,25 @@ class Org:
             if self._token is None:
                 self._token = login(self.connection, self._post_login)
                 self._forbid_leaving_this_machine(self._token.instance_url)
+            if self._bound_to and self._proved is not self._token and not self._proving:
+                self._prove_identity(self._token)
             return self._token
+
+    def bind(self, organization_id: str, made_for: str) -> Org:
+        """From now on every session, renewed ones too, has to be with this organization, before anything is asked of it.
+
+        `made_for`: what was made for that organization, such as `run 20261123T144200Z-a1b2c3`. Raises `WrongOrg` at
+        the first use of a session with another one.
+        """
+        with self._lock:
+            if id18(organization_id) != id18(self._bound_to):
+                self._bound_to, self._proved = organization_id, None
+            self._made_for = made_for
+        return self
+
+    def organization_id(self) -> str:
+        """Id of the org as its login told it, else as its Organization record has it."""
+        return id18(self.token.organization_id or self._asked_organization_id())
 
     @property
     def instance_url(self) -> str:
@@ -315,6 +338,28 @@ class Org:
             return response.status_code, parsed, response.text
         raise OrgUnavailable(f"Connection {self.name}: login at {url} did not succeed.")
 
+    def _asked_organization_id(self) -> str:
+        record = next(iter(self.query("SELECT Id FROM Organization")), {})
+        return str(record.get("Id", ""))
+
+    def _prove_identity(self, token: Token) -> None:
+        """Raises `WrongOrg`, and forgets the session, when it is not with the org that we are bound to."""
+        self._proving = True
+        try:
+            # A session that was given with the connection says nothing of its org: that costs a call.
+            found = id18(token.organization_id or self._asked_organization_id())
+        finally:
+            self._proving = False
+        if found != id18(self._bound_to):
+            self._token = None
+            raise WrongOrg(
+                f"The connection {self.name} leads to the organization {found or '(unknown)'}; "
+                f"{self._made_for} was made for {id18(self._bound_to)}. Nothing was written to it.",
+                next_step=f"point the connection {self.name} at {id18(self._bound_to)} again and clear the failed "
+                "task; for the other org, trigger a new run and have its plan approved.",
+            )
+        self._proved = self._token
+
     def _renew(self, used: Token) -> None:
         with self._lock:
             # Another thread may have renewed it already.
@@ -385,6 +430,19 @@ class Org:
         gap *= random.uniform(0.7, 1.3)
         log.warning("%s: retry %d in %.1f s", failure, attempt, gap)
         time.sleep(gap)
+
+
+def id18(value: str) -> str:
+    """A 15-character id with its three check characters; anything else as it is.
+
+    >>> id18("0018c00002FInbo")
+    '0018c00002FInboAAD'
+    """
+    if len(value) != 15:
+        return value
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+    groups = (value[start : start + 5] for start in (0, 5, 10))
+    return value + "".join(alphabet[sum(1 << i for i, c in enumerate(g) if "A" <= c <= "Z")] for g in groups)
 
 
 def error_of(response: requests.Response) -> tuple[str, str]:

@@ -75,7 +75,7 @@ class Run:
     ) -> Run:
         """The run of this Airflow run, created on the first call: a retried task gets the same one.
 
-        Raises `InvalidParams`; the run's row then exists with state `failed`.
+        Raises `InvalidParams`; the run's row then exists, for whoever gives it its end (`load` with `ending`).
         """
         with db.advisory_lock(f"coa run {dag_id} {airflow_run_id}"):
             known = db.row(
@@ -105,15 +105,19 @@ class Run:
         return cls.load(db, settings, run_id)
 
     @classmethod
-    def load(cls, db: Database, settings: Settings, run_id: str) -> Run:
-        """Raises `ConfigurationError` for an unknown run, `InvalidParams` for params we cannot use."""
+    def load(cls, db: Database, settings: Settings, run_id: str, *, ending: bool = False) -> Run:
+        """Raises `ConfigurationError` for an unknown run, `InvalidParams` for params we cannot use.
+
+        `ending`: only to give the run its end and its artifacts; params that nobody can use count as not given.
+        """
         row = db.row("SELECT * FROM coa.run WHERE run_id = %s", [run_id])
         if row is None:
             raise ConfigurationError(
                 f"There is no run {run_id} in the staging database {db.display_url}.",
                 next_step="take a run_id from the artifacts folder or from the table coa.run.",
             )
-        return cls(run_id, db, RunParams.parse(row["params"]), settings, row)
+        read = RunParams.usable if ending else RunParams.parse
+        return cls(run_id, db, read(row["params"]), settings, row)
 
     def reopen(self) -> None:
         """A task that is cleared takes up a run that was over, with the tables that it has."""
@@ -146,6 +150,10 @@ class Run:
                 next_step="run its preflight task first.",
             )
         return int(pair)
+
+    def org_id(self, role: str) -> str:
+        """The organization that this run was made for, as `source` or `target`; empty until it has joined a pair."""
+        return str(self.row[f"{role}_org"]["id"]) if self.row["pair_id"] is not None else ""
 
     @cached_property
     def schema(self) -> str:
@@ -334,6 +342,14 @@ def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:
             [run_id],
         ).fetchone()
         if from_the_start and row and row["loaded_at"] is None:
+            # Its next preflight asks the connections anew which orgs they lead to; an answer to the old plan does
+            # not fit the new one, whose hash covers the orgs.
+            connection.execute("DELETE FROM coa.lease WHERE run_id = %s", [run_id])
+            connection.execute(
+                "UPDATE coa.run SET pair_id = NULL, plan_hash = NULL, source_org = '{}', target_org = '{}' "
+                "WHERE run_id = %s",
+                [run_id],
+            )
             schema = sql.Identifier(schema_of(run_id))
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))

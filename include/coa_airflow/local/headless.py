@@ -171,7 +171,7 @@ def _close(db: Database, row: dict[str, Any], why: str) -> None:
 
     folder = _artifacts(row)
     try:
-        run = Run.load(db, Settings.from_environment(), str(row["run_id"]))
+        run = Run.load(db, Settings.from_environment(), str(row["run_id"]), ending=True)
         pipeline.finish(run, artifacts_root(folder), why)
     except CoaError as error:
         # A run whose params nobody can use has no more to it than its row.

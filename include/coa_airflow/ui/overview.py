@@ -9,7 +9,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select, tuple_
 
 from coa.kinds import kind_of
-from coa.report.summary import PLANNED
+from coa.report.summary import PLANNED, objects_of
 from coa_airflow.headless_token import holds_lock, token_of
 from coa_airflow.ui.access import find_run
 from coa_airflow.ui.run_data import AIRFLOW_OVER
@@ -24,7 +24,7 @@ DELTAS = 5
 SHOWN = """run_id, pair_id, dag_id, airflow_run_id, mode, stage, state, message, triggered_by, plan_hash,
            COALESCE(params ->> 'dry_run', 'false') = 'true' AS dry_run, source_org ->> 'name' AS source,
            target_org ->> 'name' AS target, started_at, finished_at, versions,
-           CASE WHEN summary ->> 'state' = state THEN summary -> 'objects' END AS objects"""
+           CASE WHEN summary ->> 'state' = state THEN summary END AS summary"""
 
 
 def dags_with_runs(connection: Connection) -> set[str]:
@@ -43,7 +43,12 @@ def all_runs(connection: Connection, dag_ids: list[str]) -> list[dict[str, Any]]
         state = known.get((r["dag_id"], r["airflow_run_id"]))
         over = r["state"] is not None or (state or _state_of_process(connection, r)) in AIRFLOW_OVER
         lines.append(
-            {**_line(r), "in_airflow": state is not None, "over": over, "totals": _totals(r["objects"])}
+            {
+                **_line(r),
+                "in_airflow": state is not None,
+                "over": over,
+                "totals": _totals(objects_of(r["summary"])),
+            }
         )
     return lines
 
@@ -108,7 +113,8 @@ def _line(r: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _totals(objects: dict[str, dict[str, int]] | None) -> dict[str, int] | None:
+def _totals(objects: dict[str, dict[str, int]]) -> dict[str, int] | None:
+    """Sums over all sObjects, of migrations and roll-backs alike; None without a summary."""
     if not objects:
         return None
 
@@ -116,10 +122,10 @@ def _totals(objects: dict[str, dict[str, int]] | None) -> dict[str, int] | None:
         return sum(counts[name] for counts in objects.values() for name in names)
 
     return {
-        "planned": total("to_insert", "to_update"),
-        "written": total("inserted", "updated"),
+        "planned": total("to_insert", "to_update", "to_delete", "to_restore"),
+        "written": total("inserted", "updated", "deleted", "restored"),
         "rejected": total("rejected"),
-        "left_out": total("blocked", "held"),
+        "left_out": total("blocked", "held", "left"),
         "verified": total("verified"),
         "different": total("different", "missing", "duplicated"),
     }
@@ -145,18 +151,14 @@ def beside(connection: Connection, run: dict[str, Any], dag_ids: list[str]) -> l
             ORDER BY started_at LIMIT {DELTAS}""",
         key,
     ).fetchall()
-    for r in this:
-        # A run under way has no summary yet; its plan can be compared all the same.
-        r["objects"] = r["objects"] or _planned(connection, r["run_id"])
     columns = [("dry", r) for r in dry] + [("this", r) for r in this] + [("delta", r) for r in since]
-    return [
-        {
-            "role": role,
-            **_line(r),
-            "objects": {short(name): counts for name, counts in (r["objects"] or {}).items()},
-        }
-        for role, r in columns
-    ]
+    return [{"role": role, **_line(r), "objects": _compared(connection, r)} for role, r in columns]
+
+
+def _compared(connection: Connection, run: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Counts by short name. A run under way has no summary yet; its plan can be compared all the same."""
+    objects = objects_of(run["summary"]) or _planned(connection, run["run_id"])
+    return {short(name): counts for name, counts in objects.items()}
 
 
 def _planned(connection: Connection, run_id: str) -> dict[str, dict[str, int]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from coa.load_steps import BY_NAME, CREATING, EXTRACT_SOURCE, PLACE, Phase, label_of
 from coa.model import LOADED, NS
+from coa.report.summary import objects_of
 
 OBJECTS = list(LOADED)
 
@@ -78,7 +79,7 @@ def object_rows(
     `plan`: rows of `coa.plan_count`; `summary`: the run's, when it is over; `proved`: verify ran to its end.
     """
     done = {(p["step"], p["sobject"]): p for p in progress}
-    final = (summary or {}).get("objects") or {}
+    final = objects_of(summary)
     rows = []
     for sobject in LOADED:
         counts = dict.fromkeys(("insert", "update", "unchanged", "match", "blocked", "held"), 0)
@@ -102,7 +103,7 @@ def object_rows(
             row |= {
                 "extracted": end["extracted"] if plan else row["extracted"],
                 "held": end["held"] if plan else None,
-                "written": end["inserted"] + end["updated"],
+                "written": sum(end[name] for name in ("inserted", "updated", "deleted", "restored")),
                 "rejected": end["rejected"],
                 "verified": end["verified"] if proved else None,
                 "different": end["different"] + end["missing"] + end["duplicated"] if proved else None,
