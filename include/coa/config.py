@@ -62,6 +62,8 @@ class RunParams:
     possible_duplicates: str = "block_record"
     conflict_policy: str = "block_record"
     deletions: str = "report"
+    verify_sample: int | str = "1%"
+    """Records of each sObject that the proof reads again by REST: a percentage or a number; 0: none."""
     accept_submit_jobs: bool = False
     orders_where: str = ""
     chunk_size: int | None = None
@@ -144,6 +146,8 @@ def _check(name: str, value: Any) -> Any:
         return value
     if name == "max_blocked":
         return _check_max_blocked(value)
+    if name == "verify_sample":
+        return _check_sample(value)
     if name == "chunk_size" and value is None:
         return None
     if name in ("chunk_size", "lanes"):
@@ -158,6 +162,18 @@ def _check(name: str, value: Any) -> Any:
     if name == "owner_policy" and not value:
         raise ValueError("owner_policy: empty; use running_user, stop or a user name")
     return value.strip()
+
+
+def _check_sample(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\d+", value.strip()):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?%", value.strip()):
+        share = float(value.strip().rstrip("%"))
+        if share <= 100:
+            return value.strip() if share else 0
+    raise ValueError(f'verify_sample: {value!r} is neither a number of records nor a percentage such as "1%"')
 
 
 def _check_max_blocked(value: Any) -> int | str | None:

@@ -12,6 +12,8 @@ from typing import Any
 from coa import stages
 from coa.decide import decide
 from coa.errors import RunStopped
+from coa.evidence import bundle as evidence
+from coa.evidence.signing import check_key
 from coa.extract.extract import extract_org
 from coa.extract.inbound_references import extract_pointing
 from coa.fields.lineage import lineage
@@ -44,6 +46,7 @@ from coa.transform.template import mapping_template
 from coa.transform.transform import run_transform
 from coa.verify import freeze_check as freeze
 from coa.verify import verify_migrated as migrated
+from coa.verify.second_reading import read_again
 from coa.verify.verify import read_for_proof, run_verify
 
 log = logging.getLogger(__name__)
@@ -82,6 +85,7 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
 def preflight(run: Run, source: Org, target: Org, lease_holder_ended: LeaseHolderEnded | None = None) -> None:
     """Orgs, rights, fields, allowance; takes the pair's lease. Raises `RunStopped` (blocked)."""
     with _stage(run, "preflight", source=source, target=target):
+        check_key()
         run_preflight(run, source, target, mapping_of(run), lease_holder_ended)
 
 
@@ -168,11 +172,15 @@ def load_links(run: Run, target: Org) -> None:
         load_stage.load_links(run, target, mapping_of(run))
 
 
-def verify(run: Run, target: Org) -> None:
+def verify(run: Run, target: Org, source: Org | None = None) -> None:
+    """Reads the target anew and compares; then a sample once more by another path (of the source too, if it is given)."""
     with _stage(run, "extract_verify", target=target):
         read_for_proof(run, target)
     with _stage(run, "verify"):
         run_verify(run, mapping_of(run))
+    orgs = {"target": target} if source is None else {"target": target, "source": source}
+    with _stage(run, "verify_sample", **orgs):
+        read_again(run, mapping_of(run), target, source)
 
 
 def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
@@ -183,11 +191,15 @@ def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
     Raises `ConfigurationError` when nothing was migrated between these orgs.
     """
     with _stage(run, "begin", source=source, target=target):
+        check_key()
         of_run = migrated.begin(run, source, target)
     with _stage(run, "extract", source=source, target=target):
         migrated.extract_both(run, source, target, mapping_of(run))
     with _stage(run, "verify"):
-        return migrated.compare_migrated(run, mapping_of(run), of_run)
+        migrated.compare_migrated(run, mapping_of(run), of_run)
+    with _stage(run, "verify_sample", source=source, target=target):
+        read_again(run, mapping_of(run), target, source)
+    return migrated.causes(run)
 
 
 def freeze_check(run: Run, source: Org) -> list[Finding]:
@@ -238,7 +250,9 @@ def rollback_verify(run: Run, target: Org) -> None:
 def report(run: Run, artifacts: Folder) -> None:
     """All artifacts as the run stands now; works for a run that stopped anywhere."""
     run.refresh()
-    _write_artifacts(run, artifacts, run.row["state"] or "running")
+    state = run.row["state"] or "running"
+    _write_artifacts(run, artifacts, state)
+    evidence.seal(run, artifacts, state)
 
 
 def _write_artifacts(run: Run, artifacts: Folder, state: str) -> dict[str, Any]:
@@ -264,9 +278,13 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
         run.update(message=error)
     elif error and crashed and error not in told:
         run.update(message=f"{error} {told}")
+    with run.stage("evidence"):
+        evidence.write_records(run, artifacts, state)
     run.update(finished_at=datetime.now(UTC), stage="finished")
+    summary = _write_artifacts(run, artifacts, state.value)
+    evidence.seal(run, artifacts, state)
     # State and summary together: whoever watches must never see a state beside the counts of an earlier end.
-    run.update(state=state.value, summary=_write_artifacts(run, artifacts, state.value))
+    run.update(state=state.value, summary=summary)
     run.event("run_finished", level="info" if state in GOOD_STATES else "error", state=state.value)
     if kind_of(run.row["dag_id"]) == "sync" and state == RunState.VERIFIED:
         drop_idle_syncs(run.db, run.pair_id, run.run_id)
@@ -308,7 +326,7 @@ _DO: dict[str, Callable[[Walk], object]] = {
     "load_customers": lambda w: load_customers(w.run, w.target),
     "load_lanes": lambda w: load_lanes(w.run, w.target, w.lanes),
     "load_links": lambda w: load_links(w.run, w.target),
-    "verify": lambda w: verify(w.run, w.target),
+    "verify": lambda w: verify(w.run, w.target, w.source),
     "freeze_check": lambda w: freeze_check(w.run, w.source),
 }
 STAGES = tuple(stage for stage in stages.STAGES if stage.name in _DO)

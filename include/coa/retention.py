@@ -7,7 +7,7 @@
 Dropped: the run's own schema (raw extracts, desired records, plan, work list), the values in its differences,
 what policies changed, rejection texts, describes, examples in findings, and of its artifacts folder all but the
 proof. Kept: the ledger (which source record is which target record), who approved which plan hash, counts,
-`summary.json`, `plan.json`, `id_map.csv`. A purged run cannot be rolled back, and is no base of a delta.
+`summary.json`, `plan.json`, `id_map.csv`, and of `evidence/` all but the salts. A purged run cannot be rolled back, and is no base of a delta.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from pathlib import Path
 from psycopg import sql
 
 from coa.errors import CoaError, ConfigurationError
+from coa.evidence.coa_verify_evidence import FOLDER, LEAVES, PROGRAM, SIGNATURE, STATEMENT
 from coa.staging.database import Database, Row
 from coa.staging.embedded import EmbeddedPostgres
 from coa.staging.tables import Table, identifier, schema_of
 
 PROOF = frozenset({"summary.json", "plan.json", "id_map.csv"})
 """Artifacts without personal data: counts, hashes, pairs of record ids."""
+SEALED = frozenset({LEAVES, PROGRAM, STATEMENT, SIGNATURE})
+"""What is kept of the evidence. Without the salts nobody can try values against the hashes."""
 ARTIFACTS_KEY = "artifacts"
 # Rows of a run that hold values, texts or descriptions of records.
 VALUE_TABLES = ("describe", "explained", "rejection", "difference", "progress")
@@ -100,10 +103,17 @@ def purge(db: Database, row: Row) -> Purged:
     files = 0
     if folder:
         for file in sorted(folder.rglob("*")):
-            if file.is_file() and file.name not in PROOF:
+            if file.is_file() and not _is_proof(file.relative_to(folder)):
                 file.unlink()
                 files += 1
     return Purged(run_id, str(folder or ""), files)
+
+
+def _is_proof(file: Path) -> bool:
+    """`file`: relative to the run's folder."""
+    if file.parent == Path(FOLDER):
+        return file.name in SEALED
+    return file.parent == Path() and file.name in PROOF
 
 
 def _local_folder(row: Row) -> Path | None:

@@ -53,7 +53,9 @@ STAGES: tuple[Stage, ...] = (
     Stage("load_customers", "Load", "Write customers", LOAD),
     Stage("load_lanes", "Load", "Write orders in lanes", LOAD),
     Stage("load_links", "Load", "Write links and deletions", LOAD),
-    Stage("verify", "Verify", "Compare field by field", timed=(EXTRACT_VERIFY.name, "verify")),
+    Stage(
+        "verify", "Verify", "Compare field by field", timed=(EXTRACT_VERIFY.name, "verify", "verify_sample")
+    ),
     Stage("freeze_check", "Source still?", "Did the source stand still?"),
     REPORT,
     VERDICT,

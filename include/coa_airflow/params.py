@@ -167,7 +167,19 @@ def policy_params() -> dict[str, Param]:
         description_md="Path of a YAML file. Empty: the variable `coa_mapping`, else the environment's `COA_MAPPING`.",
         section="Size and files",
     )
+    params["verify_sample"] = _verify_sample()
     return params
+
+
+def _verify_sample() -> Param:
+    return Param(
+        _DEFAULTS.verify_sample,
+        type=["integer", "string"],
+        title="Sample that is read twice",
+        description_md="Of each sObject, a percentage such as `1%` or a number of records, at least 200; with every "
+        "record that differs. Read again by REST and compared by other code than the proof's. `0`: none.",
+        section="Size and files",
+    )
 
 
 def migrate_params() -> dict[str, Param]:
@@ -198,7 +210,8 @@ def verify_params() -> dict[str, Param]:
             type=["null", "string"],
             title="Run",
             description_md="The run to verify, such as `20261123T144200Z-a1b2c3`. Empty: all that was migrated.",
-        )
+        ),
+        "verify_sample": _verify_sample(),
     }
 
 

@@ -191,7 +191,7 @@ def verify() -> None:
     from coa import pipeline
 
     with task_run() as run:
-        pipeline.verify(run, org(run, "target", deferrable=True))
+        pipeline.verify(run, org(run, "target", deferrable=True), org(run, "source"))
 
 
 @task

@@ -126,7 +126,8 @@ class Migrator:
             walk.do(stage.name)
 
     def verify(self, run: Run) -> None:
-        pipeline.verify(run, self.orgs()[1])
+        source, target = self.orgs()
+        pipeline.verify(run, target, source)
 
     def finish(self, run: Run, error: CoaError | str | None = None) -> Migration:
         """Ends the run; `error`: what ended its stages, a text where that was no error of ours."""

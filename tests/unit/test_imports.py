@@ -14,10 +14,10 @@ INCLUDE = Path(__file__).parents[2] / "include"
 PACKAGES = ("coa", "coa_airflow", "orgsim")
 
 LAYERS = (
-    ("errors", "explanations", "kinds", "model", "states"),
+    ("artifacts", "errors", "explanations", "kinds", "model", "states"),
     ("config", "decide", "load_steps"),
     ("staging", "stages"),
-    ("mapping", "retention", "salesforce"),
+    ("mapping", "salesforce"),
     ("fields",),
     ("preflight",),
     ("extract",),
@@ -26,7 +26,8 @@ LAYERS = (
     ("approval",),
     ("load",),
     ("verify",),
-    ("report",),
+    ("evidence",),
+    ("report", "retention"),
     ("rollback",),
     ("pipeline",),
 )

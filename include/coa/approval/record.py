@@ -62,6 +62,15 @@ def last_answer(run: Run) -> dict[str, Any] | None:
     )
 
 
+def approvals(run: Run) -> list[dict[str, Any]]:
+    """All answers of the run, the first one first."""
+    return run.db.rows(
+        """SELECT kind, approved, answered_by, answered_at, reason, plan_hash, form FROM coa.approval
+           WHERE run_id = %s ORDER BY approval_id""",
+        [run.run_id],
+    )
+
+
 def given_answer(run: Run, plan_hash: str) -> dict[str, Any] | None:
     """What somebody answered to this very plan before, None when nobody did (or nobody in time).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from coa.approval.record import approvals
 from coa.staging.runs import Run
 
 RUN_FACTS = (
@@ -41,14 +42,6 @@ def audit_document(run: Run, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
         "api_calls": api_calls(run),
         "artifacts": artifacts,
     }
-
-
-def approvals(run: Run) -> list[dict[str, Any]]:
-    return run.db.rows(
-        """SELECT kind, approved, answered_by, answered_at, reason, plan_hash, form FROM coa.approval
-           WHERE run_id = %s ORDER BY approval_id""",
-        [run.run_id],
-    )
 
 
 def findings(run: Run) -> list[dict[str, Any]]:

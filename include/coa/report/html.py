@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from coa.approval.record import approvals
 from coa.model import ORDER, RECEIVED_AT
 from coa.report import audit, charts
 from coa.report.casework import org_facts
@@ -83,7 +84,7 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         left=left_for_people(run),
         effects=effects(run),
         topics=TOPICS,
-        approvals=audit.approvals(run),
+        approvals=approvals(run),
         findings=[_cut(f) for f in audit.findings(run)[:MOST_ROWS]],
         stages=audit.stages(run)[-MOST_EVENTS:],
         jobs=audit.jobs(run),

@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.evidence.bundle import evidence_of
 from coa.load_steps import CREATING, DELETIONS
 from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.plan.deletions import deletion_counts
@@ -14,6 +15,7 @@ from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.states import GOOD_STATES
 from coa.verify.freeze_check import freeze_of
+from coa.verify.second_reading import reading_of
 
 COUNTS = (
     "extracted",
@@ -66,6 +68,8 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "draft_exposure": _draft_exposure(run),
         "corrections": compare_with_load(run),
         "freeze": freeze_of(run),
+        "evidence": evidence_of(run),
+        "second_reading": reading_of(run),
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
         "message": run.row["message"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from coa.artifacts import Artifacts, Folder, as_json
 from coa.report.audit import audit_document, events
 from coa.report.casework import casework
 from coa.report.csv_files import (
@@ -17,7 +18,6 @@ from coa.report.csv_files import (
     rejected_rows,
     write_csv,
 )
-from coa.report.files import Artifacts, Folder, as_json
 from coa.report.html import report_html
 from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
 from coa.report.relink import RELINK_COLUMNS, relink_rows

@@ -62,7 +62,9 @@ class Table(StrEnum):
     WORK = "work"
     REREAD = "reread"
     EXPECTED = "expected"
+    SAMPLE = "sample"
     ROLLBACK = "rollback"
+    EVIDENCE = "evidence"
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,11 @@ DECLARED: dict[Table, Declaration] = {
         key=("source_id",),
         indexes={"expected_by_target": ("target_id",)},
     ),
+    # Which records are read a second time; `why`: drawn, different, field.
+    Table.SAMPLE: Declaration(
+        "sobject text, source_id text, target_id text, why text NOT NULL",
+        key=("sobject", "target_id", "source_id"),
+    ),
     # The plan of a roll-back.
     Table.ROLLBACK: Declaration(
         """sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL, parent_id text,
@@ -179,6 +186,8 @@ DECLARED: dict[Table, Declaration] = {
            reason text NOT NULL DEFAULT '', next_step text NOT NULL DEFAULT ''""",
         key=("sobject", "source_id"),
     ),
+    # One row: the secret that the salts of the records follow from, and what was made of them (`coa.evidence`).
+    Table.EVIDENCE: Declaration("id int, secret bytea NOT NULL, tree jsonb, files jsonb", key=("id",)),
 }
 
 

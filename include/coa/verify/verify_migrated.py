@@ -56,6 +56,7 @@ def begin(run: Run, source: Org, target: Org) -> str:
             next_step="check coa_source, coa_target, coa_staging and the param run_id.",
         )
     policies = {**migrated["params"], "run_id": of_run, "mode": "full", "dry_run": False, "orders_where": ""}
+    policies["verify_sample"] = run.params.verify_sample
     run.update(pair_id=pair_id, params=policies)
     run.params = RunParams.parse(policies)
     theirs = identifier(migrated["run_id"], Table.MAPPING_FILE)

@@ -16,12 +16,17 @@ class Folder(Protocol):
 
     def __truediv__(self, name: str) -> Folder: ...
     def mkdir(self, mode: int = ..., parents: bool = ..., exist_ok: bool = ...) -> None: ...
+    def unlink(self, missing_ok: bool = ...) -> None: ...
+    def is_dir(self) -> bool: ...
+    def iterdir(self) -> Iterator[Folder]: ...
+    @property
+    def name(self) -> str: ...
     # `Path.open` is overloaded by its mode: no single signature fits it.
     @property
     def open(self) -> Callable[..., IO[Any]]: ...
 
 
-class _Hashed(io.RawIOBase):
+class Hashed(io.RawIOBase):
     """Passes bytes on to a file and hashes them on the way."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -49,7 +54,7 @@ class Artifacts:
     def text(self, name: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
         """A text file; listed with its hash when it is closed."""
         with (self.folder / name).open("wb") as file:
-            hashed = _Hashed(file)
+            hashed = Hashed(file)
             with io.TextIOWrapper(io.BufferedWriter(hashed, 1 << 16), encoding=encoding, newline="") as text:
                 yield text
         self.listed.append({"name": name, "bytes": hashed.size, "sha256": hashed.digest.hexdigest()})
@@ -71,15 +76,21 @@ class Artifacts:
 
     def list_existing(self, name: str) -> None:
         """Lists a file that an earlier stage wrote, when it is there."""
-        digest, size = sha256(), 0
         try:
-            with (self.folder / name).open("rb") as file:
-                while piece := file.read(1 << 20):
-                    digest.update(piece)
-                    size += len(piece)
+            digest, size = hash_of(self.folder / name)
         except FileNotFoundError:
             return
-        self.listed.append({"name": name, "bytes": size, "sha256": digest.hexdigest()})
+        self.listed.append({"name": name, "bytes": size, "sha256": digest})
+
+
+def hash_of(path: Folder) -> tuple[str, int]:
+    """SHA-256 (hex) and size of a file."""
+    digest, size = sha256(), 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+            size += len(piece)
+    return digest.hexdigest(), size
 
 
 def as_json(document: Any, indent: int | None = 2) -> str:

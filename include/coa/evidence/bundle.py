@@ -1,0 +1,178 @@
+"""Writes `evidence/` into the artifacts of a run: leaves and salts first, the signed statement when all else is there.
+
+In between come the artifacts: `summary.json` names the root, the statement names the hash of `summary.json`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from psycopg import sql
+
+import coa
+from coa.approval.record import approvals
+from coa.artifacts import Folder, Hashed, as_json, hash_of
+from coa.errors import ConfigurationError
+from coa.evidence import coa_verify_evidence as checker
+from coa.evidence.records import ensure_secret, hashed_fields, records
+from coa.evidence.signing import Signature, sign
+from coa.model import LOADED
+from coa.staging.database import json_value
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+from coa.states import RunState
+
+EVIDENCED = frozenset(
+    {RunState.VERIFIED, RunState.DIFFERENCES, RunState.ROWS_REJECTED, RunState.CANARY_VERIFIED}
+)
+"""States that can have evidence: of runs whose proof came to its end. The others claim nothing of any record."""
+FILES = (checker.LEAVES, checker.SALTS, checker.PROGRAM, checker.STATEMENT, checker.SIGNATURE)
+
+
+def proof_is_whole(run: Run) -> bool:
+    """Whether the run's verification came to its end, and its tables are still there."""
+    kinds = (Table.SOURCE, Table.DESIRED, Table.EXPECTED, Table.VERIFY)
+    return all(run.has_table(kind, name) for name in LOADED for kind in kinds)
+
+
+def write_records(run: Run, artifacts: Folder, state: str) -> bool:
+    """Hashes every record to the tree and writes `leaves.tsv` and `salts.tsv`; False when the state has no evidence.
+
+    Memory does not grow with the records: they come in batches and the tree keeps one hash a level.
+    """
+    withdraw(artifacts)
+    if state not in EVIDENCED or not proof_is_whole(run):
+        return False
+    folder = artifacts / checker.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    ensure_secret(run)
+    tree, counts = checker.Tree(), Counter[tuple[str, str, str]]()
+    files: list[dict[str, Any]] = []
+    with _file(folder, checker.LEAVES, files) as leaves, _file(folder, checker.SALTS, files) as salts:
+        leaves.write(_line(checker.COLUMNS) + b"\n")
+        for row in records(run):
+            line = _line([str(row[name]) for name in checker.COLUMNS])
+            tree.add(line)
+            counts[row["sobject"], row["action"], row["outcome"]] += 1
+            leaves.write(line + b"\n")
+            salts.write(_line([row["source_id"], row["salt"]]) + b"\n")
+    with _file(folder, checker.PROGRAM, files) as program:
+        program.write(Path(str(checker.__file__)).read_bytes())
+    document = {
+        "root": tree.root().hex(),
+        "leaves": tree.size,
+        "order": "customers, orders, details; within each by the bytes of the source id",
+        "counts": [
+            {"sobject": sobject, "action": action, "outcome": outcome, "records": n}
+            for (sobject, action, outcome), n in sorted(counts.items())
+        ],
+    }
+    run.db.execute(
+        sql.SQL("UPDATE {} SET tree = %s, files = %s").format(run.table(Table.EVIDENCE)),
+        [json_value(document), json_value(files)],
+    )
+    return True
+
+
+def evidence_of(run: Run) -> dict[str, Any]:
+    """What `summary.json` says of it: root (null: no evidence) and number of records."""
+    tree = _tree(run)
+    return {"root": tree["root"], "leaves": tree["leaves"]} if tree else {"root": None, "leaves": 0}
+
+
+def seal(run: Run, artifacts: Folder, state: str) -> None:
+    """Writes and signs the statement over records and artifacts as they stand now; nothing where there are no records.
+
+    A key that cannot be used any more leaves the bundle unsigned: the run is over, and its evidence says so itself.
+    """
+    tree = _tree(run)
+    if tree is None or state not in EVIDENCED:
+        return
+    folder = artifacts / checker.FOLDER
+    statement = as_json(_statement(run, artifacts, state, tree)).encode() + b"\n"
+    try:
+        signed = sign(statement)
+    except ConfigurationError as error:
+        run.event("evidence_unsigned", level="error", message=error.message)
+        signed = Signature()
+    files: list[dict[str, Any]] = []
+    with _file(folder, checker.STATEMENT, files) as file:
+        file.write(statement)
+    document = {
+        "algorithm": "Ed25519" if signed.signature else "none",
+        "public_key": signed.public_key,
+        "signature": signed.signature,
+        "statement_sha256": files[0]["sha256"],
+    }
+    with _file(folder, checker.SIGNATURE, files) as file:
+        file.write(checker.signature_document(document))
+    run.event("evidence_sealed", root=tree["root"], leaves=tree["leaves"], public_key=signed.public_key)
+
+
+def withdraw(artifacts: Folder) -> None:
+    """Takes away the evidence of an earlier end of the run: it does not fit the artifacts any more."""
+    for name in FILES:
+        (artifacts / checker.FOLDER / name).unlink(missing_ok=True)
+
+
+def _statement(run: Run, artifacts: Folder, state: str, tree: dict[str, Any]) -> dict[str, Any]:
+    facts = ("run_id", "dag_id", "mode", "triggered_by", "started_at", "loaded_at", "finished_at")
+    files = run.db.value(sql.SQL("SELECT files FROM {}").format(run.table(Table.EVIDENCE)))
+    return {
+        "format": checker.FORMAT,
+        "run": {name: run.row[name] for name in facts} | {"state": state},
+        "source_org": run.row["source_org"],
+        "target_org": run.row["target_org"],
+        "plan_hash": run.row["plan_hash"],
+        "approvals": approvals(run),
+        "params": run.row["params"],
+        "mapping": _mapping(run),
+        "code": {**run.row["versions"], "coa-migration": coa.__version__},
+        "tree": tree,
+        "fields": hashed_fields(run),
+        "files": files,
+        "artifacts": sorted(_hashes(artifacts), key=lambda entry: str(entry["name"])),
+    }
+
+
+def _tree(run: Run) -> dict[str, Any] | None:
+    if not run.has_table(Table.EVIDENCE):
+        return None
+    found: dict[str, Any] | None = run.db.value(
+        sql.SQL("SELECT tree FROM {}").format(run.table(Table.EVIDENCE))
+    )
+    return found
+
+
+def _mapping(run: Run) -> dict[str, Any] | None:
+    """Path and SHA-256 of the mapping file; None where the run had none."""
+    if not run.has_table(Table.MAPPING_FILE):
+        return None
+    return run.db.row(sql.SQL("SELECT path, sha256 FROM {}").format(run.table(Table.MAPPING_FILE)))
+
+
+def _hashes(folder: Folder, prefix: str = "") -> Iterator[dict[str, Any]]:
+    """Every file below the artifacts but the evidence itself, by what stands there."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            if prefix or entry.name != checker.FOLDER:
+                yield from _hashes(entry, f"{prefix}{entry.name}/")
+        else:
+            digest, size = hash_of(entry)
+            yield {"name": prefix + entry.name, "bytes": size, "sha256": digest}
+
+
+@contextmanager
+def _file(folder: Folder, name: str, files: list[dict[str, Any]]) -> Iterator[Hashed]:
+    with (folder / name).open("wb") as raw:
+        hashed = Hashed(raw)
+        yield hashed
+    files.append({"name": name, "bytes": hashed.size, "sha256": hashed.digest.hexdigest()})
+
+
+def _line(cells: Iterable[str]) -> bytes:
+    return "\t".join(cells).encode()

@@ -1,0 +1,143 @@
+"""The checker that is shipped with evidence: Ed25519 by RFC 8032, the tree by RFC 6962, and nothing but the library."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from hashlib import sha512
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coa.evidence import coa_verify_evidence as checker
+from coa.evidence.coa_verify_evidence import L, Tree, climb, leaf_hash, node_hash, signature_is_valid
+
+# RFC 8032, 7.1: public key, message, signature.
+VECTORS = {
+    "TEST 1": (
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595b"
+        "be24655141438e7a100b",
+    ),
+    "TEST 2": (
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb430"
+        "2aeeb00d291612bb0c00",
+    ),
+    "TEST 3": (
+        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+        "af82",
+        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716e"
+        "d28dc027beceea1ec40a",
+    ),
+    "TEST SHA(abc)": (
+        "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
+        sha512(b"abc").hexdigest(),
+        "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b58909351fc9ac90b3ecfdfbc7c66431e0303dca179c138a"
+        "c17ad9bef1177331a704",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_vectors_of_rfc_8032_are_valid(name: str) -> None:
+    key, message, signature = map(bytes.fromhex, VECTORS[name])
+    assert signature_is_valid(key, message, signature)
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_no_other_message_key_or_signature_is_valid(name: str) -> None:
+    key, message, signature = map(bytes.fromhex, VECTORS[name])
+    assert not signature_is_valid(key, message + b"\x00", signature)
+    for byte in range(64):
+        changed = bytes(b ^ (n == byte) for n, b in enumerate(signature))
+        assert not signature_is_valid(key, message, changed)
+    for byte in range(32):
+        assert not signature_is_valid(bytes(b ^ (n == byte) for n, b in enumerate(key)), message, signature)
+
+
+def test_a_signature_has_one_form_only() -> None:
+    """The group's order added to the scalar gives the same point; RFC 8032 has it refused."""
+    key, message, signature = map(bytes.fromhex, VECTORS["TEST 2"])
+    scalar = int.from_bytes(signature[32:], "little") + L
+    assert not signature_is_valid(key, message, signature[:32] + scalar.to_bytes(32, "little"))
+    assert not signature_is_valid(key, message, signature + b"\x00")
+    assert not signature_is_valid(key[:31], message, signature)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=200), st.integers(0, 511))
+def test_what_another_implementation_signs_is_valid_until_a_bit_changes(
+    seed: bytes, message: bytes, bit: int
+) -> None:
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+    key, signature = private.public_key().public_bytes_raw(), private.sign(message)
+    assert signature_is_valid(key, message, signature)
+    changed = (int.from_bytes(signature, "little") ^ (1 << bit)).to_bytes(64, "little")
+    assert not signature_is_valid(key, message, changed)
+
+
+# Leaves and the roots over the first 1, 2, ... of them, as the tests of Certificate Transparency have them.
+LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+ROOTS = [
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+]
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+def test_the_tree_is_that_of_rfc_6962(size: int) -> None:
+    tree = Tree()
+    for leaf in LEAVES[:size]:
+        tree.add(bytes.fromhex(leaf))
+    assert tree.root().hex() == ROOTS[size - 1]
+
+
+def defined(leaves: list[bytes]) -> bytes:
+    """RFC 6962, 2.1, word for word: split at the largest power of two that is smaller."""
+    if len(leaves) == 1:
+        return leaf_hash(leaves[0])
+    split = 1 << ((len(leaves) - 1).bit_length() - 1)
+    return node_hash(defined(leaves[:split]), defined(leaves[split:]))
+
+
+@given(st.lists(st.binary(max_size=4), min_size=1, max_size=70), st.data())
+def test_each_leaf_s_path_leads_to_the_root_and_no_other_leaf_s_does(
+    leaves: list[bytes], data: st.DataObject
+) -> None:
+    followed = data.draw(st.integers(0, len(leaves) - 1))
+    tree = Tree(followed)
+    for leaf in leaves:
+        tree.add(leaf)
+    root = tree.root()
+    assert root == defined(leaves)
+    assert climb(leaf_hash(leaves[followed]), tree.path) == root
+    assert climb(leaf_hash(leaves[followed] + b"x"), tree.path) != root
+    assert len(tree.path) <= max(1, (len(leaves) - 1).bit_length())
+
+
+def test_the_checker_needs_nothing_but_the_standard_library() -> None:
+    """It is copied to machines that have Python and no more."""
+    tree = ast.parse(Path(str(checker.__file__)).read_text("utf-8"))
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [a.name for a in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or "."]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= set(sys.stdlib_module_names)
