@@ -31,6 +31,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "possible_duplicates": ("block_record", "load"),
     "conflict_policy": ("block_record", "source_wins", "target_wins"),
     "deletions": ("report", "carry"),
+    "hidden_fields": ("stop", "report"),
+    "masked_values": ("block_record", "stop"),
+    "blank_contract": ("from_order", "block_record"),
 }
 """Allowed values of each choice, default first."""
 
@@ -64,6 +67,9 @@ class RunParams:
     deletions: str = "report"
     verify_sample: int | str = "1%"
     """Records of each sObject that the proof reads again by REST: a percentage or a number; 0: none."""
+    hidden_fields: str = "stop"
+    masked_values: str = "block_record"
+    blank_contract: str = "from_order"
     accept_submit_jobs: bool = False
     orders_where: str = ""
     chunk_size: int | None = None

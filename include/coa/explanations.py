@@ -21,6 +21,9 @@ class Cause(StrEnum):
     TRUNCATED = "truncated"
     TARGET_WINS = "target_wins"
     CLONE_NOT_MOVED = "clone_not_moved"
+    LINK_NOT_MOVED = "link_not_moved"
+    LINK_CHANGED_SINCE = "link_changed_since"
+    CONTRACT_FROM_ORDER = "contract_from_order"
     RECEIVED_DATES_RESET = "received_dates_reset"
     FOLLOWS_FROM_DETAILS = "follows_from_details"
     DETAIL_LEFT = "detail_left"
@@ -36,6 +39,9 @@ SENTENCES: dict[Cause, str] = {
     Cause.TRUNCATED: "longer than {length} characters: truncated",
     Cause.TARGET_WINS: "changed in the target: conflict_policy target_wins",
     Cause.CLONE_NOT_MOVED: "the order that it was cloned from is not moved",
+    Cause.LINK_NOT_MOVED: "the record that it points at is not moved",
+    Cause.LINK_CHANGED_SINCE: "the record that it points at changed in the source after the plan was made",
+    Cause.CONTRACT_FROM_ORDER: "blank in the source, taken from its order: blank_contract from_order",
     Cause.RECEIVED_DATES_RESET: "received_dates is accept_reset",
     Cause.FOLLOWS_FROM_DETAILS: "follows from explained differences of its details",
     Cause.DETAIL_LEFT: "a detail that is gone from the source stays in the target",

@@ -52,6 +52,9 @@ IN_FLIGHT = ("Submitted", "Received", "In Process")
 # (an inactive rule of the package forbids it on insert) and could send an order again.
 NEVER_WRITTEN = frozenset({NS + "Partner_API_Key__c", NS + "Send_Order__c"})
 
+# Of these, what may not be true on a record of ours, whoever has set it: it could send a historical order.
+HAZARDS = {ORDER: (NS + "Send_Order__c",)}
+
 # Written by the platform, or never a partner's data.
 SYSTEM_FIELDS = frozenset(
     {

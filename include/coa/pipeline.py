@@ -202,10 +202,14 @@ def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
     return migrated.causes(run)
 
 
-def freeze_check(run: Run, source: Org) -> list[Finding]:
-    """Has the source stood still since the run read it? What moved is recorded as findings of the run."""
-    with _stage(run, "freeze_check", source=source):
-        return freeze.freeze_check(run, source)
+def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Finding]:
+    """Has the source stood still since the run read it, and is no order of ours in the target about to be sent?
+
+    What moved and what is dangerous is recorded as findings of the run.
+    """
+    orgs = {"source": source} | ({"target": target} if target is not None else {})
+    with _stage(run, "freeze_check", **orgs):
+        return freeze.freeze_check(run, source, target)
 
 
 def rollback_begin(run: Run, target: Org, lease_holder_ended: LeaseHolderEnded | None = None) -> None:

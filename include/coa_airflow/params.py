@@ -92,6 +92,22 @@ _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
         "Record deleted in the source since we moved it",
         "`report` it, or `carry` the deletion to the target.",
     ),
+    "hidden_fields": (
+        "What we cannot see",
+        "Field that an org has and its user does not see",
+        "`stop` the run, or `report` it and move the records without its values. Required, money and date fields "
+        "always stop.",
+    ),
+    "masked_values": (
+        "What we cannot see",
+        "Encrypted value that the org shows masked",
+        "`block_record`: the record stays behind; or `stop` the run. A masked value is never written.",
+    ),
+    "blank_contract": (
+        "When values do not fit",
+        "Detail without contract terms (written by an app before 2.x)",
+        "take them `from_order` (listed as explained), or `block_record`.",
+    ),
 }
 
 

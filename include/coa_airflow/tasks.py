@@ -196,11 +196,11 @@ def verify() -> None:
 
 @task
 def freeze_check() -> None:
-    """Has the source stood still since the run read it? A finding if not; the run's result stands either way."""
+    """Has the source stood still, and is nothing of ours about to be sent? Findings if so; the run's result stands."""
     from coa import pipeline
 
     with task_run() as run:
-        pipeline.freeze_check(run, org(run, "source"))
+        pipeline.freeze_check(run, org(run, "source"), org(run, "target"))
 
 
 @waiting_task(retry_policy=PREFLIGHT_POLICY)

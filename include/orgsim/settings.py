@@ -53,6 +53,10 @@ class Settings:
     hide_field: Annotated[list[str], "Object.Field hidden by field-level security; repeatable"] = field(
         default_factory=list
     )
+    encrypt_field: Annotated[
+        list[str], "Object.Field under classic encryption: a text of type encryptedstring; repeatable"
+    ] = field(default_factory=list)
+    view_encrypted: Annotated[bool, "user has View Encrypted Data: sees such values, not their masks"] = False
     read_only_field: Annotated[list[str], "Object.Field readable but not writable; repeatable"] = field(
         default_factory=list
     )
@@ -84,6 +88,7 @@ class Settings:
     own_field_types: Annotated[str, "only these types, separated by commas (see orgsim.schema.own)"] = ""
     own_fields_full: Annotated[bool, "no value of them is left empty; texts are as long as an id"] = False
     partner_trigger: Annotated[bool, "a partner trigger stamps a field on each order written"] = False
+    trim_text: Annotated[bool, "texts of the package lose blanks at their end when they are stored"] = False
     restricted_picklists: Annotated[bool, "picklists of the package refuse unknown values"] = True
     drop_picklist_value: Annotated[
         list[str], "Object.Field=Value missing from the picklist of this org; repeatable"

@@ -148,22 +148,24 @@ def parse_id(text: str, field: Field) -> str:
     return to_18(text)
 
 
-def parse_text(text: str, field: Field) -> str:
+def parse_text(text: str, field: Field) -> str | None:
+    if field.trims:
+        text = text.rstrip()
     if len(text) > field.length:
         message = f"{field.label}: data value too large: {text} (max length={field.length})"
         raise BadValue("STRING_TOO_LONG", message, field)
     if "\x00" in text:
         raise BadValue("INVALID_TYPE_ON_FIELD_IN_RECORD", f"{field.label}: value not of required type", field)
-    return text
+    return text or None
 
 
-def parse_email(text: str, field: Field) -> str:
+def parse_email(text: str, field: Field) -> str | None:
     if not _EMAIL.match(text):
         raise BadValue("INVALID_EMAIL_ADDRESS", f"{field.label}: invalid email address: {text}", field)
     return parse_text(text, field)
 
 
-def parse_picklist(text: str, field: Field) -> str:
+def parse_picklist(text: str, field: Field) -> str | None:
     if field.restricted and text not in field.picklist:
         matched = next((value for value in field.picklist if value.lower() == text.lower()), None)
         if matched is None:
@@ -173,7 +175,7 @@ def parse_picklist(text: str, field: Field) -> str:
     return parse_text(text, field)
 
 
-def parse_multipicklist(text: str, field: Field) -> str:
+def parse_multipicklist(text: str, field: Field) -> str | None:
     """Values separated by semicolons; stored once each, in the order of the field."""
     values = [value for value in text.split(";") if value]
     unknown = [value for value in values if value not in field.picklist]

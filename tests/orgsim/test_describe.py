@@ -288,3 +288,19 @@ def test_permissions_of_the_user_are_queryable(client: Client) -> None:
         "SELECT PermissionSet.Name FROM PermissionSetAssignment WHERE PermissionSet.PermissionsCreateAuditFields = true"
     )
     assert [one["PermissionSet"]["Name"] for one in rows] == ["COA_Migration"]
+
+
+def test_an_encrypted_field_shows_its_mask_to_whoever_may_not_see_it() -> None:
+    from orgsim.launch import running_org
+
+    field = "CHANNEL_ORDERS__Customer_City__c"
+    for allowed in (False, True):
+        switches = {"encrypt_field": ["Customer__c.Customer_City__c"], "view_encrypted": allowed}
+        with running_org(role="source", orders=4, seed=7, **switches) as org:
+            stored = {r["Id"]: r[field] for r in org.control("GET", "table/Customer__c")}
+            shown = {
+                r["Id"]: r[field] for r in org.records(f"SELECT Id, {field} FROM CHANNEL_ORDERS__Customer__c")
+            }
+            masks = {i: v and "*" * len(v) for i, v in stored.items()}
+            assert any(stored.values())
+            assert shown == (stored if allowed else masks)

@@ -372,6 +372,8 @@ PROBLEMS = [
     Problem("field_not_updateable", ORDER, "Date_Service_Order_Received_by_SFDC__c", B, lambda p: _field(p, f"{ORDER}.Date_Service_Order_Received_by_SFDC__c", updateable=False)),
     Problem("type_differs", ORDER, "Customer_Billing_State__c", B, lambda p: _field(p, f"{ORDER}.Customer_Billing_State__c", type="double")),
     Problem("required_without_source", ORDER, "Org_Edition_Type__c", B, _without_source),
+    Problem("field_hidden", ORDER, "Org_Edition_Type__c", B, lambda p: 1),
+    Problem("field_hidden", ORDER, "Error_Comment__c", B, lambda p: 1),
     Problem("refused_by_org", ORDER, "Date_Partner_Received_Customer_Order__c", W, _required),
     Problem("field_not_carried", ORDER, "Error_Comment__c", W, _hide(f"{ORDER}.{NS}Error_Comment__c", 2)),
     Problem("field_not_carried", ORDER, "Customer_Billing_City__c", W, _read_only),

@@ -31,6 +31,7 @@ FILES = {
     "differences.csv",
     "relink.csv",
     "open_orders.csv",
+    "references.csv",
     "license_coverage.csv",
     "audit.json",
 }

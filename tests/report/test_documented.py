@@ -12,6 +12,7 @@ from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     ID_MAP_COLUMNS,
     OPEN_ORDER_COLUMNS,
+    REFERENCE_COLUMNS,
     REJECTED_COLUMNS,
 )
 from coa.report.licenses import COVERAGE_COLUMNS
@@ -23,6 +24,7 @@ TABLES = {
     "differences.csv": DIFFERENCE_COLUMNS,
     "relink.csv": RELINK_COLUMNS,
     "open_orders.csv": OPEN_ORDER_COLUMNS,
+    "references.csv": REFERENCE_COLUMNS,
     "license_coverage.csv": COVERAGE_COLUMNS,
     "corrections.csv": CORRECTION_COLUMNS,
 }

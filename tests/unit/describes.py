@@ -64,6 +64,8 @@ class PaperRun:
     params: RunParams = field(default_factory=RunParams)
     pair_id: str = "pair"
     tables: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    run_id: str = "run"
+    row: dict[str, Any] = field(default_factory=lambda: {"source_org": {}, "target_org": {}})
 
     def table(self, kind: str, sobject: str = "") -> sql.Identifier:
         return sql.Identifier(f"{kind}__{sobject.lower()}" if sobject else kind)

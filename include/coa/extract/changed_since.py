@@ -11,9 +11,6 @@ from coa.salesforce.composite import Read, count_of, granted, read_together, rec
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
 
-OVERLAP = timedelta(minutes=5)
-"""SystemModstamp is set before the commit: a record may show up with a stamp older than one already read."""
-
 DELETED = "deleted"
 Changes = dict[str, str]
 """Id -> SystemModstamp, or `deleted`."""
@@ -31,7 +28,9 @@ def changed_since(run: Run, org: Org, kind: str) -> dict[str, Changes]:
         )
         for sobject in LOADED
     }
-    asked = {name: _questions(name, stamp) for name, stamp in newest.items()}
+    # A stamp is set before its transaction commits: a record may show up with one that is older than one already read.
+    overlap = timedelta(seconds=run.settings.delta_overlap_seconds)
+    asked = {name: _questions(name, stamp, overlap) for name, stamp in newest.items()}
     answers = iter([granted(a) for a in read_together(org, [r for reads in asked.values() for r in reads])])
     found: dict[str, Changes] = {}
     for sobject, reads in asked.items():
@@ -46,29 +45,29 @@ def changed_since(run: Run, org: Org, kind: str) -> dict[str, Changes]:
             changes |= _query(org, sobject, f"SystemModstamp > {_soql(stamp)}")
         table = run.table(kind, sobject)
         # A record that changed has left the window for a newer stamp: only what is missing otherwise is searched.
-        if int(window["totalSize"]) != _in_window(run, table, stamp - OVERLAP) - _moved(
-            run, table, changes, stamp - OVERLAP
+        if int(window["totalSize"]) != _in_window(run, table, stamp - overlap) - _moved(
+            run, table, changes, stamp - overlap
         ):
-            changes |= _query(org, sobject, _window(stamp))
+            changes |= _query(org, sobject, _window(stamp, overlap))
         changes |= {str(r["Id"]): DELETED for r in records_of(org, deleted)}
         found[sobject] = _without_same(run, table, changes)
     return found
 
 
-def _questions(sobject: str, newest: datetime | None) -> list[Read]:
+def _questions(sobject: str, newest: datetime | None, overlap: timedelta) -> list[Read]:
     if newest is None:
         return [Read(soql=f"SELECT Id, SystemModstamp FROM {sobject}")]
-    since = _soql(newest - OVERLAP)
+    since = _soql(newest - overlap)
     deleted = f"SELECT Id FROM {sobject} WHERE IsDeleted = true AND SystemModstamp >= {since}"
     return [
         count_of(sobject, f"SystemModstamp > {_soql(newest)}"),
-        count_of(sobject, _window(newest)),
+        count_of(sobject, _window(newest, overlap)),
         Read(soql=deleted, all_rows=True),
     ]
 
 
-def _window(newest: datetime) -> str:
-    return f"SystemModstamp >= {_soql(newest - OVERLAP)} AND SystemModstamp <= {_soql(newest)}"
+def _window(newest: datetime, overlap: timedelta) -> str:
+    return f"SystemModstamp >= {_soql(newest - overlap)} AND SystemModstamp <= {_soql(newest)}"
 
 
 def _soql(moment: datetime) -> str:

@@ -7,14 +7,28 @@ Aliases: `d` the desired row, `t` the target row; parents are joined from the le
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import md5
 
 from psycopg import sql
 
 from coa.config import RunParams
+from coa.fields.customers import customers_alike
 from coa.fields.field_map import FieldMapping
-from coa.model import LOADED, RECEIVED_AT
+from coa.model import CUSTOMER, LOADED, RECEIVED_AT
 from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+
+class Unresolved(Enum):
+    """What is expected of a link to a record of ours that is not in the target, and that no one has explained."""
+
+    EMPTY = "empty"
+    """The plan: whoever is created with it gets the link by `coa.plan.links`."""
+    LEFT_ALONE = "left alone"
+    """The load: nothing is written over a link as long as its record is missing."""
+    MISSING = "missing"
+    """The proof: the link of the source is expected, in whatever way it came to be absent."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,9 @@ class Comparison:
         return sql.SQL("({} IS DISTINCT FROM {})").format(self.expected, self.actual)
 
 
-def comparisons(run: Run, sobject: str, fields: list[FieldMapping]) -> tuple[list[Comparison], sql.Composed]:
+def comparisons(
+    run: Run, sobject: str, fields: list[FieldMapping], unresolved: Unresolved = Unresolved.EMPTY
+) -> tuple[list[Comparison], sql.Composed]:
     """The comparisons of an sObject and the joins that they need."""
     compared, joins = [], []
     for n, one in enumerate(fields):
@@ -40,9 +56,15 @@ def comparisons(run: Run, sobject: str, fields: list[FieldMapping]) -> tuple[lis
         expected = sql.SQL("d.{}").format(column)
         if one.kind == "parent":
             alias = sql.Identifier(f"p{n}")
-            joins.append(parent_join(run, sobject, one, alias))
+            now = unresolved is Unresolved.MISSING and parent_of(sobject, one) == CUSTOMER
+            joins.append((customer_now if now else parent_join)(run, sobject, one, alias))
             expected = sql.SQL("{}.target_id").format(alias)
         actual = sql.SQL("coa.{}(t.{})").format(sql.Identifier(one.target.canonical_function), column)
+        if one.kind == "parent" and unresolved is not Unresolved.EMPTY:
+            instead = actual if unresolved is Unresolved.LEFT_ALONE else sql.SQL("d.{}").format(column)
+            expected = sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
+                is_unresolved(run, sobject, one, sql.Identifier(f"p{n}")), instead, expected
+            )
         if one.target.type == "datetime":
             expected, actual = (sql.SQL("coa.to_second({})").format(v) for v in (expected, actual))
         if one.name in ("OwnerId", "CreatedById"):
@@ -52,16 +74,51 @@ def comparisons(run: Run, sobject: str, fields: list[FieldMapping]) -> tuple[lis
     return compared, sql.SQL(" ").join(joins)
 
 
+def customer_now(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifier) -> sql.Composed:
+    """Joins the customer that a link has to lead to as the orgs are now: a match of before counts only while its key
+    holds, whatever the ledger still says."""
+    return sql.SQL(
+        """LEFT JOIN (SELECT l.source_id, CASE WHEN l.origin = 'matched' THEN m.target_id ELSE l.target_id END AS target_id
+             FROM coa.ledger l LEFT JOIN ({alike}) m ON m.source_id = l.source_id
+             WHERE l.pair_id = {pair} AND l.sobject = {customer}) {a} ON {a}.source_id = d.{f}"""
+    ).format(
+        alike=customers_alike(run, run.table(Table.VERIFY, CUSTOMER)),
+        pair=sql.Literal(run.pair_id),
+        customer=sql.Literal(CUSTOMER),
+        a=alias,
+        f=sql.Identifier(one.name),
+    )
+
+
 def is_compared(one: FieldMapping, params: RunParams) -> bool:
     return not (one.name == RECEIVED_AT and params.received_dates == "accept_reset")
 
 
+def parent_of(sobject: str, one: FieldMapping) -> str:
+    """The loaded sObject that a field of the kind `parent` points at."""
+    return LOADED[sobject].parents.get(one.name) or next(r for r in one.refers_to if r in LOADED)
+
+
 def parent_join(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifier) -> sql.Composed:
     """Joins the ledger row of the parent that `d` points at (parents are kept as source ids)."""
-    parent = LOADED[sobject].parents.get(one.name) or next(r for r in one.refers_to if r in LOADED)
+    parent = parent_of(sobject, one)
     return sql.SQL(
         "LEFT JOIN coa.ledger {a} ON {a}.pair_id = {pair} AND {a}.sobject = {parent} AND {a}.source_id = d.{f}"
     ).format(a=alias, pair=sql.Literal(run.pair_id), parent=sql.Literal(parent), f=sql.Identifier(one.name))
+
+
+def is_unresolved(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifier) -> sql.Composed:
+    """SQL over `d` and a parent's join: the source has a link whose record is not in the target, unexplained."""
+    return sql.SQL(
+        """({a}.target_id IS NULL AND d.{f} IS NOT NULL AND NOT EXISTS (SELECT FROM coa.explained q
+             WHERE q.run_id = {run} AND q.sobject = {sobject} AND q.source_id = d.source_id AND q.field = {name}))"""
+    ).format(
+        a=alias,
+        f=sql.Identifier(one.name),
+        run=sql.Literal(run.run_id),
+        sobject=sql.Literal(sobject),
+        name=sql.Literal(one.name),
+    )
 
 
 def changed_fields(compared: list[Comparison]) -> sql.Composed:

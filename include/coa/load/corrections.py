@@ -14,8 +14,9 @@ from psycopg import sql
 
 from coa.extract.bulk import LONGEST_SOQL, ExtractSpec, query_into
 from coa.fields.bulk_values import bulk_cannot_carry
-from coa.fields.compare import changed_fields, comparisons
+from coa.fields.compare import Unresolved, changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
+from coa.load.conditions import is_complete, not_held_back
 from coa.load.jobs import Loader
 from coa.load.rest_update import send_exact
 from coa.load.work import forget_work
@@ -33,7 +34,7 @@ from coa.load_steps import (
     LoadStep,
     Step,
 )
-from coa.model import DETAIL, DETAIL_ORDER, FROZEN_DETAIL_FIELDS, ORDER, RECEIVED_AT, STATUS
+from coa.model import DETAIL, DETAIL_ORDER, DRAFT, FROZEN_DETAIL_FIELDS, ORDER, RECEIVED_AT, STATUS
 from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.runs import Run
@@ -159,17 +160,10 @@ def reread(
     return len(ids)
 
 
-def not_held_back(run: Run) -> sql.Composed:
-    """SQL on the plan (alias `p`): the record did not change in the source since the plan."""
-    return sql.SQL(
-        "NOT EXISTS (SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"
-    ).format(run.table(Table.CHANGED_SINCE_PLAN))
-
-
 def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMapping]) -> None:
     """One row a record with the fields that differ; by REST where Bulk could not carry one of them."""
     sobject, chunk_no = by_bulk.sobject, by_bulk.chunk_no
-    compared, joins = comparisons(run, sobject, fields)
+    compared, joins = comparisons(run, sobject, fields, Unresolved.LEFT_ALONE)
     wanted = [
         c for c in compared if c.field.updateable and not c.field.deferred and c.field.name != RECEIVED_AT
     ]
@@ -204,8 +198,27 @@ def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[Field
             sobject=sql.Literal(sobject),
             desired=run.table(Table.DESIRED, sobject),
             joins=joins,
-            changed=changed_fields(wanted),
+            changed=_but_for_drafts(run, changed_fields(wanted))
+            if sobject == ORDER
+            else changed_fields(wanted),
         )
+    )
+
+
+def _but_for_drafts(run: Run, changed: sql.Composed) -> sql.Composed:
+    """What differs of an order, without its status as long as it has to stay a Draft."""
+    return sql.SQL(
+        """CASE WHEN t.{status} = {draft} AND NOT EXISTS (SELECT FROM {plan} p WHERE p.sobject = {order}
+                       AND p.source_id = d.source_id AND {complete})
+                THEN array_remove({changed}, {status_name}) ELSE {changed} END"""
+    ).format(
+        status=sql.Identifier(STATUS),
+        draft=sql.Literal(DRAFT),
+        plan=run.table(Table.PLAN),
+        order=sql.Literal(ORDER),
+        complete=is_complete(run),
+        changed=changed,
+        status_name=sql.Literal(STATUS),
     )
 
 

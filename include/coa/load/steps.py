@@ -10,15 +10,16 @@ from collections.abc import Callable
 
 from psycopg import sql
 
-from coa.fields.compare import parent_join
+from coa.fields.compare import is_unresolved, parent_join
 from coa.fields.field_map import FieldMapping
-from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, not_held_back
+from coa.load.conditions import has_parent, is_complete, list_left_draft, list_orphans, not_held_back
+from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct
 from coa.load.jobs import Loader
 from coa.load.work import chunk_step_done, mark_chunk_step
 from coa.load_steps import CUSTOMERS, CUSTOMERS_CHUNK, DETAILS, LINKS, LINKS_CHUNK, ORDERS, STATUSES, Step
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.salesforce.session import Org
-from coa.staging.runs import Run
+from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
@@ -55,15 +56,7 @@ def load_chunk(run: Run, org: Org, carried: dict[str, list[FieldMapping]], chunk
 
 
 def _plan_inserts(run: Run, step: Step) -> None:
-    """Rows of the plan that are to be created and are not there yet; details only under a parent that is."""
-    parent = (
-        sql.SQL(
-            """AND EXISTS (SELECT FROM coa.ledger q WHERE q.pair_id = {pair} AND q.sobject = {order}
-                             AND q.source_id = p.parent_id AND q.target_id IS NOT NULL)"""
-        ).format(pair=sql.Literal(run.pair_id), order=sql.Literal(ORDER))
-        if step.sobject == DETAIL
-        else sql.SQL("").format()
-    )
+    """Rows of the plan that are to be created and are not there yet; none without what it hangs on."""
     run.db.execute(
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id)
@@ -71,8 +64,8 @@ def _plan_inserts(run: Run, step: Step) -> None:
                FROM {plan} p JOIN coa.ledger l
                  ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                WHERE p.sobject = {sobject} AND p.action = 'insert'
-                 AND (p.chunk_no = {chunk} OR p.chunk_no IS NULL) AND l.target_id IS NULL AND {not_held} {parent}
-               ON CONFLICT DO NOTHING"""
+                 AND (p.chunk_no = {chunk} OR p.chunk_no IS NULL) AND l.target_id IS NULL AND {not_held}
+                 AND {has_parent} ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
@@ -83,7 +76,7 @@ def _plan_inserts(run: Run, step: Step) -> None:
             pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(step.sobject),
             not_held=not_held_back(run),
-            parent=parent,
+            has_parent=has_parent(run, step.sobject),
         )
     )
 
@@ -92,6 +85,7 @@ def _insert_orders(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int
     step = ORDERS.on(ORDER, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
+    list_orphans(run, ORDER, step.name, chunk_no)
 
 
 def _insert_details(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
@@ -99,63 +93,60 @@ def _insert_details(run: Run, org: Org, fields: list[FieldMapping], chunk_no: in
     step = DETAILS.on(DETAIL, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
-    _list_details_without_parent(run, chunk_no)
+    list_orphans(run, DETAIL, step.name, chunk_no)
     correct(run, org, DETAIL, chunk_no, fields, WHILE_DRAFT)
 
 
-def _list_details_without_parent(run: Run, chunk_no: int) -> None:
-    """Details whose order the org refused are not sent to fail; they are listed."""
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
-               SELECT %(run)s, p.sobject, p.source_id, %(step)s, 'PARENT_REJECTED',
-                      'its order ' || p.parent_id || ' was not created'
-               FROM {plan} p LEFT JOIN coa.ledger q
-                 ON q.pair_id = %(pair)s AND q.sobject = %(order)s AND q.source_id = p.parent_id
-               WHERE p.sobject = %(detail)s AND p.chunk_no = %(chunk)s AND p.action = 'insert'
-                 AND q.target_id IS NULL AND {not_held}
-               ON CONFLICT DO NOTHING"""
-        ).format(plan=run.table(Table.PLAN), not_held=not_held_back(run)),
-        {
-            "run": run.run_id,
-            "pair": run.pair_id,
-            "order": ORDER,
-            "detail": DETAIL,
-            "chunk": chunk_no,
-            "step": DETAILS.name,
-        },
-    )
-
-
 def _set_statuses(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
-    """The real status of every order of the chunk that has another one now; a genuine Draft stays."""
+    """The real status of every order of the chunk that has another one now; a genuine Draft stays.
+
+    An order that is a Draft leaves it only when all its planned details are there, special terms and all.
+    """
     step = STATUSES.on(ORDER, chunk_no)
+    due = _due_statuses(run, chunk_no)
     run.db.execute(
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
-               SELECT {step}, p.sobject, {chunk}, p.source_id, l.target_id, ARRAY[{status_name}]
-               FROM {plan} p JOIN coa.ledger l
-                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
-               JOIN {desired} d ON d.source_id = p.source_id
-               WHERE p.sobject = {order} AND p.chunk_no = {chunk} AND l.target_id IS NOT NULL AND {not_held}
-                 AND ((p.action = 'insert' AND d.{status} IS DISTINCT FROM {draft})
-                      OR (p.action = 'update' AND {status_name} = ANY (p.changed)))
-               ON CONFLICT DO NOTHING"""
+               SELECT {step}, {order}, {chunk}, s.source_id, s.target_id, ARRAY[{status_name}]
+               FROM ({due}) s WHERE NOT s.waits ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
+            order=sql.Literal(ORDER),
             chunk=sql.Literal(chunk_no),
             status_name=sql.Literal(STATUS),
-            plan=run.table(Table.PLAN),
-            pair=sql.Literal(run.pair_id),
-            desired=run.table(Table.DESIRED, ORDER),
-            order=sql.Literal(ORDER),
-            not_held=not_held_back(run),
-            status=sql.Identifier(STATUS),
-            draft=sql.Literal(DRAFT),
+            due=due,
         )
     )
+    list_left_draft(run, step.name, due)
     Loader(run, org, fields).send(step)
+
+
+def _due_statuses(run: Run, chunk_no: int) -> sql.Composed:
+    """SELECT of the orders of a chunk that get another status: source_id, target_id, waits (it has to stay a Draft)."""
+    return sql.SQL(
+        """SELECT p.source_id, l.target_id,
+                  NOT {complete} AND (p.action = 'insert' OR t.{status} = {draft}) AS waits
+           FROM {plan} p JOIN coa.ledger l
+             ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+           JOIN {desired} d ON d.source_id = p.source_id
+           LEFT JOIN {target} t ON t."Id" = l.target_id
+           WHERE p.sobject = {order} AND p.chunk_no = {chunk} AND l.target_id IS NOT NULL AND {not_held}
+             AND ((p.action = 'insert' AND d.{status} IS DISTINCT FROM {draft})
+                  OR (p.action = 'update' AND {status_name} = ANY (p.changed)))"""
+    ).format(
+        complete=is_complete(run),
+        status=sql.Identifier(STATUS),
+        draft=sql.Literal(DRAFT),
+        plan=run.table(Table.PLAN),
+        pair=sql.Literal(run.pair_id),
+        desired=run.table(Table.DESIRED, ORDER),
+        target=run.table(TARGET, ORDER),
+        order=sql.Literal(ORDER),
+        chunk=sql.Literal(chunk_no),
+        not_held=not_held_back(run),
+        status_name=sql.Literal(STATUS),
+    )
 
 
 def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[FieldMapping]) -> None:
@@ -171,8 +162,8 @@ def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[FieldMapp
         changed.append(
             sql.SQL(
                 """CASE WHEN (p.action = 'insert' AND {a}.target_id IS NOT NULL)
-                          OR (p.action = 'update' AND {name} = ANY (p.changed)) THEN {name} END"""
-            ).format(a=alias, name=sql.Literal(one.name))
+                          OR (p.action = 'update' AND {name} = ANY (p.changed) AND NOT {unresolved}) THEN {name} END"""
+            ).format(a=alias, name=sql.Literal(one.name), unresolved=is_unresolved(run, sobject, one, alias))
         )
     run.db.execute(
         sql.SQL(

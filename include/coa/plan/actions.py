@@ -5,10 +5,13 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.explanations import Cause, sentence
+from coa.fields.bulk_values import bulk_cannot_carry
 from coa.fields.compare import Comparison, actual_hash, changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
+from coa.fields.links import link_to_new_records
 from coa.model import (
-    CLONED_FROM,
+    CUSTOMER,
+    CUSTOMER_ORG_ID,
     DETAIL,
     DETAIL_ORDER,
     DRAFT,
@@ -19,6 +22,7 @@ from coa.model import (
     ORDER_CUSTOMER,
     STATUS,
 )
+from coa.plan.counterparts import MATCH_CHANGED
 from coa.staging import tables
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
@@ -27,9 +31,11 @@ from coa.staging.tables import Table
 REASON_ORDER = (
     "conflict",
     "possible_duplicate",
+    "value_masked",
     "contract_unmatched",
     "product_unmatched",
     "contract_mismatch",
+    "contract_blank",
     "quantity_missing",
     "terms_missing",
     "picklist_value_missing",
@@ -49,10 +55,12 @@ def assign_actions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
     for sobject in LOADED:
         _assign(run, sobject, carried[sobject])
     _add_index(run, "plan_by_parent")
+    _tell_changed_matches(run)
     _apply_conflict_policy(run)
     _block_frozen_terms(run)
+    _block_late_terms(run, carried[DETAIL])
     _hold(run)
-    _link_to_new_orders(run)
+    link_to_new_records(run, carried)
     _number_chunks(run)
     _add_index(run, "plan_by_chunk")
     run.db.execute(sql.SQL("ANALYZE {}").format(run.table(Table.PLAN)))
@@ -117,6 +125,30 @@ def _assign(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
             changed=changed_fields(writeable),
             problem=run.table(Table.PROBLEM),
             order=sql.Literal(list(REASON_ORDER)),
+        )
+    )
+
+
+def _tell_changed_matches(run: Run) -> None:
+    """Customers whose org id, by which they were matched, is another one now: with the other match, or none."""
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {plan} p SET reason_code = {code}, field = {field},
+                      reason = 'It was matched with ' || l.error || ' by an org id that is another one now.',
+                      next_step = CASE WHEN p.action = 'insert' THEN
+                        'nothing: it is created, and its orders are linked to it; if the old match was right, put the org '
+                        || 'id right in the source.'
+                        ELSE 'nothing: its orders are linked to the customer that has the org id now.' END
+               FROM coa.ledger l WHERE l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+                 AND l.error_code = {code} AND l.last_run = {run} AND p.sobject = {customer}
+                 AND p.action IN ('match', 'insert')"""
+        ).format(
+            plan=run.table(Table.PLAN),
+            code=sql.Literal(MATCH_CHANGED),
+            field=sql.Literal(CUSTOMER_ORG_ID),
+            pair=sql.Literal(run.pair_id),
+            run=sql.Literal(run.run_id),
+            customer=sql.Literal(CUSTOMER),
         )
     )
 
@@ -189,6 +221,38 @@ def _block_frozen_terms(run: Run) -> None:
     )
 
 
+def _block_late_terms(run: Run, fields: list[FieldMapping]) -> None:
+    """New details of an order that has left Draft, with special terms that only a later update could bring exactly.
+
+    What Bulk cannot carry follows its insert by REST; here the package would refuse that, and the text be lost.
+    """
+    frozen = [f for f in fields if f.name in FROZEN_DETAIL_FIELDS]
+    if not frozen:
+        return
+    late = sql.SQL(" OR ").join(
+        bulk_cannot_carry(f, sql.SQL("d.{}").format(sql.Identifier(f.name)), run.settings) for f in frozen
+    )
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {plan} p SET action = 'blocked', reason_code = 'refused_by_org',
+                      reason = 'Its special terms hold line ends or a mark that a Bulk job cannot carry, and its order has '
+                               || 'left Draft: the package would refuse to put them right afterwards.',
+                      next_step = 'enter the detail by hand, or take the carriage returns out of the text.'
+               FROM {desired} d, {plan} o JOIN {orders} t ON t."Id" = o.target_id
+               WHERE p.sobject = {detail} AND p.action = 'insert' AND d.source_id = p.source_id AND ({late})
+                 AND o.sobject = {order} AND o.source_id = p.parent_id AND t.{status} NOT IN ('Draft', 'Error')"""
+        ).format(
+            plan=run.table(Table.PLAN),
+            desired=run.table(Table.DESIRED, DETAIL),
+            orders=run.table(TARGET, ORDER),
+            detail=sql.Literal(DETAIL),
+            late=late,
+            order=sql.Literal(ORDER),
+            status=sql.Identifier(STATUS),
+        )
+    )
+
+
 def _hold(run: Run) -> None:
     """New orders that a policy leaves in the source for now, with their details."""
     for held, statuses, code, reason, next_step in (
@@ -225,46 +289,6 @@ def _hold(run: Run) -> None:
                  AND o.action = 'held' AND d.action = 'insert'"""
         ).format(plan=run.table(Table.PLAN)),
         [DETAIL, ORDER],
-    )
-
-
-def _link_to_new_orders(run: Run) -> None:
-    """An order that is there already gets its clone link when the original comes with this plan.
-
-    Not where the target's version wins: an update would correct all the rest of the order as well. The link
-    is explained there, as the other fields are.
-    """
-    if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
-        return
-    names = {"plan": run.table(Table.PLAN), "desired": run.table(Table.DESIRED, ORDER)}
-    values = {
-        "field": CLONED_FROM,
-        "order": ORDER,
-        "run": run.run_id,
-        "target_wins": Cause.TARGET_WINS.value,
-    }
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO coa.explained (run_id, sobject, source_id, field, cause, reason)
-               SELECT DISTINCT %(run)s, p.sobject, p.source_id, %(field)s, x.cause, x.reason
-               FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
-               JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone} AND o.action = 'insert'
-               JOIN coa.explained x ON x.run_id = %(run)s AND x.sobject = p.sobject
-                 AND x.source_id = p.source_id AND x.cause = %(target_wins)s
-               WHERE p.sobject = %(order)s AND p.action = 'unchanged' ON CONFLICT DO NOTHING"""
-        ).format(clone=sql.Identifier(CLONED_FROM), **names),
-        values,
-    )
-    run.db.execute(
-        sql.SQL(
-            """UPDATE {plan} p SET action = 'update', changed = p.changed || ARRAY[%(field)s]
-               FROM {desired} d JOIN {plan} o ON o.sobject = %(order)s AND o.source_id = d.{clone}
-               WHERE p.sobject = %(order)s AND d.source_id = p.source_id AND o.action = 'insert'
-                 AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)
-                 AND NOT EXISTS (SELECT FROM coa.explained x WHERE x.run_id = %(run)s AND x.sobject = %(order)s
-                                   AND x.source_id = p.source_id AND x.cause = %(target_wins)s)"""
-        ).format(clone=sql.Identifier(CLONED_FROM), **names),
-        values,
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.model import CUSTOMER, CUSTOMER_ORG_ID, LOADED, SOURCE_ID
+from coa.fields.customers import customers_alike
+from coa.model import CUSTOMER, LOADED, SOURCE_ID
 from coa.staging.runs import SOURCE, TARGET, Run
 
 
@@ -73,26 +74,37 @@ def _add_unknown(run: Run, sobject: str) -> None:
     )
 
 
-def match_customers(run: Run) -> None:
-    """Customers that the target has already, by org id: 15 and 18 characters name one org, case matters.
+MATCH_CHANGED = "match_changed"
 
-    Of several target records for one org the one with the very same text wins, then the oldest.
-    """
+
+def match_customers(run: Run) -> None:
+    """Customers that the target has already. A match holds only while its key does: another org id in either org
+    makes another match, or a new customer; `match_changed` stays with the ledger's row for this run's plan."""
+    run.db.execute(
+        """UPDATE coa.ledger SET error_code = NULL, error = NULL
+           WHERE pair_id = %s AND sobject = %s AND error_code = %s AND last_run IS DISTINCT FROM %s""",
+        [run.pair_id, CUSTOMER, MATCH_CHANGED, run.run_id],
+    )
     run.db.execute(
         sql.SQL(
-            """WITH candidate AS (
-                 SELECT DISTINCT ON (s."Id") s."Id" AS source_id, t."Id" AS target_id
-                 FROM {source} s JOIN {target} t ON coa.org_key(t.{org}) = coa.org_key(s.{org})
-                 ORDER BY s."Id", (t.{org} = s.{org}) DESC, t."CreatedDate", t."Id")
-               UPDATE coa.ledger l SET target_id = c.target_id, origin = 'matched', step = 'done',
-                      updated_at = clock_timestamp()
-               FROM candidate c
-               WHERE l.pair_id = %s AND l.sobject = %s AND l.source_id = c.source_id
-                 AND l.origin IN ('none', 'matched')"""
+            """WITH candidate AS ({candidates})
+               UPDATE coa.ledger l SET target_id = n.target_id, updated_at = clock_timestamp(),
+                      origin = CASE WHEN n.target_id IS NULL THEN 'none' ELSE 'matched' END,
+                      step = CASE WHEN n.target_id IS NULL THEN 'none' ELSE 'done' END,
+                      error_code = CASE WHEN l.origin = 'matched' THEN {changed} ELSE l.error_code END,
+                      error = CASE WHEN l.origin = 'matched' THEN l.target_id ELSE l.error END,
+                      last_run = CASE WHEN l.origin = 'matched' THEN {run} ELSE l.last_run END
+               FROM coa.ledger o LEFT JOIN candidate n ON n.source_id = o.source_id
+               WHERE o.pair_id = {pair} AND o.sobject = {customer} AND o.origin IN ('none', 'matched')
+                 AND o.target_id IS DISTINCT FROM n.target_id
+                 AND l.pair_id = o.pair_id AND l.sobject = o.sobject AND l.source_id = o.source_id
+                 AND EXISTS (SELECT FROM {source} s WHERE s."Id" = o.source_id)"""
         ).format(
+            candidates=customers_alike(run, run.table(TARGET, CUSTOMER)),
+            changed=sql.Literal(MATCH_CHANGED),
+            run=sql.Literal(run.run_id),
+            pair=sql.Literal(run.pair_id),
+            customer=sql.Literal(CUSTOMER),
             source=run.table(SOURCE, CUSTOMER),
-            target=run.table(TARGET, CUSTOMER),
-            org=sql.Identifier(CUSTOMER_ORG_ID),
-        ),
-        [run.pair_id, CUSTOMER],
+        )
     )

@@ -159,8 +159,8 @@ def plan_markdown(run: Run, afterwards: str = "") -> str:
         lines += ["", afterwards]
     reasons = _rows(
         run,
-        """SELECT sobject, action, reason_code, count(*) AS n FROM {plan} WHERE reason_code <> ''
-           GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1 LIMIT 20""",
+        """SELECT sobject, action, reason_code, count(*) AS n FROM {plan}
+           WHERE reason_code <> '' AND action IN ('blocked', 'held') GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1 LIMIT 20""",
     )
     if reasons:
         lines += ["", "**Left out**", "", "| sObject | action | reason | records |", "|---|---|---|---:|"]

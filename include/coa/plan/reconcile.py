@@ -5,18 +5,19 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.errors import RunStopped
+from coa.fields.hazards import planned_hazards
+from coa.fields.links import explain_links_outside
 from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
-from coa.model import LOADED
+from coa.model import CUSTOMER, CUSTOMER_ORG_ID, LOADED
 from coa.plan.actions import assign_actions
 from coa.plan.blocks import drop_problems_of_matched, forget_own_problems, pass_on_blocks
-from coa.plan.counterparts import sync_ledger
+from coa.plan.counterparts import MATCH_CHANGED, sync_ledger
 from coa.plan.deletions import deletion_findings, find_deletions
 from coa.plan.duplicates import block_possible_duplicates, match_decided
 from coa.preflight.check import stop_on_blockers
-from coa.staging.runs import Finding, Run
+from coa.staging.runs import TARGET, Finding, Run
 from coa.staging.tables import Table
-from coa.transform.explain import explain_clones_outside
 
 
 def run_reconcile(run: Run, mapping: Mapping) -> None:
@@ -30,9 +31,16 @@ def run_reconcile(run: Run, mapping: Mapping) -> None:
     pass_on_blocks(run)
     assign_actions(run, carried)
     find_deletions(run, carried)
-    explain_clones_outside(run)
+    explain_links_outside(run, carried)
     run.set_findings(
-        "reconcile", [*_problem_findings(run), *_explained_findings(run), *deletion_findings(run)]
+        "reconcile",
+        [
+            *_problem_findings(run),
+            *_match_findings(run),
+            *planned_hazards(run, TARGET),
+            *_explained_findings(run),
+            *deletion_findings(run),
+        ],
     )
 
 
@@ -77,6 +85,32 @@ def _problem_findings(run: Run) -> list[Finding]:
             r["next_step"],
             sobject=r["sobject"],
             field=r["field"],
+            count=r["n"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
+
+
+def _match_findings(run: Run) -> list[Finding]:
+    """Customers that are matched with another record than before, or with none any more."""
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT count(*) AS n, count(*) FILTER (WHERE action = 'insert') AS created,
+                      (array_agg(source_id ORDER BY source_id))[1:10] AS examples
+               FROM {} WHERE reason_code = %s HAVING count(*) > 0"""
+        ).format(run.table(Table.PLAN)),
+        [MATCH_CHANGED],
+    )
+    return [
+        Finding(
+            "warning",
+            MATCH_CHANGED,
+            f"{r['n']} customers were matched by an org id that is another one now: {r['created']} are created, the "
+            "others are matched anew, and their orders are linked to them.",
+            "look at these customers: an org id that was mistyped since would take their orders along.",
+            sobject=CUSTOMER,
+            field=CUSTOMER_ORG_ID,
             count=r["n"],
             examples=r["examples"],
         )

@@ -11,15 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 from coa.errors import ConfigurationError, OrgRefused, RunStopped
-from coa.fields.field_map import lookup_objects
+from coa.fields.field_map import FieldMapping, lookup_objects
 from coa.fields.saved import fitting_or_not
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight import checks
 from coa.preflight.automation import check_automation
 from coa.preflight.capacity import check_capacity, moved_before, volume_of
+from coa.preflight.hidden_fields import check_hidden_fields, is_structural
 from coa.preflight.jobs import check_submit_jobs
 from coa.preflight.mapping_check import check_mapping, objects_named
+from coa.preflight.masked_fields import check_masked_fields, masked_fields
 from coa.preflight.not_migrated import check_elsewhere
 from coa.preflight.orgs import describe_objects, identify
 from coa.preflight.package import (
@@ -32,7 +34,7 @@ from coa.preflight.package import (
     workflow_rules_off,
 )
 from coa.preflight.probe import Probe
-from coa.preflight.rights import check_user
+from coa.preflight.rights import INACTIVE_OWNERS, check_user, has_permission
 from coa.salesforce.describe import Describe
 from coa.salesforce.session import Org
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
@@ -64,6 +66,7 @@ def run_preflight(
     missing = [f for role in (SOURCE, TARGET) for f in checks.check_objects(role, describes[role])]
     findings += missing
     findings += checks.check_migration_fields(describes[TARGET])
+    findings += checks.check_structure_writeable(describes[TARGET])
     findings += checks.check_rights(describes[TARGET], run.params)
     if not missing:
         probes = Probe(source, SOURCE), Probe(target, TARGET)
@@ -74,12 +77,21 @@ def run_preflight(
         stop_on_blockers(run)
 
 
-FATAL = ("same_org", "connection_", "coa_missing_", "mapping_wrong", "orders_where_refused", "api_allowance_")
+FATAL = (
+    "field_not_writeable",
+    "migration_field_type",
+    "same_org",
+    "connection_",
+    "coa_missing_",
+    "mapping_wrong",
+    "orders_where_refused",
+    "api_allowance_",
+)
 """Blockers after which there is nothing to look at, or nothing to look at it with."""
 
 
 def _is_fatal(finding: Finding) -> bool:
-    return finding.severity == "blocker" and finding.code.startswith(FATAL)
+    return finding.severity == "blocker" and (finding.code.startswith(FATAL) or is_structural(finding))
 
 
 def _check_both(
@@ -104,6 +116,7 @@ def _check_both(
     versions = {probe.role: package_version(probe) for probe in (source, target)}
     run.update(versions={**run.row["versions"], **record_versions(versions)})
     findings += check_versions(versions[SOURCE], versions[TARGET])
+    findings += check_hidden_fields(describes, versions, mapping, run.params.hidden_fields)
     inactive = inactive_validation_rules(target)
     if inactive is not None:
         run.update(target_org={**run.row["target_org"], "inactive_validation_rules": inactive})
@@ -115,9 +128,26 @@ def _check_both(
     findings += check_automation(target)
     findings += check_submit_jobs(target, run.params.accept_submit_jobs)
     findings += check_user(source, str(run.row["source_org"].get("user_id", "")))
-    findings += check_user(target, str(run.row["target_org"].get("user_id", "")))
+    user_id = str(run.row["target_org"].get("user_id", ""))
+    findings += check_user(target, user_id)
+    if user_id and has_permission(target, user_id, INACTIVE_OWNERS):
+        run.update(target_org={**run.row["target_org"], "keeps_inactive_owners": True})
     findings += check_elsewhere(source, describes[SOURCE])
-    return findings
+    return findings + _note_masked(run, (source, target), carried)
+
+
+def _note_masked(
+    run: Run, probes: tuple[Probe, Probe], carried: dict[str, list[FieldMapping]]
+) -> list[Finding]:
+    """Kept with the run: the rules of the transform block the records by it."""
+    masked = {}
+    for probe in probes:
+        column = f"{probe.role}_org"
+        found = masked_fields(probe, str(run.row[column].get("user_id", "")), carried)
+        if found:
+            masked[probe.role] = found
+            run.update(**{column: {**run.row[column], "masked_fields": found}})
+    return check_masked_fields(masked, run.params.masked_values)
 
 
 def _prefetch(run: Run, source: Probe, target: Probe, describes: dict[str, dict[str, Describe]]) -> None:
@@ -176,10 +206,14 @@ def stop_on_blockers(run: Run) -> None:
         [run.run_id],
     )
     if blockers:
+        # One remedy may serve several blockers: it is told once.
+        steps: dict[str, list[str]] = {}
+        for n, blocker in enumerate(blockers, 1):
+            steps.setdefault(blocker["next_step"], []).append(str(n))
         raise RunStopped(
             " ".join(f"({n}) {b['message']}" for n, b in enumerate(blockers, 1)),
             state="blocked",
-            next_step=" ".join(f"({n}) {b['next_step']}" for n, b in enumerate(blockers, 1)),
+            next_step=" ".join(f"({', '.join(numbers)}) {step}" for step, numbers in steps.items()),
         )
 
 
@@ -190,6 +224,7 @@ def _identify_both(run: Run, source: Org, target: Org) -> dict[str, dict[str, An
     for role, org in ((SOURCE, source), (TARGET, target)):
         try:
             identities[role] = identify(org)
+            faults += checks.check_api_version(role, org.api_version)
         except ConfigurationError as error:
             faults.append(Finding("blocker", f"connection_{role}", error.message, error.next_step))
     if faults:

@@ -8,10 +8,23 @@ from coa.config import RunParams
 from coa.fields.field_map import FieldMapping, type_conflict
 from coa.model import (
     COA_OBJECTS,
+    CUSTOMER,
+    CUSTOMER_ORG_ID,
+    DETAIL,
+    DETAIL_CONTRACT,
+    DETAIL_ORDER,
+    DETAIL_PRODUCT,
     LOADED,
     MIGRATION_FIELDS,
+    ORDER,
+    ORDER_CONTRACT,
+    ORDER_CUSTOMER,
+    ORDER_TYPE,
+    ORIGINAL_RECEIVED_AT,
+    QUANTITY,
     RECEIVED_AT,
     SOURCE_ID,
+    SOURCE_NUMBER,
     STATUS,
 )
 from coa.salesforce.describe import Describe
@@ -82,7 +95,79 @@ def check_migration_fields(target: dict[str, Describe]) -> list[Finding]:
                     field=SOURCE_ID,
                 )
             )
+        findings += _migration_field_types(sobject, target[sobject])
     return findings
+
+
+MIGRATION_TYPES = {
+    SOURCE_ID: ("string", 18),
+    SOURCE_NUMBER: ("string", 80),
+    ORIGINAL_RECEIVED_AT: ("datetime", 0),
+}
+"""Describe type and least length of each, as our metadata deploys them."""
+
+
+def _migration_field_types(sobject: str, target: Describe) -> list[Finding]:
+    findings = []
+    for name, (wanted, length) in MIGRATION_TYPES.items():
+        field = target.field(name)
+        if field is None or (field.type == wanted and field.length >= length):
+            continue
+        said = f"{field.type}({field.length})" if field.length else field.type
+        meant = f"{wanted}({length})" if length else wanted
+        findings.append(
+            Finding(
+                "blocker",
+                "migration_field_type",
+                f"{sobject}.{name} of the target is {said}; it has to be {meant}.",
+                DEPLOY,
+                sobject=sobject,
+                field=name,
+            )
+        )
+    return findings
+
+
+CREATED_WITH = {
+    CUSTOMER: (CUSTOMER_ORG_ID,),
+    ORDER: (ORDER_CUSTOMER, ORDER_CONTRACT, ORDER_TYPE),
+    DETAIL: (DETAIL_ORDER, DETAIL_CONTRACT, DETAIL_PRODUCT, QUANTITY),
+}
+"""Fields without which a record would stand alone or be refused: the load has to set them when it creates one."""
+
+
+def check_structure_writeable(target: dict[str, Describe]) -> list[Finding]:
+    """What holds the records together may be written: else nothing that is planned could be carried out."""
+    return [
+        Finding(
+            "blocker",
+            "field_not_writeable",
+            f"The user of coa_target may not write {sobject}.{name}, which each new record needs.",
+            "assign the permission set COA Admin User to that user.",
+            sobject=sobject,
+            field=name,
+        )
+        for sobject, names in CREATED_WITH.items()
+        for name in names
+        if sobject in target and (field := target[sobject].field(name)) is not None and not field.createable
+    ]
+
+
+BULK_QUERIES_FROM = 47.0
+"""The first API version with Bulk API 2.0 queries (Bulk API 2.0 guide, "Query Jobs")."""
+
+
+def check_api_version(role: str, version: str) -> list[Finding]:
+    if float(version) >= BULK_QUERIES_FROM:
+        return []
+    return [
+        Finding(
+            "blocker",
+            f"connection_{role}",
+            f"The {role} org is asked by API version {version}; Bulk API 2.0 queries need {BULK_QUERIES_FROM} or newer.",
+            f"take the extra `version` out of the connection coa_{role}, or use an org that offers a newer version.",
+        )
+    ]
 
 
 def check_rights(target: dict[str, Describe], params: RunParams) -> list[Finding]:

@@ -6,14 +6,15 @@ from coa.model import LOADED
 from coa.preflight.probe import Probe, quoted
 from coa.staging.runs import SOURCE, Finding
 
-PERMISSIONS = ("ViewAllData", "ModifyAllData", "UpdateWithInactiveOwner", "BulkApiHardDelete")
+INACTIVE_OWNERS = "UpdateWithInactiveOwner"
+PERMISSIONS = ("ViewAllData", "ModifyAllData", INACTIVE_OWNERS, "BulkApiHardDelete")
 
 
 def check_user(probe: Probe, user_id: str) -> list[Finding]:
     """Sees all records (else the extract would silently miss some), may own for others, may hard-delete."""
     if not user_id:
         return []
-    has = {name: _has(probe, user_id, name) for name in PERMISSIONS}
+    has = {name: has_permission(probe, user_id, name) for name in PERMISSIONS}
     findings = []
     if has["ViewAllData"] is False and has["ModifyAllData"] is False:
         findings += _objects_not_seen_whole(probe, user_id)
@@ -21,7 +22,7 @@ def check_user(probe: Probe, user_id: str) -> list[Finding]:
         return findings
     for name, code, text, next_step in (
         (
-            "UpdateWithInactiveOwner",
+            INACTIVE_OWNERS,
             "inactive_owner_permission",
             "The user of coa_target may not update records of inactive owners: an owner who is deactivated "
             "between two runs makes the org refuse later changes.",
@@ -40,7 +41,7 @@ def check_user(probe: Probe, user_id: str) -> list[Finding]:
     return findings
 
 
-def _has(probe: Probe, user_id: str, permission: str) -> bool | None:
+def has_permission(probe: Probe, user_id: str, permission: str) -> bool | None:
     """None when the org does not tell."""
     # Not noted: where the org has not switched a permission on, the field does not exist.
     quiet = probe.quiet()

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from psycopg import sql
 
+from coa.load.conditions import DETAILS_REJECTED, PARENT_REJECTED
 from coa.plan.deletions import left_rows
 from coa.report.reasons import plain_words
 from coa.staging.runs import Run
@@ -124,6 +125,10 @@ def _sobject_of(run: Run, table: str) -> str:
     return table.removeprefix("map__")
 
 
+REASON_OF_CODE = {PARENT_REJECTED: "parent_blocked", DETAILS_REJECTED: "order_incomplete"}
+"""What follows from another record's refusal; everything else the org itself refused."""
+
+
 def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
     """Blocked and held by the plan, held back since, left although gone from the source, and refused by the org:
     one list, with what to do."""
@@ -163,7 +168,7 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
         yield {
             "sobject": r["sobject"],
             "source_id": r["source_id"],
-            "reason_code": "parent_blocked" if r["error_code"] == "PARENT_REJECTED" else "refused_by_org",
+            "reason_code": REASON_OF_CODE.get(r["error_code"], "refused_by_org"),
             "reason": reason,
             "next_step": next_step,
             "field": r["fields"],
@@ -172,6 +177,40 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
             "error_code": r["error_code"],
             "source_url": f"{base}/{r['source_id']}",
         }
+
+
+REFERENCE_COLUMNS = (
+    "sobject",
+    "source_id",
+    "target_id",
+    "field",
+    "kind",
+    "found",
+    "record_id",
+    "record_sobject",
+    "record_target_id",
+    "source_url",
+    "target_url",
+)
+
+
+def reference_rows(run: Run) -> Iterable[dict[str, Any]]:
+    """Ids and links of the source org inside texts, with what became of the record that they name."""
+    if not run.has_table(Table.REFERENCE):
+        return
+    bases = _bases(run)
+    for row in run.db.stream(
+        sql.SQL(
+            """SELECT r.sobject, r.source_id, l.target_id, r.field, r.kind, r.found, r.record_id,
+                      m.sobject AS record_sobject, m.target_id AS record_target_id
+               FROM {} r
+               LEFT JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = r.sobject AND l.source_id = r.source_id
+               LEFT JOIN coa.ledger m ON m.pair_id = %s AND m.source_id = r.record_id
+               ORDER BY r.sobject, r.source_id, r.field, r.found"""
+        ).format(run.table(Table.REFERENCE)),
+        [run.pair_id, run.pair_id],
+    ):
+        yield row | _urls(row, bases)
 
 
 def open_rows(run: Run) -> Iterable[dict[str, Any]]:

@@ -51,7 +51,14 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "ENTITY_IS_DELETED": ("the record was deleted meanwhile", "run again: the plan takes it as gone."),
     "STORAGE_LIMIT_EXCEEDED": ("the target's storage is full", "free or buy storage, then run again."),
-    "PARENT_REJECTED": ("its order was refused", "see the order's own row."),
+    "PARENT_REJECTED": (
+        "what it hangs on was refused",
+        "see the row of its customer or order, and run again.",
+    ),
+    "DETAILS_REJECTED": (
+        "the order stays a Draft in the target, for not all of its details are there as they should be",
+        "mend the rows of its details and run again soon: a Draft could be submitted to Salesforce.",
+    ),
     "NO_RESULT": ("the org gave no result for the row in any try", "run again."),
 }
 

@@ -11,10 +11,12 @@ from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     ID_MAP_COLUMNS,
     OPEN_ORDER_COLUMNS,
+    REFERENCE_COLUMNS,
     REJECTED_COLUMNS,
     difference_rows,
     id_map_rows,
     open_rows,
+    reference_rows,
     rejected_rows,
     write_csv,
 )
@@ -50,6 +52,7 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
         ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
         ("relink.csv", RELINK_COLUMNS, relink_rows),
         ("open_orders.csv", OPEN_ORDER_COLUMNS, open_rows),
+        ("references.csv", REFERENCE_COLUMNS, reference_rows),
         ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
     ):
         with artifacts.text(name, encoding="utf-8-sig") as file:

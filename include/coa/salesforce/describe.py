@@ -54,6 +54,11 @@ class Field:
         return self.createable and not self.flag("nillable") and not self.flag("defaultedOnCreate")
 
     @property
+    def maskable(self) -> bool:
+        """Classic encryption: who lacks the permission View Encrypted Data is shown a mask in the value's place."""
+        return self.type == "encryptedstring" or bool(self.raw.get("maskType"))
+
+    @property
     def reference_to(self) -> list[str]:
         return [str(r) for r in self.raw.get("referenceTo") or []]
 

@@ -54,6 +54,7 @@ class Table(StrEnum):
     DESIRED = "desired"
     CUSTOM = "custom"
     PROBLEM = "problem"
+    REFERENCE = "reference"
     PLAN = "plan"
     DELETION = "deletion"
     EXPECTED_CORRECTIONS = "expected_corrections"
@@ -122,6 +123,11 @@ DECLARED: dict[Table, Declaration] = {
         """sobject text NOT NULL, source_id text NOT NULL, reason_code text NOT NULL, field text NOT NULL,
            reason text NOT NULL, next_step text NOT NULL, verdict text NOT NULL""",
         key=("sobject", "source_id", "reason_code", "field"),
+    ),
+    # Ids and links of the source org inside texts.
+    Table.REFERENCE: Declaration(
+        """sobject text NOT NULL, source_id text NOT NULL, field text NOT NULL, kind text NOT NULL,
+           found text NOT NULL, record_id text NOT NULL""",
     ),
     # Exactly one action a source record.
     Table.PLAN: Declaration(

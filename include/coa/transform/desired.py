@@ -19,6 +19,8 @@ from coa.staging.tables import Table
 
 OWNER_FIELDS = ("OwnerId",)
 NEVER_TRUNCATED = frozenset({*MIGRATION_FIELDS, CUSTOMER_ORG_ID})
+TRIMMED_BY_ORG = " \t\r\n\f\v"
+"""White space that an org takes off the ends of a text: what we make ourselves is made as it will be stored."""
 NEVER_BLANKED = frozenset({STATUS, ORDER_TYPE})
 
 
@@ -53,14 +55,14 @@ def mapped_value(one: FieldMapping) -> sql.Composed:
     """The value after renames, constants, value maps and defaults: what policies then look at."""
     rule = one.rule
     if rule.constant is not None:
-        return sql.SQL("NULLIF({}::text, '')").format(sql.Literal(rule.constant))
+        return sql.SQL("NULLIF({}::text, '')").format(sql.Literal(rule.constant.strip(TRIMMED_BY_ORG)))
     value = source_value(one)
     if rule.values:
         value = sql.SQL("NULLIF(COALESCE({}::jsonb ->> {v}, {v}), '')").format(
-            sql.Literal(json.dumps(rule.values)), v=value
+            sql.Literal(json.dumps({k: v.strip(TRIMMED_BY_ORG) for k, v in rule.values.items()})), v=value
         )
     if rule.default is not None:
-        value = sql.SQL("COALESCE({}, {})").format(value, sql.Literal(rule.default))
+        value = sql.SQL("COALESCE({}, {})").format(value, sql.Literal(rule.default.strip(TRIMMED_BY_ORG)))
     return value
 
 
@@ -68,6 +70,16 @@ def may_truncate(one: FieldMapping, params: RunParams) -> bool:
     """Never ids and keys: a shortened key is another key."""
     key = one.name in NEVER_TRUNCATED or one.target.flag("unique") or one.target.flag("externalId")
     return not key and (one.rule.truncate or params.too_long_policy == "truncate")
+
+
+def _needs_active(run: Run, one: FieldMapping) -> bool:
+    """An inactive user cannot own a new record, unless the user who loads may let them."""
+    return one.name in OWNER_FIELDS and not keeps_inactive_owners(run)
+
+
+def keeps_inactive_owners(run: Run) -> bool:
+    """Whether preflight found the permission Update Records with Inactive Owners in the target."""
+    return bool(run.row["target_org"].get("keeps_inactive_owners"))
 
 
 def _joins(run: Run, one: FieldMapping, n: int) -> list[sql.Composed]:
@@ -81,7 +93,7 @@ def _joins(run: Run, one: FieldMapping, n: int) -> list[sql.Composed]:
                     run.table(Table.MAP, name), a=sql.Identifier(f"m{n}_{k}"), v=mapped_value(one)
                 )
             )
-            if name == "User" and one.name in OWNER_FIELDS:
+            if name == "User" and _needs_active(run, one):
                 joins.append(
                     sql.SQL(
                         """LEFT JOIN {} {u} ON {u}."Id" = {a}.target_id AND {u}."IsActive" = 'true'"""
@@ -100,7 +112,7 @@ def lookup_expression(run: Run, one: FieldMapping, n: int) -> sql.Composed:
     for k, name in enumerate(one.refers_to):
         if not run.has_table(Table.MAP, name):
             continue
-        if name == "User" and one.name in OWNER_FIELDS:
+        if name == "User" and _needs_active(run, one):
             found.append(sql.SQL('{}."Id"').format(sql.Identifier(f"u{n}_{k}")))
         else:
             found.append(sql.SQL("{}.target_id").format(sql.Identifier(f"m{n}_{k}")))
@@ -128,7 +140,10 @@ def _expression(run: Run, one: FieldMapping, n: int, fallback_owner: str) -> sql
         value = sql.SQL("CASE WHEN {} THEN {} END").format(picklist_fits(one, value), value)
     length = one.target.length
     if length and one.target.canonical_function == "canon_text" and may_truncate(one, run.params):
-        value = sql.SQL("left({}, {})").format(value, sql.Literal(length))
+        # The org trims what it stores: a cut that ends on a blank would come back as another value.
+        value = sql.SQL("rtrim(left({}, {}), {})").format(
+            value, sql.Literal(length), sql.Literal(TRIMMED_BY_ORG)
+        )
     return _canonical(one, value)
 
 

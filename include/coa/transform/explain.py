@@ -7,9 +7,10 @@ from psycopg import sql
 from coa.explanations import Cause, sentence
 from coa.fields.field_map import FieldMapping
 from coa.mapping.model import Mapping
-from coa.model import CLONED_FROM, ORDER
+from coa.model import DETAIL, DETAIL_CONTRACT
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
+from coa.transform.blank_contracts import is_filled
 from coa.transform.desired import mapped_value, may_truncate, picklist_fits, source_value
 
 
@@ -42,6 +43,8 @@ def _explain_lookup(run: Run, sobject: str, one: FieldMapping) -> None:
     else:
         condition = sql.SQL("{} IS NOT NULL AND d.{} IS NULL").format(value, sql.Identifier(one.name))
         cause = Cause.LOOKUP_BLANK
+    if sobject == DETAIL and one.name == DETAIL_CONTRACT and one.rule.default is None:
+        _insert(run, sobject, one, is_filled(), Cause.CONTRACT_FROM_ORDER)
     _insert(run, sobject, one, condition, cause, policy=run.params.owner_policy)
 
 
@@ -110,38 +113,4 @@ def _insert(
             desired=run.table(Table.DESIRED, sobject),
             condition=condition,
         )
-    )
-
-
-def explain_clones_outside(run: Run) -> None:
-    """Clone links to orders that neither come with the run's plan, if it has one, nor were moved before.
-
-    They stay empty, and are listed unless something explains them already.
-    """
-    if CLONED_FROM not in run.columns(Table.DESIRED, ORDER):
-        return
-    planned = (
-        sql.SQL(
-            """EXISTS (SELECT FROM {} o WHERE o.sobject = %(order)s AND o.source_id = d.{}
-                 AND o.action = 'insert')"""
-        ).format(run.table(Table.PLAN), sql.Identifier(CLONED_FROM))
-        if run.has_table(Table.PLAN)
-        else sql.SQL("false").format()
-    )
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, cause, reason)
-               SELECT %(run)s, %(order)s, d.source_id, %(field)s, d.{clone}, NULL, %(cause)s, %(reason)s
-               FROM {desired} d
-               LEFT JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.{clone}
-               WHERE d.{clone} IS NOT NULL AND l.target_id IS NULL AND NOT {planned} ON CONFLICT DO NOTHING"""
-        ).format(desired=run.table(Table.DESIRED, ORDER), clone=sql.Identifier(CLONED_FROM), planned=planned),
-        {
-            "run": run.run_id,
-            "order": ORDER,
-            "field": CLONED_FROM,
-            "pair": run.pair_id,
-            "cause": Cause.CLONE_NOT_MOVED.value,
-            "reason": sentence(Cause.CLONE_NOT_MOVED),
-        },
     )

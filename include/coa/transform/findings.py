@@ -26,6 +26,7 @@ from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.staging.tables import Table
 from coa.transform.catalog_findings import check_catalog
 from coa.transform.currency_findings import check_currency
+from coa.transform.desired import keeps_inactive_owners
 from coa.transform.mapping_findings import check_mapping_used
 
 
@@ -199,8 +200,13 @@ def _owners(run: Run) -> list[Finding]:
                FROM (SELECT id, count(*) AS n FROM ({owned}) x WHERE id LIKE '005%%' GROUP BY id) o
                LEFT JOIN {map} m ON m.source_id = o.id
                LEFT JOIN {users} t ON t."Id" = m.target_id
-               WHERE t."Id" IS NULL OR t."IsActive" <> 'true' GROUP BY 1 ORDER BY 1"""
-        ).format(owned=owned, map=run.table(Table.MAP, "User"), users=run.table(TARGET, "User")),
+               WHERE t."Id" IS NULL OR (t."IsActive" <> 'true' AND NOT {kept}) GROUP BY 1 ORDER BY 1"""
+        ).format(
+            kept=sql.Literal(keeps_inactive_owners(run)),
+            owned=owned,
+            map=run.table(Table.MAP, "User"),
+            users=run.table(TARGET, "User"),
+        ),
     )
     what = {
         "owners_unmatched": "have no counterpart among the target's users",

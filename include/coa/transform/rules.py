@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from coa.fields.compare import parent_of
 from coa.fields.field_map import FieldMapping
 from coa.model import (
     CONTRACT,
@@ -28,7 +29,7 @@ from coa.model import (
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
-from coa.transform.desired import NEVER_BLANKED, mapped_value, may_truncate, picklist_fits
+from coa.transform.desired import NEVER_BLANKED, mapped_value, may_truncate, picklist_fits, source_value
 
 # Validation rule -> (flag of the target's contract terms, field of the detail that it then requires).
 TERMS_RULES = {
@@ -84,11 +85,18 @@ def apply_rule(run: Run, rule: Rule) -> int:
 def all_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive_rules: frozenset[str]) -> list[Rule]:
     """Every rule that the params, the describes and the target's active validation rules call for."""
     rules: list[Rule] = []
+    masked = {role: run.row[f"{role}_org"].get("masked_fields", {}) for role in (SOURCE, TARGET)}
     for sobject, fields in carried.items():
         for one in fields:
+            rules += [
+                _masked_rule(run, sobject, one, role)
+                for role, by_object in masked.items()
+                if one.name in by_object.get(sobject, [])
+            ]
             rules += _value_rules(run, sobject, one)
             rules += _lookup_rules(run, sobject, one)
             rules += _required_rules(sobject, one)
+            rules += _parent_rules(run, sobject, one)
     return rules + _order_rules(run, inactive_rules) + _detail_rules(run, carried, inactive_rules)
 
 
@@ -231,6 +239,37 @@ def _required_rules(sobject: str, one: FieldMapping) -> list[Rule]:
     ]
 
 
+def _masked_rule(run: Run, sobject: str, one: FieldMapping, role: str) -> Rule:
+    return Rule(
+        sobject,
+        "value_masked",
+        one.name,
+        sql.SQL("{} IS NOT NULL").format(source_value(one)),
+        f"The {role} shows {one.name} masked: what is stored there cannot be "
+        + ("read." if role == SOURCE else "proved."),
+        f"give the user of coa_{role} the permission View Encrypted Data, or drop the field in the mapping file.",
+        "stop" if run.params.masked_values == "stop" else "block",
+    )
+
+
+def _parent_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
+    """What a record hangs on has to be among the records that we read: else it would arrive without it."""
+    if one.kind != "parent" or one.deferred:
+        return []
+    return [
+        Rule(
+            sobject,
+            "lookup_unmatched",
+            one.name,
+            sql.SQL('d.{f} IS NOT NULL AND NOT EXISTS (SELECT FROM {source} x WHERE x."Id" = d.{f})').format(
+                f=sql.Identifier(one.name), source=run.table(SOURCE, parent_of(sobject, one))
+            ),
+            f"The record that {one.name} points at is not among those that the source shows us.",
+            "give the user of coa_source access to it (Modify All Data or View All), or correct the link in the source.",
+        )
+    ]
+
+
 def _order_rules(run: Run, inactive: frozenset[str]) -> list[Rule]:
     rules = []
     if "Contract_is_Required" not in inactive:
@@ -273,12 +312,23 @@ def _detail_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive: fr
                 DETAIL,
                 "contract_mismatch",
                 DETAIL_CONTRACT,
-                sql.SQL(
-                    """{oc} IS NOT NULL AND d.{dc} IS DISTINCT FROM {oc}
-                       AND (d.{dc} IS NOT NULL OR NULLIF(s.{dc}, '') IS NULL)"""
-                ).format(oc=order_contract, dc=sql.Identifier(DETAIL_CONTRACT)),
+                sql.SQL("{} <> d.{}").format(order_contract, sql.Identifier(DETAIL_CONTRACT)),
                 "The detail's contract terms are not those of its order; the package refuses such a detail.",
                 "correct the contract of the detail in the source.",
+                joins=of_order,
+            )
+        )
+        rules.append(
+            Rule(
+                DETAIL,
+                "contract_blank",
+                DETAIL_CONTRACT,
+                # With blank_contract from_order it is filled by now, unless the order has none either.
+                sql.SQL("{oc} IS NOT NULL AND d.{dc} IS NULL AND NULLIF(s.{dc}, '') IS NULL").format(
+                    oc=order_contract, dc=sql.Identifier(DETAIL_CONTRACT)
+                ),
+                "The detail has no contract terms, as an app before version 2 wrote it; the package refuses it.",
+                "set blank_contract to from_order, or fill in the contract in the source.",
                 joins=of_order,
             )
         )

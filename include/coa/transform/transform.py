@@ -11,12 +11,14 @@ from coa.model import COA_OBJECTS, LOADED, MIGRATION_FIELDS
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.staging.tables import Table
+from coa.transform.blank_contracts import fill_blank_contracts
 from coa.transform.currency_findings import CURRENCY
 from coa.transform.desired import build_desired
 from coa.transform.explain import explain
 from coa.transform.findings import data_findings
 from coa.transform.maps import map_by_keys
 from coa.transform.provisioned import map_provisioned
+from coa.transform.references import find_references
 from coa.transform.rules import all_rules, apply_rule, create_problem_table
 
 
@@ -31,6 +33,8 @@ def run_transform(run: Run, mapping: Mapping) -> None:
     fallback_owner = _fallback_owner(run, findings)
     for sobject, fields in carried.items():
         build_desired(run, sobject, fields, fallback_owner)
+    inactive = frozenset(run.row["target_org"].get("inactive_validation_rules", []))
+    fill_blank_contracts(run, inactive)
     if mapping.custom:
         # Most runs have none: they are spared pandas, whose import takes longer than those of all our modules.
         from coa.transform.custom import apply_custom_rules, create_custom_tables
@@ -38,12 +42,12 @@ def run_transform(run: Run, mapping: Mapping) -> None:
         create_custom_tables(run, mapping)
         apply_custom_rules(run, carried, mapping)
     create_problem_table(run)
-    inactive = frozenset(run.row["target_org"].get("inactive_validation_rules", []))
     for rule in all_rules(run, carried, inactive):
         apply_rule(run, rule)
     explain(run, carried, mapping)
     findings += _not_carried_findings(run, mapping)
     findings += data_findings(run, carried, mapping)
+    findings += find_references(run, carried)
     run.set_findings("transform", findings)
 
 

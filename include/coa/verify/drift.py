@@ -74,6 +74,13 @@ def class_presence(run: Run) -> None:
     )
 
 
+def class_hazards(run: Run) -> None:
+    """The migration never sets these fields: somebody in the target did."""
+    run.db.execute(
+        "UPDATE coa.difference SET cause = 'target' WHERE run_id = %s AND kind = 'hazard'", [run.run_id]
+    )
+
+
 def class_rollups(run: Run) -> None:
     """A total came to differ when one of its details did."""
     run.db.execute(

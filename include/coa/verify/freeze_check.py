@@ -9,6 +9,7 @@ from psycopg import sql
 
 from coa.errors import ConfigurationError, RetryableError
 from coa.extract.changed_since import DELETED, changed_since
+from coa.fields.hazards import ask_hazards
 from coa.model import DRAFT, IN_FLIGHT, ORDER, STATUS
 from coa.plan.deletions import LEFT_NEXT_STEP
 from coa.salesforce.session import Org
@@ -19,14 +20,16 @@ CHECKED = "freeze_checked"
 """Event of a run: somebody asked whether the source stood still; data: frozen (null: it did not answer), changed."""
 
 
-def freeze_check(run: Run, source: Org) -> list[Finding]:
+def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Finding]:
     """One finding an sObject whose records changed, came or went in the source since the run read it.
 
     None: what the run proved is all there is, and the source may be closed. Recorded with the run. A source that
-    does not answer is a finding too: the run's own result stands, whatever becomes of this question.
+    does not answer is a finding too: the run's own result stands, whatever becomes of this question. The target is
+    asked whether a field that must never be set is set on our records (`coa.fields.hazards`).
     """
     try:
         changed = changed_since(run, source, SOURCE)
+        hazards = ask_hazards(run, target) if target is not None else []
     except (RetryableError, ConfigurationError) as error:
         run.event(CHECKED, level="warning", frozen=None, changed=None)
         return run.set_findings("cutover", [_not_checked(error)])
@@ -47,8 +50,10 @@ def freeze_check(run: Run, source: Org) -> list[Finding]:
                 examples=sorted(records)[:10],
             )
         )
+    moved = sum(f.count for f in findings)
+    findings += hazards
     run.set_findings("cutover", findings)
-    run.event(CHECKED, frozen=not findings, changed=sum(f.count for f in findings))
+    run.event(CHECKED, frozen=not moved, changed=moved)
     return findings
 
 

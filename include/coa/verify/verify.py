@@ -9,7 +9,9 @@ from __future__ import annotations
 from coa.extract.bulk import ensure_state_table, forget_outdated, mark_used
 from coa.extract.delta import read_back
 from coa.extract.extract import coa_specs, extract_all
-from coa.fields.compare import comparisons
+from coa.fields.compare import Unresolved, comparisons
+from coa.fields.hazards import find_hazards
+from coa.fields.links import explain_links_to_held
 from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
 from coa.model import ORDER
@@ -46,6 +48,7 @@ def read_for_proof(run: Run, target: Org) -> None:
 def run_verify(run: Run, mapping: Mapping) -> None:
     """Compares what was read with the plan; writes `coa.difference` and `coa.total` anew."""
     expect_planned(run)
+    explain_links_to_held(run, saved_carried(run, mapping))
     prove(run, mapping, lambda sobject: run.table(TARGET, sobject), remember=True)
     mark_used(run, Table.VERIFY)
 
@@ -58,7 +61,7 @@ def prove(run: Run, mapping: Mapping, snapshot: Snapshot, *, remember: bool) -> 
     for sobject, fields in carried.items():
         find_missing(run, sobject)
         find_duplicates_by_key(run, sobject)
-        compared, joins = comparisons(run, sobject, fields)
+        compared, joins = comparisons(run, sobject, fields, Unresolved.MISSING)
         find_field_differences(run, sobject, compared, joins)
         if remember:
             note_proved(run, sobject, compared)
@@ -66,6 +69,7 @@ def prove(run: Run, mapping: Mapping, snapshot: Snapshot, *, remember: bool) -> 
     for sobject in carried:
         find_unknown_keys(run, sobject, snapshot)
     find_rollup_differences(run)
+    find_hazards(run)
     list_explained(run)
     count_totals(run, carried[ORDER])
     run.db.execute("ANALYZE coa.difference")

@@ -15,6 +15,7 @@ from coa.errors import ConfigurationError
 from coa.extract.extract import extract_org
 from coa.fields.compare import comparisons
 from coa.fields.field_map import lookup_objects
+from coa.fields.links import explain_links_outside
 from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, ORDER
@@ -23,12 +24,19 @@ from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.staging.tables import Table, identifier, table_name
-from coa.transform.explain import explain_clones_outside
 from coa.transform.transform import run_transform
-from coa.verify.drift import class_field_differences, class_presence, class_rollups, list_deleted_in_source
+from coa.verify.drift import (
+    class_field_differences,
+    class_hazards,
+    class_presence,
+    class_rollups,
+    list_deleted_in_source,
+)
 from coa.verify.expected import expect_migrated
 from coa.verify.licenses import extract_licenses
 from coa.verify.verify import prove
+
+LEARNT_BY_PREFLIGHT = ("inactive_validation_rules", "keeps_inactive_owners")
 
 
 def begin(run: Run, source: Org, target: Org) -> str:
@@ -43,7 +51,7 @@ def begin(run: Run, source: Org, target: Org) -> str:
         [run.row["source_org"]["id"], run.row["target_org"]["id"]],
     )
     migrated = run.db.row(
-        """SELECT run_id, params FROM coa.run WHERE pair_id = %s AND loaded_at IS NOT NULL
+        """SELECT run_id, params, target_org FROM coa.run WHERE pair_id = %s AND loaded_at IS NOT NULL
              AND (%s = '' OR run_id = %s) ORDER BY run_id DESC LIMIT 1""",
         [pair_id, of_run, of_run],
     )
@@ -57,7 +65,9 @@ def begin(run: Run, source: Org, target: Org) -> str:
         )
     policies = {**migrated["params"], "run_id": of_run, "mode": "full", "dry_run": False, "orders_where": ""}
     policies["verify_sample"] = run.params.verify_sample
-    run.update(pair_id=pair_id, params=policies)
+    # What its preflight learnt of the target decided what was written.
+    learnt = {k: v for k, v in migrated["target_org"].items() if k in LEARNT_BY_PREFLIGHT}
+    run.update(pair_id=pair_id, params=policies, target_org={**learnt, **run.row["target_org"]})
     run.params = RunParams.parse(policies)
     theirs = identifier(migrated["run_id"], Table.MAPPING_FILE)
     if not run.has_table(Table.MAPPING_FILE) and run.db.has_table(theirs):
@@ -87,7 +97,7 @@ def extract_both(run: Run, source: Org, target: Org, mapping: Mapping) -> None:
 def compare_migrated(run: Run, mapping: Mapping, of_run: str) -> dict[str, int]:
     """Compares; unexplained differences by cause: migration, source, target, both, unknown."""
     run_transform(run, mapping)
-    explain_clones_outside(run)
+    explain_links_outside(run, saved_carried(run, mapping))
     expect_migrated(run, of_run)
     first = _first_snapshot(run)
     prove(run, mapping, first, remember=False)
@@ -95,6 +105,7 @@ def compare_migrated(run: Run, mapping: Mapping, of_run: str) -> dict[str, int]:
         compared, joins = comparisons(run, sobject, fields)
         class_field_differences(run, sobject, compared, joins)
     class_presence(run)
+    class_hazards(run)
     list_deleted_in_source(run, of_run)
     class_rollups(run)
     found = causes(run)

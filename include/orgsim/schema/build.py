@@ -23,6 +23,11 @@ def build(settings: Settings) -> Schema:
     for path in settings.hide_field:
         sobject, name = locate(schema, path)
         schema.hidden.add((sobject.name.lower(), name.lower()))
+    for one in (one for sobject in custom for one in sobject.fields if settings.trim_text):
+        one.trims = True
+    for path in settings.encrypt_field:
+        sobject, name = locate(schema, path)
+        sobject[name].type, sobject[name].masked = "encryptedstring", not settings.view_encrypted
     for path in settings.read_only_field:
         sobject, name = locate(schema, path)
         sobject[name].createable = sobject[name].updateable = False

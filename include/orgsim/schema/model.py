@@ -61,6 +61,8 @@ class Field:
     name_field: bool = False
     long_text: bool = False
     audit: bool = False
+    masked: bool = False
+    trims: bool = False
     help: str = ""
 
     @property

@@ -392,5 +392,6 @@ def _permissions() -> list[Field]:
         flag("PermissionsCreateAuditFields", "Set Audit Fields upon Record Creation"),
         flag("PermissionsUpdateWithInactiveOwner", "Update Records with Inactive Owners"),
         flag("PermissionsBulkApiHardDelete", "Bulk API Hard Delete"),
+        flag("PermissionsViewEncryptedData", "View Encrypted Data"),
         flag("PermissionsViewSetup", "View Setup and Configuration"),
     ]

@@ -140,6 +140,7 @@ def _users(org: Org, world: World, seeded: Seeded) -> None:
         PermissionsCreateAuditFields=int(bool(settings.audit_fields)),
         PermissionsUpdateWithInactiveOwner=int(bool(settings.inactive_owner)),
         PermissionsBulkApiHardDelete=int(settings.hard_delete),
+        PermissionsViewEncryptedData=int(settings.view_encrypted),
         **stamps,
     )
     for one in (own, migration):

@@ -149,7 +149,8 @@ class Compiler:
             seen.add(canonical)
             if plan.aggregate:
                 canonical = (item.alias or one.name,)
-            plan.columns.append(Column(canonical, one.type, inner.sql(one), one))
+            sql = masked(inner.sql(one)) if one.masked else inner.sql(one)
+            plan.columns.append(Column(canonical, one.type, sql, one))
         if not plan.aggregate:
             self._parent_ids(scope, plan)
 
@@ -325,3 +326,8 @@ def _strip_alias(path: Path, query: Query) -> Path:
 
 
 __all__ = ["AGGREGATES", "Column", "Compare", "Compiler", "Logic", "Plan", "unsupported_object"]
+
+
+def masked(sql: str) -> str:
+    """What a user without View Encrypted Data is shown: an asterisk a character."""
+    return f"CASE WHEN {sql} IS NULL THEN NULL ELSE REPLACE(HEX(ZEROBLOB(LENGTH({sql}))), '00', '*') END"

@@ -1,0 +1,31 @@
+"""By which key customers of the two orgs are the same: the org id, for plan and proof alike."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.model import CUSTOMER, CUSTOMER_ORG_ID
+from coa.staging.runs import SOURCE, Run
+
+
+def customers_alike(run: Run, targets: sql.Identifier) -> sql.Composed:
+    """SELECT source_id, target_id: the customer of the target that has the org id of each source customer now.
+
+    15 and 18 characters name one org, case matters. Of several target records for one org the one stays that is
+    matched already, then the one with the very same text wins, then the oldest. `targets`: a table of the target's
+    customers.
+    """
+    return sql.SQL(
+        """SELECT DISTINCT ON (s."Id") s."Id" AS source_id, t."Id" AS target_id
+           FROM {source} s JOIN {targets} t ON coa.org_key(t.{org}) = coa.org_key(s.{org})
+           LEFT JOIN coa.ledger m ON m.pair_id = {pair} AND m.sobject = {customer} AND m.source_id = s."Id"
+             AND m.origin = 'matched' AND m.target_id = t."Id"
+           ORDER BY s."Id", (m.target_id IS NOT NULL) DESC, (t.{org} = s.{org}) DESC, t."CreatedDate", t."Id"
+        """
+    ).format(
+        source=run.table(SOURCE, CUSTOMER),
+        targets=targets,
+        org=sql.Identifier(CUSTOMER_ORG_ID),
+        pair=sql.Literal(run.pair_id),
+        customer=sql.Literal(CUSTOMER),
+    )

@@ -1,0 +1,104 @@
+"""What has to be true of a planned record before a step may touch it: SQL over the plan (alias `p`).
+
+A step that cannot be undone waits for what it rests on: a record for its parent, an order's way out of Draft for all
+its details. What never comes is listed as refused, with the reason; the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.load_steps import FROZEN_TERMS, FROZEN_TERMS_EXACT
+from coa.model import CUSTOMER, DETAIL, ORDER
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+PARENTS = {ORDER: CUSTOMER, DETAIL: ORDER}
+"""What the column `parent_id` of the plan points at."""
+WHILE_DRAFT_STEPS = (FROZEN_TERMS.name, FROZEN_TERMS_EXACT.name)
+PARENT_REJECTED = "PARENT_REJECTED"
+DETAILS_REJECTED = "DETAILS_REJECTED"
+
+
+def not_held_back(run: Run, alias: str = "p") -> sql.Composed:
+    """The record did not change in the source since the plan."""
+    return sql.SQL(
+        "NOT EXISTS (SELECT FROM {} h WHERE h.sobject = {a}.sobject AND h.source_id = {a}.source_id)"
+    ).format(run.table(Table.CHANGED_SINCE_PLAN), a=sql.Identifier(alias))
+
+
+def has_parent(run: Run, sobject: str) -> sql.Composed:
+    """The record hangs on nothing, or what it hangs on is in the target."""
+    if sobject not in PARENTS:
+        return sql.SQL("true").format()
+    return sql.SQL(
+        """(p.parent_id IS NULL OR EXISTS (SELECT FROM coa.ledger q WHERE q.pair_id = {pair} AND q.sobject = {parent}
+             AND q.source_id = p.parent_id AND q.target_id IS NOT NULL))"""
+    ).format(pair=sql.Literal(run.pair_id), parent=sql.Literal(PARENTS[sobject]))
+
+
+def is_complete(run: Run) -> sql.Composed:
+    """Of an order: every planned detail is there, and its special terms, frozen once the order is released, are exact."""
+    return sql.SQL(
+        """(NOT EXISTS (SELECT FROM {plan} x LEFT JOIN coa.ledger xl
+              ON xl.pair_id = {pair} AND xl.sobject = x.sobject AND xl.source_id = x.source_id
+              WHERE x.sobject = {detail} AND x.parent_id = p.source_id AND x.action = 'insert'
+                AND xl.target_id IS NULL AND {not_held})
+            AND NOT EXISTS (SELECT FROM {work} xw JOIN {plan} x
+              ON x.sobject = xw.sobject AND x.source_id = xw.source_id
+              WHERE xw.sobject = {detail} AND xw.step = ANY ({steps}) AND xw.chunk_no = p.chunk_no
+                AND xw.state <> 'accepted' AND x.parent_id = p.source_id))"""
+    ).format(
+        plan=run.table(Table.PLAN),
+        pair=sql.Literal(run.pair_id),
+        detail=sql.Literal(DETAIL),
+        not_held=not_held_back(run, "x"),
+        work=run.table(Table.WORK),
+        steps=sql.Literal(list(WHILE_DRAFT_STEPS)),
+    )
+
+
+def list_orphans(run: Run, sobject: str, step: str, chunk_no: int) -> None:
+    """Records whose parent the org refused are not sent to fail, or to stand without it; they are listed."""
+    parent = PARENTS[sobject]
+    word = "customer" if parent == CUSTOMER else "order"
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
+               SELECT {run}, p.sobject, p.source_id, {step}, {code}, {said} || p.parent_id || ' was not created'
+               FROM {plan} p JOIN coa.ledger l
+                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               WHERE p.sobject = {sobject} AND p.chunk_no = {chunk} AND p.action = 'insert'
+                 AND l.target_id IS NULL AND {not_held} AND NOT {has_parent}
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            run=sql.Literal(run.run_id),
+            step=sql.Literal(step),
+            code=sql.Literal(PARENT_REJECTED),
+            said=sql.Literal(f"its {word} "),
+            plan=run.table(Table.PLAN),
+            pair=sql.Literal(run.pair_id),
+            sobject=sql.Literal(sobject),
+            chunk=sql.Literal(chunk_no),
+            not_held=not_held_back(run),
+            has_parent=has_parent(run, sobject),
+        )
+    )
+
+
+def list_left_draft(run: Run, step: str, due: sql.Composed) -> None:
+    """Orders that have to stay Drafts: those of `due` (source_id, waits) that wait."""
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
+               SELECT {run}, {order}, s.source_id, {step}, {code},
+                      'a detail of it was refused, or its special terms could not be written'
+               FROM ({due}) s WHERE s.waits ON CONFLICT DO NOTHING"""
+        ).format(
+            run=sql.Literal(run.run_id),
+            order=sql.Literal(ORDER),
+            step=sql.Literal(step),
+            code=sql.Literal(DETAILS_REJECTED),
+            due=due,
+        )
+    )

@@ -1,0 +1,62 @@
+"""Encrypted fields whose mask we would read in the place of their values.
+
+A user without the permission View Encrypted Data gets asterisks where a field is under classic encryption (describe:
+type `encryptedstring`, `maskType`). What is shown is not what is stored: it must never be written, and an arrival
+that is read back masked is not proved. What an org does not tell of its user counts as no permission.
+
+Other values are shown as they are stored: formulas and roll-ups are never carried; of compound fields (addresses,
+locations) only the parts are; the API gives amounts in the record's currency and picklists by value, unless a query
+asks for `convertCurrency` or `toLabel`, and ours never does. Shield encryption masks nothing.
+"""
+
+from __future__ import annotations
+
+from coa.fields.field_map import FieldMapping
+from coa.preflight.probe import Probe
+from coa.preflight.rights import has_permission
+from coa.staging.runs import SOURCE, Finding
+
+VIEW_ENCRYPTED = "ViewEncryptedData"
+CODE = "value_masked"
+
+
+def masked_fields(probe: Probe, user_id: str, carried: dict[str, list[FieldMapping]]) -> dict[str, list[str]]:
+    """sObject -> target names of the carried fields that this org shows masked; asks nothing where none could be."""
+    found = {
+        sobject: names
+        for sobject, fields in carried.items()
+        if (names := [one.name for one in fields if _maskable(one, probe.role)])
+    }
+    if not found or (user_id and has_permission(probe, user_id, VIEW_ENCRYPTED)):
+        return {}
+    return found
+
+
+def _maskable(one: FieldMapping, role: str) -> bool:
+    read = (one.source, one.fallback) if role == SOURCE else (one.target,)
+    return any(field is not None and field.maskable for field in read)
+
+
+def check_masked_fields(masked: dict[str, dict[str, list[str]]], policy: str) -> list[Finding]:
+    """A line a field: nobody shall be surprised by the records that are blocked for it."""
+    findings = []
+    for role, by_object in masked.items():
+        for sobject, names in by_object.items():
+            for name in names:
+                findings.append(
+                    Finding(
+                        "warning",
+                        f"field_masked_{role}",
+                        f"{sobject}.{name} is encrypted, and the user of coa_{role} is shown its mask. "
+                        + (
+                            "Records with a value in it are blocked."
+                            if policy == "block_record"
+                            else "A record with a value in it stops the run."
+                        ),
+                        f"give the user of coa_{role} the permission View Encrypted Data, or drop the field in the "
+                        "mapping file.",
+                        sobject=sobject,
+                        field=name,
+                    )
+                )
+    return findings

@@ -1,0 +1,175 @@
+"""References to the source org inside texts: record links, image addresses, ids in sentences.
+
+A text arrives byte for byte, and with it what leads back to the org that it came from: the link opens the old org,
+and breaks when that org closes. They are found here, counted in the plan, and listed in `references.csv`; a lookup
+that merely stands in a text field is better named in the mapping file (`id_fields`).
+
+An id counts where it bears the key prefix of an sObject that the run knows and is one: 18 characters whose last three
+check the others, or 15 that a record of the source has. A link counts by its host: the source's own, or another host
+of the same My Domain (Salesforce Help, "My Domain URL Formats"); images of rich text also by a relative address.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from psycopg import sql
+
+from coa.fields.field_map import FieldMapping
+from coa.model import LOADED
+from coa.staging import tables
+from coa.staging.runs import SOURCE, Finding, Run
+from coa.staging.tables import Table
+
+TEXTS = frozenset({"string", "textarea", "url"})
+SHORTEST = 15
+"""Characters of an id: no shorter field can hold a reference."""
+CODE = "reference_in_text"
+ID = r"\m[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?\M"
+IMAGE = r"/servlet/(?:rtaImage|servlet\.ImageServer|servlet\.FileDownload)[^\s\"'<>]*"
+SALESFORCE_HOSTS = r"(?:salesforce|force|visualforce|documentforce|salesforce-setup|salesforce-sites|salesforce-experience|site)"
+
+
+def find_references(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Finding]:
+    """Fills the table `reference` (sobject, source_id, field, kind, found, record_id); a finding a field and kind.
+
+    `record_id`: the 18-character id that a link or sentence names, empty where it names none that is known.
+    """
+    with run.db.transaction() as connection:
+        tables.create(connection, run, Table.REFERENCE)
+    known = _known_records(run)
+    for sobject, fields in carried.items():
+        for one in fields:
+            if one.kind == "value" and one.source is not None and _may_refer(one):
+                _find_links(run, sobject, one)
+                _find_ids(run, sobject, one, known)
+    return _findings(run)
+
+
+def _may_refer(one: FieldMapping) -> bool:
+    source = one.source
+    return (
+        source is not None
+        and source.type in TEXTS
+        and (source.length or SHORTEST) >= SHORTEST
+        and one.rule.constant is None
+    )
+
+
+def host_pattern(instance_url: str) -> str:
+    """Regular expression of the hosts of one org, in PostgreSQL's syntax.
+
+    >>> bool(re.fullmatch(host_pattern("https://acme.my.salesforce.com"), "acme--c.vf.force.com"))
+    True
+    >>> bool(re.fullmatch(host_pattern("https://acme.my.salesforce.com"), "acmecorp.my.salesforce.com"))
+    False
+    """
+    host = urlsplit(instance_url).netloc.lower()
+    own = re.escape(host)
+    domain = host.split(".")[0]
+    if not host.endswith(".salesforce.com") or not domain:
+        return own
+    return rf"(?:{own}|{re.escape(domain)}(?:--[a-z0-9-]+)?(?:\.[a-z0-9-]+)*\.{SALESFORCE_HOSTS}\.com)"
+
+
+def _find_links(run: Run, sobject: str, one: FieldMapping) -> None:
+    host = host_pattern(str(run.row["source_org"].get("instance_url", "")))
+    address = rf"https?://{host}(?::\d+)?(?![\w.-])[^\s\"'<>]*"
+    _insert(
+        run,
+        sobject,
+        one,
+        sql.SQL(
+            """SELECT s."Id", {field}, CASE WHEN m[1] ~* {image} THEN 'image' ELSE 'link' END, m[1],
+                      COALESCE((SELECT coa.id18(i[1]) FROM regexp_matches(m[1], {id}, 'g') i LIMIT 1), '')
+               FROM {source} s, regexp_matches(s.{column}, {pattern}, 'gi') m
+               WHERE s.{column} LIKE '%//%' OR s.{column} LIKE '%/servlet/%'"""
+        ).format(
+            field=sql.Literal(one.name),
+            image=sql.Literal(IMAGE),
+            id=sql.Literal(f"({ID})"),
+            source=run.table(SOURCE, sobject),
+            column=sql.Identifier(one.source.name if one.source else ""),
+            pattern=sql.Literal(f"({address}|{IMAGE})"),
+        ),
+    )
+
+
+def _find_ids(run: Run, sobject: str, one: FieldMapping, known: sql.Composed) -> None:
+    """Ids in sentences: those inside a link are told with the link, fields that hold nothing else by `id_stored_as_text`."""
+    _insert(
+        run,
+        sobject,
+        one,
+        sql.SQL(
+            """SELECT DISTINCT s."Id", {field}, 'id', m[1], coa.id18(m[1])
+               FROM {source} s, regexp_matches(s.{column}, {pattern}, 'g') m
+               WHERE length(s.{column}) > 18 AND left(m[1], 3) = ANY ({prefixes}) AND m[1] ~ '[0-9]'
+                 AND (CASE WHEN length(m[1]) = 18 THEN coa.extend_id(left(m[1], 15)) = m[1]
+                           ELSE coa.id18(m[1]) IN ({known}) END)
+                 AND NOT EXISTS (SELECT FROM {references} r WHERE r.sobject = {sobject} AND r.source_id = s."Id"
+                                   AND r.field = {field} AND position(m[1] in r.found) > 0)"""
+        ).format(
+            field=sql.Literal(one.name),
+            source=run.table(SOURCE, sobject),
+            column=sql.Identifier(one.source.name if one.source else ""),
+            pattern=sql.Literal(f"({ID})"),
+            prefixes=sql.Literal(_prefixes(run)),
+            known=known,
+            references=run.table(Table.REFERENCE),
+            sobject=sql.Literal(sobject),
+        ),
+    )
+
+
+def _insert(run: Run, sobject: str, one: FieldMapping, query: sql.Composed) -> None:
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {} (sobject, source_id, field, kind, found, record_id)
+               SELECT {}, q.* FROM ({}) q ON CONFLICT DO NOTHING"""
+        ).format(run.table(Table.REFERENCE), sql.Literal(sobject), query)
+    )
+
+
+def _prefixes(run: Run) -> list[str]:
+    """Key prefixes of the sObjects that the source's describes name."""
+    rows = run.db.rows(
+        """SELECT DISTINCT describe ->> 'keyPrefix' AS prefix FROM coa.describe
+           WHERE run_id = %s AND org = 'source' AND describe ->> 'keyPrefix' IS NOT NULL""",
+        [run.run_id],
+    )
+    return sorted(str(r["prefix"]) for r in rows)
+
+
+def _known_records(run: Run) -> sql.Composed:
+    return sql.SQL(" UNION ALL ").join(
+        sql.SQL('SELECT "Id" FROM {}').format(run.table(SOURCE, sobject)) for sobject in LOADED
+    )
+
+
+def _findings(run: Run) -> list[Finding]:
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT sobject, field, count(*) AS n, count(DISTINCT source_id) AS records,
+                      count(*) FILTER (WHERE kind = 'image') AS images, count(*) FILTER (WHERE kind = 'link') AS links,
+                      (array_agg(DISTINCT source_id))[1:10] AS examples
+               FROM {} GROUP BY 1, 2 ORDER BY 1, 2"""
+        ).format(run.table(Table.REFERENCE))
+    )
+    return [
+        Finding(
+            "warning",
+            CODE,
+            f"{r['records']} records of {r['sobject']} name the source org in {r['field']}: {r['links']} links, "
+            f"{r['images']} images, {r['n'] - r['links'] - r['images']} ids. They are carried as they are, and lead "
+            "nowhere when the source closes.",
+            "see references.csv, which has the new ids of what was moved; put the texts right after the cut-over, or "
+            "by a custom rule.",
+            sobject=r["sobject"],
+            field=r["field"],
+            count=r["records"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
