@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from coa.errors import InvalidParams
+from coa.soql_condition import NoCondition, check_condition
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("full", "delta"),
@@ -165,6 +166,11 @@ def _check(name: str, value: Any) -> Any:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"{name}: {value!r} is not text")
+    if name == "orders_where" and value.strip():
+        try:
+            check_condition(value)
+        except NoCondition as fault:
+            raise ValueError(f"orders_where is no SOQL condition: {fault}") from None
     if name == "owner_policy" and not value:
         raise ValueError("owner_policy: empty; use running_user, stop or a user name")
     return value.strip()

@@ -51,6 +51,8 @@ class CoaSalesforceHook(SalesforceHook):  # type: ignore[misc]  # Airflow has no
         """simple-salesforce on the session of `org`, for the methods inherited from the provider."""
         base = self.org.instance_url
         session = Session()
+        # The token would go along to wherever a redirect leads.
+        session.max_redirects = 0
         if base.startswith("http://"):
             session.mount("https://", _PlainHttp(base))
         return Salesforce(

@@ -24,6 +24,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from coa.errors import InvalidParams
 from coa.mapping.model import CustomRule, FieldRule, Mapping
 from coa.model import COA_OBJECTS, LOADED, NS
+from coa.soql_condition import NoCondition, check_condition
 
 NEXT_STEP = "correct the file (docs/mapping.md describes it) and trigger the run again."
 RECORD_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -110,7 +111,7 @@ class _Reader:
             "records": lambda node, path: self._by_object(node, path, self._ids, loaded=False),
             "id_fields": lambda node, path: self._by_object(node, path, self._id_fields),
             "duplicates": self._duplicates,
-            "orders_where": self._text,
+            "orders_where": self._condition,
             "custom": lambda node, path: self._by_object(node, path, self._custom),
         }
         for key, node in self._entries(root, "", sections):
@@ -148,6 +149,16 @@ class _Reader:
             self.faults.add(node, f"{path} must be text, not {_kind(node)}")
             return None
         return "" if _is_null(node) else str(node.value)
+
+    def _condition(self, node: Node, path: str) -> str | None:
+        text = self._text(node, path)
+        try:
+            if text and text.strip():
+                check_condition(text)
+        except NoCondition as fault:
+            self.faults.add(node, f"{path} is no SOQL condition: {fault}")
+            return None
+        return text
 
     def _flag(self, node: Node, path: str) -> bool | None:
         if isinstance(node, ScalarNode) and node.style is None and node.value.lower() in ("true", "false"):

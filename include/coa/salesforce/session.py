@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -231,14 +231,15 @@ class Org:
             try:
                 response = self._http().request(
                     method,
-                    token.instance_url + path,
+                    url_on(token.instance_url, path, self.name),
                     params=params,
                     data=data,
                     headers={"Sforce-Call-Options": f"client={CLIENT_NAME}", **(headers or {})},
                     auth=_Bearer(token.access_token),
                     timeout=(self.settings.connect_timeout, self.settings.read_timeout),
                     stream=stream,
-                    allow_redirects=method in SAFE_METHODS,
+                    # Our token would go along, and a write that was answered with 302 has not been done.
+                    allow_redirects=False,
                 )
                 self._count(kind, response)
             except requests.RequestException as error:
@@ -249,8 +250,11 @@ class Org:
                     ) from error
                 self._pause_or_give_up(attempt, f"{method} {path}: {describe_failure(error)}", error)
                 continue
-            if response.ok:
+            if 200 <= response.status_code < 300:
                 return response
+            if 300 <= response.status_code < 400:
+                response.close()
+                raise self._redirected(f"{method} {path}", response)
             code, message = error_of(response)
             if response.status_code == 401 and renewals < MOST_RENEWALS:
                 renewals += 1
@@ -324,10 +328,14 @@ class Org:
                     headers=headers,
                     auth=_Bearer(""),
                     timeout=(self.settings.connect_timeout, self.settings.read_timeout),
+                    # With 307 the secrets would be sent on to wherever it leads.
+                    allow_redirects=False,
                 )
             except requests.RequestException as error:
                 self._pause_or_give_up(attempt, f"login at {url}: {describe_failure(error)}", error)
                 continue
+            if 300 <= response.status_code < 400:
+                raise self._redirected("the login", response)
             if response.status_code in TRANSIENT_STATUSES and "Soap" not in url:
                 self._pause_or_give_up(attempt, f"login at {url} answered {response.status_code}", None)
                 continue
@@ -359,6 +367,16 @@ class Org:
                 "task; for the other org, trigger a new run and have its plan approved.",
             )
         self._proved = self._token
+
+    def _redirected(self, what: str, response: requests.Response) -> OrgRefused:
+        leads_to = urlsplit(response.headers.get("Location", "")).hostname or ""
+        return OrgRefused(
+            f"{self.name}: {what} was answered with a redirect ({response.status_code}"
+            f"{' to ' + leads_to if leads_to else ''}), which is not followed.",
+            status=response.status_code,
+            next_step=f"set the host of the connection {self.name} to the org's My Domain address, and look for a "
+            "proxy in between.",
+        )
 
     def _renew(self, used: Token) -> None:
         with self._lock:
@@ -443,6 +461,26 @@ def id18(value: str) -> str:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
     groups = (value[start : start + 5] for start in (0, 5, 10))
     return value + "".join(alphabet[sum(1 << i for i, c in enumerate(g) if "A" <= c <= "Z")] for g in groups)
+
+
+def url_on(instance_url: str, path: str, name: str) -> str:
+    """The address of a path on an org; `path` may be what the org sent, such as nextRecordsUrl.
+
+    Raises `OrgRefused` when that would lead to another origin, where the session's token would go along.
+    """
+    ours = urlsplit(instance_url)
+    try:
+        url = urljoin(instance_url + "/", path)
+        theirs = urlsplit(url)
+        same = (theirs.scheme, theirs.netloc.lower()) == (ours.scheme, ours.netloc.lower())
+    except ValueError:
+        same = False
+    if not same or not path.startswith("/"):
+        raise OrgRefused(
+            f"{name}: the org names an address outside of itself, which is not asked.",
+            next_step=f"check which server the connection {name} leads to, and look for a proxy in between.",
+        )
+    return url
 
 
 def error_of(response: requests.Response) -> tuple[str, str]:

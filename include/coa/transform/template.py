@@ -6,8 +6,9 @@ the right name behind each source entry that is empty here.
 
 from __future__ import annotations
 
-import json
+import math
 
+import yaml
 from psycopg import sql
 
 from coa.model import CONTRACT, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
@@ -16,6 +17,7 @@ from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.transform.catalog_findings import used_contracts, used_products
 
+LONGEST_KEY = 1000
 HEAD = """# Contract terms and products in use in the source, with what was found in the target.
 # Fill in what is commented out, remove the #, and give the file to the next run (param mapping).
 version: 1
@@ -23,34 +25,52 @@ version: 1
 
 
 def mapping_template(run: Run) -> str:
-    """The file's text. Names are written as JSON strings, which YAML reads as they are."""
+    """The file's text, from the run's contract terms and products."""
+    return template_text(_contracts(run), _products(run))
+
+
+def template_text(contracts: list[Row], products: list[Row]) -> str:
+    """The file's text: a YAML document in which names are data, whatever characters they hold.
+
+    `contracts`: rows (name, target, rule, choices); `products`: the same with `contract`, sorted by it, and `product`
+    for the name. What has no `target` becomes a comment.
+    """
     lines = [HEAD.rstrip(), "contracts:"]
-    for row in _contracts(run):
+    for row in contracts:
         lines += _entry("  ", row["name"], row["target"], row["rule"], row["choices"])
-    if len(lines) == 2:
+    if not contracts:
         lines[-1] = "contracts: {}"
     lines.append("products:")
-    before, contract, any_product = len(lines), None, False
-    for row in _products(run):
-        entry = _entry("    ", row["product"], row["target"], row["rule"], row["choices"])
-        if row["contract"] != contract:
+    before, contract = len(lines), None
+    for row in products:
+        if row["contract"] != contract or len(lines) == before:
             contract = row["contract"]
-            lines.append(f"  {json.dumps(contract or '', ensure_ascii=False)}:")
-        lines += entry
-        any_product = True
-    if not any_product:
-        lines[before - 1] = "products: {}"
+            lines += _key("  ", contract or "")
+        lines += _entry("    ", row["product"], row["target"], row["rule"], row["choices"])
+    if not products:
+        lines[-1] = "products: {}"
     return "\n".join(lines) + "\n"
+
+
+def _scalar(text: str) -> str:
+    """One line of YAML: double quotes, every line break escaped, those of Unicode (U+0085, U+2028, U+2029) too."""
+    return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf)).rstrip("\n")
+
+
+def _key(indent: str, name: str) -> list[str]:
+    """The lines that a value follows: YAML takes a key of more than 1,024 characters only with its question mark."""
+    key = _scalar(name)
+    return [f"{indent}? {key}", f"{indent}:"] if len(key) > LONGEST_KEY else [f"{indent}{key}:"]
 
 
 def _entry(
     indent: str, name: str, target: str | None, rule: str | None, choices: list[str] | None
 ) -> list[str]:
-    key = json.dumps(name or "", ensure_ascii=False)
     if target is not None:
-        return [f"{indent}{key}: {json.dumps(target, ensure_ascii=False)}  # {rule}"]
-    told = ", ".join(json.dumps(c, ensure_ascii=False) for c in choices or [])
-    return [f"{indent}# {key}:   # not found; the target has: {told or 'nothing alike'}"]
+        *before, last = _key(indent, name or "")
+        return [*before, f"{last} {_scalar(target)}  # {rule}"]
+    told = ", ".join(_scalar(c) for c in choices or [])
+    return [f"{indent}# {_scalar(name or '')}:   # not found; the target has: {told or 'nothing alike'}"]
 
 
 def _contracts(run: Run) -> list[Row]:

@@ -1,0 +1,52 @@
+"""The template of the mapping file is a YAML document in which names of the orgs are data, whatever they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from coa.mapping.file import parse_mapping
+from coa.transform.template import template_text
+
+HOSTILE = st.sampled_from(
+    ["x\u2028custom:\u2028  Service_Order__c: evil.py:f", "a\x85b: c", "a\u2029# b", '"', "'", "\\", "a: b", "# a",
+     "\ufeffa", "- a", "&a *b", "!!python/object", "%YAML", "---", "{a", "\t", "\r\nversion: 2", "null", "=1+1",
+     "😀" * 150]
+)  # fmt: skip
+# What PostgreSQL keeps: any character but NUL.
+NAMES = HOSTILE | st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=40
+)
+
+
+@given(
+    st.dictionaries(NAMES, st.tuples(st.none() | NAMES, st.lists(NAMES, max_size=3)), max_size=5),
+    st.dictionaries(NAMES, st.lists(st.tuples(NAMES, st.lists(NAMES, max_size=3)), max_size=3), max_size=3),
+)
+@example({"x\u2028y: z": ("a\u2028b: c", [])}, {"k\u2028custom: {}": [("p\u2028q: r", ["c\u2028d: e"])]})
+def test_names_stay_names(
+    contracts: dict[str, tuple[str | None, list[str]]], products: dict[str, list[tuple[str, list[str]]]]
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"name": name, "target": target, "rule": "name", "choices": choices}
+        for name, (target, choices) in contracts.items()
+    ]
+    lost: list[dict[str, Any]] = [
+        {"contract": contract, "product": product, "target": None, "rule": None, "choices": choices}
+        for contract, found in sorted(products.items())
+        for product, choices in found
+    ]
+
+    text = template_text(rows, lost)
+
+    read = yaml.safe_load(text)
+    found = {name: target for name, (target, _) in contracts.items() if target is not None}
+    assert set(read) == {"version", "contracts", "products"}
+    assert (read["version"], read["contracts"] or {}) == (1, found)
+    # Products that were not found are comments below the contract that they belong to.
+    assert (read["products"] or {}) == {name: None for name, rows in products.items() if rows}
+    assert parse_mapping(text, Path("mapping_template.yaml")).contracts == found
