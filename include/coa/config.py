@@ -140,13 +140,17 @@ def _checked(raw: dict[str, Any], known: list[str]) -> tuple[dict[str, Any], lis
     return values, faults
 
 
+def _check_choice(name: str, value: Any) -> Any:
+    if value not in CHOICES[name]:
+        close = get_close_matches(str(value), CHOICES[name], 1)
+        meant = f" (is {close[0]!r} meant?)" if close else ""
+        raise ValueError(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}{meant}")
+    return value
+
+
 def _check(name: str, value: Any) -> Any:
     if name in CHOICES:
-        if value not in CHOICES[name]:
-            close = get_close_matches(str(value), CHOICES[name], 1)
-            meant = f" (is {close[0]!r} meant?)" if close else ""
-            raise ValueError(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}{meant}")
-        return value
+        return _check_choice(name, value)
     if name in ("dry_run", "require_approval", "accept_submit_jobs", "force"):
         if not isinstance(value, bool):
             raise ValueError(f"{name}: {value!r} is not true or false")

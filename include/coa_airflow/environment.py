@@ -164,10 +164,3 @@ def project_folder() -> Path:
     from coa.staging import embedded
 
     return embedded.project_folder()
-
-
-def approvers() -> list[dict[str, str]]:
-    """Users who alone may answer the gate: variable `coa_approvers`, such as `anna,bert`; empty: anybody
-    whom Airflow lets answer."""
-    listed = setting("coa_approvers", "COA_APPROVERS")
-    return [{"id": name, "name": name} for name in (part.strip() for part in listed.split(",")) if name]

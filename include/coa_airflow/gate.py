@@ -16,7 +16,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from coa.errors import RunStopped
 from coa.kinds import kind_of
-from coa_airflow.environment import HEADLESS, approvers, artifacts_of
+from coa_airflow.approvers import asked, may_answer, may_waive
+from coa_airflow.environment import HEADLESS, artifacts_of
 from coa_airflow.running import first_line, task_run
 from coa_airflow.ui.links import file_url, page_url
 
@@ -113,7 +114,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
             if run.params.dry_run:
                 raise AirflowSkipException("Dry run: the plan is ready, nothing is written.")
             if not run.params.require_approval:
-                who = run.row["triggered_by"] or "unknown"
+                who = may_waive(run)
                 approval.record(
                     run,
                     kind="waiver",
@@ -137,7 +138,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
                 )
             self.subject = f"Approve the plan of run {run.run_id}?"
             self.body = plan_text(run, plan_hash)
-            self.assigned_users = approvers() or None
+            self.assigned_users = asked(str(run.row["triggered_by"] or "")) or None
             run.event(
                 APPROVAL_ASKED, plan_hash=plan_hash, assigned=[u["id"] for u in self.assigned_users or []]
             )
@@ -168,6 +169,9 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
                 ) from unreadable
             who = answer["responded_by_user"] or {}
             name = str(who.get("name") or who.get("id") or "")
+            if name:
+                # Not recorded as an answer: the question stays open for those who may answer it.
+                may_answer(run, str(who.get("id") or ""), name)
             form = {k: v for k, v in (answer["params_input"] or {}).items() if v or v == 0}
             kept = approval.record(
                 run,

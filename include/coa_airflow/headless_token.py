@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from coa.staging.database import Database
 
 TOKEN_KEY = "headless"
+NOTE_KEY = "triggered_for"
+"""What COA_TRIGGERED_BY said: a note, no identity."""
 ARTIFACTS_KEY = "artifacts"
 
 
@@ -31,8 +33,9 @@ def versions() -> dict[str, str]:
         "airflow": version("apache-airflow-core"),
         "python": ".".join(str(part) for part in sys.version_info[:3]),
     }
-    token = os.environ.get(HEADLESS)
-    return {**known, TOKEN_KEY: token} if token else known
+    token, note = os.environ.get(HEADLESS), os.environ.get("COA_TRIGGERED_BY", "")
+    more = {TOKEN_KEY: token or "", NOTE_KEY: note}
+    return known | {key: value for key, value in more.items() if value}
 
 
 def token_of(run_row: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from coa.states import GOOD_STATES
+from coa_airflow.approvers import who_triggers
 from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
 from coa_airflow.gate import PLAN_SUMMARY
 from coa_airflow.pair import Pair, chosen
@@ -51,9 +52,10 @@ def start(only_plan: bool = False, connections: dict[str, str] | None = None) ->
     return _started(
         dag_id=ti.dag_id,
         airflow_run_id=ti.run_id,
-        triggered_by=os.environ.get("COA_TRIGGERED_BY") or dag_run.triggering_user_name or "",
+        triggered_by=who_triggers(dag_run),
         raw_params=raw,
         versions=versions(),
+        born=str(getattr(dag_run, "run_after", "") or ""),
     )
 
 

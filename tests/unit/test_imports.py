@@ -14,7 +14,7 @@ INCLUDE = Path(__file__).parents[2] / "include"
 PACKAGES = ("coa", "coa_airflow", "orgsim")
 
 LAYERS = (
-    ("artifacts", "errors", "explanations", "kinds", "model", "states"),
+    ("artifacts", "errors", "explanations", "kinds", "model", "soql_condition", "states"),
     ("config", "decide", "load_steps"),
     ("staging", "stages"),
     ("mapping", "salesforce"),

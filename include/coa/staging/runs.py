@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from functools import cached_property
+from hashlib import sha256
 from time import monotonic
 from typing import Any
 
@@ -72,17 +74,28 @@ class Run:
         triggered_by: str,
         raw_params: dict[str, Any],
         versions: dict[str, str] | None = None,
+        born: str = "",
     ) -> Run:
         """The run of this Airflow run, created on the first call: a retried task gets the same one.
+
+        `born`: when Airflow made its run. An id that is used again, after that run was deleted, does not bring the old
+        run back with its params and its approval: raises `ConfigurationError`, as for other params under an old id.
 
         Raises `InvalidParams`; the run's row then exists, for whoever gives it its end (`load` with `ending`).
         """
         with db.advisory_lock(f"coa run {dag_id} {airflow_run_id}"):
+            given = {"born": born, "params_sha256": _digest(raw_params)}
             known = db.row(
-                "SELECT run_id FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s AND airflow_run_id <> ''",
+                "SELECT run_id, versions FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s AND airflow_run_id <> ''",
                 [dag_id, airflow_run_id],
             )
             run_id = str(known["run_id"]) if known else new_run_id()
+            if known and any(known["versions"].get(key, value) != value for key, value in given.items()):
+                raise ConfigurationError(
+                    f"The Airflow run id {airflow_run_id} was used before, by run {run_id}, for another run or with "
+                    "other params.",
+                    next_step="trigger the DAG with a run id of its own; Airflow makes one if none is given.",
+                )
             if not known:
                 db.execute(
                     """INSERT INTO coa.run (run_id, dag_id, airflow_run_id, triggered_by, mode, params, versions,
@@ -95,7 +108,7 @@ class Run:
                         triggered_by,
                         str(raw_params.get("mode", "full")),
                         json_value(raw_params),
-                        json_value(versions or {}),
+                        json_value({**(versions or {}), **given}),
                         newest_version(),
                     ],
                 )
@@ -331,6 +344,10 @@ class Run:
 
     def release_lease(self) -> None:
         self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.run_id])
+
+
+def _digest(params: dict[str, Any]) -> str:
+    return sha256(json.dumps(params, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:

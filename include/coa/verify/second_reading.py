@@ -24,9 +24,8 @@ from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
 from coa.model import LOADED
-from coa.preflight.orgs import id18
 from coa.salesforce.composite import MOST_QUERIES, Read, granted, read_together, records_of
-from coa.salesforce.session import Org
+from coa.salesforce.session import Org, id18
 from coa.staging import tables
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, Finding, Run

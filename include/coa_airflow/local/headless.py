@@ -10,7 +10,6 @@ states `verified` and `dry_run`.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import secrets
@@ -230,7 +229,6 @@ def _environment(server: EmbeddedPostgres, token: str) -> dict[str, str]:
     environment = {
         **common_environment(server),
         HEADLESS: token,
-        "COA_TRIGGERED_BY": os.environ.get("COA_TRIGGERED_BY") or _user(),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO"),
     }
     # The database that we look at is the one that the tasks use, whatever else Airflow knows.
@@ -254,13 +252,6 @@ def staging_address(server: EmbeddedPostgres) -> str:
         f"The connection coa_staging cannot be read ({problem}).",
         next_step="write AIRFLOW_CONN_COA_STAGING as JSON, or as postgresql://login:password@host:5432/database.",
     )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def _tail(log: Path, lines: int = 25) -> str:
