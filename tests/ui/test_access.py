@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,9 @@ DATA = [
     "/coa/files/coa_migrate/differences.csv",
     "/coa/files/coa_migrate/report.html",
     "/coa/files/coa_migrate/plan.json",
+    "/coa/files/coa_migrate/casework.md",
+    "/coa/files/coa_migrate/runs/manual__1/id_map.csv",
+    "/coa/files/coa_migrate/runs/manual__1/report.html",
 ]
 
 
@@ -115,14 +119,31 @@ def test_a_run_id_is_a_value_and_never_part_of_a_statement(get: Get, database: D
     assert database.value("SELECT count(*) FROM coa.run") == 1
 
 
-@pytest.mark.parametrize("name", ["coa.run", "..%2F..%2Fetc%2Fpasswd", "id_map"])
-def test_only_the_two_lists_can_be_downloaded(get: Get, database: Database, name: str) -> None:
+@pytest.mark.parametrize("name", ["coa.run", "..%2F..%2Fetc%2Fpasswd", "coa_run"])
+def test_only_lists_of_a_run_can_be_downloaded(get: Get, database: Database, name: str) -> None:
     samples.running_run(database)
 
     assert get(f"/coa/files/coa_migrate/{name}.csv", user="admin", run_id="manual__1").status_code in (
         404,
         422,
     )
+
+
+@pytest.mark.parametrize("name", ["evidence.json", "..%2Fplan.json", "runs", "server.log"])
+def test_no_other_file_of_the_folder_is_given_out(
+    get: Get, database: Database, tmp_path: Path, name: str
+) -> None:
+    for there in (
+        tmp_path / "run" / "evidence.json",
+        tmp_path / "plan.json",
+        tmp_path / "run" / "server.log",
+    ):
+        there.parent.mkdir(exist_ok=True)
+        there.write_text("secret")
+    samples.finished_run(database, versions={"artifacts": str(tmp_path / "run")})
+
+    for path in (f"/coa/files/coa_migrate/{name}", f"/coa/files/coa_migrate/runs/manual__0/{name}"):
+        assert get(path, user="admin", run_id="manual__0").status_code in (404, 422)
 
 
 @pytest.mark.parametrize("path", ["/coa/docs", "/coa/redoc", "/coa/openapi.json"])

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import samples
 
+from coa.config import Settings
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa.report.summary import UNDO_COUNTS
+from coa.report.write import write_artifacts, write_json
 from coa.staging.database import Database
+from coa.staging.runs import Run
 from coa.staging.tables import schema_of
 from coa_airflow.headless_token import alive
 
@@ -215,8 +220,33 @@ def test_the_report_is_shown_without_scripts_and_without_an_origin(
     saved = get("/coa/files/coa_migrate/report.html", run_id="manual__0", download="1")
 
     assert shown.text.startswith("<h1>")
-    assert shown.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert shown.headers["content-security-policy"].startswith("sandbox allow-downloads; default-src 'none'")
     assert saved.headers["content-disposition"].startswith("attachment")
+
+
+def test_the_links_of_the_shown_report_lead_to_its_files(get: Get, database: Database, tmp_path: Any) -> None:
+    airflow_run = "manual__2026-11-23T09:00:00+00:00"
+    samples.finished_run(database, airflow_run_id=airflow_run, versions={"artifacts": str(tmp_path)})
+    run = Run.load(database, Settings(), str(database.value("SELECT run_id FROM coa.run")))
+    write_json(tmp_path, "plan.json", {"objects": {}})
+    (tmp_path / "corrections.csv").write_text("")
+    write_artifacts(run, tmp_path, "differences")
+
+    shown = get("/coa/files/coa_migrate/report.html", run_id=airflow_run)
+    links = [
+        link
+        for link in re.findall(r'<th scope="row"><a href="([^"]+)"', shown.text)
+        if (tmp_path / link).exists()
+    ]
+    answers = {link: get(urljoin(str(shown.url), link)) for link in links}
+
+    listed = {p.name for p in tmp_path.iterdir()} - {"report.html"}
+    assert set(links) == listed
+    assert {"casework.md", "id_map.csv", "relink.csv", "license_coverage.csv"} <= listed
+    assert {link: a.status_code for link, a in answers.items()} == dict.fromkeys(links, 200)
+    for name in ("casework.md", "plan.json", "summary.json"):
+        assert answers[name].content == (tmp_path / name).read_bytes()
+    assert answers["differences.csv"].content == (tmp_path / "differences.csv").read_bytes()
 
 
 def test_the_plan_is_shown_where_it_can_be_read(get: Get, database: Database, tmp_path: Any) -> None:

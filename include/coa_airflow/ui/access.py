@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 # `~` would mean "all DAGs" to Airflow's check: it is no DAG of ours.
 DagId = Annotated[str, Path(min_length=1, max_length=250, pattern=r"^[\w.\-]+$")]
-RunId = Annotated[str, Query(min_length=1, max_length=250, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_RUN_ID: dict[str, Any] = {"min_length": 1, "max_length": 250, "pattern": r"^[^\x00-\x1f\x7f]+$"}
+RunId = Annotated[str, Query(**_RUN_ID)]
+RunIdInPath = Annotated[str, Path(**_RUN_ID)]
 
 MAY_READ_RUN = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
 

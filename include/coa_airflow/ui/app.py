@@ -8,16 +8,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
+from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi import Path as PathParam
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, readable_dags, run_or_404
+from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, RunIdInPath, readable_dags, run_or_404
 from coa_airflow.ui.cache import CostCache
-from coa_airflow.ui.downloads import artifact_bytes, csv_stream
+from coa_airflow.ui.downloads import DOCUMENTS, LISTS, artifact_bytes, csv_stream
 from coa_airflow.ui.overview import airflow_state, all_runs, beside, dags_with_runs, state_of_headless_run
 from coa_airflow.ui.problems import problems
 from coa_airflow.ui.run_data import run_page
@@ -25,14 +27,17 @@ from coa_airflow.ui.staging import StagingUnavailable, reading
 
 log = logging.getLogger(__name__)
 
+FileName = Annotated[str, PathParam(pattern=r"^[a-z_]+\.[a-z]+$")]
 STATIC = Path(__file__).parent / "static"
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-# The report is a document that others may have written to: no scripts, no origin, no way out.
+# The report is a document that others may have written to: no scripts, no origin, no way out. Its links lead to
+# the files beside it, most of which a browser saves.
 REPORT_POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+    "sandbox allow-downloads; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "frame-ancestors 'self'"
 )
 
 
@@ -110,33 +115,33 @@ def _add_data(app: FastAPI) -> None:
 
 
 def _add_files(app: FastAPI) -> None:
-    @app.get("/files/{dag_id}/{name}.csv", dependencies=[MAY_READ_RUN])
-    def csv_file(
-        dag_id: DagId,
-        run_id: RunId,
-        name: Literal["rejected_rows", "differences", "corrections", "open_orders"],
-    ) -> Response:
-        row = run_or_404(dag_id, run_id)
-        return StreamingResponse(
-            csv_stream(name, row),
-            media_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}-{row["run_id"]}.csv"'},
-        )
-
-    @app.get("/files/{dag_id}/plan.json", dependencies=[MAY_READ_RUN])
-    def plan(dag_id: DagId, run_id: RunId) -> Response:
-        content = artifact_bytes(run_or_404(dag_id, run_id), "plan.json")
-        if content is None:
-            raise HTTPException(404, "The plan is not readable from here: see the run's artifacts folder.")
-        return Response(content, media_type="application/json")
-
     @app.get("/files/{dag_id}/report.html", dependencies=[MAY_READ_RUN])
     def report(dag_id: DagId, run_id: RunId, download: Annotated[bool, Query()] = False) -> Response:
-        row = run_or_404(dag_id, run_id)
-        content = artifact_bytes(row, "report.html")
-        if content is None:
-            raise HTTPException(404, "The report is not readable from here: see the run's artifacts folder.")
-        headers = {"Content-Security-Policy": REPORT_POLICY}
-        if download:
-            headers["Content-Disposition"] = f'attachment; filename="report-{row["run_id"]}.html"'
-        return Response(content, media_type="text/html; charset=utf-8", headers=headers)
+        if not download:
+            # Links of the report name the files beside it: its address has to be that of a folder of the run.
+            return RedirectResponse(f"runs/{quote(run_id, safe='')}/report.html")
+        return _file(run_or_404(dag_id, run_id), "report.html", download=True)
+
+    @app.get("/files/{dag_id}/{name}", dependencies=[MAY_READ_RUN])
+    def file(dag_id: DagId, run_id: RunId, name: FileName) -> Response:
+        return _file(run_or_404(dag_id, run_id), name)
+
+    @app.get("/files/{dag_id}/runs/{run_id}/{name}", dependencies=[MAY_READ_RUN])
+    def file_of_run(dag_id: DagId, run_id: RunIdInPath, name: FileName) -> Response:
+        return _file(run_or_404(dag_id, run_id), name)
+
+
+def _file(row: dict[str, Any], name: str, *, download: bool = False) -> Response:
+    """A file of a run: a list from staging, anything else from the artifacts folder. Raises HTTPException (404)."""
+    stem, _, ending = name.rpartition(".")
+    headers = {}
+    if download or ending in ("csv", "md", "yaml"):
+        headers["Content-Disposition"] = f'attachment; filename="{stem}-{row["run_id"]}.{ending}"'
+    if ending == "csv" and stem in LISTS:
+        return StreamingResponse(csv_stream(stem, row), media_type="text/csv; charset=utf-8", headers=headers)
+    content = artifact_bytes(row, name) if name in DOCUMENTS else None
+    if content is None:
+        raise HTTPException(404, f"{name} is not readable from here: see the run's artifacts folder.")
+    if name == "report.html":
+        headers["Content-Security-Policy"] = REPORT_POLICY
+    return Response(content, media_type=DOCUMENTS[name], headers=headers)

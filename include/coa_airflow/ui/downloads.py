@@ -13,13 +13,17 @@ from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
 from coa.report.corrections import expected_corrections_rows
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
+    ID_MAP_COLUMNS,
     OPEN_ORDER_COLUMNS,
     REJECTED_COLUMNS,
     difference_rows,
+    id_map_rows,
     neutral,
     open_rows,
     rejected_rows,
 )
+from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
+from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.staging.runs import Run
 from coa_airflow.ui.staging import database
 
@@ -32,7 +36,20 @@ LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]
     "differences": (DIFFERENCE_COLUMNS, difference_rows),
     "corrections": (CORRECTION_COLUMNS, expected_corrections_rows),
     "open_orders": (OPEN_ORDER_COLUMNS, open_rows),
+    "id_map": (ID_MAP_COLUMNS, id_map_rows),
+    "relink": (RELINK_COLUMNS, relink_rows),
+    "license_coverage": (COVERAGE_COLUMNS, coverage_rows),
 }
+
+DOCUMENTS = {
+    "report.html": "text/html; charset=utf-8",
+    "plan.json": "application/json",
+    "summary.json": "application/json",
+    "audit.json": "application/json",
+    "casework.md": "text/markdown; charset=utf-8",
+    "mapping_template.yaml": "application/yaml; charset=utf-8",
+}
+"""Artifacts that are given out as they lie in the run's folder, with their media types."""
 
 
 def csv_stream(name: str, row: dict[str, Any]) -> Iterator[bytes]:
@@ -51,7 +68,8 @@ def csv_stream(name: str, row: dict[str, Any]) -> Iterator[bytes]:
     buffer.seek(0, io.SEEK_END)
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(columns)
-    for line in rows(run):
+    # A run that stopped before its orgs were known has no rows of anything.
+    for line in rows(run) if row["pair_id"] is not None else []:
         writer.writerow([neutral(line.get(column)) for column in columns])
         if buffer.tell() > FLUSH_BYTES:
             yield buffer.getvalue().encode()

@@ -200,7 +200,11 @@ function drawFiles([report, plan]) {
     report && make("li", {}, outsideLink(new URL(file("report.html"), location.href).href, "Report", { "data-key": "report" })),
     report && download(file("report.html", "&download=1"), "Report as a file"),
     download(file("rejected_rows.csv"), "Records not moved (CSV)"),
-    download(file("differences.csv"), "Differences (CSV)"))];
+    download(file("differences.csv"), "Differences (CSV)"),
+    report && download(file("casework.md"), "Case work for people (Markdown)"),
+    report && download(file("id_map.csv"), "Old and new ids (CSV)"),
+    report && download(file("relink.csv"), "Lookups to relink (CSV)"),
+    report && download(file("license_coverage.csv"), "License coverage (CSV)"))];
 }
 
 // ---- groups ----------------------------------------------------------------------------------
