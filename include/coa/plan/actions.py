@@ -308,8 +308,9 @@ def _number_chunks(run: Run) -> None:
     run.db.execute(
         sql.SQL(
             """UPDATE {plan} p SET chunk_no = w.n / %(size)s FROM ({work}) w
-               WHERE (p.sobject = %(order)s AND p.source_id = w.source_id)
-                  OR (p.sobject = %(detail)s AND p.parent_id = w.source_id AND p.action IN ('insert', 'update'))"""
+               -- One equality: an OR of two would be a nested loop over the orders.
+               WHERE w.source_id = CASE p.sobject WHEN %(order)s THEN p.source_id ELSE p.parent_id END
+                 AND (p.sobject = %(order)s OR (p.sobject = %(detail)s AND p.action IN ('insert', 'update')))"""
         ).format(plan=run.table(Table.PLAN), work=work),
         {**values, "size": run.params.orders_a_chunk(orders)},
     )

@@ -138,6 +138,8 @@ DECLARED: dict[Table, Declaration] = {
            desired_hash text NOT NULL, chunk_no int""",
         key=("sobject", "source_id"),
         indexes={"plan_by_parent": ("sobject", "parent_id"), "plan_by_chunk": ("sobject", "chunk_no")},
+        # Room for a second version of each row on its page: numbering the chunks then changes no index.
+        storage="fillfactor = 45",
     ),
     # What we brought to the target and is gone from the source.
     Table.DELETION: Declaration(
