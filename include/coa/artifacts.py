@@ -94,4 +94,5 @@ def hash_of(path: Folder) -> tuple[str, int]:
 
 
 def as_json(document: Any, indent: int | None = 2) -> str:
+    """JSON text; dates and decimals as text."""
     return json.dumps(document, indent=indent, default=str, ensure_ascii=False)

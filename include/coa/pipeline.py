@@ -157,6 +157,7 @@ def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
 
 
 def load_customers(run: Run, target: Org) -> None:
+    """New customers, then what automation changed on them. Raises `RowsRejected` as `on_row_failure` says."""
     with _stage(run, "load_customers", target=target):
         load_stage.load_customers(run, target, mapping_of(run))
 
@@ -168,6 +169,7 @@ def load_lanes(run: Run, target: Org, lanes: list[int]) -> None:
 
 
 def load_links(run: Run, target: Org) -> None:
+    """Links between records of different chunks, then deletions. Raises `RowsRejected` as `on_row_failure` says."""
     with _stage(run, "load_links", target=target):
         load_stage.load_links(run, target, mapping_of(run))
 

@@ -151,6 +151,7 @@ def _sent_anything(db: Database, run_id: str) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m coa.retention", description="Purges what runs kept.")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--older-than", type=float, metavar="DAYS", help="runs that ended longer ago")

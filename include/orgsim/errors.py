@@ -43,11 +43,3 @@ class RowError:
 
 def not_found() -> ApiError:
     return ApiError("NOT_FOUND", "The requested resource does not exist", 404)
-
-
-def malformed_id(value: str, field: str = "") -> RowError:
-    return RowError(
-        "MALFORMED_ID",
-        f"{field or 'Record'} ID: id value of incorrect type: {value}",
-        (field,) if field else (),
-    )

@@ -263,14 +263,3 @@ def csv_expression(sql: str, kind: str) -> str:
         plain = f"ABS({sql}) BETWEEN 0.001 AND 9999999.999"
         return f"CASE WHEN {sql} IS NULL THEN NULL WHEN {plain} THEN CAST({sql} AS TEXT) ELSE java_double({sql}) END"
     return sql
-
-
-def to_text(value: Any, field: Field) -> str:
-    """One stored value as Bulk query text."""
-    if value is None:
-        return ""
-    if field.type == "boolean":
-        return "true" if value else "false"
-    if field.type in NUMBERS:
-        return java_double(value) or ""
-    return str(value)

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from coa.model import ORDER
 from coa.staging import tables
-from coa.staging.database import Database
+from coa.staging.database import Database, copy_into
 from coa.staging.tables import Table, identifier, index_name, schema_of
 
 RUN = "20261128T060000Z-a1b2c3"
@@ -31,8 +31,8 @@ def filled(database: Database) -> sql.Identifier:
     names = sql.SQL(", ").join(map(sql.Identifier, FIELDS))
     rows = "".join(f"{key},{','.join([NEVER_MOVED_OUT] * 900)}\n" for key in ("a", "b", "c"))
     copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(name, names)
-    assert database.copy_in(copy, [rows.encode()]) == 3
     with database.transaction() as connection:
+        assert copy_into(connection, copy, [rows.encode()]) == 3
         tables.add_key(connection, OneRun(), Table.SOURCE, ORDER)
         tables.analyze(connection, OneRun(), Table.SOURCE, ORDER)
     return name

@@ -99,6 +99,7 @@ def forget_outdated(run: Run, kind: str) -> None:
 
 
 def mark_used(run: Run, kind: str) -> None:
+    """Notes that extracts of this kind were worked with: `forget_outdated` reads them anew from then on."""
     run.db.execute(
         sql.SQL("UPDATE {} SET used = true WHERE kind = %s").format(run.table(Table.EXTRACT_STATE)), [kind]
     )

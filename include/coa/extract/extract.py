@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from psycopg import sql
 
-from coa.errors import ConfigurationError
 from coa.extract.bulk import ExtractSpec, ensure_state_table, extract_object
 from coa.extract.delta import extract_changes
 from coa.fields.field_map import lookup_objects
@@ -106,11 +105,3 @@ def _compare_with_count(
                 )
             )
     run.set_findings(f"extract_{role}", findings)
-
-
-def require_extract(run: Run, role: str) -> None:
-    """Raises `ConfigurationError` when the extract of an org is not there."""
-    if not run.has_table(role, ORDER):
-        raise ConfigurationError(
-            f"Run {run.run_id} has no extract of the {role} org.", next_step=f"run its task extract_{role}."
-        )

@@ -91,6 +91,7 @@ def customer_now(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifie
 
 
 def is_compared(one: FieldMapping, params: RunParams) -> bool:
+    """Whether a difference in this field is one: received dates are not compared where their reset is accepted."""
     return not (one.name == RECEIVED_AT and params.received_dates == "accept_reset")
 
 

@@ -237,6 +237,10 @@ def _reject_worn_out(connection: psycopg.Connection[Row], run: Run, job: Row) ->
 
 
 def record_rejections(connection: psycopg.Connection[Row], run: Run, condition: sql.Composed) -> None:
+    """Lists the rejected rows of `work` that fulfil the condition in `coa.rejection`, with the fields that the org named.
+
+    Salesforce's text of a row's error ends with `:Field__c Other__c --` (Bulk API 2.0, column `sf__Error`).
+    """
     connection.execute(
         sql.SQL(
             """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error, fields)

@@ -35,6 +35,7 @@ def analyze_work(run: Run) -> None:
 
 
 def pending(run: Run, step: Step) -> int:
+    """Rows of the step that are still to be sent."""
     return int(
         run.db.value(
             sql.SQL(
@@ -57,6 +58,7 @@ def forget_work(run: Run, step: Step) -> None:
 
 
 def chunk_step_done(run: Run, chunk_no: int, step: str) -> bool:
+    """Whether the chunk is through this step."""
     return bool(
         run.db.value(
             sql.SQL("SELECT %s = ANY (steps_done) FROM {} WHERE chunk_no = %s").format(
@@ -68,6 +70,7 @@ def chunk_step_done(run: Run, chunk_no: int, step: str) -> bool:
 
 
 def mark_chunk_step(run: Run, chunk_no: int, step: str) -> None:
+    """Notes that the chunk is through this step; a second time changes nothing."""
     run.db.execute(
         sql.SQL(
             """UPDATE {} SET steps_done = array_append(steps_done, %s)

@@ -75,6 +75,7 @@ def parse_mapping(text: str, where: Path) -> Mapping:
 
 
 def read_text(where: Path, name: str) -> str:
+    """The text of a file; `name` is how messages call it. Raises `InvalidParams` when it is larger than 5 MB or unreadable."""
     try:
         if where.stat().st_size > MAX_BYTES:
             raise InvalidParams(f"{name} is larger than 5 MB.", next_step="split its maps into CSV files.")

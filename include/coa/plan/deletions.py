@@ -130,6 +130,7 @@ def deletion_counts(run: Run) -> dict[str, dict[str, int]]:
 
 
 def planned_deletions(run: Run) -> int:
+    """Records of the target that the plan deletes, of all sObjects."""
     return sum(c["to_delete"] for c in deletion_counts(run).values())
 
 

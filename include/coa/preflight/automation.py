@@ -17,6 +17,7 @@ RECORD_TRIGGERS = ("RecordBeforeSave", "RecordAfterSave")
 
 
 def check_automation(probe: Probe) -> list[Finding]:
+    """Triggers, flows and rules of the target that act on the objects of the load, as findings."""
     names = entity_names(probe)
     return [
         *_triggers(probe, names),

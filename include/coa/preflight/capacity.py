@@ -71,6 +71,7 @@ def volume_of(source: Probe, target: Probe, described: dict[str, Describe], wher
 
 
 def check_capacity(run: Run, probe: Probe, volume: Volume) -> list[Finding]:
+    """Findings on API calls, Bulk batches and storage: what the org has left against what `volume` needs."""
     limits = probe.get("API limits and storage", "/limits", "limits")
     if limits is None:
         return []

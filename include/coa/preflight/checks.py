@@ -37,6 +37,7 @@ DEPLOY = (
 
 
 def check_same_org(source: dict[str, Any], target: dict[str, Any]) -> list[Finding]:
+    """A blocker when both identities (`orgs.identify`) are those of one org."""
     if source["id"] != target["id"]:
         return []
     return [
@@ -66,6 +67,7 @@ def check_objects(role: str, describes: dict[str, Describe]) -> list[Finding]:
 
 
 def check_migration_fields(target: dict[str, Describe]) -> list[Finding]:
+    """A blocker an sObject of the target that lacks fields of our metadata, or where the user cannot set them."""
     findings = []
     for sobject in LOADED:
         if sobject not in target:

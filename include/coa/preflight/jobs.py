@@ -25,6 +25,7 @@ CLASSES_A_QUERY = 100
 
 
 def check_submit_jobs(probe: Probe, accepted: bool) -> list[Finding]:
+    """Scheduled jobs of the target that could submit Draft orders: a blocker, or a warning if they are `accepted`."""
     jobs = probe.rows(
         "scheduled Apex jobs",
         "SELECT ApexClass.Name, ApexClass.NamespacePrefix, JobType, Status FROM AsyncApexJob "

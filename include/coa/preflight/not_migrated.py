@@ -19,6 +19,7 @@ MOST_LOOKUPS = 60
 
 
 def check_elsewhere(probe: Probe, source: dict[str, Describe]) -> list[Finding]:
+    """Notes on what hangs on the source's orders and stays there: files, activities, history, lookups from elsewhere."""
     return [*_attached(probe), *_history(probe), *_pointing_here(probe, source)]
 
 

@@ -47,6 +47,7 @@ def package_version(probe: Probe) -> tuple[int, int, int] | None:
 
 
 def check_versions(source: tuple[int, int, int] | None, target: tuple[int, int, int] | None) -> list[Finding]:
+    """A warning when the target's app is older than the source's; versions are (major, minor, patch), None if unknown."""
     if source is None or target is None or target >= source:
         return []
     here, there = (".".join(map(str, v[:2])) for v in (source, target))
@@ -82,6 +83,7 @@ def inactive_validation_rules(probe: Probe) -> list[str] | None:
 
 
 def check_validation_rules(inactive: list[str] | None) -> list[Finding]:
+    """A note on validation rules of the package that the target does not enforce."""
     off = sorted(set(inactive or []) & ENFORCED_RULES)
     if not off:
         return []
@@ -128,6 +130,7 @@ def workflow_rules_off(probe: Probe) -> list[str] | None:
 
 
 def check_workflow_rules(off: list[str] | None) -> list[Finding]:
+    """A note on workflow rules of the package that are switched off in the target."""
     if not off:
         return []
     return [
@@ -143,12 +146,15 @@ def check_workflow_rules(off: list[str] | None) -> list[Finding]:
 
 
 def short_name(name: str) -> str:
+    """A name of the package without its namespace."""
     return name.removeprefix(NAMESPACE + "__")
 
 
 def version_text(version: tuple[int, int, int] | None) -> str:
+    """`3.66.0`; empty for an unknown version."""
     return ".".join(map(str, version)) if version else ""
 
 
 def record_versions(versions: dict[str, tuple[int, int, int] | None]) -> dict[str, str]:
+    """The versions as a run keeps them, by `coa_source` and `coa_target`."""
     return {f"coa_{role}": version_text(versions.get(role)) for role in (SOURCE, TARGET)}

@@ -45,6 +45,7 @@ def audit_document(run: Run, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def findings(run: Run) -> list[dict[str, Any]]:
+    """Findings of the run, blockers first."""
     return run.db.rows(
         """SELECT severity AS grade, code, stage, sobject, field, count, examples, message, next_step FROM coa.finding
            WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], severity), code, sobject, field""",
@@ -53,6 +54,7 @@ def findings(run: Run) -> list[dict[str, Any]]:
 
 
 def stages(run: Run) -> list[dict[str, Any]]:
+    """When each stage began and how many seconds it took; a stage that was tried again has several rows."""
     return run.db.rows(
         "SELECT stage, started_at, seconds FROM coa.stage_time WHERE run_id = %s ORDER BY started_at, stage",
         [run.run_id],
@@ -72,6 +74,7 @@ def jobs(run: Run) -> list[dict[str, Any]]:
 
 
 def api_calls(run: Run) -> list[dict[str, Any]]:
+    """API calls by org and kind, most first."""
     return run.db.rows(
         "SELECT org, kind, calls FROM coa.api_usage WHERE run_id = %s ORDER BY org, calls DESC, kind",
         [run.run_id],
@@ -79,6 +82,7 @@ def api_calls(run: Run) -> list[dict[str, Any]]:
 
 
 def events(run: Run) -> Iterator[dict[str, Any]]:
+    """The run's events, streamed: they may be many."""
     return run.db.stream(
         "SELECT at, level, event, data FROM coa.event WHERE run_id = %s ORDER BY event_id", [run.run_id]
     )

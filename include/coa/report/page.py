@@ -61,10 +61,12 @@ def number(value: Any) -> str:
 
 
 def money(value: Any) -> str:
+    """`1,234.50`; empty for none."""
     return "" if value is None else f"{Decimal(str(value)):,.2f}"
 
 
 def time(value: datetime | None) -> str:
+    """`2026-01-31 12:00:00 UTC`; a dash for none."""
     return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value else "–"
 
 
@@ -83,6 +85,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: int) -> str:
+    """Bytes in decimal units: `1.2 MB`."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

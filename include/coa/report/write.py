@@ -30,11 +30,13 @@ __all__ = ["Folder", "write_artifacts", "write_json", "write_text"]
 
 
 def write_text(folder: Folder, name: str, text: str) -> None:
+    """A file of the folder, UTF-8, line ends as they are."""
     with (folder / name).open("wb") as file:
         file.write(text.encode("utf-8"))
 
 
 def write_json(folder: Folder, name: str, document: Any) -> None:
+    """A JSON file of the folder."""
     write_text(folder, name, as_json(document) + "\n")
 
 

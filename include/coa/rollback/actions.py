@@ -106,6 +106,7 @@ def _verdict(run: Run, wanted: str, *, changed: str) -> sql.Composed:
 
 
 def plan_deletes(run: Run, original: Run, sobject: str) -> None:
+    """Plans what the original run inserted: `delete`, or `left` with the reason where somebody touched it since."""
     parent = PARENTS.get(sobject)
     run.db.execute(
         sql.SQL(
@@ -210,6 +211,7 @@ def _begun_by_earlier_rollbacks(run: Run, sobject: str) -> list[str]:
 
 
 def list_deleted_by_run(run: Run, original: Run) -> None:
+    """Lists what the original run deleted: it cannot be put back by the API, only taken out of the recycle bin."""
     if not original.has_table(Table.DELETION):
         return
     run.db.execute(

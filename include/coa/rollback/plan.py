@@ -73,6 +73,7 @@ def plan_counts(run: Run) -> dict[str, dict[str, int]]:
 
 
 def reasons(run: Run) -> list[dict[str, Any]]:
+    """Rows (sobject, reason_code, records, next_step) of what the roll-back leaves."""
     return run.db.rows(
         sql.SQL(
             """SELECT sobject, reason_code, count(*) AS records, min(next_step) AS next_step FROM {}

@@ -26,6 +26,7 @@ ROLLED_BACK_COLUMNS = ("sobject", "source_id", "target_id", "action", "reason_co
 
 
 def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
+    """`summary.json` of a roll-back: counts an sObject (`UNDO_COUNTS`), state, calls, seconds."""
     objects = {name: dict.fromkeys(UNDO_COUNTS, 0) for name in LOADED}
     for name, counts in plan_counts(run).items():
         objects[name] |= counts
@@ -65,6 +66,7 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
 
 
 def rolled_back_rows(run: Run) -> Iterable[dict[str, Any]]:
+    """Rows of `rolled_back.csv`, streamed; none where the plan was not made."""
     if run.has_table(Table.ROLLBACK):
         yield from run.db.stream(
             sql.SQL("SELECT * FROM {} ORDER BY action, sobject, source_id").format(run.table(Table.ROLLBACK))
@@ -94,6 +96,7 @@ def left_rows(run: Run) -> Iterable[dict[str, Any]]:
 
 
 def write_rollback_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
+    """Writes all files of a roll-back as it stands now; the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, columns, rows in (
         ("rolled_back.csv", ROLLED_BACK_COLUMNS, rolled_back_rows),

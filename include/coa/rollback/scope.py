@@ -122,6 +122,7 @@ def _check_original(original: Run) -> list[Finding]:
 
 
 def snapshot_specs(run: Run, kind: str) -> list[ExtractSpec]:
+    """What is read of the target: the fields that a migration reads, of the loaded sObjects."""
     return [
         ExtractSpec(kind, spec.sobject, spec.fields)
         for spec in coa_specs(run, TARGET)

@@ -80,6 +80,7 @@ def check_url(url: str, connection_name: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: only there is `http://` allowed."""
     return host in LOOPBACK_HOSTS or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
 
 

@@ -68,6 +68,7 @@ def raise_worst(work: Iterable[Future[Any]]) -> None:
 
 
 def stalled(org: str, status: JobStatus, seconds: float) -> JobStalled:
+    """The error for a job that stood still for so many seconds."""
     return JobStalled(
         f"{org}: Bulk job {status.job_id} stands at {status.processed} rows in state {status.state} "
         f"for {seconds:.0f} s.",

@@ -46,6 +46,7 @@ class Read:
 
 
 def count_of(sobject: str, where: str = "") -> Read:
+    """The question how many records there are; its answer has them as `totalSize`."""
     return Read(soql=f"SELECT COUNT() FROM {sobject}" + (f" WHERE {where}" if where else ""))
 
 

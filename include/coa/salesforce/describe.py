@@ -147,8 +147,3 @@ def described(answer: Any | OrgRefused) -> Describe | None:
     if answer.status == 404 or answer.code in ("NOT_FOUND", "INVALID_TYPE"):
         return None
     raise answer
-
-
-def list_sobjects(org: Org) -> dict[str, dict[str, Any]]:
-    """Name -> entry of the global describe."""
-    return {str(s["name"]): s for s in org.data_json("/sobjects", kind="describe")["sobjects"]}

@@ -153,9 +153,6 @@ class Org:
             return ""
         return str(info.get("user_id", ""))
 
-    def record_url(self, record_id: str) -> str:
-        return f"{self.instance_url}/{record_id}"
-
     def drain_call_counts(self) -> dict[str, int]:
         """API calls by kind since this was asked last: a task writes them down when it ends."""
         with self._lock:

@@ -113,14 +113,6 @@ class Database:
                 for data in copy:
                     yield bytes(data)
 
-    def copy_in(self, query: Query, chunks: Iterable[bytes]) -> int:
-        """Feeds bytes to a `COPY ... FROM STDIN` statement; the number of rows that landed.
-
-        All or nothing: an error in `chunks` leaves no row behind.
-        """
-        with self.transaction() as connection:
-            return copy_into(connection, query, chunks)
-
     @contextmanager
     def advisory_lock(self, name: str) -> Iterator[None]:
         """Holds a transaction-scoped advisory lock named `name`; waits for it."""
@@ -158,13 +150,16 @@ def copy_into(connection: psycopg.Connection[Row], query: Query, chunks: Iterabl
 
 
 def as_query(query: Query) -> sql.Composed | sql.SQL:
+    """Text as a query; a composed one as it is."""
     return sql.SQL(query) if isinstance(query, str) else query
 
 
 def json_value(value: Any) -> Jsonb:
+    """A value for a `jsonb` column; dates and decimals as text."""
     return Jsonb(value, dumps=lambda data: json.dumps(data, default=str))
 
 
 def first_line(error: BaseException) -> str:
+    """What PostgreSQL said, without the lines that show where in the statement."""
     text = str(getattr(error, "orig", None) or error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -345,6 +345,7 @@ def _small_shared_memory() -> bool:
 
 
 def main(arguments: list[str]) -> int:
+    """The command (`start`, `stop`, `status`, `url`); its exit status."""
     command = arguments[0] if len(arguments) == 1 else ""
     server = EmbeddedPostgres()
     try:

@@ -193,6 +193,7 @@ def _refuse_during_load(connection: Connection, migration: Migration, database: 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; its exit status."""
     from coa.staging.database import Database
     from coa.staging.embedded import EmbeddedPostgres
 

@@ -366,6 +366,7 @@ def show_as(connection: Connection, run: Named, kind: Table, other: Table, sobje
 
 
 def drop(connection: Connection, run: Named, kind: str, sobject: str = "", part: str = "") -> None:
+    """Drops a table of the run if it is there."""
     table = run.table(kind, sobject, part)
     relation = _relation(connection, table)
     if relation == "v":

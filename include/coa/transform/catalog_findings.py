@@ -39,6 +39,7 @@ NUMBERS = frozenset(NS + n for n in ("Fixed_Price__c", "Floor_Price__c", "PNR__c
 
 
 def check_catalog(run: Run) -> list[Finding]:
+    """Findings on contract terms, products and prices that lack a counterpart or differ from it."""
     return [
         *_without_counterpart(run, CONTRACT, used_contracts(run), "contract terms", "contracts"),
         *_without_counterpart(run, PRODUCT, used_products(run), "products", "products"),
@@ -59,6 +60,7 @@ def used_contracts(run: Run) -> sql.Composed:
 
 
 def used_products(run: Run) -> sql.Composed:
+    """SQL: the ids of products that details of the source name, as column `id`."""
     return sql.SQL("SELECT DISTINCT {} AS id FROM {}").format(
         sql.Identifier(DETAIL_PRODUCT), run.table(SOURCE, DETAIL)
     )

@@ -31,6 +31,7 @@ from coa.transform.mapping_findings import check_mapping_used
 
 
 def data_findings(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> list[Finding]:
+    """All findings on the data that was read, before any record gets its action."""
     return [
         *check_catalog(run),
         *check_currency(run, carried),

@@ -11,6 +11,7 @@ from coa.staging.tables import Table
 
 
 def check_mapping_used(run: Run, mapping: Mapping) -> list[Finding]:
+    """Entries of the mapping file that name what neither org has, as findings."""
     unused: list[tuple[str, tuple[str, ...]]] = []
     for theirs, ours in mapping.contracts.items():
         for role, name in ((SOURCE, theirs), (TARGET, ours)):

@@ -19,6 +19,7 @@ CASE_INSENSITIVE = frozenset({"Email", "Username"})
 
 
 def create_map(run: Run, sobject: str) -> None:
+    """An empty table `map__<object>`, in place of one of an earlier try."""
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.MAP, sobject)
 

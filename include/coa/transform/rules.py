@@ -54,6 +54,7 @@ class Rule:
 
 
 def create_problem_table(run: Run) -> None:
+    """An empty table `problem`, in place of one of an earlier try."""
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.PROBLEM)
 

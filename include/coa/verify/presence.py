@@ -36,6 +36,7 @@ DETAIL_LOOKS = (DETAIL_PRODUCT, QUANTITY, NS + "pc_Fixed_Price__c", NS + "Custom
 
 
 def find_missing(run: Run, sobject: str) -> None:
+    """Lists expected records that the target does not have; those that the org refused are listed as such elsewhere."""
     run.db.execute(
         sql.SQL(
             """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, kind, reason)

@@ -62,6 +62,7 @@ def find_field_differences(run: Run, sobject: str, compared: list[Comparison], j
 
 
 def kind_of(sobject: str, one: FieldMapping) -> str:
+    """The kind of a difference in this field, as differences.csv names it."""
     named = difference_kind(sobject, one.name)
     if named == "field" and one.kind in ("parent", "lookup"):
         return "link"
