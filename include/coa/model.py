@@ -38,6 +38,8 @@ DETAIL_PRODUCT = NS + "Product_Name__c"
 QUANTITY = NS + "Quantity__c"
 CUSTOMER_ORG_ID = NS + "Customer_Org_ID__c"
 PRODUCT_ID = NS + "Product_ID__c"
+ORDER_DATES = (NS + "Service_Start_Date__c", NS + "Date_Partner_Received_Customer_Order__c")
+"""What makes two orders look like one, beside customer, contract, type and lines."""
 PRODUCT_CONTRACT = NS + "Partner_Contract_Terms__c"
 PRICEBOOK_ENTRY_ID = NS + "Pricebook_Entry_Id__c"
 

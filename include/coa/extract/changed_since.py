@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from psycopg import sql
 
 from coa.model import LOADED
 from coa.salesforce.composite import Read, count_of, granted, read_together, records_of
 from coa.salesforce.session import Org
+from coa.salesforce.soql import date_time
 from coa.staging.runs import Run
 
 DELETED = "deleted"
@@ -42,7 +43,7 @@ def changed_since(run: Run, org: Org, kind: str) -> dict[str, Changes]:
         beyond, window, deleted = own
         changes: Changes = {}
         if int(beyond["totalSize"]):
-            changes |= _query(org, sobject, f"SystemModstamp > {_soql(stamp)}")
+            changes |= _query(org, sobject, f"SystemModstamp > {date_time(stamp)}")
         table = run.table(kind, sobject)
         # A record that changed has left the window for a newer stamp: only what is missing otherwise is searched.
         if int(window["totalSize"]) != _in_window(run, table, stamp - overlap) - _moved(
@@ -57,21 +58,17 @@ def changed_since(run: Run, org: Org, kind: str) -> dict[str, Changes]:
 def _questions(sobject: str, newest: datetime | None, overlap: timedelta) -> list[Read]:
     if newest is None:
         return [Read(soql=f"SELECT Id, SystemModstamp FROM {sobject}")]
-    since = _soql(newest - overlap)
+    since = date_time(newest - overlap)
     deleted = f"SELECT Id FROM {sobject} WHERE IsDeleted = true AND SystemModstamp >= {since}"
     return [
-        count_of(sobject, f"SystemModstamp > {_soql(newest)}"),
+        count_of(sobject, f"SystemModstamp > {date_time(newest)}"),
         count_of(sobject, _window(newest, overlap)),
         Read(soql=deleted, all_rows=True),
     ]
 
 
 def _window(newest: datetime, overlap: timedelta) -> str:
-    return f"SystemModstamp >= {_soql(newest - overlap)} AND SystemModstamp <= {_soql(newest)}"
-
-
-def _soql(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return f"SystemModstamp >= {date_time(newest - overlap)} AND SystemModstamp <= {date_time(newest)}"
 
 
 def _query(org: Org, sobject: str, where: str) -> Changes:

@@ -3,7 +3,7 @@ many by a Bulk query."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from psycopg import sql
@@ -15,6 +15,7 @@ from coa.fields.saved import saved_describes
 from coa.model import LOADED
 from coa.salesforce.composite import Read, granted, read_together
 from coa.salesforce.session import Org
+from coa.salesforce.soql import date_time
 from coa.staging import tables
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
@@ -64,7 +65,7 @@ def _since(run: Run, spec: ExtractSpec, base: Base) -> str:
     since = base.watermark.astimezone(UTC) - timedelta(seconds=run.settings.delta_overlap_seconds)
     us = str((run.row["target_org"] or {}).get("user_id") or "")
     if spec.kind == SOURCE or spec.sobject not in LOADED or not us or WRITER not in spec.fields:
-        return f"{STAMP} >= {_soql(since)}"
+        return f"{STAMP} >= {date_time(since)}"
     ours = run.db.value(
         sql.SQL("SELECT count(*) FROM {} WHERE {}::timestamptz >= %s AND coa.id18({}) = coa.id18(%s)").format(
             base.table(spec.sobject), sql.Identifier(STAMP), sql.Identifier(WRITER)
@@ -72,12 +73,8 @@ def _since(run: Run, spec: ExtractSpec, base: Base) -> str:
         [since, us],
     )
     if int(ours) <= run.settings.delta_rest_rows:
-        return f"{STAMP} >= {_soql(since)}"
-    return f"{STAMP} >= {_soql(base.watermark)} OR ({STAMP} >= {_soql(since)} AND {WRITER} != '{us}')"
-
-
-def _soql(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"{STAMP} >= {date_time(since)}"
+    return f"{STAMP} >= {date_time(base.watermark)} OR ({STAMP} >= {date_time(since)} AND {WRITER} != '{us}')"
 
 
 def _empty_table(run: Run, query: ExtractSpec) -> sql.Identifier:

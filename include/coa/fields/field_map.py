@@ -24,7 +24,7 @@ from coa.model import (
     SOURCE_NUMBER,
     SYSTEM_FIELDS,
 )
-from coa.salesforce.describe import Describe, Field
+from coa.salesforce.describe import NUMBER_TYPES, Describe, Field
 
 TEXT_TYPES = frozenset(
     {
@@ -39,7 +39,6 @@ TEXT_TYPES = frozenset(
         "encryptedstring",
     }
 )
-NUMBER_TYPES = frozenset({"double", "currency", "percent", "int", "long"})
 
 # Successor -> field that version 2 of the package retired (its field mapping table). The retired field is
 # read where the source has nothing else to give, and where the target has no place for it.

@@ -36,6 +36,7 @@ from coa.load_steps import (
 )
 from coa.model import DETAIL, DETAIL_ORDER, DRAFT, FROZEN_DETAIL_FIELDS, ORDER, RECEIVED_AT, STATUS
 from coa.salesforce.session import Org
+from coa.salesforce.soql import text_list
 from coa.staging import tables
 from coa.staging.runs import Run
 from coa.staging.tables import Table
@@ -152,8 +153,8 @@ def reread(
     ]
     step = ids_a_query(sobject, names)
     for start in range(0, len(ids), step):
-        quoted = ", ".join(f"'{i}'" for i in ids[start : start + step])
-        query_into(run, org, ExtractSpec("reread", sobject, names, f"Id IN ({quoted})"), table)
+        some = text_list(ids[start : start + step])
+        query_into(run, org, ExtractSpec("reread", sobject, names, f"Id IN ({some})"), table)
     with run.db.transaction() as connection:
         tables.analyze(connection, run, Table.REREAD, sobject, _part(chunk_no))
     run.renew_lease()

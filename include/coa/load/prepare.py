@@ -12,6 +12,7 @@ from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, SOURCE_ID
 from coa.plan.deletions import planned_deletions
 from coa.plan.document import plan_hash
 from coa.salesforce.session import Org
+from coa.salesforce.soql import text_list
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
@@ -64,12 +65,10 @@ def _hold_whole_orders(
     details = [i for sobject, i, _ in held if sobject == DETAIL]
     new_parents: list[str] = []
     for start in range(0, len(details), 300):
-        quoted = ", ".join(f"'{i}'" for i in details[start : start + 300])
+        some = text_list(details[start : start + 300])
         new_parents += [
             str(r[DETAIL_ORDER])
-            for r in source.query(
-                f"SELECT {DETAIL_ORDER} FROM {DETAIL} WHERE Id IN ({quoted})", all_rows=True
-            )
+            for r in source.query(f"SELECT {DETAIL_ORDER} FROM {DETAIL} WHERE Id IN ({some})", all_rows=True)
         ]
     connection.execute(
         sql.SQL(
@@ -134,10 +133,10 @@ def _new_with_our_key(run: Run, target: Org, sobject: str, ids: list[str]) -> li
     new = [i for i in ids if i not in known]
     found: list[str] = []
     for start in range(0, len(new), 300):
-        quoted = ", ".join(f"'{i}'" for i in new[start : start + 300])
+        some = text_list(new[start : start + 300])
         found += [
             str(r["Id"])
-            for r in target.query(f"SELECT Id FROM {sobject} WHERE Id IN ({quoted}) AND {SOURCE_ID} != null")
+            for r in target.query(f"SELECT Id FROM {sobject} WHERE Id IN ({some}) AND {SOURCE_ID} != null")
         ]
     return found
 

@@ -20,6 +20,7 @@ from coa.load_steps import DELETE, INSERT, STATUSES, Step
 from coa.model import SOURCE_ID
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org
+from coa.salesforce.soql import text_list
 from coa.staging.database import Row, copy_into
 from coa.staging.runs import Run
 from coa.staging.tables import Table
@@ -288,8 +289,9 @@ def look_up_unknown(run: Run, org: Org, step: Step) -> None:
 
 def find_by_key(org: Org, sobject: str, source_ids: list[str]) -> dict[str, str]:
     """Source id -> target id of the records that bear our key in the target."""
-    quoted = ", ".join(f"'{i}'" for i in source_ids)
-    records = org.query(f"SELECT Id, {SOURCE_ID} FROM {sobject} WHERE {SOURCE_ID} IN ({quoted})")
+    records = org.query(
+        f"SELECT Id, {SOURCE_ID} FROM {sobject} WHERE {SOURCE_ID} IN ({text_list(source_ids)})"
+    )
     return {str(r[SOURCE_ID]): str(r["Id"]) for r in records}
 
 

@@ -14,18 +14,16 @@ from coa.model import (
     DETAIL,
     DETAIL_ORDER,
     DETAIL_PRODUCT,
-    NS,
     ORDER,
     ORDER_CONTRACT,
     ORDER_CUSTOMER,
+    ORDER_DATES,
     ORDER_TYPE,
     QUANTITY,
     SOURCE_ID,
 )
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
-
-DATES = (NS + "Service_Start_Date__c", NS + "Date_Partner_Received_Customer_Order__c")
 
 
 def match_decided(run: Run, mapping: Mapping) -> None:
@@ -106,7 +104,7 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
             key=sql.Identifier(SOURCE_ID),
             dates=sql.SQL(" ").join(
                 sql.SQL("AND coa.canon_date(t.{f}) IS NOT DISTINCT FROM d.{f}").format(f=sql.Identifier(f))
-                for f in DATES
+                for f in ORDER_DATES
             ),
             problem=run.table(Table.PROBLEM),
         ),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from coa.model import LOADED, NAMESPACE
-from coa.preflight.probe import Probe, quoted, related
+from coa.preflight.probe import Probe, related
+from coa.salesforce.soql import text_list
 from coa.staging.runs import Finding
 
 SWITCH_OFF = "switch off for the load what must not act on historical orders, and on again afterwards."
@@ -41,7 +42,7 @@ def _entity_rows(probe: Probe) -> list[dict[str, Any]] | None:
     quiet = probe.quiet()
     return quiet.rows(
         "",
-        f"SELECT DurableId, QualifiedApiName FROM EntityDefinition WHERE QualifiedApiName IN ({quoted(tuple(LOADED))})",
+        f"SELECT DurableId, QualifiedApiName FROM EntityDefinition WHERE QualifiedApiName IN ({text_list(tuple(LOADED))})",
     )
 
 
@@ -87,7 +88,7 @@ def _triggers(probe: Probe, names: dict[str, str]) -> list[Finding]:
 def _flows(probe: Probe, names: dict[str, str]) -> list[Finding]:
     """Active record-triggered flows; those whose object the org does not tell are counted on the order."""
     quiet = probe.quiet()
-    where = f"FROM FlowDefinitionView WHERE IsActive = true AND TriggerType IN ({quoted(RECORD_TRIGGERS)})"
+    where = f"FROM FlowDefinitionView WHERE IsActive = true AND TriggerType IN ({text_list(RECORD_TRIGGERS)})"
     rows = quiet.rows("", f"SELECT ApiName, NamespacePrefix, TriggerObjectOrEvent.QualifiedApiName {where}")
     if rows is not None:
         return _warnings(

@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from coa.model import NAMESPACE
-from coa.preflight.probe import Probe, quoted, related
+from coa.preflight.probe import Probe, related
+from coa.salesforce.soql import text_list
 from coa.staging.runs import Finding
 
 SUBMIT_CODE = re.compile(r"COA_ServiceOrder(Submit|Edit)|ServiceOrderProcessor", re.IGNORECASE)
@@ -123,7 +124,7 @@ def _that_submit(probe: Probe, classes: set[str]) -> set[str]:
 def _bodies(probe: Probe, names: list[str]) -> dict[str, str]:
     rows = probe.rows(
         "the code of scheduled Apex classes",
-        f"SELECT Name, Body FROM ApexClass WHERE NamespacePrefix = null AND Name IN ({quoted(names[:CLASSES_A_QUERY])})",
+        f"SELECT Name, Body FROM ApexClass WHERE NamespacePrefix = null AND Name IN ({text_list(names[:CLASSES_A_QUERY])})",
     )
     return {str(r["Name"]): str(r.get("Body") or "") for r in rows or []}
 

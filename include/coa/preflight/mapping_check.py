@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
-from coa.fields.field_map import NUMBER_TYPES
 from coa.mapping.model import FieldRule, Mapping
 from coa.model import AUDIT_FIELDS, LOADED, MIGRATION_FIELDS, NEVER_WRITTEN, SYSTEM_FIELDS
-from coa.salesforce.describe import Describe, Field
+from coa.salesforce.describe import NUMBER_TYPES, Describe, Field
 from coa.staging.runs import Finding
 
 NEXT_STEP = "correct the mapping file and run preflight again."

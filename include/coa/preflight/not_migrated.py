@@ -8,8 +8,9 @@ holds, so they can be moved afterwards with any tool.
 from __future__ import annotations
 
 from coa.model import COA_OBJECTS, LOADED, NS
-from coa.preflight.probe import Probe, quoted
+from coa.preflight.probe import Probe
 from coa.salesforce.describe import Describe
+from coa.salesforce.soql import text_list
 from coa.staging.runs import Finding
 
 MOVE_LATER = "move them afterwards with id_map.csv, or accept that they stay behind."
@@ -32,7 +33,7 @@ def _attached(probe: Probe) -> list[Finding]:
         ("Task", "What", "tasks"),
         ("Event", "What", "events"),
     ):
-        count = probe.count(what, sobject, f"{lookup}.Type IN ({quoted(tuple(LOADED))})")
+        count = probe.count(what, sobject, f"{lookup}.Type IN ({text_list(tuple(LOADED))})")
         findings += _left_behind(f"{what}_not_carried", sobject, count, what)
     files = [
         # Links to files can be filtered by the linked record only (F3).

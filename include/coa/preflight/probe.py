@@ -101,11 +101,6 @@ class Probe:
         ]
 
 
-def quoted(names: list[str] | tuple[str, ...]) -> str:
-    """SOQL list of texts: `'a','b'`."""
-    return ",".join("'" + n.replace("\\", "\\\\").replace("'", "\\'") + "'" for n in names)
-
-
 def related(record: dict[str, Any], path: str) -> Any:
     """Value of `Parent.Field` in a record of a REST query; None where the parent is empty."""
     value: Any = record

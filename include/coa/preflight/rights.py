@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from coa.model import LOADED
-from coa.preflight.probe import Probe, quoted
+from coa.preflight.probe import Probe
+from coa.salesforce.soql import text_list
 from coa.staging.runs import SOURCE, Finding
 
 INACTIVE_OWNERS = "UpdateWithInactiveOwner"
@@ -62,7 +63,7 @@ def _objects_not_seen_whole(probe: Probe, user_id: str) -> list[Finding]:
     rows = probe.rows(
         "object permissions of the user",
         "SELECT SobjectType, PermissionsViewAllRecords FROM ObjectPermissions WHERE PermissionsViewAllRecords = true "
-        f"AND SobjectType IN ({quoted(tuple(LOADED))}) AND ParentId IN "
+        f"AND SobjectType IN ({text_list(tuple(LOADED))}) AND ParentId IN "
         f"(SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = '{user_id}')",
     )
     if rows is None:

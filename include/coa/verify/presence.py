@@ -20,6 +20,7 @@ from coa.model import (
     ORDER,
     ORDER_CONTRACT,
     ORDER_CUSTOMER,
+    ORDER_DATES,
     ORDER_TYPE,
     QUANTITY,
     SOURCE_ID,
@@ -29,8 +30,6 @@ from coa.staging.tables import Table
 
 Snapshot = Callable[[str], sql.Identifier | None]
 
-# What makes two orders look like one, beside customer, contract, type and lines.
-ORDER_DATES = (NS + "Service_Start_Date__c", NS + "Date_Partner_Received_Customer_Order__c")
 # What makes two details of one order look like one.
 DETAIL_LOOKS = (DETAIL_PRODUCT, QUANTITY, NS + "pc_Fixed_Price__c", NS + "Customer_Price_Per_Month__c")
 
