@@ -109,10 +109,12 @@ def signature_is_valid(public_key: bytes, message: bytes, signature: bytes) -> b
 
 # ---- Merkle tree (RFC 6962, 2.1) ----------------------------------------------------------------
 def leaf_hash(line: bytes) -> bytes:
+    """SHA-256 of a line of the list, as RFC 6962 hashes a leaf."""
     return hashlib.sha256(b"\x00" + line).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256 of two hashes, as RFC 6962 hashes an inner node."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -170,6 +172,7 @@ def signature_document(fields: dict[str, str]) -> bytes:
 
 
 def hash_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for piece in iter(lambda: file.read(1 << 20), b""):
@@ -410,6 +413,7 @@ class Check:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; its exit status."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path, help="the bundle, or a folder with `evidence` in it")
     parser.add_argument("record", nargs="?", help="order number or source id of one record")
