@@ -160,6 +160,7 @@ BULK_QUERIES_FROM = 47.0
 
 
 def check_api_version(role: str, version: str) -> list[Finding]:
+    """Whether the org's API has Bulk queries at all: a finding where `version` (`58.0`) is older."""
     if float(version) >= BULK_QUERIES_FROM:
         return []
     return [
