@@ -5,7 +5,7 @@ PY := .venv/bin/python
 READY := .venv/.complete
 
 .PHONY: help demo up down migrate preflight verify rollback check airflow test test-unit test-orgsim test-airflow \
-	test-browser test-faults test-clients test-cluster test-package coverage bench lint format lock wheel clean
+	test-browser model test-faults test-clients test-cluster test-package coverage bench lint format lock wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -65,6 +65,9 @@ test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200
 test-clients: $(READY)  ## other people's Salesforce clients, and 10,000 bad requests, against the local org (needs npm)
 	@$(PY) tests/clients/run.py
 	@ORGSIM_FUZZ=500 $(PY) -m pytest tests/orgsim/test_fuzz.py
+
+model: $(READY)  ## every interleaving of the load protocol within bounds, and what each missing safety step leads to
+	@$(PY) -m tests.model
 
 bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', needs npm and curl)
 	@$(PY) -m bench $(if $(SIZES),--sizes $(SIZES)) $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(ARGS)

@@ -147,7 +147,12 @@ class Loader:
             return job
 
     def _carry_out(self, job: Row, step: Step) -> None:
-        """Create, upload, close; a lost answer anywhere ends in `_bring_to_end`."""
+        """Create, upload, close; a lost answer anywhere ends in `_bring_to_end`.
+
+        Raises `PairBusy` before a call by which the org would come to write, when another run has taken the pair over:
+        a process that stood still (a suspended machine, a stopped container) wakes up in the middle of a chunk.
+        """
+        self.run.require_lease()
         try:
             job_id = self.jobs.create(step.sobject, step.operation)
             job = self._advance(job, "open", job_id=job_id)
@@ -155,6 +160,7 @@ class Loader:
                 size = csv.seek(0, SEEK_END)
                 self.jobs.upload(job_id, csv)
             job = self._advance(job, "uploaded", size=size)
+            self.run.require_lease()
             self.jobs.close(job_id)
             job = self._advance(job, "submitted")
         except AmbiguousWrite as lost:
@@ -178,6 +184,7 @@ class Loader:
             self._abandon(job, step, "upload without an answer")
             return
         while status.state == "Open":
+            self.run.require_lease()
             try:
                 self.jobs.close(job["job_id"])
             except (AmbiguousWrite, OrgRefused) as error:
@@ -269,7 +276,8 @@ def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
     """Brings jobs that earlier runs on this pair left unfinished to their end; how many.
 
     Called before the target is extracted: what they wrote is then in the snapshot, which outranks the
-    ledger, so their results need not be applied. Jobs that the ledger does not know are never touched.
+    ledger, so their results need not be applied. Jobs that the ledger does not know are never touched. Raises
+    `PairBusy` when another run has taken the pair over: the jobs may be that run's, at work.
     """
     jobs = IngestJobs(org)
     left = run.db.rows(
@@ -278,6 +286,7 @@ def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
         [run.pair_id, run.run_id],
     )
     for job in left:
+        run.require_lease()
         status = jobs.status(job["job_id"]) if job["job_id"] else None
         if status is not None and status.state == "Open":
             jobs.abort(job["job_id"])

@@ -38,6 +38,7 @@ def send_exact(run: Run, org: Org, step: Step, fields: list[FieldMapping]) -> No
         size = max(SMALLEST_CALL, RECORDS_PER_CALL >> rounds)
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
+            run.require_lease()
             answers = org.send_json(
                 "PATCH",
                 "/composite/sobjects",
