@@ -35,10 +35,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "hidden_fields": ("stop", "report"),
     "masked_values": ("block_record", "stop"),
     "blank_contract": ("from_order", "block_record"),
+    "learned_passes": ("use", "ignore"),
+    "canary_gate": ("continue", "ask", "only"),
 }
 """Allowed values of each choice, default first."""
 
 MOST_ORDERS_A_CHUNK = 10_000
+COUNTS = {"chunk_size": (1, MOST_ORDERS_A_CHUNK), "lanes": (1, 16), "canary": (0, 500)}
+"""Params that are a whole number: the least and the most of each."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,12 @@ class RunParams:
     blank_contract: str = "from_order"
     accept_submit_jobs: bool = False
     orders_where: str = ""
+    canary: int = 25
+    """Orders that are loaded and proved before all others; 0: none."""
+    canary_gate: str = "continue"
+    """Whether a proved canary is followed by the rest: at once, when a person has said yes, or not at all."""
+    learned_passes: str = "use"
+    """Whether what the canary showed spares the reading back of all others before they are corrected."""
     chunk_size: int | None = None
     """Orders a chunk; None: see `orders_a_chunk`."""
     lanes: int = 3
@@ -92,6 +102,8 @@ class RunParams:
         Raises `InvalidParams`.
         """
         values, faults = _checked(raw, [f.name for f in fields(cls)])
+        if values.get("canary") == 0 and values.get("canary_gate", "continue") != "continue":
+            faults.append(f"canary_gate: {values['canary_gate']!r} needs a canary, and canary is 0")
         if faults:
             raise InvalidParams(
                 "The params of the run are not usable: " + "; ".join(faults) + ".",
@@ -148,6 +160,15 @@ def _check_choice(name: str, value: Any) -> Any:
     return value
 
 
+def refuse_asking(raw: dict[str, Any], *, nobody: str) -> None:
+    """Raises `InvalidParams` when the params want an answer to the canary where there is `nobody` to give one."""
+    if raw.get("canary_gate") == "ask":
+        raise InvalidParams(
+            f"canary_gate is ask, and {nobody}.",
+            next_step="set it to only, look at what the canary shows, and run again with continue.",
+        )
+
+
 def _check(name: str, value: Any) -> Any:
     if name in CHOICES:
         return _check_choice(name, value)
@@ -161,10 +182,10 @@ def _check(name: str, value: Any) -> Any:
         return _check_sample(value)
     if name == "chunk_size" and value is None:
         return None
-    if name in ("chunk_size", "lanes"):
-        top = MOST_ORDERS_A_CHUNK if name == "chunk_size" else 16
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= top:
-            raise ValueError(f"{name}: {value!r} is not a whole number from 1 to {top}")
+    if name in COUNTS:
+        least, most = COUNTS[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"{name}: {value!r} is not a whole number from {least} to {most}")
         return value
     if value is None:
         return ""

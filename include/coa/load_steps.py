@@ -26,6 +26,13 @@ REMOVAL_CHUNK = -3
 """Deletions, after all that is written."""
 RESTORE_CHUNK = -4
 """Pre-images that a roll-back writes back."""
+CANARY_CHUNK = -5
+"""The canary, with its customers and its links, before all other chunks of orders."""
+UNFINISHED_CHUNK = -6
+"""What an earlier run left unfinished, before the canary."""
+MENDING_CHUNK = -7
+"""What the reading for the proof found different, after everything else."""
+WATCHED_CHUNKS = (CANARY_CHUNK, UNFINISHED_CHUNK)
 
 
 class Phase(StrEnum):
@@ -52,7 +59,7 @@ class LoadStep:
 
     `name`: as `work`, `coa.job` and `coa.progress` have it. `operation`: that of its Bulk job. `after`: steps
     that are over for a record of the same chunk when this one begins. `chunk_no`: its pseudo-chunk; None for
-    the chunk of the records.
+    the chunk of the records. The canary's customers and links are sent in the canary's own.
     """
 
     name: str
@@ -70,9 +77,9 @@ class LoadStep:
         """
         if sobject not in self.sobjects:
             raise ValueError(f"Step {self.name} does not send {sobject}.")
-        if self.chunk_no is not None and chunk_no not in (None, self.chunk_no):
+        if self.chunk_no is not None and chunk_no not in (None, self.chunk_no, CANARY_CHUNK):
             raise ValueError(f"Step {self.name} has chunk {self.chunk_no}, not {chunk_no}.")
-        number = self.chunk_no if self.chunk_no is not None else chunk_no
+        number = self.chunk_no if chunk_no is None else chunk_no
         if number is None:
             raise ValueError(f"Step {self.name} needs a chunk.")
         return Step(self.name, sobject, self.operation, number)
@@ -156,6 +163,28 @@ RECEIVED_DATES_AFTER_LINKS = LoadStep(
     after=("corrections_after_links", "corrections_after_links_exact"),
     chunk_no=LINKS_CHUNK,
 )
+# What the canary could not show: found by the reading that the proof works on, before the proof.
+MENDING = LoadStep(
+    "mending", "Mend what differs", Phase.WRITE, ALL, UPDATE, after=("links",), chunk_no=MENDING_CHUNK
+)
+MENDING_EXACT = LoadStep(
+    "mending_exact",
+    "Mend line breaks and blanks",
+    Phase.WRITE,
+    ALL,
+    UPDATE,
+    after=("mending",),
+    chunk_no=MENDING_CHUNK,
+)
+MENDING_DATES = LoadStep(
+    "mending_dates",
+    "Mend received dates",
+    Phase.WRITE,
+    (ORDER,),
+    UPDATE,
+    after=("mending", "mending_exact"),
+    chunk_no=MENDING_CHUNK,
+)
 RESTORES = LoadStep("restores", "Put updated records back", Phase.WRITE, ALL, UPDATE, chunk_no=RESTORE_CHUNK)
 RESTORES_EXACT = LoadStep(
     "restores_exact",
@@ -194,6 +223,9 @@ LOAD_STEPS: tuple[LoadStep, ...] = (
     CORRECTIONS_AFTER_LINKS,
     CORRECTIONS_AFTER_LINKS_EXACT,
     RECEIVED_DATES_AFTER_LINKS,
+    MENDING,
+    MENDING_EXACT,
+    MENDING_DATES,
     RESTORES,
     RESTORES_EXACT,
     RESTORES_DATES,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from coa import stages
+from coa import canary as canary_stage
+from coa import mending, stages
 from coa.decide import decide
 from coa.errors import RunStopped
 from coa.evidence import bundle as evidence
@@ -153,7 +154,26 @@ def plan(run: Run, artifacts: Folder) -> str:
 def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
     """Lane numbers, after the approval and the orgs were checked; raises `RunStopped` otherwise."""
     with _stage(run, "prepare_load", source=source, target=target):
-        return load_stage.prepare_load(run, source, target)
+        return load_stage.prepare_load(run, source, target, mapping_of(run))
+
+
+def load_canary(run: Run, target: Org) -> bool:
+    """Loads and proves the run's canary; whether the load goes on with the rest.
+
+    Raises `RunStopped` (differences) when the proof fails, `RowsRejected` when the org refused a row of it and
+    `on_row_failure` is stop.
+    """
+    with _stage(run, "load_canary", target=target):
+        return canary_stage.load_canary(run, target, mapping_of(run))
+
+
+def go_on(run: Run, source: Org, target: Org) -> None:
+    """After a person's answer to the canary: what stood before its first write is checked again.
+
+    Call it before `load_customers` where `canary_gate` is ask. Raises as `prepare_load` does.
+    """
+    with _stage(run, "go_on", source=source, target=target):
+        canary_stage.go_on(run, source, target)
 
 
 def load_customers(run: Run, target: Org) -> None:
@@ -172,6 +192,18 @@ def load_links(run: Run, target: Org) -> None:
     """Links between records of different chunks, then deletions. Raises `RowsRejected` as `on_row_failure` says."""
     with _stage(run, "load_links", target=target):
         load_stage.load_links(run, target, mapping_of(run))
+
+
+def mend(run: Run, target: Org) -> int:
+    """Corrects what differs although the canary did not show it; how many records. A part of the load, before `verify`.
+
+    Asks the org nothing where every record was looked at before it was corrected.
+    """
+    if not mending.may_need_mending(run):
+        with _stage(run, "mend"):
+            return 0
+    with _stage(run, "mend", target=target):
+        return mending.mend(run, target, mapping_of(run))
 
 
 def verify(run: Run, target: Org, source: Org | None = None) -> None:
@@ -311,10 +343,22 @@ class Walk:
     artifacts: Folder
     approve: Callable[[], object]
     lanes: list[int] = field(default_factory=list)
+    answer_canary: Callable[[], object] = lambda: None
+    """Called where a person would be asked about the canary."""
+    ends_with_canary: bool = False
 
     def do(self, name: str) -> None:
-        """One stage, by its name in `coa.stages`."""
-        _DO[name](self)
+        """One stage, by its name in `coa.stages`; nothing, when the run ended with its canary before it."""
+        if not (self.ends_with_canary and name in AFTER_CANARY):
+            _DO[name](self)
+
+    def canary(self) -> None:
+        self.ends_with_canary = not load_canary(self.run, self.target)
+
+    def customers(self) -> None:
+        if self.run.params.canary_gate == "ask":
+            go_on(self.run, self.source, self.target)
+        load_customers(self.run, self.target)
 
     def prepare(self) -> None:
         self.lanes = prepare_load(self.run, self.source, self.target)
@@ -329,11 +373,16 @@ _DO: dict[str, Callable[[Walk], object]] = {
     "plan": lambda w: plan(w.run, w.artifacts),
     "approve": lambda w: w.approve(),
     "prepare_load": Walk.prepare,
-    "load_customers": lambda w: load_customers(w.run, w.target),
+    "load_canary": Walk.canary,
+    "approve_canary": lambda w: w.answer_canary(),
+    "load_customers": Walk.customers,
     "load_lanes": lambda w: load_lanes(w.run, w.target, w.lanes),
     "load_links": lambda w: load_links(w.run, w.target),
+    "mend": lambda w: mend(w.run, w.target),
     "verify": lambda w: verify(w.run, w.target, w.source),
     "freeze_check": lambda w: freeze_check(w.run, w.source),
 }
 STAGES = tuple(stage for stage in stages.STAGES if stage.name in _DO)
 """The stages that `Walk.do` takes, in their order; `start`, `report` and `verdict` frame them."""
+AFTER_CANARY = frozenset(s.name for s in STAGES[STAGES.index(stages.APPROVE_CANARY) :])
+"""What a run that ends with its canary does not come to."""

@@ -37,6 +37,7 @@ class Stage:
 
 START = Stage("start", "Start", "Start")
 APPROVE = Stage("approve", "Approve", "Approve the plan")
+APPROVE_CANARY = Stage("approve_canary", "Load", "Approve what the canary showed", LOAD)
 REPORT = Stage("report", "Report", "Report")
 VERDICT = Stage("verdict", "Verdict", "Decide the run's state")
 
@@ -50,9 +51,12 @@ STAGES: tuple[Stage, ...] = (
     Stage("plan", "Plan", "Plan"),
     APPROVE,
     Stage("prepare_load", "Load", "Prepare the load", LOAD),
+    Stage("load_canary", "Load", "Load and prove the canary", LOAD),
+    APPROVE_CANARY,
     Stage("load_customers", "Load", "Write customers", LOAD),
     Stage("load_lanes", "Load", "Write orders in lanes", LOAD),
     Stage("load_links", "Load", "Write links and deletions", LOAD),
+    Stage("mend", "Load", "Mend what differs", LOAD),
     Stage(
         "verify", "Verify", "Compare field by field", timed=(EXTRACT_VERIFY.name, "verify", "verify_sample")
     ),

@@ -18,6 +18,7 @@ read back and compared field by field. What cannot be moved is listed with the r
 | state of the run | means |
 |---|---|
 | `verified` | everything in the plan was written and proved equal |
+| `canary_verified` | only the canary was written (`canary_gate: only`) and proved equal |
 | `dry_run` | the plan is ready, nothing was written |
 | `blocked` | a finding, or too many blocked records; nothing was written |
 | `not_approved` | rejected, expired or never asked; nothing was written |

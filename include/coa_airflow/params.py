@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from coa.config import CHOICES, MOST_ORDERS_A_CHUNK, RunParams
+from coa.config import CHOICES, COUNTS, MOST_ORDERS_A_CHUNK, RunParams
 from coa_airflow.pair import OTHERS, ROLES, allowed
 
 _DEFAULTS = RunParams()
@@ -87,6 +87,18 @@ _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
         "Record changed in the target since we wrote it",
         "`block_record`, or `source_wins`, or `target_wins`.",
     ),
+    "learned_passes": (
+        "Canary",
+        "What the canary showed",
+        "`use`: where it showed nothing but what the plan expects, new records are corrected unread; "
+        "`ignore`: all are read back. Either way the proof reads everything.",
+    ),
+    "canary_gate": (
+        "Canary",
+        "After the canary",
+        "`continue` loads the rest when the canary is proved equal; `ask` asks a person first, with what was learnt; "
+        "`only` ends the run there, and writes no more.",
+    ),
     "deletions": (
         "When the target already has something",
         "Record deleted in the source since we moved it",
@@ -156,6 +168,16 @@ def policy_params() -> dict[str, Param]:
         description_md="SOQL condition on the source's Service Orders, such as `CreatedDate >= 2020-01-01T00:00:00Z`. "
         "Only the customers that these orders use are moved.",
         section="Which orders",
+    )
+    params["canary"] = Param(
+        _DEFAULTS.canary,
+        type="integer",
+        minimum=COUNTS["canary"][0],
+        maximum=COUNTS["canary"][1],
+        title="Orders of the canary",
+        description_md="So many orders, of every kind that the plan holds, are loaded, watched at each step and proved "
+        "before all others. 0: none. A plan of at most twice as many new orders has none.",
+        section="Canary",
     )
     params["chunk_size"] = Param(
         _DEFAULTS.chunk_size,

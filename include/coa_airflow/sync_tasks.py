@@ -30,6 +30,8 @@ def sync_params() -> dict[str, Param]:
         description_md="What changed since the last run of this pair of orgs.",
         section="What to do",
     )
+    gate = params["canary_gate"]
+    gate.schema["enum"] = [choice for choice in gate.schema["enum"] if choice != "ask"]
     return params
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from coa.kinds import kind_of
 from coa.states import GOOD_STATES
 from coa_airflow.approvers import who_triggers
+from coa_airflow.canary_gate import refuse_asking_nobody
 from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
 from coa_airflow.gate import PLAN_SUMMARY
 from coa_airflow.pair import Pair, chosen
@@ -49,6 +51,7 @@ def start(only_plan: bool = False, connections: dict[str, str] | None = None) ->
         raw["mapping"] = setting("coa_mapping", "COA_MAPPING")
     # Before the run exists: with a row that holds a forbidden name, whoever marks this task as success could use it.
     raw |= chosen(raw, connections or Pair().params())
+    refuse_asking_nobody(raw, kind_of(ti.dag_id))
     return _started(
         dag_id=ti.dag_id,
         airflow_run_id=ti.run_id,
@@ -155,11 +158,23 @@ def _approved_run() -> Iterator[Run]:
 
 
 @waiting_task
+def canary() -> None:
+    """Loads a few orders, watches what the target does with them, and proves them, before all others."""
+    from coa import pipeline
+
+    with _approved_run() as run:
+        if not pipeline.load_canary(run, org(run, "target", deferrable=True)):
+            raise AirflowSkipException("The run ends with its canary: canary_gate is only.")
+
+
+@waiting_task
 def customers() -> None:
     """Inserts the customers that the target does not have."""
     from coa import pipeline
 
     with _approved_run() as run:
+        if run.params.canary_gate == "ask":
+            pipeline.go_on(run, org(run, "source"), org(run, "target"))
         pipeline.load_customers(run, org(run, "target", deferrable=True))
 
 
@@ -185,6 +200,15 @@ def links() -> None:
 
     with _approved_run() as run:
         pipeline.load_links(run, org(run, "target", deferrable=True))
+
+
+@waiting_task
+def mend() -> None:
+    """Puts right what the target changed although the canary had not shown it; nothing where all was looked at."""
+    from coa import pipeline
+
+    with _approved_run() as run:
+        pipeline.mend(run, org(run, "target", deferrable=True))
 
 
 @waiting_task
@@ -228,7 +252,7 @@ def report() -> None:
 
 @task(trigger_rule="all_done", retries=2)
 def verdict() -> str:
-    """Decides the run's end state and fails unless it is `verified` or `dry_run`."""
+    """Decides the run's end state and fails unless it is a good one."""
     from coa import pipeline
     from coa.report.summary import note_of
 

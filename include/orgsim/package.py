@@ -238,7 +238,24 @@ class Package:
             DETAIL: self._detail_rules,
             TERMS: self._contract_rules,
         }.get(sobject.name)
-        return act(rows, current) if act is not None else set()
+        touched = act(rows, current) if act is not None else set()
+        return touched | self._overwrite(sobject, rows, on_insert=current is None)
+
+    def _overwrite(self, sobject: SObject, rows: Sequence[Row], *, on_insert: bool) -> set[str]:
+        """A partner's automation that cares for nobody's values, and runs after all others."""
+        settings = self._org.settings
+        touched: set[str] = set()
+        for rule in settings.overwrite_on_insert if on_insert else settings.overwrite_on_update:
+            path, _, text = rule.partition("=")
+            object_name, _, name = path.partition(".")
+            if object_name != sobject.name:
+                continue
+            number = sobject[name].type in ("double", "currency", "percent")
+            for row in rows:
+                row.values[name] = (float(text) if number else text) if text else None
+                self._count("overwrite")
+            touched.add(name)
+        return touched
 
     def _order_rules(self, rows: Sequence[Row], current: dict[str, Record] | None) -> set[str]:
         touched: set[str] = set()

@@ -89,6 +89,13 @@ class Settings:
     own_fields_full: Annotated[bool, "no value of them is left empty; texts are as long as an id"] = False
     partner_trigger: Annotated[bool, "a partner trigger stamps a field on each order written"] = False
     trim_text: Annotated[bool, "texts of the package lose blanks at their end when they are stored"] = False
+    overwrite_on_insert: Annotated[
+        list[str],
+        "Object.Field=Value: a partner's automation writes the value into each new record; repeatable",
+    ] = field(default_factory=list)
+    overwrite_on_update: Annotated[
+        list[str], "Object.Field=Value: a partner's automation writes the value after each update; repeatable"
+    ] = field(default_factory=list)
     restricted_picklists: Annotated[bool, "picklists of the package refuse unknown values"] = True
     drop_picklist_value: Annotated[
         list[str], "Object.Field=Value missing from the picklist of this org; repeatable"

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from coa.extract.bulk import ExtractSpec
-from coa.extract.delta_query import _keep, changed_table
+from coa.extract.delta_query import changed_table
 from coa.extract.pages import land_page
+from coa.extract.rest_values import keep_records
 from coa.salesforce.describe import Describe
 from coa.salesforce.session import Number
 from coa.staging import tables
@@ -160,7 +161,8 @@ def read_by_both(run: Run, made: Table) -> tuple[list[Any], list[Any]]:
             tables.drop(connection, run, changed_table(spec), THING)
             into = tables.create(connection, run, changed_table(spec), THING, fields=spec.fields)
         if by_rest:
-            _keep(run, spec, into, made.as_rest())
+            with run.db.transaction() as connection:
+                keep_records(run, connection, spec, into, made.as_rest())
         else:
             land_page(Pages(made.as_bulk()), run.db, into, spec, "750", "", None)  # type: ignore[arg-type]
         columns = sql.SQL(", ").join(

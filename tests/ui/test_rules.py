@@ -54,7 +54,7 @@ def test_the_load_is_done_with_its_last_part() -> None:
         ("load_lanes", "end", 2),
     )
     assert row(most)["load"][0] == "running"
-    assert row([*most, *events(("load_links", "start", 3), ("load_links", "end", 4))])["load"] == (
+    assert row([*most, *events(("mend", "start", 3), ("mend", "end", 4))])["load"] == (
         "done",
         240,
     )

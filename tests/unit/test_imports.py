@@ -26,6 +26,7 @@ LAYERS = (
     ("approval",),
     ("load",),
     ("verify",),
+    ("canary", "mending"),
     ("evidence",),
     ("report", "retention"),
     ("rollback",),

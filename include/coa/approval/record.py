@@ -23,15 +23,17 @@ def record(
     plan_hash: str,
     reason: str = "",
     form: dict[str, Any] | None = None,
+    observed_hash: str = "",
 ) -> dict[str, Any]:
     """Writes an answer and returns it as a row of `coa.approval`.
 
-    `kind` is `approval` (a person), `waiver` (require_approval false) or `standing`.
+    `kind` is `approval` (a person), `waiver` (require_approval false), `standing`, or `canary`: a person's second
+    answer, which binds what the canary showed (`observed_hash`) beside the plan.
     """
     written = run.db.rows(
-        """INSERT INTO coa.approval (run_id, plan_hash, kind, approved, answered_by, reason, form)
-           VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING *""",
-        [run.run_id, plan_hash, kind, approved, answered_by, reason, json_value(form or {})],
+        """INSERT INTO coa.approval (run_id, plan_hash, kind, approved, answered_by, reason, form, observed_hash)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING *""",
+        [run.run_id, plan_hash, kind, approved, answered_by, reason, json_value(form or {}), observed_hash],
     )
     run.event("plan_answered", kind=kind, approved=approved, answered_by=answered_by, plan_hash=plan_hash)
     return written[0]
@@ -56,19 +58,43 @@ def record_standing(run: Run) -> dict[str, Any]:
 
 
 def last_answer(run: Run) -> dict[str, Any] | None:
-    """The newest answer of the run, None when nobody answered."""
+    """The newest answer to the run's plan, None when nobody answered."""
     return run.db.row(
-        "SELECT * FROM coa.approval WHERE run_id = %s ORDER BY approval_id DESC LIMIT 1", [run.run_id]
+        """SELECT * FROM coa.approval WHERE run_id = %s AND kind <> 'canary'
+           ORDER BY approval_id DESC LIMIT 1""",
+        [run.run_id],
     )
 
 
 def approvals(run: Run) -> list[dict[str, Any]]:
     """All answers of the run, the first one first."""
     return run.db.rows(
-        """SELECT kind, approved, answered_by, answered_at, reason, plan_hash, form FROM coa.approval
+        """SELECT kind, approved, answered_by, answered_at, reason, plan_hash, observed_hash, form FROM coa.approval
            WHERE run_id = %s ORDER BY approval_id""",
         [run.run_id],
     )
+
+
+def canary_answer(run: Run, plan_hash: str, observed_hash: str) -> dict[str, Any] | None:
+    """The newest answer to what the canary of this very plan showed, None when nobody answered."""
+    return run.db.row(
+        """SELECT * FROM coa.approval WHERE run_id = %s AND kind = 'canary' AND plan_hash = %s
+             AND observed_hash = %s ORDER BY approval_id DESC LIMIT 1""",
+        [run.run_id, plan_hash, observed_hash],
+    )
+
+
+def require_canary_answer(run: Run, plan_hash: str, observed_hash: str) -> None:
+    """Raises `RunStopped` (not_approved) unless a person said yes to what the canary showed."""
+    answer = canary_answer(run, plan_hash, observed_hash)
+    if answer is None or not answer["approved"]:
+        said = f"{answer['answered_by'] or 'Nobody'} did not approve" if answer else "Nobody has answered to"
+        raise RunStopped(
+            f"{said} what the canary of run {run.run_id} showed; only the canary was written.",
+            state="not_approved",
+            next_step=f"""settle what was objected to and run again, or take the canary out by make rollback """
+            f"""PARAMS='{{"run_id": "{run.run_id}"}}'.""",
+        )
 
 
 def given_answer(run: Run, plan_hash: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from coa.extract.baseline import STAMP, Base
 from coa.extract.bulk import ExtractSpec, query_into
-from coa.extract.rest_values import as_bulk_text
+from coa.extract.rest_values import keep_records
 from coa.fields.saved import saved_describes
 from coa.model import LOADED
 from coa.salesforce.composite import Read, granted, read_together
@@ -43,7 +43,8 @@ def read_changes(run: Run, org: Org, wanted: list[tuple[ExtractSpec, Base]]) -> 
         if records is None:
             query_into(run, org, query, table)
         else:
-            _keep(run, query, table, records)
+            with run.db.transaction() as connection:
+                keep_records(run, connection, query, table, records)
     return tables
 
 
@@ -97,16 +98,3 @@ def _few(run: Run, org: Org, page: dict[str, Any] | None) -> list[Row] | None:
         assert page is not None
         records += page["records"]
     return records
-
-
-def _keep(run: Run, query: ExtractSpec, table: sql.Identifier, records: list[Row]) -> None:
-    insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-        table,
-        sql.SQL(", ").join(map(sql.Identifier, query.fields)),
-        sql.SQL(", ").join(sql.Placeholder() for _ in query.fields),
-    )
-    described = saved_describes(run, SOURCE if query.kind == SOURCE else TARGET).get(query.sobject)
-    columns = [(name, described.field(name) if described else None) for name in query.fields]
-    with run.db.transaction() as connection:
-        for record in records:
-            connection.execute(insert, [as_bulk_text(one, record.get(name)) for name, one in columns])

@@ -9,8 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
+from psycopg import sql
+
+from coa.extract.bulk import ExtractSpec
+from coa.fields.saved import saved_describes
 from coa.salesforce.describe import Field
 from coa.salesforce.session import Number
+from coa.staging.database import Row
+from coa.staging.runs import SOURCE, TARGET, Run
 
 UTC_OF_REST, UTC_OF_BULK = "+0000", "Z"
 
@@ -35,3 +42,22 @@ def as_bulk_text(field: Field | None, value: Any) -> str | None:
     if field is not None and field.type == "datetime" and text.endswith(UTC_OF_REST):
         text = text.removesuffix(UTC_OF_REST) + UTC_OF_BULK
     return text or None
+
+
+def keep_records(
+    run: Run,
+    connection: psycopg.Connection[Row],
+    query: ExtractSpec,
+    table: sql.Identifier,
+    records: list[dict[str, Any]],
+) -> None:
+    """Puts records that a query gave by REST into a table that has its fields."""
+    insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        table,
+        sql.SQL(", ").join(map(sql.Identifier, query.fields)),
+        sql.SQL(", ").join(sql.Placeholder() for _ in query.fields),
+    )
+    described = saved_describes(run, SOURCE if query.kind == SOURCE else TARGET).get(query.sobject)
+    columns = [(name, described.field(name) if described else None) for name in query.fields]
+    for record in records:
+        connection.execute(insert, [as_bulk_text(one, record.get(name)) for name, one in columns])

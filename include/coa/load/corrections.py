@@ -18,9 +18,11 @@ from coa.fields.compare import Unresolved, changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.load.conditions import is_complete, not_held_back
 from coa.load.jobs import Loader
+from coa.load.learned import frozen_terms_at_stake, is_learned, links_are_learned
 from coa.load.rest_update import send_exact
 from coa.load.work import forget_work
 from coa.load_steps import (
+    CANARY_CHUNK,
     CORRECTIONS,
     CORRECTIONS_AFTER_LINKS,
     CORRECTIONS_AFTER_LINKS_EXACT,
@@ -29,8 +31,12 @@ from coa.load_steps import (
     FROZEN_TERMS,
     FROZEN_TERMS_EXACT,
     LINKS,
+    MENDING,
+    MENDING_DATES,
+    MENDING_EXACT,
     RECEIVED_DATES,
     RECEIVED_DATES_AFTER_LINKS,
+    STATUSES,
     LoadStep,
     Step,
 )
@@ -70,6 +76,7 @@ class Pass:
 FINAL = Pass(CORRECTIONS, CORRECTIONS_EXACT, RECEIVED_DATES)
 WHILE_DRAFT = Pass(FROZEN_TERMS, FROZEN_TERMS_EXACT, only=FROZEN_DETAIL_FIELDS)
 AFTER_LINKS = Pass(CORRECTIONS_AFTER_LINKS, CORRECTIONS_AFTER_LINKS_EXACT, RECEIVED_DATES_AFTER_LINKS)
+MEND = Pass(MENDING, MENDING_EXACT, MENDING_DATES)
 
 
 def correct(
@@ -86,13 +93,23 @@ def correct(
         # What an interrupted try left is brought to its end; then everything is found anew.
         loader.settle_open_jobs(step)
         forget_work(run, step)
-    if not reread(run, org, sobject, chunk_no, chosen, one_pass):
+    learned = one_pass is FINAL and is_learned(run, sobject, chunk_no)
+    if one_pass is AFTER_LINKS and links_are_learned(run, sobject, chunk_no):
+        return
+    among = sql.SQL("p.action = 'update'" if learned else "true").format()
+    if one_pass is WHILE_DRAFT:
+        among = frozen_terms_at_stake(run, fields, chunk_no)
+    if not reread(run, org, sobject, chunk_no, chosen, one_pass, among) and not learned:
         return
     _plan_corrections(run, by_bulk, by_rest, chosen)
+    if learned:
+        _plan_expected(run, by_bulk, by_rest, chosen)
     loader.send(by_bulk)
     send_exact(run, org, by_rest, fields)
     if dates and run.params.received_dates == "restore":
         _plan_dates(run, by_bulk, by_rest, dates)
+        if learned:
+            _plan_expected_dates(run, dates)
         loader.send(dates)
     with run.db.transaction() as connection:
         tables.drop(connection, run, Table.REREAD, sobject, _part(chunk_no))
@@ -112,15 +129,13 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
     if one_pass is AFTER_LINKS:
         return sql.SQL(
             """EXISTS (SELECT FROM {} w WHERE w.step = {} AND w.sobject = p.sobject
-                 AND w.source_id = p.source_id AND w.state = 'accepted')"""
-        ).format(run.table(Table.WORK), sql.Literal(LINKS.name))
-    # Forms that the plan's index by chunk serves: each step of each chunk asks.
-    in_chunk = (
-        sql.SQL("p.chunk_no IS NULL").format()
-        if chunk_no == CUSTOMERS_CHUNK
-        else sql.SQL("p.chunk_no = {}").format(sql.Literal(chunk_no))
-    )
-    wanted = sql.SQL("p.action IN ('insert', 'update') AND {}").format(in_chunk)
+                 AND w.source_id = p.source_id AND w.chunk_no = {} AND w.state = 'accepted')"""
+        ).format(run.table(Table.WORK), sql.Literal(LINKS.name), sql.Literal(chunk_no))
+    if one_pass is MEND:
+        return sql.SQL(
+            "EXISTS (SELECT FROM {} m WHERE m.sobject = p.sobject AND m.source_id = p.source_id)"
+        ).format(run.table(Table.MEND))
+    wanted = sql.SQL("p.action IN ('insert', 'update') AND {}").format(in_chunk(chunk_no))
     if one_pass is WHILE_DRAFT:
         # Just created now, or by an earlier run that was interrupted before it came to this.
         return sql.SQL("{} AND (p.action = 'insert' OR p.changed && {}::text[])").format(
@@ -129,10 +144,26 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
     return wanted
 
 
+def in_chunk(chunk_no: int) -> sql.Composed:
+    """SQL on the plan (alias `p`), in forms that its index by chunk serves: each step of each chunk asks."""
+    if chunk_no == CUSTOMERS_CHUNK:
+        return sql.SQL("p.chunk_no IS NULL").format()
+    return sql.SQL("p.chunk_no = {}").format(sql.Literal(chunk_no))
+
+
 def reread(
-    run: Run, org: Org, sobject: str, chunk_no: int, fields: list[FieldMapping], one_pass: Pass = FINAL
+    run: Run,
+    org: Org,
+    sobject: str,
+    chunk_no: int,
+    fields: list[FieldMapping],
+    one_pass: Pass,
+    among: sql.Composed,
 ) -> int:
-    """Fills the chunk's reread table with what the target holds now; records asked for."""
+    """Fills the chunk's reread table with what the target holds now; records asked for.
+
+    `among`: SQL on the plan (alias `p`) that narrows down the records of the pass.
+    """
     names = ["Id", *(f.name for f in fields)]
     with run.db.transaction() as connection:
         table = tables.create(connection, run, Table.REREAD, sobject, part=_part(chunk_no), fields=names)
@@ -142,9 +173,11 @@ def reread(
             sql.SQL(
                 """SELECT l.target_id FROM {plan} p JOIN coa.ledger l
                      ON l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
-                   WHERE p.sobject = %s AND l.target_id IS NOT NULL AND {in_pass} AND {not_held} ORDER BY 1"""
+                   WHERE p.sobject = %s AND l.target_id IS NOT NULL AND {in_pass} AND {among} AND {not_held}
+                   ORDER BY 1"""
             ).format(
                 plan=run.table(Table.PLAN),
+                among=among,
                 in_pass=_in_pass(run, chunk_no, one_pass),
                 not_held=not_held_back(run),
             ),
@@ -161,20 +194,28 @@ def reread(
     return len(ids)
 
 
+def forget_canary_corrections(run: Run, links: Step) -> None:
+    """Records of the canary that get another link are corrected anew: a step has one row a record."""
+    run.db.execute(
+        sql.SQL(
+            """DELETE FROM {work} c USING {work} w WHERE w.step = %s AND w.sobject = %s AND w.chunk_no = %s
+                 AND c.sobject = w.sobject AND c.source_id = w.source_id AND c.chunk_no = %s AND c.step = ANY (%s)"""
+        ).format(work=run.table(Table.WORK)),
+        [
+            links.name,
+            links.sobject,
+            links.chunk_no,
+            CANARY_CHUNK,
+            [step.name for step in (AFTER_LINKS.by_bulk, AFTER_LINKS.by_rest, AFTER_LINKS.dates) if step],
+        ],
+    )
+
+
 def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMapping]) -> None:
     """One row a record with the fields that differ; by REST where Bulk could not carry one of them."""
     sobject, chunk_no = by_bulk.sobject, by_bulk.chunk_no
     compared, joins = comparisons(run, sobject, fields, Unresolved.LEFT_ALONE)
-    wanted = [
-        c for c in compared if c.field.updateable and not c.field.deferred and c.field.name != RECEIVED_AT
-    ]
-    uncarriable = [
-        sql.SQL("({} = ANY (c.changed) AND {})").format(
-            sql.Literal(f.field.name),
-            bulk_cannot_carry(f.field, sql.SQL("d.{}").format(sql.Identifier(f.field.name)), run.settings),
-        )
-        for f in wanted
-    ]
+    wanted = [c for c in compared if is_corrected(c.field)]
     run.db.execute(
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id, changed)
@@ -187,7 +228,7 @@ def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[Field
                WHERE c.changed <> '{{}}' ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
-            uncarriable=sql.SQL(" OR ").join(uncarriable) if uncarriable else sql.SQL("false"),
+            uncarriable=_uncarriable(run, [c.field for c in wanted]),
             by_rest=sql.Literal(by_rest.name),
             by_bulk=sql.Literal(by_bulk.name),
             chunk=sql.Literal(chunk_no),
@@ -220,6 +261,90 @@ def _but_for_drafts(run: Run, changed: sql.Composed) -> sql.Composed:
         complete=is_complete(run),
         changed=changed,
         status_name=sql.Literal(STATUS),
+    )
+
+
+def is_corrected(one: FieldMapping) -> bool:
+    """Links have a step of their own, and received dates come last."""
+    return one.updateable and not one.deferred and one.name != RECEIVED_AT
+
+
+def _uncarriable(run: Run, fields: list[FieldMapping]) -> sql.Composed:
+    """SQL over `d` and `c.changed`: whether Bulk could not carry one of the changed values."""
+    tests = [
+        sql.SQL("({} = ANY (c.changed) AND {})").format(
+            sql.Literal(one.name),
+            bulk_cannot_carry(one, sql.SQL("d.{}").format(sql.Identifier(one.name)), run.settings),
+        )
+        for one in fields
+    ]
+    return sql.SQL(" OR ").join(tests) if tests else sql.SQL("false").format()
+
+
+def _plan_expected(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMapping]) -> None:
+    """One row a new record with the fields that the plan expects to be corrected: nothing is read for it."""
+    sobject, chunk_no = by_bulk.sobject, by_bulk.chunk_no
+    wanted = [one for one in fields if is_corrected(one)]
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id, changed)
+               SELECT CASE WHEN {uncarriable} THEN {by_rest} ELSE {by_bulk} END,
+                      {sobject}, {chunk}, p.source_id, {parent_id}, l.target_id, c.changed
+               FROM {plan} p JOIN coa.ledger l
+                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               JOIN {desired} d ON d.source_id = p.source_id
+               CROSS JOIN LATERAL (SELECT array_agg(x.field ORDER BY x.field) AS changed FROM {expected} x
+                 WHERE x.sobject = {sobject} AND x.source_id = p.source_id AND x.step = {expected_in}
+                   AND x.field = ANY ({names})) c
+               WHERE p.sobject = {sobject} AND p.action = 'insert' AND {in_chunk} AND l.target_id IS NOT NULL
+                 AND c.changed IS NOT NULL AND {not_held}
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            work=run.table(Table.WORK),
+            uncarriable=_uncarriable(run, wanted),
+            by_rest=sql.Literal(by_rest.name),
+            by_bulk=sql.Literal(by_bulk.name),
+            sobject=sql.Literal(sobject),
+            chunk=sql.Literal(chunk_no),
+            parent_id=sql.SQL("p.parent_id") if sobject == DETAIL else sql.SQL("NULL"),
+            plan=run.table(Table.PLAN),
+            pair=sql.Literal(run.pair_id),
+            desired=run.table(Table.DESIRED, sobject),
+            expected=run.table(Table.EXPECTED_CORRECTIONS),
+            expected_in=sql.Literal(CORRECTIONS.name),
+            names=sql.Literal([one.name for one in wanted]),
+            in_chunk=in_chunk(chunk_no),
+            not_held=not_held_back(run),
+        )
+    )
+
+
+def _plan_expected_dates(run: Run, dates: Step) -> None:
+    """New orders whose status was set to one that stamps the received date."""
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
+               SELECT {dates}, {order}, {chunk}, p.source_id, l.target_id, ARRAY[x.field]
+               FROM {plan} p JOIN {expected} x
+                 ON x.sobject = p.sobject AND x.source_id = p.source_id AND x.step = {expected_in}
+               JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               WHERE p.sobject = {order} AND p.action = 'insert' AND {in_chunk} AND l.target_id IS NOT NULL
+                 AND {not_held} AND EXISTS (SELECT FROM {work} w WHERE w.step = {statuses} AND w.sobject = {order}
+                                              AND w.source_id = p.source_id AND w.state = 'accepted')
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            work=run.table(Table.WORK),
+            statuses=sql.Literal(STATUSES.name),
+            dates=sql.Literal(dates.name),
+            order=sql.Literal(ORDER),
+            chunk=sql.Literal(dates.chunk_no),
+            plan=run.table(Table.PLAN),
+            expected=run.table(Table.EXPECTED_CORRECTIONS),
+            expected_in=sql.Literal(RECEIVED_DATES.name),
+            pair=sql.Literal(run.pair_id),
+            in_chunk=in_chunk(dates.chunk_no),
+            not_held=not_held_back(run),
+        )
     )
 
 

@@ -20,6 +20,7 @@ from psycopg import sql
 
 from coa.errors import AmbiguousWrite, ConfigurationError, OrgRefused
 from coa.fields.field_map import FieldMapping
+from coa.load.observation import observe
 from coa.load.payload import payload_query, row_bytes, spool
 from coa.load.results import apply_results, look_up_unknown
 from coa.load.retry import pause, release_deferred, require_outcomes
@@ -75,6 +76,7 @@ class Loader:
             release_deferred(self.run, step)
             tries += 1
         require_outcomes(self.run, step)
+        observe(self.run, self.org, step)
 
     def settle_open_jobs(self, step: Step) -> None:
         """Jobs that an earlier try of this step left unfinished."""

@@ -7,12 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from psycopg import sql
 
+from coa.approval import record as approval
 from coa.errors import RowsRejected, RunStopped
 from coa.fields.saved import saved_carried
+from coa.load.canary_state import canary_of, counts
+from coa.load.observation import begin_to_watch
 from coa.load.prepare import prepare_load
 from coa.load.removal import remove
 from coa.load.steps import load_chunk, load_customer_records, load_deferred_links
 from coa.load.work import rejections
+from coa.load_steps import CANARY_CHUNK, UNFINISHED_CHUNK
 from coa.mapping.model import Mapping
 from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
@@ -21,12 +25,30 @@ from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
 
-__all__ = ["load_customers", "load_lanes", "load_links", "prepare_load"]
+__all__ = ["load_canary", "load_customers", "load_lanes", "load_links", "prepare_load"]
+
+
+def load_canary(run: Run, target: Org, mapping: Mapping) -> None:
+    """What an earlier run left unfinished, then the canary with its customers and its links, watched at every step.
+
+    Raises `RowsRejected` when the org refused some and `on_row_failure` is stop.
+    """
+    _require_prepared(run)
+    carried = saved_carried(run, mapping)
+    begin_to_watch(run, carried)
+    if counts(run)["unfinished"]:
+        load_chunk(run, target, carried, UNFINISHED_CHUNK)
+    load_customer_records(run, target, carried, CANARY_CHUNK)
+    load_chunk(run, target, carried, CANARY_CHUNK)
+    for sobject, fields in carried.items():
+        load_deferred_links(run, target, sobject, fields, CANARY_CHUNK)
+    stop_if_rejected(run)
 
 
 def load_customers(run: Run, target: Org, mapping: Mapping) -> None:
     """Raises `RowsRejected` when the org refused some and `on_row_failure` is stop."""
     _require_prepared(run)
+    require_proved_canary(run)
     load_customer_records(run, target, saved_carried(run, mapping))
     stop_if_rejected(run)
 
@@ -38,6 +60,7 @@ def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> Non
     only when there is nothing worse.
     """
     _require_prepared(run)
+    require_proved_canary(run)
     carried = saved_carried(run, mapping)
 
     def work_off(lane: int) -> None:
@@ -61,6 +84,7 @@ def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> Non
 def load_links(run: Run, target: Org, mapping: Mapping) -> None:
     """Clone links and other links that may point at a record of a later chunk."""
     _require_prepared(run)
+    require_proved_canary(run)
     for sobject, fields in saved_carried(run, mapping).items():
         load_deferred_links(run, target, sobject, fields)
     stop_if_rejected(run)
@@ -68,6 +92,36 @@ def load_links(run: Run, target: Org, mapping: Mapping) -> None:
         # Last of all: what is left has its links by now, nothing points at what goes.
         remove(run, target, run.table(Table.DELETION))
         stop_if_rejected(run)
+
+
+def require_proved_canary(run: Run) -> None:
+    """Fails closed: a task before this one may have been marked as success by hand.
+
+    Raises `RunStopped` (differences) for a canary that is not proved, (not_approved) where the run ends with it.
+    """
+    canary = canary_of(run)
+    if canary is None:
+        return
+    if not canary["proved"]:
+        raise RunStopped(
+            f"The canary of run {run.run_id} is not proved; nothing else is written.",
+            state="differences",
+            next_step="run the task that loads the canary first.",
+        )
+    if run.params.canary_gate == "ask":
+        approval.require_canary_answer(run, str(run.row["plan_hash"]), canary["observed_hash"])
+        if canary["resumed_at"] is None:
+            raise RunStopped(
+                f"Run {run.run_id} waited for an answer to its canary, and what changed since was not checked.",
+                state="not_approved",
+                next_step="run the task that loads the customers first.",
+            )
+    if run.params.canary_gate == "only":
+        raise RunStopped(
+            f"Run {run.run_id} ends with its canary (canary_gate is only); nothing else is written.",
+            state="not_approved",
+            next_step="trigger a new run with another canary_gate to load the rest.",
+        )
 
 
 def stop_if_rejected(run: Run) -> None:

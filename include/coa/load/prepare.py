@@ -5,9 +5,14 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
+from coa.approval import record as approval
+from coa.errors import RunStopped
 from coa.extract.changed_since import DELETED, changed_since
+from coa.fields.saved import saved_carried
+from coa.load.canary import choose_canary
 from coa.load.write_gate import begin_to_write, refuse_changed_target, require_go_ahead
 from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, STATUSES
+from coa.mapping.model import Mapping
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, SOURCE_ID
 from coa.plan.deletions import planned_deletions
 from coa.plan.document import plan_hash
@@ -18,8 +23,8 @@ from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
 
-def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
-    """Checks everything that load rests on and cuts the lanes; their numbers.
+def prepare_load(run: Run, source: Org, target: Org, mapping: Mapping) -> list[int]:
+    """Checks everything that load rests on, chooses the canary and cuts the lanes; their numbers.
 
     Raises `RunStopped` (not_approved) without an approval of exactly this plan, `RunStopped` (blocked)
     when the target changed under the plan, `PairBusy` when another run took the pair over.
@@ -28,8 +33,59 @@ def prepare_load(run: Run, source: Org, target: Org) -> list[int]:
         if not nothing_to_write(run):
             refuse_changed_target(run, target, lambda name, ids: _rests_on(run, target, name, list(ids)))
             hold_back_changed(run, source)
+        if not choose_canary(run, saved_carried(run, mapping)):
+            _refuse_without_canary(run)
         begin_to_write(run)
     return _cut_lanes(run)
+
+
+def _refuse_without_canary(run: Run) -> None:
+    """A run that may write its canary alone, of a plan too small for one, would write nothing and prove nothing.
+
+    Raises `RunStopped` (blocked).
+    """
+    if run.params.canary_gate != "continue" and not nothing_to_write(run):
+        raise RunStopped(
+            f"canary_gate is {run.params.canary_gate}, and the plan has no canary: one of {run.params.canary} orders is "
+            "taken of plans with more than twice as many new orders.",
+            state="blocked",
+            next_step="lower the param canary, or set canary_gate to continue.",
+        )
+
+
+def check_again(run: Run, source: Org, target: Org) -> None:
+    """After a wait, before the next write: the checks that stood before the first one.
+
+    What the canary wrote is excluded; the next delta takes what changes in it. Raises as `prepare_load` does.
+    """
+    approval.require(run, plan_hash(run))
+    run.require_lease()
+    ours = {
+        str(r["target_id"])
+        for r in run.db.rows(
+            sql.SQL(
+                """SELECT l.target_id FROM {} c JOIN coa.ledger l
+                     ON l.pair_id = %s AND l.sobject = c.sobject AND l.source_id = c.source_id
+                   WHERE l.target_id IS NOT NULL"""
+            ).format(run.table(Table.CANARY)),
+            [run.pair_id],
+        )
+    }
+    refuse_changed_target(
+        run, target, lambda name, ids: _rests_on(run, target, name, [i for i in ids if i not in ours])
+    )
+    hold_back_changed(run, source)
+    _set_totals(run)
+
+
+def _leave_canary(run: Run, connection: psycopg.Connection[Row]) -> None:
+    """What the canary wrote cannot be held back any more."""
+    if run.has_table(Table.CANARY):
+        connection.execute(
+            sql.SQL(
+                "DELETE FROM {} h USING {} c WHERE c.sobject = h.sobject AND c.source_id = h.source_id"
+            ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.CANARY))
+        )
 
 
 def hold_back_changed(run: Run, source: Org) -> int:
@@ -50,7 +106,9 @@ def hold_back_changed(run: Run, source: Org) -> int:
                 ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN)),
                 [f"The record was {reason} after the plan was made.", sobject, source_id],
             )
+        _leave_canary(run, connection)
         _hold_whole_orders(run, connection, held, source)
+        _leave_canary(run, connection)
     count = int(run.db.value(sql.SQL("SELECT count(*) FROM {}").format(run.table(Table.CHANGED_SINCE_PLAN))))
     if count:
         run.event("held_back_changed_since_plan", level="warning", records=count)
@@ -142,17 +200,19 @@ def _new_with_our_key(run: Run, target: Org, sobject: str, ids: list[str]) -> li
 
 
 def _cut_lanes(run: Run) -> list[int]:
-    """One row a chunk, dealt out to the lanes in turn; lane numbers with work."""
+    """One row a chunk, dealt out to the lanes in turn; lane numbers with work. The canary goes in none of them."""
     run.db.execute(
         sql.SQL(
             """INSERT INTO {chunk} (chunk_no, lane, orders)
-               SELECT chunk_no, chunk_no %% %s, count(*) FROM {plan}
+               SELECT chunk_no, CASE WHEN chunk_no < 0 THEN -1 ELSE chunk_no %% %s END, count(*) FROM {plan}
                WHERE sobject = %s AND chunk_no IS NOT NULL GROUP BY 1 ON CONFLICT DO NOTHING"""
         ).format(chunk=run.table(Table.CHUNK), plan=run.table(Table.PLAN)),
         [run.params.lanes, ORDER],
     )
     _set_totals(run)
-    lanes = run.db.rows(sql.SQL("SELECT DISTINCT lane FROM {} ORDER BY lane").format(run.table(Table.CHUNK)))
+    lanes = run.db.rows(
+        sql.SQL("SELECT DISTINCT lane FROM {} WHERE lane >= 0 ORDER BY lane").format(run.table(Table.CHUNK))
+    )
     return [int(r["lane"]) for r in lanes]
 
 

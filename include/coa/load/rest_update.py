@@ -12,6 +12,7 @@ from psycopg import sql
 
 from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
+from coa.load.observation import observe
 from coa.load.payload import value_of
 from coa.load.results import record_rejections
 from coa.load.retry import is_transient, pause, reject_worn_out, release_deferred, require_outcomes
@@ -55,6 +56,7 @@ def send_exact(run: Run, org: Org, step: Step, fields: list[FieldMapping]) -> No
         run.renew_lease()
         pause(run, org, rounds)
     require_outcomes(run, step)
+    observe(run, org, step)
 
 
 def _query(run: Run, step: Step, fields: list[FieldMapping]) -> sql.Composed:

@@ -13,10 +13,21 @@ from psycopg import sql
 from coa.fields.compare import is_unresolved, parent_join
 from coa.fields.field_map import FieldMapping
 from coa.load.conditions import has_parent, is_complete, list_left_draft, list_orphans, not_held_back
-from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct
+from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, forget_canary_corrections, in_chunk
 from coa.load.jobs import Loader
 from coa.load.work import chunk_step_done, mark_chunk_step
-from coa.load_steps import CUSTOMERS, CUSTOMERS_CHUNK, DETAILS, LINKS, LINKS_CHUNK, ORDERS, STATUSES, Step
+from coa.load_steps import (
+    CANARY_CHUNK,
+    CUSTOMERS,
+    CUSTOMERS_CHUNK,
+    DETAILS,
+    LINKS,
+    LINKS_CHUNK,
+    ORDERS,
+    STATUSES,
+    UNFINISHED_CHUNK,
+    Step,
+)
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Run
@@ -25,13 +36,15 @@ from coa.staging.tables import Table
 log = logging.getLogger(__name__)
 
 
-def load_customer_records(run: Run, org: Org, carried: dict[str, list[FieldMapping]]) -> None:
+def load_customer_records(
+    run: Run, org: Org, carried: dict[str, list[FieldMapping]], chunk_no: int = CUSTOMERS_CHUNK
+) -> None:
     """Inserts new customers, then corrects what automation changed on them and on updated ones."""
     fields = carried[CUSTOMER]
-    step = CUSTOMERS.on(CUSTOMER)
+    step = CUSTOMERS.on(CUSTOMER, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
-    correct(run, org, CUSTOMER, CUSTOMERS_CHUNK, fields)
+    correct(run, org, CUSTOMER, chunk_no, fields)
 
 
 def load_chunk(run: Run, org: Org, carried: dict[str, list[FieldMapping]], chunk_no: int) -> None:
@@ -64,12 +77,13 @@ def _plan_inserts(run: Run, step: Step) -> None:
                FROM {plan} p JOIN coa.ledger l
                  ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                WHERE p.sobject = {sobject} AND p.action = 'insert'
-                 AND (p.chunk_no = {chunk} OR p.chunk_no IS NULL) AND l.target_id IS NULL AND {not_held}
-                 AND {has_parent} ON CONFLICT DO NOTHING"""
+                 AND {in_chunk} AND l.target_id IS NULL AND {not_held} AND {has_parent}
+               ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
             chunk=sql.Literal(step.chunk_no),
+            in_chunk=in_chunk(step.chunk_no),
             # Only details are kept together by parent: orders lock nothing of their customers.
             parent_id=sql.SQL("p.parent_id") if step.sobject == DETAIL else sql.SQL("NULL"),
             plan=run.table(Table.PLAN),
@@ -149,12 +163,25 @@ def _due_statuses(run: Run, chunk_no: int) -> sql.Composed:
     )
 
 
-def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[FieldMapping]) -> None:
-    """Links to records that may have been created later than the one that points: clone links first of all."""
+def _linked_in(chunk_no: int) -> sql.Composed:
+    """SQL on the plan (alias `p`): the records whose links a round sets."""
+    if chunk_no != CANARY_CHUNK:
+        return sql.SQL("true").format()
+    return sql.SQL("p.chunk_no IN ({}, {})").format(sql.Literal(CANARY_CHUNK), sql.Literal(UNFINISHED_CHUNK))
+
+
+def load_deferred_links(
+    run: Run, org: Org, sobject: str, fields: list[FieldMapping], chunk_no: int = LINKS_CHUNK
+) -> None:
+    """Links to records that may have been created later than the one that points: clone links first of all.
+
+    `chunk_no`: `CANARY_CHUNK` for the records of the canary alone. Their links that are not due yet are set in the
+    last round with those of all others.
+    """
     deferred = [f for f in fields if f.deferred and f.updateable]
     if not deferred:
         return
-    step = LINKS.on(sobject)
+    step = LINKS.on(sobject, chunk_no)
     changed, joins = [], []
     for n, one in enumerate(deferred):
         alias = sql.Identifier(f"p{n}")
@@ -167,14 +194,19 @@ def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[FieldMapp
         )
     run.db.execute(
         sql.SQL(
-            """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
+            """INSERT INTO {work} AS w (step, sobject, chunk_no, source_id, target_id, changed)
                SELECT {step}, p.sobject, {chunk}, p.source_id, l.target_id, c.changed
                FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
                JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                {joins}, LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed) c
                WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND l.target_id IS NOT NULL
-                 AND c.changed <> '{{}}' AND {not_held}
-               ON CONFLICT DO NOTHING"""
+                 AND c.changed <> '{{}}' AND {not_held} AND {meant}
+               -- A record of the canary of which another link has come due since.
+               ON CONFLICT (step, sobject, source_id) DO UPDATE
+                 SET chunk_no = EXCLUDED.chunk_no, changed = EXCLUDED.changed, state = 'pending', job_key = NULL,
+                     attempts = 0, error_code = NULL, error = NULL
+                 WHERE w.chunk_no = {canary} AND EXCLUDED.chunk_no <> {canary}
+                   AND NOT EXCLUDED.changed <@ w.changed"""
         ).format(
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
@@ -186,7 +218,11 @@ def load_deferred_links(run: Run, org: Org, sobject: str, fields: list[FieldMapp
             changed=sql.SQL(", ").join(changed),
             sobject=sql.Literal(sobject),
             not_held=not_held_back(run),
+            meant=_linked_in(chunk_no),
+            canary=sql.Literal(CANARY_CHUNK),
         )
     )
+    if chunk_no != CANARY_CHUNK:
+        forget_canary_corrections(run, step)
     Loader(run, org, fields).send(step)
-    correct(run, org, sobject, LINKS_CHUNK, fields, AFTER_LINKS)
+    correct(run, org, sobject, chunk_no, fields, AFTER_LINKS)

@@ -21,7 +21,15 @@ LISTED_DELETIONS = 10_000
 """So many deletions stand in `plan.json`; the counts are of all."""
 
 # Params that change what is written for one and the same set of actions.
-HASHED_PARAMS = ("received_dates", "created_dates", "on_row_failure", "deletions")
+HASHED_PARAMS = (
+    "received_dates",
+    "created_dates",
+    "on_row_failure",
+    "deletions",
+    "canary",
+    "canary_gate",
+    "learned_passes",
+)
 
 
 def plan_hash(run: Run) -> str:

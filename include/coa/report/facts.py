@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coa.decide import Facts
+from coa.load.canary_state import canary_of
 from coa.model import LOADED
 from coa.staging.runs import Run
 from coa.staging.tables import Table
@@ -18,7 +19,8 @@ def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = 
     refused = bool(run.db.value("SELECT EXISTS (SELECT FROM coa.rejection WHERE run_id = %s)", [run.run_id]))
     return Facts(
         crashed=crashed,
-        stopped_as=RunState(stopped_as) if stopped_as else None,
+        # A canary that failed its proof ends a run as any proof does that finds differences.
+        stopped_as=RunState(stopped_as) if stopped_as and stopped_as != RunState.DIFFERENCES else None,
         stopped_by_refusals=refused and run.params.on_row_failure == "stop",
         rows_refused=refused,
         different=bool(
@@ -29,4 +31,5 @@ def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = 
         ),
         proved=all(run.has_table(proof, name) for name in LOADED),
         dry_run=run.params.dry_run,
+        canary_only=run.params.canary_gate == "only" and canary_of(run) is not None,
     )

@@ -42,6 +42,7 @@ ORIGINS = {
 VERDICTS = {
     "verified": ("good", "Everything in the plan was written and proved equal."),
     "dry_run": ("good", "The plan is ready; nothing was written."),
+    "canary_verified": ("good", "Only the canary was written, and it proved equal."),
     "differences": ("bad", "The proof found unexplained differences."),
     "rows_rejected": ("bad", "The target refused some of the planned records."),
     "not_approved": ("warn", "The plan was not approved; nothing was written."),

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.evidence.bundle import evidence_of
+from coa.load.canary_state import canary_of
 from coa.load_steps import CREATING, DELETIONS
 from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.plan.deletions import deletion_counts
@@ -66,6 +67,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "received_dates": _dates(run, RECEIVED_AT, [ORDER]),
         "created_dates": _dates(run, "CreatedDate", list(LOADED)),
         "draft_exposure": _draft_exposure(run),
+        "canary": _canary(run),
         "corrections": compare_with_load(run),
         "freeze": freeze_of(run),
         "evidence": evidence_of(run),
@@ -316,6 +318,12 @@ def left_draft(run: Run) -> list[dict[str, Any]]:
         ).format(desired=run.table(Table.DESIRED, ORDER), status=sql.Identifier(STATUS)),
         [run.row["pair_id"], ORDER, run.run_id, DRAFT],
     )
+
+
+def _canary(run: Run) -> dict[str, Any]:
+    """What was loaded and proved before all else; zeros for a run without a canary."""
+    canary = canary_of(run) or {"orders": 0, "verified": 0, "reused_from": None, "careful": []}
+    return {name: canary[name] for name in ("orders", "verified", "reused_from", "careful")}
 
 
 def _api_calls(run: Run) -> dict[str, int]:

@@ -59,6 +59,10 @@ class Table(StrEnum):
     DELETION = "deletion"
     EXPECTED_CORRECTIONS = "expected_corrections"
     CHANGED_SINCE_PLAN = "changed_since_plan"
+    CANARY = "canary"
+    SEEN = "seen"
+    EFFECT = "effect"
+    MEND = "mend"
     CHUNK = "chunk"
     WORK = "work"
     REREAD = "reread"
@@ -156,6 +160,22 @@ DECLARED: dict[Table, Declaration] = {
     # Planned records that are held back, for they changed in the source after the plan was made.
     Table.CHANGED_SINCE_PLAN: Declaration(
         "sobject text, source_id text, reason text NOT NULL", key=("sobject", "source_id")
+    ),
+    # The records that a load writes first. `part`: chosen (from what the plan creates), unfinished (left by an earlier run).
+    Table.CANARY: Declaration(
+        "sobject text, source_id text, part text NOT NULL", key=("sobject", "source_id")
+    ),
+    # The last reading of the canary, and what the target was seen to do: a value that no one sent, or not the one sent.
+    Table.SEEN: _RECORDS,
+    Table.EFFECT: Declaration(
+        """nth bigint GENERATED ALWAYS AS IDENTITY, sobject text, source_id text, field text, step text,
+           sent boolean NOT NULL, was text, becomes text, wanted text, effect text, foreseen boolean NOT NULL""",
+        key=("sobject", "source_id", "field", "step"),
+    ),
+    # What the reading for the proof found different in records of ours, and in which of at most two rounds.
+    Table.MEND: Declaration(
+        "sobject text, source_id text, fields text[] NOT NULL, round int NOT NULL",
+        key=("sobject", "source_id"),
     ),
     Table.CHUNK: Declaration(
         """chunk_no int, lane int NOT NULL, orders bigint NOT NULL, steps_done text[] NOT NULL DEFAULT '{}',

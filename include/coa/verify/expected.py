@@ -10,11 +10,17 @@ from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
 
-def expect_planned(run: Run) -> None:
+def expect_planned(run: Run, only: sql.Identifier | None = None) -> None:
     """`expected__<slug>`: what the plan wanted there, with the target id that the ledger knows.
 
     `rejected` marks records that the org refused for good: they are reported as such, not as missing.
+    `only`: a table (sobject, source_id) of the records that are meant; None means all.
     """
+    among = sql.SQL("").format()
+    if only is not None:
+        among = sql.SQL(
+            "AND EXISTS (SELECT FROM {} o WHERE o.sobject = p.sobject AND o.source_id = p.source_id)"
+        ).format(only)
     for sobject in LOADED:
         unchanged = sql.SQL("").format()
         if run.has_table(Table.CHANGED_SINCE_PLAN):
@@ -30,13 +36,14 @@ def expect_planned(run: Run) -> None:
                        AND r.source_id = p.source_id) AS rejected
                    FROM {plan} p JOIN coa.ledger l
                      ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
-                   WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {unchanged}"""
+                   WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {unchanged} {among}"""
             ).format(
                 run=sql.Literal(run.run_id),
                 plan=run.table(Table.PLAN),
                 pair=sql.Literal(run.pair_id),
                 sobject=sql.Literal(sobject),
                 unchanged=unchanged,
+                among=among,
             ),
         )
 

@@ -39,10 +39,15 @@ from coa.verify.values import (
 
 def read_for_proof(run: Run, target: Org) -> None:
     """The target as it is after the load, into `verify__<slug>`, and its licenses."""
+    read_target(run, target)
+    extract_licenses(run, target)
+
+
+def read_target(run: Run, target: Org) -> None:
+    """The target as it is now, into `verify__<slug>`; a reading that is younger than the last write is kept."""
     ensure_state_table(run)
     forget_outdated(run, Table.VERIFY)
     read_back(run, target, coa_specs(run, TARGET, Table.VERIFY), extract_all)
-    extract_licenses(run, target)
 
 
 def run_verify(run: Run, mapping: Mapping) -> None:
@@ -53,15 +58,25 @@ def run_verify(run: Run, mapping: Mapping) -> None:
     mark_used(run, Table.VERIFY)
 
 
-def prove(run: Run, mapping: Mapping, snapshot: Snapshot, *, remember: bool) -> None:
-    """Every check over `expected__`, `desired__` and `verify__`; `remember` notes in the ledger what is proved."""
+def prove(
+    run: Run,
+    mapping: Mapping,
+    snapshot: Snapshot,
+    *,
+    remember: bool,
+    unresolved: Unresolved = Unresolved.MISSING,
+) -> None:
+    """Every check over `expected__`, `desired__` and `verify__`; `remember` notes in the ledger what is proved.
+
+    `unresolved`: what is expected of links to records that are not in the target.
+    """
     carried = saved_carried(run, mapping)
     run.db.execute("DELETE FROM coa.difference WHERE run_id = %s", [run.run_id])
     index_parents(run)
     for sobject, fields in carried.items():
         find_missing(run, sobject)
         find_duplicates_by_key(run, sobject)
-        compared, joins = comparisons(run, sobject, fields, Unresolved.MISSING)
+        compared, joins = comparisons(run, sobject, fields, unresolved)
         find_field_differences(run, sobject, compared, joins)
         if remember:
             note_proved(run, sobject, compared)

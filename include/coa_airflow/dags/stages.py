@@ -8,6 +8,7 @@ from airflow.sdk import TaskGroup, chain
 
 from coa.stages import EXTRACT, LOAD, in_order, members
 from coa_airflow import tasks
+from coa_airflow.canary_gate import CanaryApprovalOperator, canary_form
 
 
 def extract_both() -> TaskGroup:
@@ -20,14 +21,21 @@ def extract_both() -> TaskGroup:
 
 
 def load_in_lanes() -> TaskGroup:
-    """Customers, then orders in lanes, then the links between orders."""
+    """The canary, then customers, orders in lanes, the links between orders, and what is to be mended."""
     with TaskGroup(LOAD, tooltip="Writes to the target") as load:
         lanes = tasks.prepare()
         made = {
             "prepare_load": lanes,
+            "load_canary": tasks.canary(),
+            "approve_canary": CanaryApprovalOperator(
+                task_id="approve_canary",
+                params=canary_form(),
+                doc_md="Asks a person whether the rest is to be loaded, where `canary_gate` is `ask`; else it passes.",
+            ),
             "load_customers": tasks.customers(),
             "load_lanes": tasks.lane.expand(lanes=lanes),
             "load_links": tasks.links(),
+            "mend": tasks.mend(),
         }
         chain(*(made[stage.name] for stage in members(LOAD)))
     return load

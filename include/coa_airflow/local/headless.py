@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from coa.config import RunParams, Settings
+from coa.config import RunParams, Settings, refuse_asking
 from coa.errors import CoaError, ConfigurationError, InvalidParams
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres, local_folder
@@ -88,6 +88,7 @@ def params_from_environment() -> dict[str, Any]:
             "PARAMS is not a JSON object.", next_step="""write it as in '{"dry_run": true}'."""
         )
     RunParams.parse(params)
+    refuse_asking(params, nobody="nobody can be asked in a headless run")
     chosen(params, Pair().params())
     return params
 

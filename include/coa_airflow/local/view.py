@@ -152,7 +152,7 @@ def show_totals(summary: dict[str, Any] | None, console: Console) -> None:
     objects = (summary or {}).get("objects") or {}
     if not any((counts or {}).get("extracted") for counts in objects.values()):
         return
-    dry = (summary or {}).get("state") not in ("verified", "differences", "rows_rejected")
+    dry = (summary or {}).get("state") not in ("verified", "canary_verified", "differences", "rows_rejected")
     names = [
         ("to_insert" if n == "inserted" else "to_update" if n == "updated" else n) if dry else n
         for n in COUNTS

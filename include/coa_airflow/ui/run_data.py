@@ -62,7 +62,7 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
     )
     answers = rows(
         """SELECT kind, approved, answered_by, answered_at, reason, plan_hash FROM coa.approval
-           WHERE run_id = %s ORDER BY approval_id"""
+           WHERE run_id = %s AND kind <> 'canary' ORDER BY approval_id"""
     )
     now: datetime = rows("SELECT clock_timestamp() AS now, %s::text")[0]["now"]
     asked = any(e["event"] == "approval_asked" for e in events)

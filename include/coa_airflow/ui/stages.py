@@ -8,6 +8,7 @@ from typing import Any
 
 from coa import stages
 from coa.kinds import kind_of
+from coa.states import RunState
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ SHOWN = tuple(s for s in stages.STAGES if s.name not in ("start", "freeze_check"
 WHOLE = _boxes(SHOWN)
 PLANNING = _boxes(SHOWN[: SHOWN.index(stages.APPROVE)])
 REPORT = WHOLE[-1]
+CANARY = Box(stages.LOAD, "Load the canary", ("prepare_load", "load_canary"))
+"""The load of a run that ended there; its proof is part of it."""
 ROWS = {"preflight": [*PLANNING, REPORT], "migrate": WHOLE, "sync": WHOLE}
 
 
@@ -82,6 +85,8 @@ def _stages(run: dict[str, Any], times: dict[str, Times]) -> list[Box]:
         return [*found, REPORT]
     if run["params"].get("dry_run"):
         return [*PLANNING, REPORT]
+    if run["state"] == RunState.CANARY_VERIFIED:
+        return [CANARY if one.key == stages.LOAD else one for one in known if one.key != "verify"]
     return list(known)
 
 

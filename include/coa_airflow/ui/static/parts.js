@@ -79,6 +79,7 @@ export function remaining(seconds) {
 /** Words and colours of a run's state: never the colour alone. */
 const STATES = {
   verified: ["good", "Verified", "Everything in the plan was written and proved equal."],
+  canary_verified: ["good", "Canary verified", "Only the canary was written, and it proved equal."],
   dry_run: ["good", "Dry run", "The plan is ready; nothing was written."],
   differences: ["bad", "Differences", "Everything was written; the proof found unexplained differences."],
   rows_rejected: ["bad", "Rows rejected", "The target refused some planned rows."],

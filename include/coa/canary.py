@@ -1,0 +1,74 @@
+"""The canary, from its first write to its proof, and what follows from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from coa.approval import record as approval
+from coa.errors import RunStopped
+from coa.fields.saved import saved_carried
+from coa.load.canary_state import canary_of
+from coa.load.learned import learn
+from coa.load.load import load_canary as write_canary
+from coa.load.observed import careful_objects, observed_hash, sum_up
+from coa.load.prepare import check_again
+from coa.mapping.model import Mapping
+from coa.salesforce.session import Org
+from coa.staging.runs import Run
+from coa.verify.canary_proof import forget_canary_proof, in_words, prove_canary, proved_orders
+
+ONLY, ASK = "only", "ask"
+
+
+def load_canary(run: Run, target: Org, mapping: Mapping) -> bool:
+    """Writes, watches and proves the canary; whether the rest is to be loaded. Nothing where the run has none.
+
+    Raises `RunStopped` (differences) when the proof finds a difference: nothing else is written then.
+    """
+    canary = canary_of(run)
+    if canary is None:
+        return True
+    last = run.params.canary_gate == ONLY
+    if not canary["proved"]:
+        write_canary(run, target, mapping)
+        learnt = sum_up(run, saved_carried(run, mapping))
+        differences = prove_canary(run, target, mapping, last=last)
+        run.db.execute(
+            """UPDATE coa.canary SET verified = %s, careful = %s, learned = %s, observed_hash = %s, proved = %s,
+                      ended_at = %s WHERE run_id = %s""",
+            [
+                proved_orders(run),
+                careful_objects(learnt),
+                learn(run, careful_objects(learnt)),
+                observed_hash(learnt),
+                not differences,
+                datetime.now(UTC),
+                run.run_id,
+            ],
+        )
+        run.event("canary_proved", differences=len(differences), surprises=careful_objects(learnt))
+        if differences:
+            raise RunStopped(
+                f"The canary of {canary['orders']} orders failed its proof; nothing else was written. "
+                f"{in_words(differences)}",
+                state="differences",
+                next_step="switch off in the target what changes these fields, or map them. These records are taken "
+                f"""out again by make rollback PARAMS='{{"run_id": "{run.run_id}"}}'; then run again.""",
+            )
+    if not last:
+        forget_canary_proof(run)
+    return not last
+
+
+def go_on(run: Run, source: Org, target: Org) -> None:
+    """After a person's answer to what the canary showed, before the next write: everything is checked once more.
+
+    Does nothing where nobody was to be asked, and on a retry that has written already: its own writes are no change.
+    Raises `RunStopped` (not_approved) without that answer, and as the checks before the first write do.
+    """
+    canary = canary_of(run)
+    if canary is None or run.params.canary_gate != ASK or canary["resumed_at"]:
+        return
+    approval.require_canary_answer(run, str(run.row["plan_hash"]), canary["observed_hash"])
+    check_again(run, source, target)
+    run.db.execute("UPDATE coa.canary SET resumed_at = clock_timestamp() WHERE run_id = %s", [run.run_id])

@@ -1,0 +1,123 @@
+"""The canary: the few orders that a load writes first, so that what the target does with them is known.
+
+Chosen once, before the first write, and kept in the run's table `canary`: whoever tries again loads the same records.
+In the plan they bear the chunk number `CANARY_CHUNK`; the order in which a chunk is chosen is no part of the plan's hash.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from coa.fields.field_map import FieldMapping
+from coa.load.canary_choice import MOST_ROWS, choose, has_canary
+from coa.load.canary_state import CHOSEN, UNFINISHED, counts
+from coa.load.canary_strata import candidates, count_new_orders
+from coa.load_steps import CANARY_CHUNK, UNFINISHED_CHUNK
+from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
+from coa.staging import tables
+from coa.staging.database import Row
+from coa.staging.runs import TARGET, Run
+from coa.staging.tables import Table
+
+
+def choose_canary(run: Run, carried: dict[str, list[FieldMapping]]) -> int:
+    """Fills `canary` unless an earlier try did; how many of the plan's new orders it holds."""
+    if not run.has_table(Table.CANARY):
+        new_orders = count_new_orders(run)
+        chosen: list[str] = []
+        if has_canary(new_orders, run.params.canary):
+            seed = str(run.row["plan_hash"])
+            chosen = choose(candidates(run, carried, seed, run.params.canary), run.params.canary)
+        with run.db.transaction() as connection:
+            tables.ensure(connection, run, Table.CANARY)
+            if chosen:
+                _keep_unfinished(run, connection)
+                _keep_chosen(run, connection, chosen)
+        if chosen:
+            run.db.execute(
+                "INSERT INTO coa.canary (run_id, orders) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                [run.run_id, counts(run)["orders"] + counts(run)["unfinished"]],
+            )
+            run.event("canary_chosen", records=counts(run))
+    return counts(run)["orders"]
+
+
+def _keep_chosen(run: Run, connection: psycopg.Connection[Row], orders: list[str]) -> None:
+    """The chosen orders with all that the plan creates with them: their details and their new customers."""
+    plan, canary = run.table(Table.PLAN), run.table(Table.CANARY)
+    for sobject, belongs in (
+        (ORDER, "p.source_id = ANY (%(orders)s)"),
+        (DETAIL, "p.parent_id = ANY (%(orders)s)"),
+        (
+            CUSTOMER,
+            """p.source_id IN (SELECT o.parent_id FROM {plan} o WHERE o.sobject = %(order)s
+                                 AND o.source_id = ANY (%(orders)s))""",
+        ),
+    ):
+        connection.execute(
+            sql.SQL(
+                "INSERT INTO {canary} SELECT p.sobject, p.source_id, %(part)s FROM {plan} p "
+                "WHERE p.sobject = %(sobject)s AND p.action = 'insert' AND " + belongs
+            ).format(canary=canary, plan=plan),
+            {"part": CHOSEN, "sobject": sobject, "order": ORDER, "orders": orders},
+        )
+    _set_chunk(run, connection, CHOSEN, CANARY_CHUNK)
+
+
+def _keep_unfinished(run: Run, connection: psycopg.Connection[Row]) -> None:
+    """Orders of ours that an earlier run left as Draft, with what is missing of them: as many as can be watched.
+
+    All of them come first, in a chunk of their own; beyond `MOST_ROWS` rows they are no part of the canary.
+    """
+    left = sql.SQL(
+        """SELECT p.source_id FROM {plan} p
+           JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+           JOIN {target} t ON t."Id" = p.target_id
+           WHERE p.sobject = {order} AND p.action IN ('update', 'unchanged') AND p.chunk_no IS NOT NULL
+             AND l.origin = 'inserted' AND l.step <> 'done' AND t.{status} = {draft}
+             AND ({status_name} = ANY (p.changed) OR EXISTS (
+                    SELECT FROM {plan} q WHERE q.sobject = {detail} AND q.parent_id = p.source_id
+                      AND q.action = 'insert'))"""
+    ).format(
+        plan=run.table(Table.PLAN),
+        pair=sql.Literal(run.pair_id),
+        target=run.table(TARGET, ORDER),
+        order=sql.Literal(ORDER),
+        detail=sql.Literal(DETAIL),
+        status=sql.Identifier(STATUS),
+        status_name=sql.Literal(STATUS),
+        draft=sql.Literal(DRAFT),
+    )
+    connection.execute(
+        sql.SQL(
+            """WITH unfinished AS MATERIALIZED ({left}), sized AS (
+                 SELECT u.source_id, sum(1 + (SELECT count(*) FROM {plan} q WHERE q.sobject = %(detail)s
+                   AND q.parent_id = u.source_id AND q.action IN ('insert', 'update'))) OVER (ORDER BY u.source_id) AS rows
+                 FROM unfinished u)
+               INSERT INTO {canary} SELECT p.sobject, p.source_id, %(part)s FROM {plan} p JOIN sized s
+                 ON s.rows <= %(most)s AND s.source_id = CASE WHEN p.sobject = %(order)s THEN p.source_id
+                                                              ELSE p.parent_id END
+               WHERE p.sobject = %(order)s OR (p.sobject = %(detail)s AND p.action IN ('insert', 'update'))"""
+        ).format(left=left, plan=run.table(Table.PLAN), canary=run.table(Table.CANARY)),
+        {"order": ORDER, "detail": DETAIL, "part": UNFINISHED, "most": MOST_ROWS},
+    )
+    connection.execute(
+        sql.SQL(
+            """WITH unfinished AS MATERIALIZED ({left})
+               UPDATE {plan} p SET chunk_no = %(chunk)s FROM unfinished u WHERE p.chunk_no IS NOT NULL AND
+                 ((p.sobject = %(order)s AND p.source_id = u.source_id)
+                   OR (p.sobject = %(detail)s AND p.parent_id = u.source_id))"""
+        ).format(left=left, plan=run.table(Table.PLAN)),
+        {"order": ORDER, "detail": DETAIL, "chunk": UNFINISHED_CHUNK},
+    )
+
+
+def _set_chunk(run: Run, connection: psycopg.Connection[Row], part: str, chunk_no: int) -> None:
+    connection.execute(
+        sql.SQL(
+            """UPDATE {} p SET chunk_no = %s FROM {} c WHERE c.part = %s AND p.sobject = c.sobject
+                 AND p.source_id = c.source_id"""
+        ).format(run.table(Table.PLAN), run.table(Table.CANARY)),
+        [chunk_no, part],
+    )

@@ -1,0 +1,94 @@
+"""Whether an sObject is loaded by what the canary showed, or the careful way: read back before it is corrected.
+
+By what was learnt: each expected correction of the plan is sent as it is, without reading the record back first. That
+needs a proved canary in which nothing surprised, and which showed each effect that is expected of this sObject. What
+the canary could not show comes to light in the proof's own reading and is mended (`coa.load.mending`).
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.fields.bulk_values import insert_fields
+from coa.fields.field_map import FieldMapping
+from coa.load.canary_state import canary_of
+from coa.load_steps import CANARY_CHUNK, CORRECTIONS, LINKS, RECEIVED_DATES
+from coa.model import DETAIL, FROZEN_DETAIL_FIELDS, LOADED
+from coa.plan.expected_corrections import NOT_BY_BULK
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+CORRECTED_IN = (CORRECTIONS.name, RECEIVED_DATES.name)
+
+
+def learn(run: Run, careful: list[str]) -> list[str]:
+    """sObjects that the canary showed well enough, kept with it: those without a surprise and an unseen effect."""
+    unseen = {
+        r["sobject"]
+        for r in run.db.rows(
+            sql.SQL(
+                """SELECT DISTINCT x.sobject FROM {} x JOIN {} p USING (sobject, source_id)
+                   WHERE x.step = ANY (%s) AND p.action = 'insert' AND NOT EXISTS (
+                     SELECT FROM coa.observed o WHERE o.run_id = %s AND o.sobject = x.sobject
+                       AND o.field = x.field AND o.effect = x.effect AND o.surprise = '')"""
+            ).format(run.table(Table.EXPECTED_CORRECTIONS), run.table(Table.PLAN)),
+            [list(CORRECTED_IN), run.run_id],
+        )
+    }
+    shown = {
+        r["sobject"]
+        for r in run.db.rows(sql.SQL("SELECT DISTINCT sobject FROM {}").format(run.table(Table.CANARY)))
+    }
+    return sorted(name for name in LOADED if name in shown and name not in careful and name not in unseen)
+
+
+def is_learned(run: Run, sobject: str, chunk_no: int) -> bool:
+    """Whether a chunk of an sObject is sent by what was learnt; the canary's own chunks never are."""
+    if run.params.learned_passes != "use" or chunk_no <= CANARY_CHUNK:
+        return False
+    canary = canary_of(run)
+    return bool(canary and canary["proved"] and sobject in canary["learned"])
+
+
+def links_are_learned(run: Run, sobject: str, chunk_no: int) -> bool:
+    """The same for what follows a link: only where the canary set one."""
+    return is_learned(run, sobject, chunk_no) and bool(
+        run.db.value(
+            sql.SQL(
+                """SELECT EXISTS (SELECT FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s
+                                    AND state = 'accepted')"""
+            ).format(run.table(Table.WORK)),
+            [LINKS.name, sobject, CANARY_CHUNK],
+        )
+    )
+
+
+def frozen_terms_at_stake(run: Run, fields: list[FieldMapping], chunk_no: int) -> sql.Composed:
+    """SQL on the plan (alias `p`): details whose frozen terms are read back before their order is released.
+
+    Where the way of details is known: those with such a term; all, where the target fills one in or changes it.
+    """
+    frozen = [f for f in fields if f.name in FROZEN_DETAIL_FIELDS]
+    filled = any(
+        f.target.default_picklist_value is not None
+        or f.target.raw.get("defaultValue") is not None
+        or f.target.raw.get("defaultValueFormula")
+        or f not in insert_fields(fields)
+        for f in frozen
+    )
+    if filled or not is_learned(run, DETAIL, chunk_no) or _seen_changed(run, [f.name for f in frozen]):
+        return sql.SQL("true").format()
+    has_one = sql.SQL(" OR ").join(sql.SQL("f.{} IS NOT NULL").format(sql.Identifier(f.name)) for f in frozen)
+    return sql.SQL("EXISTS (SELECT FROM {} f WHERE f.source_id = p.source_id AND ({}))").format(
+        run.table(Table.DESIRED, DETAIL), has_one
+    )
+
+
+def _seen_changed(run: Run, names: list[str]) -> bool:
+    return bool(
+        run.db.value(
+            """SELECT EXISTS (SELECT FROM coa.observed WHERE run_id = %s AND sobject = %s AND field = ANY (%s)
+                                AND effect <> %s)""",
+            [run.run_id, DETAIL, names, NOT_BY_BULK],
+        )
+    )

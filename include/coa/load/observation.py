@@ -1,0 +1,219 @@
+"""What the target does with the records of the canary, step by step.
+
+After every step that sent something, all records of the canary are read again. A field that then holds neither what it
+held before nor what was sent, or that does not hold what was just sent, was changed by the target in that step; in the
+step that creates a record, by what the record should look like. Expected values come from the plan and from the
+readings before, never from the load.
+
+Table `effect`: one row a record, field and step. Beside it stand the expected corrections of the plan: what happens as
+they say is no surprise, whatever else happens is one, and so is an expected effect that stays away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from coa.extract.bulk import ExtractSpec
+from coa.extract.rest_values import keep_records
+from coa.fields.compare import Comparison, comparisons
+from coa.fields.field_map import FieldMapping
+from coa.fields.saved import saved_carried
+from coa.load.work import chunk_step_done
+from coa.load_steps import INSERT, WATCHED_CHUNKS, Step
+from coa.mapping.store import mapping_of
+from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER, STATUS
+from coa.plan.expected_corrections import RECEIVED_STAMPED
+from coa.salesforce.composite import Read, granted, read_together, records_of
+from coa.salesforce.session import Org
+from coa.staging import tables
+from coa.staging.database import Row
+from coa.staging.runs import TARGET, Run
+from coa.staging.tables import Table
+
+IDS_A_QUERY = 200
+"""Ids of 18 characters, with the names of all fields of a COA object, stay below a request line of 16,384 bytes."""
+
+
+def begin_to_watch(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
+    """What is known of the canary's records before the first step: those that stand in the target already."""
+    if run.has_table(Table.EFFECT):
+        return
+    with run.db.transaction() as connection:
+        for sobject in LOADED:
+            names = _columns(carried[sobject])
+            table = tables.create(connection, run, Table.SEEN, sobject, fields=names)
+            there = set(run.columns(TARGET, sobject))
+            known = sql.SQL(", ").join(sql.Identifier(n) for n in names if n in there)
+            connection.execute(
+                sql.SQL(
+                    """INSERT INTO {table} ({known}) SELECT {known} FROM {target} WHERE "Id" IN (
+                         SELECT l.target_id FROM {canary} c JOIN coa.ledger l
+                           ON l.pair_id = %s AND l.sobject = c.sobject AND l.source_id = c.source_id
+                         WHERE c.sobject = %s)"""
+                ).format(
+                    table=table,
+                    known=known,
+                    target=run.table(TARGET, sobject),
+                    canary=run.table(Table.CANARY),
+                ),
+                [run.pair_id, sobject],
+            )
+        tables.ensure(connection, run, Table.EFFECT)
+
+
+def observe(run: Run, org: Org, step: Step) -> None:
+    """Reads the canary again after a step, if the step belongs to it and sent something."""
+    if step.chunk_no not in WATCHED_CHUNKS:
+        return
+    sent = _what_was_sent(run, step)
+    if not sent or chunk_step_done(run, step.chunk_no, sent):
+        return
+    carried = saved_carried(run, mapping_of(run))
+    found = read_canary(
+        run, org, [ExtractSpec(Table.REREAD, name, _columns(carried[name])) for name in LOADED]
+    )
+    with run.db.transaction() as connection:
+        for sobject, fields in carried.items():
+            _compare(run, connection, step, sobject, fields, found[sobject])
+        connection.execute(
+            sql.SQL("UPDATE {} SET steps_done = array_append(steps_done, %s) WHERE chunk_no = %s").format(
+                run.table(Table.CHUNK)
+            ),
+            [sent, step.chunk_no],
+        )
+    run.renew_lease()
+
+
+def read_canary(run: Run, org: Org, specs: list[ExtractSpec]) -> dict[str, list[Row]]:
+    """sObject -> the canary's records as the target holds them now; of its orders every detail, planned or not."""
+    ids: dict[str, list[str]] = {name: [] for name in LOADED}
+    for r in run.db.rows(
+        sql.SQL(
+            """SELECT c.sobject, l.target_id FROM {} c JOIN coa.ledger l
+                 ON l.pair_id = %s AND l.sobject = c.sobject AND l.source_id = c.source_id
+               WHERE l.target_id IS NOT NULL AND c.sobject <> %s ORDER BY 1, 2"""
+        ).format(run.table(Table.CANARY)),
+        [run.pair_id, DETAIL],
+    ):
+        ids[r["sobject"]].append(str(r["target_id"]))
+    reads = []
+    for spec in specs:
+        key, wanted = ("Id", ids[spec.sobject]) if spec.sobject != DETAIL else (DETAIL_ORDER, ids[ORDER])
+        for start in range(0, len(wanted), IDS_A_QUERY):
+            quoted = ", ".join(f"'{i}'" for i in wanted[start : start + IDS_A_QUERY])
+            reads.append((spec.sobject, Read(soql=replace(spec, where=f"{key} IN ({quoted})").soql)))
+    found: dict[str, list[Row]] = {name: [] for name in LOADED}
+    for (sobject, _), answer in zip(reads, read_together(org, [r for _, r in reads]), strict=True):
+        found[sobject] += list(records_of(org, granted(answer)))
+    return found
+
+
+def _columns(fields: list[FieldMapping]) -> list[str]:
+    return ["Id", *(f.name for f in fields if f.name != "Id")]
+
+
+def _what_was_sent(run: Run, step: Step) -> str:
+    """What a step has sent so far, as a mark among its chunk's steps; empty where it sent nothing.
+
+    A step that is begun again after a kill is looked at once for what it sent before, and again if it sends more:
+    else what a later step did would be put down to it.
+    """
+    row = run.db.row(
+        sql.SQL(
+            """SELECT (SELECT max(job_key) FROM coa.job WHERE run_id = %(run)s AND step = %(step)s
+                         AND sobject = %(sobject)s AND chunk_no = %(chunk)s) AS job,
+                      (SELECT count(*) FROM {} WHERE step = %(step)s AND sobject = %(sobject)s
+                         AND chunk_no = %(chunk)s AND job_key IS NULL) AS rows"""
+        ).format(run.table(Table.WORK)),
+        {"step": step.name, "sobject": step.sobject, "chunk": step.chunk_no, "run": run.run_id},
+    )
+    assert row is not None
+    if row["job"] is None and not row["rows"]:
+        return ""
+    return f"seen {step.name} of {step.sobject}: job {row['job'] or 0}, {row['rows']} rows by REST"
+
+
+def _compare(
+    run: Run,
+    connection: psycopg.Connection[Row],
+    step: Step,
+    sobject: str,
+    fields: list[FieldMapping],
+    records: list[dict[str, Any]],
+) -> None:
+    """Notes what changed since the last reading, and makes this reading the last one."""
+    names = _columns(fields)
+    now = tables.create(connection, run, Table.REREAD, sobject, part="canary", fields=names)
+    keep_records(run, connection, ExtractSpec(Table.REREAD, sobject, names), now, records)
+    compared, joins = comparisons(run, sobject, fields)
+    if compared:
+        connection.execute(_effects(run, step, sobject, now, compared, joins))
+    seen = run.table(Table.SEEN, sobject)
+    connection.execute(sql.SQL("DELETE FROM {}").format(seen))
+    connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(seen, now))
+    tables.drop(connection, run, Table.REREAD, sobject, "canary")
+
+
+def _effects(
+    run: Run,
+    step: Step,
+    sobject: str,
+    now: sql.Identifier,
+    compared: list[Comparison],
+    joins: sql.Composed,
+) -> sql.Composed:
+    """INSERT of what the target did: the new reading (`t`) beside the last one (`s`) and what was sent (`w`)."""
+    values = sql.SQL(", ").join(
+        sql.SQL("({}, {}, {}, {})").format(
+            sql.Literal(c.field.name), c.expected, c.actual, _as_read(c, sql.Identifier("s"))
+        )
+        for c in compared
+    )
+    return sql.SQL(
+        """INSERT INTO {effect} (sobject, source_id, field, step, sent, was, becomes, wanted, effect, foreseen)
+           SELECT {sobject}, l.source_id, v.field, {step}, z.sent, v.was, v.actual, v.expected, x.effect,
+                  COALESCE(x.effect IS NOT NULL AND y.due AND (x.becomes IS NULL OR x.becomes = v.actual), false)
+           FROM {canary} k JOIN coa.ledger l
+             ON l.pair_id = {pair} AND l.sobject = k.sobject AND l.source_id = k.source_id
+           JOIN {now} t ON t."Id" = l.target_id JOIN {desired} d ON d.source_id = l.source_id {joins}
+           LEFT JOIN {seen} s ON s."Id" = t."Id"
+           LEFT JOIN {work} w ON w.step = {step} AND w.sobject = {sobject} AND w.source_id = l.source_id
+             AND {same_sobject}
+           CROSS JOIN LATERAL (VALUES {values}) AS v (field, expected, actual, was)
+           CROSS JOIN LATERAL (SELECT s."Id" IS NULL OR COALESCE(v.field = ANY (w.changed), false) AS sent) z
+           LEFT JOIN {expected} x ON x.sobject = {sobject} AND x.source_id = l.source_id AND x.field = v.field
+           CROSS JOIN LATERAL (SELECT CASE WHEN x.effect = {stamped} THEN {status_sent} ELSE s."Id" IS NULL END
+                                 AS due) y
+           WHERE k.sobject = {sobject} AND v.actual IS DISTINCT FROM v.expected
+             AND (z.sent OR v.actual IS DISTINCT FROM v.was)
+           ON CONFLICT DO NOTHING"""
+    ).format(
+        effect=run.table(Table.EFFECT),
+        canary=run.table(Table.CANARY),
+        sobject=sql.Literal(sobject),
+        step=sql.Literal(step.name),
+        pair=sql.Literal(run.pair_id),
+        now=now,
+        desired=run.table(Table.DESIRED, sobject),
+        joins=joins,
+        seen=run.table(Table.SEEN, sobject),
+        work=run.table(Table.WORK),
+        same_sobject=sql.SQL("true" if step.sobject == sobject and step.operation != INSERT else "false"),
+        values=values,
+        expected=run.table(Table.EXPECTED_CORRECTIONS),
+        stamped=sql.Literal(RECEIVED_STAMPED),
+        # The stamp follows a status that was sent, whichever step sent it.
+        status_sent=sql.SQL("COALESCE({} = ANY (w.changed), false)").format(sql.Literal(STATUS)),
+    )
+
+
+def _as_read(one: Comparison, alias: sql.Identifier) -> sql.Composed:
+    """A field of another reading, in the form in which `one.actual` has that of the new one."""
+    value = sql.SQL("coa.{}({}.{})").format(
+        sql.Identifier(one.field.target.canonical_function), alias, sql.Identifier(one.field.name)
+    )
+    return sql.SQL("coa.to_second({})").format(value) if one.field.target.type == "datetime" else value

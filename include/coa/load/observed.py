@@ -1,0 +1,180 @@
+"""What was learnt of the target: the effects on the canary's records, summed up, beside what the plan expected.
+
+Table `coa.observed`, artifact `observed.json`: one row an sObject, field, step and effect. `surprise` is empty for what
+happened as expected, `unexpected`, or `did_not_happen`. An sObject with a surprise is loaded the careful way.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from psycopg import sql
+
+from coa.fields.bulk_values import is_text
+from coa.fields.field_map import FieldMapping
+from coa.load.canary_state import counts
+from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, STATUSES
+from coa.model import CUSTOMER, DETAIL, NS, ORDER
+from coa.plan.expected_corrections import DEFAULT_FILLED, DRAFT_RESET, PRICE_COPIED, RECEIVED_STAMPED
+from coa.staging.database import Row
+from coa.staging.runs import Finding, Run
+from coa.staging.tables import Table
+
+UNEXPECTED = "unexpected"
+DID_NOT_HAPPEN = "did_not_happen"
+CREATED_BY = {CUSTOMER: CUSTOMERS.name, ORDER: ORDERS.name, DETAIL: DETAILS.name}
+"""The step in which an effect on a new record is expected; the stamp of received dates follows the statuses."""
+
+
+def sum_up(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Row]:
+    """Fills `coa.observed` and the findings anew from the run's effects; the rows."""
+    texts = [
+        f.name for fields in carried.values() for f in fields if is_text(f) and f.target.type != "picklist"
+    ]
+    with run.db.transaction() as connection:
+        connection.execute("DELETE FROM coa.observed WHERE run_id = %s", [run.run_id])
+        connection.execute(
+            sql.SQL(
+                """INSERT INTO coa.observed (run_id, sobject, field, step, effect, surprise, records, becomes, example)
+                   SELECT %(run)s, sobject, field, step, name, surprise, count(*),
+                          -- A text of a record is nobody's rule, and may be about a person.
+                          CASE WHEN count(DISTINCT becomes) = 1 AND NOT field = ANY (%(texts)s) THEN min(becomes) END,
+                          min(source_id)
+                   FROM (SELECT *, CASE WHEN foreseen THEN effect WHEN becomes IS NULL THEN 'emptied'
+                                        WHEN wanted IS NULL THEN 'filled' ELSE 'changed' END AS name,
+                                CASE WHEN foreseen THEN '' ELSE %(unexpected)s END AS surprise FROM {}) e
+                   GROUP BY 2, 3, 4, 5, 6"""
+            ).format(run.table(Table.EFFECT)),
+            {"run": run.run_id, "texts": texts, "unexpected": UNEXPECTED},
+        )
+        connection.execute(*_stayed_away(run))
+    rows = observed(run)
+    run.set_findings("load_canary", _findings(rows))
+    return rows
+
+
+def _stayed_away(run: Run) -> tuple[sql.Composed, dict[str, Any]]:
+    """Effects of rules that were expected on records of the canary and not seen on them."""
+    query = sql.SQL(
+        """INSERT INTO coa.observed (run_id, sobject, field, step, effect, surprise, records, example)
+           SELECT %(run)s, x.sobject, x.field,
+                  CASE WHEN x.effect = %(stamped)s THEN %(statuses)s ELSE %(created)s::jsonb ->> x.sobject END,
+                  x.effect, %(missing)s, count(*), min(x.source_id)
+           FROM {expected} x JOIN {canary} c ON c.sobject = x.sobject AND c.source_id = x.source_id
+           JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = x.sobject AND l.source_id = x.source_id
+           WHERE l.target_id IS NOT NULL
+             AND (x.effect = ANY (%(rules)s) OR (x.effect = %(default)s AND x.becomes IS NOT NULL)
+                  OR (x.effect = %(stamped)s AND x.step <> '' AND EXISTS (
+                        SELECT FROM {work} w WHERE w.step = %(statuses)s AND w.sobject = x.sobject
+                          AND w.source_id = x.source_id AND w.state = 'accepted')))
+             AND NOT EXISTS (SELECT FROM {effect} e WHERE e.sobject = x.sobject AND e.source_id = x.source_id
+                               AND e.field = x.field AND e.effect = x.effect AND e.foreseen)
+           GROUP BY 2, 3, 4, 5"""
+    ).format(
+        expected=run.table(Table.EXPECTED_CORRECTIONS),
+        canary=run.table(Table.CANARY),
+        work=run.table(Table.WORK),
+        effect=run.table(Table.EFFECT),
+    )
+    return query, {
+        "run": run.run_id,
+        "pair": run.pair_id,
+        "stamped": RECEIVED_STAMPED,
+        "statuses": STATUSES.name,
+        "rules": [DRAFT_RESET, PRICE_COPIED],
+        "default": DEFAULT_FILLED,
+        "missing": DID_NOT_HAPPEN,
+        "created": json.dumps(CREATED_BY),
+    }
+
+
+def observed(run: Run) -> list[Row]:
+    """The rows of `coa.observed` of a run, in a fixed order."""
+    return run.db.rows(
+        """SELECT sobject, field, step, effect, surprise, records, becomes, example FROM coa.observed
+           WHERE run_id = %s ORDER BY sobject, field, step, effect, surprise""",
+        [run.run_id],
+    )
+
+
+def observed_hash(rows: list[Row]) -> str:
+    """SHA-256 over what was observed: what a person answers after the canary is an answer to this."""
+    return sha256(json.dumps([list(r.values()) for r in rows]).encode()).hexdigest()
+
+
+def careful_objects(rows: list[Row]) -> list[str]:
+    """sObjects that showed a surprise."""
+    return sorted({str(r["sobject"]) for r in rows if r["surprise"]})
+
+
+def observed_document(run: Run) -> dict[str, Any] | None:
+    """What `observed.json` holds; None for a run without a canary."""
+    rows = observed(run)
+    if not counts(run)["orders"]:
+        return None
+    return {
+        "run_id": run.run_id,
+        "canary": counts(run),
+        "careful": careful_objects(rows),
+        "observed": [{**r, "expected": not r["surprise"]} for r in rows],
+    }
+
+
+def observed_markdown(run: Run) -> str:
+    """What the canary showed, for whoever decides on the rest: no values of records."""
+    found = counts(run)
+    rows = observed(run)
+    lines = [
+        f"**{found['orders']} orders** with {found['details']} details and {found['customers']} customers were loaded "
+        "and proved equal, field by field; nothing else is written yet.",
+        "",
+        "| sObject | field | step | effect | as expected | records |",
+        "|---|---|---|---|---|---:|",
+    ]
+    lines += [
+        f"| {r['sobject'].removeprefix(NS)} | {r['field'].removeprefix(NS)} | {r['step']} | {r['effect']} "
+        f"| {'yes' if not r['surprise'] else '**' + r['surprise'].replace('_', ' ') + '**'} | {r['records']:,} |"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def _findings(rows: list[Row]) -> list[Finding]:
+    """A warning for each field that surprised; its steps and effects in one sentence."""
+    surprises: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        if row["surprise"]:
+            surprises.setdefault((row["surprise"], row["sobject"], row["field"]), []).append(row)
+    return [
+        _finding(kind, sobject, field, found) for (kind, sobject, field), found in sorted(surprises.items())
+    ]
+
+
+def _finding(kind: str, sobject: str, field: str, found: list[Row]) -> Finding:
+    said = "; ".join(f"{r['effect']} in step {r['step']} ({r['records']} records)" for r in found)
+    short = sobject.removeprefix(NS)
+    if kind == UNEXPECTED:
+        message = (
+            f"The target changed {field} of {short} in a way that no rule of the package explains: {said}."
+        )
+        next_step = (
+            "nothing, if the proof is clean: all of this object is read back and corrected. To spare that, "
+            "switch the automation off that does it (Setup > Apex Triggers, Flows, Workflow Rules)."
+        )
+    else:
+        message = f"What the package's rules do to {field} of {short} did not happen: {said}."
+        next_step = (
+            "look whether the rule is switched off in the target, or works in another way in its version."
+        )
+    return Finding(
+        "warning",
+        "canary_" + kind,
+        message,
+        next_step,
+        sobject=sobject,
+        field=field,
+        count=sum(int(r["records"]) for r in found),
+        examples=[str(r["example"]) for r in found][:10],
+    )

@@ -1,0 +1,125 @@
+"""Mends what the canary could not show, from the reading that the proof works on, before the proof.
+
+Only records that we wrote last are touched: what somebody else changed since is a difference, and for a person. They go
+the careful way, once more at most; then the proof has the last word. Where nothing differs, its reading is this one.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.fields.compare import changed_fields, comparisons
+from coa.fields.field_map import FieldMapping
+from coa.fields.saved import saved_carried
+from coa.load.canary_state import canary_of
+from coa.load.conditions import not_held_back
+from coa.load.corrections import MEND, correct, is_corrected
+from coa.load.load import stop_if_rejected
+from coa.load_steps import MENDING_CHUNK
+from coa.mapping.model import Mapping
+from coa.model import CUSTOMER, DETAIL, ORDER, RECEIVED_AT
+from coa.salesforce.session import Org
+from coa.staging import tables
+from coa.staging.runs import Finding, Run
+from coa.staging.tables import Table
+from coa.verify.verify import read_target
+
+ROUNDS = 2
+MUCH = 0.01
+"""Above this share of an sObject's records what was learnt of it was not worth much."""
+
+
+def may_need_mending(run: Run) -> bool:
+    """Whether records were corrected by what was learnt, without a look at them."""
+    canary = canary_of(run)
+    return bool(run.params.learned_passes == "use" and canary and canary["proved"] and canary["learned"])
+
+
+def mend(run: Run, target: Org, mapping: Mapping) -> int:
+    """Reads the target, and corrects what differs in records of ours; how many records that were.
+
+    Raises `RowsRejected` when the org refused some and `on_row_failure` is stop.
+    """
+    carried = saved_carried(run, mapping)
+    run.require_lease()
+    with run.db.transaction() as connection:
+        tables.ensure(connection, run, Table.MEND)
+    for number in range(1, ROUNDS + 1):
+        read_target(run, target)
+        if not _find(run, carried, number):
+            break
+        for sobject in (CUSTOMER, DETAIL, ORDER):
+            correct(run, target, sobject, MENDING_CHUNK, carried[sobject], MEND)
+        stop_if_rejected(run)
+    return _tell(run)
+
+
+def _find(run: Run, carried: dict[str, list[FieldMapping]], number: int) -> int:
+    """Fills `mend` with what differs now in a field that a correction may write; records found in this round."""
+    found = 0
+    for sobject, fields in carried.items():
+        compared, joins = comparisons(run, sobject, fields)
+        wanted = [c for c in compared if is_corrected(c.field) or c.field.name == RECEIVED_AT]
+        if not wanted:
+            continue
+        found += run.db.execute(
+            sql.SQL(
+                """INSERT INTO {mend} AS m (sobject, source_id, fields, round)
+                   SELECT {sobject}, p.source_id, c.changed, {number}
+                   FROM {plan} p JOIN coa.ledger l
+                     ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+                   JOIN {verify} t ON t."Id" = l.target_id JOIN {desired} d ON d.source_id = p.source_id {joins}
+                   CROSS JOIN LATERAL (SELECT {changed} AS changed) c
+                   WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND c.changed <> '{{}}'
+                     AND coa.id18(t."LastModifiedById") = {us} AND {not_held}
+                     -- Where the org's clock is ahead of ours too little is mended, and told as a difference.
+                     AND t."SystemModstamp"::timestamptz <= (
+                       SELECT max(updated_at) FROM coa.job WHERE run_id = {run})
+                   ON CONFLICT (sobject, source_id) DO UPDATE SET round = EXCLUDED.round, fields = ARRAY(
+                     SELECT DISTINCT unnest(m.fields || EXCLUDED.fields) ORDER BY 1)"""
+            ).format(
+                mend=run.table(Table.MEND),
+                sobject=sql.Literal(sobject),
+                number=sql.Literal(number),
+                plan=run.table(Table.PLAN),
+                pair=sql.Literal(run.pair_id),
+                verify=run.table(Table.VERIFY, sobject),
+                desired=run.table(Table.DESIRED, sobject),
+                joins=joins,
+                changed=changed_fields(wanted),
+                us=sql.Literal(str(run.row["target_org"].get("user_id", ""))),
+                not_held=not_held_back(run),
+                run=sql.Literal(run.run_id),
+            )
+        )
+    return found
+
+
+def _tell(run: Run) -> int:
+    """A finding for each sObject that had to be mended; the records of all."""
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT m.sobject, count(*) AS records, (array_agg(m.source_id ORDER BY m.source_id))[1:10] AS examples,
+                      (SELECT string_agg(DISTINCT f, ', ') FROM {mend} n, unnest(n.fields) f
+                       WHERE n.sobject = m.sobject) AS fields,
+                      (SELECT count(*) FROM {plan} p WHERE p.sobject = m.sobject AND p.action = 'insert') AS written
+               FROM {mend} m GROUP BY 1 ORDER BY 1"""
+        ).format(mend=run.table(Table.MEND), plan=run.table(Table.PLAN))
+    )
+    run.set_findings(
+        "mend",
+        [
+            Finding(
+                "warning" if r["records"] > MUCH * r["written"] else "note",
+                "mended",
+                f"{r['records']} records of {r['sobject']} were changed by the target in a way that the canary had not "
+                f"shown ({r['fields']}); they were put right before the proof.",
+                "nothing, if the proof is clean; with many of them set learned_passes to ignore for the next run.",
+                sobject=r["sobject"],
+                count=r["records"],
+                examples=r["examples"],
+            )
+            for r in rows
+        ],
+    )
+    return sum(int(r["records"]) for r in rows)

@@ -1,0 +1,125 @@
+"""The second gate: between the canary and the rest, where `canary_gate` is `ask`.
+
+It adds to the answer to the plan and never replaces it. As there, only this code writes the answer, which binds the
+plan's hash and that of what was observed; the load reads nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import Param
+
+from coa.config import refuse_asking
+from coa.errors import RunStopped
+from coa_airflow.approvers import asked, may_answer
+from coa_airflow.environment import HEADLESS
+from coa_airflow.gate import APPROVE, NOT_APPROVED, REJECT, last_event, response_hours
+from coa_airflow.running import first_line, task_run
+
+CANARY_ASKED = "canary_asked"
+"""Event of a run: a person was shown what the canary did; data: plan_hash, observed_hash."""
+
+
+def refuse_asking_nobody(raw: dict[str, Any], kind: str) -> None:
+    """`kind` of the DAG; raises `InvalidParams` in a headless run and in a scheduled one."""
+    if os.environ.get(HEADLESS):
+        refuse_asking(raw, nobody="nobody can be asked in a headless run")
+    if kind == "sync":
+        refuse_asking(raw, nobody="nobody is there when a scheduled run gets so far")
+
+
+def canary_form() -> dict[str, Param]:
+    """What the approver may fill in beside the answer; it is kept with it."""
+    return {
+        "reason": Param(
+            "",
+            type=["null", "string"],
+            title="Reason",
+            description_md="Why the rest is loaded, or not.",
+            maxLength=1000,
+        )
+    }
+
+
+class CanaryApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has no types for us
+    """Asks a person whether the rest is to be loaded; passes at once where nobody is to be asked.
+
+    Fails as `not_approved` when the answer was no, or when nobody answered in time.
+    `params` is the form beside the answer: `canary_form`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            subject="Load the rest?",
+            options=[APPROVE, REJECT],
+            response_timeout=timedelta(hours=response_hours()),
+            **kwargs,
+        )
+
+    def execute(self, context: Any) -> Any:
+        from coa.approval import record as approval
+        from coa.load.canary_state import canary_of
+        from coa.load.observed import observed_markdown
+
+        with task_run() as run:
+            canary = canary_of(run)
+            if canary is None or run.params.canary_gate != "ask":
+                return None
+            plan_hash, seen = str(run.row["plan_hash"]), str(canary["observed_hash"])
+            answer = approval.canary_answer(run, plan_hash, seen)
+            if answer and answer["answered_by"]:
+                return self._follow(run, answer)
+            self.subject = f"Load the rest of run {run.run_id}? Its canary is proved."
+            self.body = f"{observed_markdown(run)}\n\nPlan hash `{plan_hash}`, observed `{seen}`."
+            self.assigned_users = asked(str(run.row["triggered_by"] or "")) or None
+            run.event(CANARY_ASKED, plan_hash=plan_hash, observed_hash=seen)
+            return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        from coa.approval import record as approval
+
+        with task_run() as run:
+            # What was shown counts: the load compares it with what there is by then.
+            shown = last_event(run, CANARY_ASKED)
+
+            def kept(approved: bool, answered_by: str, reason: str) -> dict[str, Any]:
+                return approval.record(
+                    run,
+                    kind="canary",
+                    approved=approved,
+                    answered_by=answered_by,
+                    plan_hash=str(shown.get("plan_hash", "")),
+                    reason=reason,
+                    observed_hash=str(shown.get("observed_hash", "")),
+                )
+
+            if event.get("error_type") == "timeout":
+                return self._follow(
+                    run, kept(False, "", f"Nobody answered within {response_hours():g} hours.")
+                )
+            try:
+                answer = super().execute_complete(context, event)
+            except ValueError as unreadable:
+                raise RunStopped(
+                    f"The answer to the canary cannot be used: {first_line(unreadable)}.",
+                    state=NOT_APPROVED,
+                    next_step="clear the task `approve_canary` and answer again.",
+                ) from unreadable
+            who = answer["responded_by_user"] or {}
+            name = str(who.get("name") or who.get("id") or "")
+            if name:
+                may_answer(run, str(who.get("id") or ""), name)
+            yes = answer["chosen_options"] == [APPROVE] and bool(name)
+            reason = str((answer["params_input"] or {}).get("reason") or "")
+            return self._follow(run, kept(yes, name, reason))
+
+    def _follow(self, run: Any, answer: dict[str, Any]) -> dict[str, str]:
+        from coa.approval import record as approval
+
+        approval.require_canary_answer(run, answer["plan_hash"], answer["observed_hash"])
+        self.log.info("%s approved what the canary showed.", answer["answered_by"])
+        return {"approved_by": answer["answered_by"], "observed_hash": answer["observed_hash"]}
