@@ -139,6 +139,10 @@ def test_what_somebody_else_changed_is_left_and_told(pair: Migrator) -> None:
     with patch.object(mending, "may_need_mending", lambda _: False):
         pair.load(run)
     one = next(r for r in table(pair.target, DETAIL).values() if r[SOURCE_ID] and r[COPIED_PRICE])
+    # Stamps are of whole seconds: as if our last write had been settled a minute before this change.
+    run.db.execute(
+        "UPDATE coa.job SET updated_at = updated_at - interval '1 minute' WHERE run_id = %s", [run.run_id]
+    )
     edit(pair.target, DETAIL, one["Id"], **{COPIED_PRICE: 7.5})
 
     assert pipeline.mend(run, pair.orgs()[1]) == 0
