@@ -26,6 +26,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "incomplete_orders": ("block", "load"),
     "picklist_policy": ("stop", "blank", "block_record"),
     "too_long_policy": ("stop", "truncate", "block_record"),
+    "invalid_values": ("block_record", "blank", "stop"),
     "unmatched_contract_policy": ("stop", "block_record"),
     "unmatched_product_policy": ("block_record", "stop"),
     "unmatched_lookup_policy": ("blank", "block_record"),
@@ -62,6 +63,8 @@ class RunParams:
     incomplete_orders: str = "block"
     picklist_policy: str = "stop"
     too_long_policy: str = "stop"
+    invalid_values: str = "block_record"
+    """Values that the target's types refuse: see `coa.fields.refused`."""
     owner_policy: str = "running_user"
     """`running_user`, `stop`, or the user name of an active user of the target."""
     unmatched_contract_policy: str = "stop"
@@ -286,7 +289,10 @@ def _one_of(name: str, *allowed: str) -> str:
     return value
 
 
-WORDS: dict[str, tuple[str, ...]] = {"embedded_cr": ("rest", "bulk")}
+WORDS: dict[str, tuple[str, ...]] = {
+    "embedded_cr": ("rest", "bulk"),
+    "text_length": ("utf16", "code_points"),
+}
 """Settings that take a word: what they take, default first."""
 
 
@@ -339,6 +345,10 @@ class Settings:
     embedded_cr: str = "rest"
     """COA_EMBEDDED_CR, `rest` or `bulk`: how text with carriage returns travels. Whether a CRLF inside a quoted
     value survives a Bulk job with LF line ends is disputed, so by default such values follow by REST."""
+    text_length: str = "utf16"
+    """COA_TEXT_LENGTH, `utf16` or `code_points`: what the target counts where its field is shorter than the source's.
+    Apex counts "16-bit Unicode characters" (Apex Reference, String.length), an emoji as two; that the database behind a
+    field does too is not documented, so the count that never lets a refused value through is the default."""
     newest_api_version: float = 67.0
     """The newest API version this release was tested with."""
 

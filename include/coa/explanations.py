@@ -18,6 +18,7 @@ class Cause(StrEnum):
     CREATOR_UNMATCHED = "creator_unmatched"
     LOOKUP_BLANK = "lookup_blank"
     PICKLIST_BLANK = "picklist_blank"
+    INVALID_BLANK = "invalid_blank"
     TRUNCATED = "truncated"
     TARGET_WINS = "target_wins"
     CLONE_NOT_MOVED = "clone_not_moved"
@@ -36,6 +37,7 @@ SENTENCES: dict[Cause, str] = {
     Cause.CREATOR_UNMATCHED: "creator without a counterpart: the user who loads",
     Cause.LOOKUP_BLANK: "not found in the target: unmatched_lookup_policy blank",
     Cause.PICKLIST_BLANK: "value missing in the target's picklist: picklist_policy blank",
+    Cause.INVALID_BLANK: "{why}: invalid_values blank",
     Cause.TRUNCATED: "longer than {length} characters: truncated",
     Cause.TARGET_WINS: "changed in the target: conflict_policy target_wins",
     Cause.CLONE_NOT_MOVED: "the order that it was cloned from is not moved",

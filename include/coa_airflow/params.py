@@ -62,6 +62,12 @@ _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
         "`stop` the run, `truncate` (the cut text is kept in the report), or `block_record`. "
         "Ids and keys are never cut.",
     ),
+    "invalid_values": (
+        "When values do not fit",
+        "Value that the target's field type refuses",
+        "Old e-mail addresses, dates out of range, numbers with too many digits: `block_record`, leave the field "
+        "`blank`, or `stop` the run. Required fields, keys, status and order type are never left blank: they block.",
+    ),
     "unmatched_contract_policy": (
         "When nothing matches",
         "Contract terms not found in the target",

@@ -94,7 +94,7 @@ def change_settings(request: Request) -> Response:
     fixed = {"host", "port", "role", "seed", "orders", "details_per_order", "planted", "empty", "org_id", "sandbox",
              "package_version", "multi_currency", "audit_fields", "hide_field", "read_only_field",
              "encrypt_field", "view_encrypted", "trim_text", "migration_fields", "partner_fields",
-             "own_fields", "own_fields_seed", "own_field_types", "own_fields_full",
+             "own_fields", "own_fields_seed", "own_field_types", "own_fields_full", "utf16_lengths",
              "restricted_picklists", "drop_picklist_value", "add_picklist_value", "workflow_off",
              "validation_off", "bulk_workers", "draft_job", "restore", "tls_certificate", "tls_key",
              "keep_alive"}  # fmt: skip

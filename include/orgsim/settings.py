@@ -97,6 +97,7 @@ class Settings:
         list[str], "Object.Field=Value: a partner's automation writes the value after each update; repeatable"
     ] = field(default_factory=list)
     restricted_picklists: Annotated[bool, "picklists of the package refuse unknown values"] = True
+    utf16_lengths: Annotated[bool, "lengths of texts count UTF-16: an emoji is two characters"] = False
     drop_picklist_value: Annotated[
         list[str], "Object.Field=Value missing from the picklist of this org; repeatable"
     ] = field(default_factory=list)

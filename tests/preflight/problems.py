@@ -383,7 +383,8 @@ PROBLEMS = [
     Problem("picklist_value_missing", ORDER, "Service_Order_Status__c", B, lambda p: p.change(ORDER, 1, Service_Order_Status__c="Recalled")),
     Problem("picklist_value_missing", ORDER, "Order_Type__c", W, lambda p: p.change(ORDER, 1, Order_Type__c=None)),
     Problem("value_too_long", ORDER, "Invoice_Description__c", B, _too_long),
-    Problem("value_too_long", DETAIL, "Current_Licenses__c", B, _too_many_digits),
+    Problem("value_invalid", DETAIL, "Current_Licenses__c", W, _too_many_digits),
+    Problem("value_invalid", ORDER, "Submitted_By_Email__c", W, lambda p: p.change(ORDER, 2, Submitted_By_Email__c=".old@acme")),
     Problem("id_stored_as_text", ORDER, "LOD_Salesforce_Id__c", W, _text_id),
     Problem("id_stored_as_text", DETAIL, "Related_Opportunity_Line_Item__c", W, lambda p: _count(p, DETAIL, "Related_Opportunity_Line_Item__c")),
     # contract terms, products

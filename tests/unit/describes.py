@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.config import RunParams
+from coa.config import RunParams, Settings
 from coa.salesforce.describe import Describe
 
 FieldData = dict[str, Any]
@@ -63,6 +63,7 @@ class PaperRun:
 
     params: RunParams = field(default_factory=RunParams)
     pair_id: str = "pair"
+    settings: Settings = field(default_factory=Settings)
     tables: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     run_id: str = "run"
     row: dict[str, Any] = field(default_factory=lambda: {"source_org": {}, "target_org": {}})

@@ -123,7 +123,11 @@ def is_unresolved(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifi
 
 
 def changed_fields(compared: list[Comparison]) -> sql.Composed:
-    """SQL for the array of names of the fields that differ."""
+    """SQL for the array of names of the fields that differ.
+
+    A subquery that gives it ends with OFFSET 0: PostgreSQL else repeats the whole of it wherever it is used, which
+    costs the square of the number of fields where each field asks for it.
+    """
     if not compared:
         return sql.SQL("'{{}}'::text[]").format()
     return sql.SQL("array_remove(ARRAY[{}]::text[], NULL)").format(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg import sql
+
 from coa.config import RunParams
 from coa.fields.field_map import FieldMapping
 from coa.fields.lookups import lookup_keys
+from coa.fields.refused import refused
 from coa.fields.saved import saved_carried, saved_describes
 from coa.mapping.model import Mapping
 from coa.model import (
@@ -72,6 +75,8 @@ def _steps(
         steps.append(f"cut to {one.target.length} characters")
     if one.target.restricted_picklist and params.picklist_policy == "blank":
         steps.append("blank where the target's picklist lacks the value")
+    if params.invalid_values == "blank" and refused(one, sql.SQL("d")):
+        steps.append("blank where the target's type refuses the value")
     if one.name in AUDIT_FIELDS:
         steps.append("set on insert only")
     if one.name == RECEIVED_AT:

@@ -224,7 +224,7 @@ def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[Field
                FROM {reread} t JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject}
                  AND l.target_id = t."Id"
                JOIN {desired} d ON d.source_id = l.source_id {joins}
-               CROSS JOIN LATERAL (SELECT {changed} AS changed) c
+               CROSS JOIN LATERAL (SELECT {changed} AS changed OFFSET 0) c
                WHERE c.changed <> '{{}}' ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),

@@ -198,7 +198,7 @@ def load_deferred_links(
                SELECT {step}, p.sobject, {chunk}, p.source_id, l.target_id, c.changed
                FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
                JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
-               {joins}, LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed) c
+               {joins}, LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed OFFSET 0) c
                WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND l.target_id IS NOT NULL
                  AND c.changed <> '{{}}' AND {not_held} AND {meant}
                -- A record of the canary of which another link has come due since.

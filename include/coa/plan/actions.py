@@ -40,6 +40,7 @@ REASON_ORDER = (
     "terms_missing",
     "picklist_value_missing",
     "value_too_long",
+    "value_invalid",
     "owner_unmatched",
     "lookup_unmatched",
     "refused_by_org",
@@ -105,7 +106,7 @@ def _assign(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
                JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = d.source_id
                LEFT JOIN {target} t ON t."Id" = l.target_id AND l.origin = 'inserted'
                {joins}
-               LEFT JOIN LATERAL (SELECT CASE WHEN t."Id" IS NULL THEN '{{}}'::text[] ELSE {changed} END AS changed) c
+               LEFT JOIN LATERAL (SELECT CASE WHEN t."Id" IS NULL THEN '{{}}'::text[] ELSE {changed} END AS changed OFFSET 0) c
                  ON true
                LEFT JOIN LATERAL (SELECT q.* FROM {problem} q WHERE q.sobject = {sobject}
                    AND q.source_id = d.source_id ORDER BY array_position({order}, q.reason_code), q.field LIMIT 1) p

@@ -12,6 +12,14 @@ WORDS: dict[str, tuple[str, str]] = {
         "fill it in in the source, or give it a default in the mapping file.",
     ),
     "STRING_TOO_LONG": ("a value is too long", "lengthen the target's field, or set too_long_policy."),
+    "INVALID_EMAIL_ADDRESS": (
+        "the target takes this for no e-mail address",
+        "correct it in the source, or set invalid_values to blank.",
+    ),
+    "NUMBER_OUTSIDE_VALID_RANGE": (
+        "a number or date is out of the target's range",
+        "correct it in the source, widen the target's field, or set invalid_values to blank.",
+    ),
     "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": (
         "a picklist of the target lacks the value",
         "add the value to the picklist, or map it in the mapping file.",

@@ -116,7 +116,7 @@ def plan_deletes(run: Run, original: Run, sobject: str) -> None:
                       {verdict}
                FROM coa.ledger l JOIN {now} t ON t."Id" = l.target_id
                LEFT JOIN {after} v ON v."Id" = t."Id",
-                    LATERAL (SELECT {touched} AS touched) c
+                    LATERAL (SELECT {touched} AS touched OFFSET 0) c
                WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
                  AND l.inserted_run = {original}"""
         ).format(

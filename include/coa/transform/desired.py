@@ -12,6 +12,8 @@ from psycopg import sql
 
 from coa.config import RunParams
 from coa.fields.field_map import FieldMapping
+from coa.fields.refused import refused
+from coa.fields.text_length import cut
 from coa.model import AUDIT_FIELDS, CUSTOMER_ORG_ID, MIGRATION_FIELDS, ORDER_TYPE, STATUS
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
@@ -82,6 +84,16 @@ def keeps_inactive_owners(run: Run) -> bool:
     return bool(run.row["target_org"].get("keeps_inactive_owners"))
 
 
+def may_blank_invalid(one: FieldMapping, params: RunParams) -> bool:
+    """Whether a value that the target refuses is left out: never required ones, keys, status and order type."""
+    key = one.name in NEVER_TRUNCATED or one.target.flag("unique") or one.target.flag("externalId")
+    return (
+        params.invalid_values == "blank"
+        and one.kind == "value"
+        and not (key or one.target.required or one.name in NEVER_BLANKED)
+    )
+
+
 def _joins(run: Run, one: FieldMapping, n: int) -> list[sql.Composed]:
     if one.kind != "lookup":
         return []
@@ -131,20 +143,22 @@ def _expression(run: Run, one: FieldMapping, n: int, fallback_owner: str) -> sql
         return found
     value = mapped_value(one)
     if one.name in MIGRATION_FIELDS or one.name in AUDIT_FIELDS:
-        return _canonical(one, value)
+        return canonical_value(one, value)
     if (
         one.target.restricted_picklist
         and run.params.picklist_policy == "blank"
         and one.name not in NEVER_BLANKED
     ):
         value = sql.SQL("CASE WHEN {} THEN {} END").format(picklist_fits(one, value), value)
+    canonical = canonical_value(one, value)
+    against = refused(one, canonical) if may_blank_invalid(one, run.params) else None
+    if against:
+        return sql.SQL("CASE WHEN {} THEN NULL ELSE {} END").format(against[0], canonical)
     length = one.target.length
     if length and one.target.canonical_function == "canon_text" and may_truncate(one, run.params):
         # The org trims what it stores: a cut that ends on a blank would come back as another value.
-        value = sql.SQL("rtrim(left({}, {}), {})").format(
-            value, sql.Literal(length), sql.Literal(TRIMMED_BY_ORG)
-        )
-    return _canonical(one, value)
+        value = sql.SQL("rtrim({}, {})").format(cut(value, length, run.settings), sql.Literal(TRIMMED_BY_ORG))
+    return canonical_value(one, value)
 
 
 def picklist_fits(one: FieldMapping, value: sql.Composed) -> sql.Composed:
@@ -155,5 +169,6 @@ def picklist_fits(one: FieldMapping, value: sql.Composed) -> sql.Composed:
     return sql.SQL("{} = ANY ({}::text[])").format(value, allowed)
 
 
-def _canonical(one: FieldMapping, value: sql.Composed) -> sql.Composed:
+def canonical_value(one: FieldMapping, value: sql.Composed) -> sql.Composed:
+    """The value in the form by which values are compared."""
     return sql.SQL("coa.{}({})").format(sql.Identifier(one.target.canonical_function), value)

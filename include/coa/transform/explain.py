@@ -6,12 +6,21 @@ from psycopg import sql
 
 from coa.explanations import Cause, sentence
 from coa.fields.field_map import FieldMapping
+from coa.fields.refused import refused
+from coa.fields.text_length import text_length
 from coa.mapping.model import Mapping
 from coa.model import DETAIL, DETAIL_CONTRACT
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.transform.blank_contracts import is_filled
-from coa.transform.desired import mapped_value, may_truncate, picklist_fits, source_value
+from coa.transform.desired import (
+    canonical_value,
+    mapped_value,
+    may_blank_invalid,
+    may_truncate,
+    picklist_fits,
+    source_value,
+)
 
 
 def explain(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> None:
@@ -80,13 +89,25 @@ def _explain_value(run: Run, sobject: str, one: FieldMapping) -> None:
             ),
             Cause.PICKLIST_BLANK,
         )
+    against = refused(one, canonical_value(one, mapped_value(one)))
+    if against and may_blank_invalid(one, run.params):
+        _insert(
+            run,
+            sobject,
+            one,
+            sql.SQL("{} IS NOT NULL AND d.{} IS NULL AND {}").format(
+                mapped_value(one), sql.Identifier(one.name), against[0]
+            ),
+            Cause.INVALID_BLANK,
+            why=against[1],
+        )
     length = one.target.length
     if length and one.target.canonical_function == "canon_text" and may_truncate(one, run.params):
         _insert(
             run,
             sobject,
             one,
-            sql.SQL("char_length({}) > {}").format(mapped_value(one), sql.Literal(length)),
+            sql.SQL("{} > {}").format(text_length(mapped_value(one), run.settings), sql.Literal(length)),
             Cause.TRUNCATED,
             length=length,
         )

@@ -12,6 +12,8 @@ from psycopg import sql
 
 from coa.fields.compare import parent_of
 from coa.fields.field_map import FieldMapping
+from coa.fields.refused import digits
+from coa.fields.text_length import text_length
 from coa.model import (
     CONTRACT,
     DETAIL,
@@ -130,7 +132,7 @@ def _value_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
                 sobject,
                 "value_too_long",
                 one.name,
-                sql.SQL("char_length({}) > {}").format(value, sql.Literal(length)),
+                sql.SQL("{} > {}").format(text_length(value, run.settings), sql.Literal(length)),
                 f"The value is longer than the {length} characters of the target's {one.name}.",
                 "lengthen the target's field, or set too_long_policy.",
                 "block" if run.params.too_long_policy in ("block_record", "truncate") else "stop",
@@ -140,25 +142,22 @@ def _value_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
 
 
 def _number_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
-    """Numbers with more digits than the target's field has; only where it is narrower than the source's."""
+    """Numbers with more digits after the point than the target keeps; only where it keeps fewer than the source.
+
+    Salesforce rounds them without a word. More digits before the point it refuses: `coa.transform.invalid_values`.
+    """
     if one.target.canonical_function != "canon_number" or one.kind != "value":
         return []
-    precision, scale = (int(one.target.raw.get(k) or 0) for k in ("precision", "scale"))
-    source = one.source.raw if one.source is not None else {}
-    whole = precision - scale
-    have_scale = int(source.get("scale") or 0)
-    have_whole = int(source.get("precision") or 0) - have_scale
-    if not precision or (source and one.source is not None and have_whole <= whole and have_scale <= scale):
+    whole, scale = digits(one.target.raw)
+    if not whole + scale or (one.source is not None and digits(one.source.raw)[1] <= scale):
         return []
     return [
         Rule(
             sobject,
             "value_too_long",
             one.name,
-            sql.SQL("abs(d.{f}::numeric) >= power(10::numeric, {w}) OR scale(d.{f}::numeric) > {s}").format(
-                f=sql.Identifier(one.name), w=sql.Literal(whole), s=sql.Literal(scale)
-            ),
-            f"The number has more digits than the target's {one.name} takes ({whole} before, {scale} after the point).",
+            sql.SQL("scale(d.{}::numeric) > {}").format(sql.Identifier(one.name), sql.Literal(scale)),
+            f"The number has more digits after the point than the {scale} that the target's {one.name} keeps.",
             "widen the target's field, or drop or map it in the mapping file.",
             "stop" if run.params.too_long_policy == "stop" else "block",
         )

@@ -16,6 +16,7 @@ from coa.transform.currency_findings import CURRENCY
 from coa.transform.desired import build_desired
 from coa.transform.explain import explain
 from coa.transform.findings import data_findings
+from coa.transform.invalid_values import find_invalid_values
 from coa.transform.maps import map_by_keys
 from coa.transform.provisioned import map_provisioned
 from coa.transform.references import find_references
@@ -44,6 +45,7 @@ def run_transform(run: Run, mapping: Mapping) -> None:
     create_problem_table(run)
     for rule in all_rules(run, carried, inactive):
         apply_rule(run, rule)
+    find_invalid_values(run, carried)
     explain(run, carried, mapping)
     findings += _not_carried_findings(run, mapping)
     findings += data_findings(run, carried, mapping)

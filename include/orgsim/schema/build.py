@@ -18,6 +18,9 @@ def build(settings: Settings) -> Schema:
         custom += partner.extend(custom, settings)
     if settings.own_fields:
         own.extend(custom, settings)
+    for sobject in [*custom, *objects]:
+        for field in sobject.fields:
+            field.utf16 = settings.utf16_lengths
     _assign_prefixes(custom, settings)
     schema = Schema([*custom, *objects])
     for path in settings.hide_field:

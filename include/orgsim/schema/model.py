@@ -60,6 +60,7 @@ class Field:
     restricted: bool = False
     name_field: bool = False
     long_text: bool = False
+    utf16: bool = False
     audit: bool = False
     masked: bool = False
     trims: bool = False

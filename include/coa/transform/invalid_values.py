@@ -1,0 +1,52 @@
+"""Records with values that the target's field types refuse: `value_invalid`, in one pass an sObject."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.fields.field_map import FieldMapping
+from coa.fields.refused import refused
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+CODE = "value_invalid"
+NEXT_STEP = "correct it in the source, map the field in the mapping file, or set invalid_values."
+
+
+def find_invalid_values(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
+    """Adds to `problem` what is refused among the desired values, custom rules included.
+
+    What `invalid_values: blank` left out is no problem any more; what it may not leave out blocks.
+    """
+    for sobject, fields in carried.items():
+        tests = []
+        for one in fields:
+            found = refused(one, sql.SQL("d.{}").format(sql.Identifier(one.name)))
+            if found:
+                tests.append((one.name, *found))
+        if tests:
+            _find(run, sobject, tests)
+
+
+def _find(run: Run, sobject: str, tests: list[tuple[str, sql.Composed, str]]) -> None:
+    """`tests`: (field, condition on the desired record `d`, why the value is refused)."""
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {problem} (sobject, source_id, reason_code, field, reason, next_step, verdict)
+               SELECT {sobject}, d.source_id, {code}, v.field, v.reason, {next_step}, {verdict}
+               FROM {desired} d CROSS JOIN LATERAL (VALUES {tests}) AS v (field, refused, reason)
+               WHERE ({any}) AND v.refused ON CONFLICT DO NOTHING"""
+        ).format(
+            problem=run.table(Table.PROBLEM),
+            sobject=sql.Literal(sobject),
+            code=sql.Literal(CODE),
+            next_step=sql.Literal(NEXT_STEP),
+            verdict=sql.Literal("stop" if run.params.invalid_values == "stop" else "block"),
+            desired=run.table(Table.DESIRED, sobject),
+            tests=sql.SQL(", ").join(
+                sql.SQL("({}, {}, {})").format(sql.Literal(name), condition, sql.Literal(f"{why}."))
+                for name, condition, why in tests
+            ),
+            any=sql.SQL(" OR ").join(sql.SQL("({})").format(condition) for _, condition, _ in tests),
+        )
+    )
