@@ -70,6 +70,10 @@ class IncompleteExtract(RetryableError):
     """An extract delivered fewer rows than the org announced; nothing of it was kept."""
 
 
+class StagingUnavailable(RetryableError):
+    """The staging database could not be asked for a reason that may pass: a restart, a lock, a lost connection."""
+
+
 class PairBusy(RetryableError):
     """Another run works on the same pair of orgs."""
 
@@ -88,6 +92,10 @@ class SchemaTooNew(ConfigurationError):
 
 class SchemaOutdated(ConfigurationError):
     """The staging schema is older than this program needs, and whoever asks only reads."""
+
+
+class AllowanceUsedUp(ConfigurationError):
+    """The org's API calls of 24 hours are used up: no retry within a task's time helps."""
 
 
 class AuthenticationFailed(ConfigurationError):

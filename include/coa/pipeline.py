@@ -12,11 +12,12 @@ from typing import Any
 from coa import canary as canary_stage
 from coa import mending, stages
 from coa.decide import decide
-from coa.errors import RunStopped
+from coa.errors import CoaError, RunStopped
 from coa.evidence import bundle as evidence
 from coa.evidence.signing import check_key
 from coa.extract.extract import extract_org
 from coa.extract.inbound_references import extract_pointing
+from coa.failures import classified
 from coa.fields.lineage import lineage
 from coa.fields.saved import saved_carried, saved_describes
 from coa.kinds import kind_of
@@ -24,6 +25,7 @@ from coa.load import load as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
 from coa.mapping.store import mapping_of
 from coa.plan import document as plan_stage
+from coa.plan.amounts import PLAN_AMOUNTS
 from coa.plan.counts import count_plan
 from coa.plan.expected_corrections import expect_corrections
 from coa.plan.reconcile import check_plan, run_reconcile
@@ -77,6 +79,13 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
                 [stopped.state, run.run_id],
             )
             raise
+        except CoaError:
+            raise
+        except Exception as error:
+            known = classified(error, f"Stage {name} of run {run.run_id}")
+            if known is None:
+                raise
+            raise known from error
         finally:
             for role, org in orgs.items():
                 count_calls(run, role, org)
@@ -142,6 +151,7 @@ def plan(run: Run, artifacts: Folder) -> str:
         folder = artifacts
         folder.mkdir(parents=True, exist_ok=True)
         document = plan_stage.plan_document(run)
+        run.event(PLAN_AMOUNTS, plan_hash=run.row["plan_hash"], amounts=document["amounts"])
         document["rehearsal"] = corrections.expected_corrections_document(run)
         write_json(folder, "plan.json", document | {"lineage": lineage(run, mapping_of(run))})
         with (folder / "corrections.csv").open("w", encoding="utf-8-sig", newline="") as file:

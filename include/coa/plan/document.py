@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, NS, ORDER, ORDER_TYPE, STATUS
+from coa.plan.amounts import amounts, amounts_markdown
 from coa.plan.deletions import deletion_counts, deletion_rows
 from coa.plan.reconcile import action_counts
 from coa.staging.runs import Run
@@ -89,6 +90,7 @@ def plan_document(run: Run) -> dict[str, Any]:
                WHERE action = 'update' GROUP BY 1, 2 ORDER BY 1, 2""",
         ),
         "orders": _orders_by_status(run),
+        "amounts": amounts(run),
         "deletions": {"counts": deletion_counts(run), "records": list(deletion_rows(run, LISTED_DELETIONS))},
         "findings": run.db.rows(
             """SELECT severity AS grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
@@ -163,6 +165,7 @@ def plan_markdown(run: Run, afterwards: str = "") -> str:
     if going:
         told = ", ".join(f"{n:,} {_label(name)}" for name, n in going.items())
         lines += ["", f"**Deleted in the target** because they are gone from the source: {told}."]
+    lines += amounts_markdown(amounts(run))
     if afterwards:
         lines += ["", afterwards]
     reasons = _rows(

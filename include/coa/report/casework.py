@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import CONTRACT, IN_FLIGHT, ORDER, STATUS
+from coa.plan.amounts import OUTCOMES, titles
 from coa.report.licenses import coverage_rows
 from coa.report.page import environment
 from coa.report.totals import totals_of
@@ -30,8 +31,10 @@ def casework(run: Run, summary: dict[str, Any]) -> str:
             target=org_facts(run, "target"),
             objects=summary["objects"],
             summary=summary,
-            statuses=totals_of(run, "status"),
-            currencies=[t for t in totals_of(run, "all") if t["currency"]],
+            amounts=summary["amounts"],
+            outcomes=("source", *OUTCOMES),
+            titles=titles(run),
+            totals=[t for t in totals_of(run, "all") if t["currency"]],
             years=totals_of(run, "year"),
             contracts=_contracts(run),
             in_flight=_in_flight(run),

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from coa.approval.record import approvals
 from coa.model import ORDER, RECEIVED_AT
+from coa.plan.amounts import OUTCOMES, titles
 from coa.report import audit, charts
 from coa.report.casework import org_facts
 from coa.report.corrections import effects
@@ -75,6 +76,9 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         charts=_charts(run),
         totals={name: totals_of(run, name) for name in DIMENSIONS},
         dimensions=DIMENSIONS,
+        amounts=summary["amounts"],
+        outcomes=("source", *OUTCOMES),
+        titles=titles(run),
         dates=_dates(run, summary),
         drafts=list(islice(left_draft(run), MOST_ROWS)),
         difference_counts=_difference_counts(run),

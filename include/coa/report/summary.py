@@ -10,6 +10,7 @@ from coa.evidence.bundle import evidence_of
 from coa.load.canary_state import canary_of
 from coa.load_steps import CREATING, DELETIONS
 from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
+from coa.plan.amounts import amounts
 from coa.plan.deletions import deletion_counts
 from coa.report.corrections import compare_with_load
 from coa.staging.runs import Run
@@ -76,6 +77,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "seconds": _seconds(run),
         "message": run.row["message"],
         "deletions": _deletions(run),
+        "amounts": amounts(run),
         "differences_by_origin": _causes(run),
     }
 

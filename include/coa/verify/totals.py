@@ -10,11 +10,10 @@ from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
 from coa.model import CONTRACT, DETAIL, DETAIL_ORDER, NS, ORDER, ORDER_CONTRACT, ORDER_TYPE, QUANTITY, STATUS
+from coa.plan.amounts import CURRENCIES, VALUE
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
-VALUE = NS + "Order_Detail_Value__c"
-CURRENCIES = (NS + "pct_Currency__c", "CurrencyIsoCode")
 YEAR_FIELDS = ("CreatedDate", NS + "Date_Partner_Received_Customer_Order__c")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from coa.plan.amounts import amounts_shown
 from coa.salesforce.auth import is_loopback
 from coa_airflow.ui.access import find_run, is_ours
 from coa_airflow.ui.stages import approval_state, stage_row
@@ -86,6 +88,7 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
         "approval": _approval(state, answers),
         "findings": _findings(connection, run),
         "proof": _proof(summary) if proved else None,
+        "amounts": _amounts(run, summary, rows),
     }
 
 
@@ -231,6 +234,21 @@ def valid_summary(run: dict[str, Any], events: list[dict[str, Any]]) -> dict[str
     ends = [n for n, e in enumerate(events) if e["event"] == "run_finished"]
     starts = [n for n, e in enumerate(events) if e["event"] == "stage_started"]
     return summary if ends and ends[-1] > max(starts, default=-1) else None
+
+
+def _amounts(
+    run: dict[str, Any], summary: dict[str, Any] | None, rows: Callable[[str], list[dict[str, Any]]]
+) -> dict[str, Any] | None:
+    """What the orders are worth, as `coa.plan.amounts` counted it: at the run's end, else for its plan."""
+    if summary and summary.get("amounts"):
+        return amounts_shown(summary["amounts"], moved=run["loaded_at"] is not None)
+    kept = rows(
+        """SELECT data FROM coa.event WHERE run_id = %s AND event = 'plan_amounts'
+           ORDER BY event_id DESC LIMIT 1"""
+    )
+    if not kept or kept[0]["data"].get("plan_hash") != run["plan_hash"]:
+        return None
+    return amounts_shown(kept[0]["data"]["amounts"], moved=False)
 
 
 def _proof(summary: dict[str, Any] | None) -> dict[str, Any] | None:

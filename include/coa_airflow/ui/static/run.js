@@ -52,6 +52,7 @@ function draw(data) {
   section("stages", data.stages.map((s) => ({ ...s, seconds: s.seconds === null ? null : s.seconds < 10 && s.state === "done" ? s.seconds : Math.round(s.seconds) })), drawStages);
   section("approval", [data.approval, data.run, waitsFor(data)].map((x, i) => (i === 1 ? { dag: x.dag_id, run: x.airflow_run_id, hash: x.plan_hash, dry: x.dry_run } : x)), drawApproval);
   section("objects", data.objects, drawObjects);
+  section("amounts", data.amounts, drawAmounts);
   drawSteps(data);
   section("jobs", [data.jobs, Boolean(data.run.target)], drawJobs);
   section("api", data.api, drawApi);
@@ -162,6 +163,20 @@ function shareBar(o) {
     bar.append(piece);
   }
   return bar;
+}
+
+// ---- money -----------------------------------------------------------------------------------
+function drawAmounts(amounts) {
+  if (!amounts?.orders.length) return null;
+  const outcomes = amounts.outcomes.map(([key, label]) => ({ label, number: true, cell: (row) => row[key] }));
+  const status = { label: "Status", head: true, cell: (row) => row.status || "(empty)" };
+  const currency = { label: "Currency", head: true, cell: (row) => row.currency || "(none)" };
+  return [
+    title("amounts-title", "Orders and their value"),
+    table("Order value by currency", [currency, ...outcomes, { label: amounts.deleted, number: true, cell: (row) => row.deleted }], amounts.currencies, { id: "order-value" }),
+    table("Orders by status", [status, ...outcomes], amounts.orders),
+    table("Order value by status", [status, { ...currency, head: false }, ...outcomes], amounts.statuses),
+  ];
 }
 
 // ---- jobs, API, files ------------------------------------------------------------------------
