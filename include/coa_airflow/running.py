@@ -34,6 +34,7 @@ def task_run(*, ending: bool = False) -> Iterator[Run]:
     `ending`: the task only looks at what the others did. Any other task that runs again (somebody
     cleared it) reopens a run that had ended.
     """
+    from coa.failures import classified
     from coa.staging.runs import Run
 
     context = get_current_context()
@@ -53,8 +54,11 @@ def task_run(*, ending: bool = False) -> Iterator[Run]:
 
             defer(run, waiting)
         except Exception as error:
-            record_failure(run, task_name(ti), error)
-            raise
+            known = classified(error, f"Task {task_name(ti)} of run {run_id}") or error
+            record_failure(run, task_name(ti), known)
+            if known is error:
+                raise
+            raise known from error
 
 
 def run_id_of(db: Database, dag_id: str, airflow_run_id: str) -> str:

@@ -12,9 +12,10 @@ from typing import NamedTuple, Protocol
 
 import psycopg
 from psycopg import sql
-from psycopg.errors import BadCopyFileFormat
+from psycopg.errors import BadCopyFileFormat, CharacterNotInRepertoire
 
-from coa.errors import CoaError, IncompleteExtract
+from coa.errors import CoaError, ConfigurationError, IncompleteExtract
+from coa.failures import first_line
 from coa.salesforce.bulk import QueryJobs
 from coa.staging.database import Database, Row, copy_into
 
@@ -108,6 +109,11 @@ def _copy_page(
         except BadCopyFileFormat as error:
             # A body that ended inside a quoted value or a row.
             raise IncompleteExtract(f"{jobs.org.name}: a page of {spec.sobject} is broken CSV.") from error
+        except CharacterNotInRepertoire as error:
+            raise ConfigurationError(
+                f"{jobs.org.name}: the records of {spec.sobject} hold bytes that are not UTF-8 ({first_line(error)}).",
+                next_step="find the record in the org, correct its text, then run again.",
+            ) from error
     announced = _header(headers, "sforce-numberofrecords")
     if announced.isdigit() and int(announced) != landed:
         raise IncompleteExtract(

@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from coa.errors import IncompleteExtract
+from coa.errors import ConfigurationError, IncompleteExtract
 from coa.extract.pages import PAGE_TRIES, split_header
 from coa.load.retry import reject_worn_out, transient
 from coa.load_steps import DELETE, INSERT, STATUSES, Step
@@ -97,6 +97,11 @@ def _read(connection: psycopg.Connection[Row], jobs: IngestJobs, job: Row, which
                     f"{which} of job {job['job_id']} could not be read whole.", next_step="retry the task."
                 ) from error
             log.warning("%s of job %s: %s Reading it again.", which, job["job_id"], error)
+        except psycopg.errors.CharacterNotInRepertoire as error:
+            raise ConfigurationError(
+                f"{jobs.org.name}: {which} of job {job['job_id']} on {job['sobject']} hold bytes that are not UTF-8.",
+                next_step="nothing is lost: report it, and run again; the rows are looked up by their keys.",
+            ) from error
     raise AssertionError("unreachable")
 
 

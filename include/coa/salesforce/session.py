@@ -23,6 +23,7 @@ from urllib3.exceptions import NewConnectionError
 
 from coa.config import Settings
 from coa.errors import (
+    AllowanceUsedUp,
     AmbiguousWrite,
     AuthenticationFailed,
     ConfigurationError,
@@ -166,7 +167,7 @@ class Org:
         for attempt in range(1, self.settings.request_retries + 1):
             response = self.request("GET", path, kind=kind, params=params)
             try:
-                return response.json(parse_float=Number)
+                return self._decoded(response, f"GET {path}")
             except ValueError as error:
                 # A proxy's page, or a body that was cut off where the length was not declared.
                 self._pause_or_give_up(attempt, f"{self.name}: GET {path} answered no JSON", error)
@@ -193,11 +194,16 @@ class Org:
         if not response.content:
             return None
         try:
-            return response.json(parse_float=Number)
+            return self._decoded(response, f"{method} {path}")
         except ValueError as error:
             raise AmbiguousWrite(
                 f"{self.name}: {method} {path} answered something that is not JSON."
             ) from error
+        except ConfigurationError as unreadable:
+            if safe:
+                raise
+            # It was done, and how it went cannot be read: the state is.
+            raise AmbiguousWrite(unreadable.message) from unreadable
 
     def request(
         self,
@@ -213,7 +219,7 @@ class Org:
     ) -> requests.Response:
         """One request with renewal and, where it may be repeated, back-off.
 
-        Returns a 2xx response. Raises `OrgRefused` for 4xx, `LimitExceeded` for API limits,
+        Returns a 2xx response. Raises `OrgRefused` for 4xx, `LimitExceeded` for too many calls at once, `AllowanceUsedUp` for those of a day,
         `OrgUnavailable` when retries ran out, `AmbiguousWrite` when a write got no answer.
         """
         repeatable = method in SAFE_METHODS if safe is None else safe
@@ -269,7 +275,7 @@ class Org:
                 if "concurrent" in message.lower():
                     self._pause_or_give_up(attempt, failure, None, LimitExceeded)
                     continue
-                raise LimitExceeded(
+                raise AllowanceUsedUp(
                     f"{failure}.",
                     next_step="the org's 24-hour allowance is used up: run again when it has recovered.",
                 )
@@ -301,6 +307,23 @@ class Org:
         """`SELECT COUNT() FROM sobject`; recordCount is a cached figure and not fit to reconcile."""
         soql = f"SELECT COUNT() FROM {sobject}" + (f" WHERE {where}" if where else "")
         return int(self.data_json("/query", kind="query", params={"q": soql})["totalSize"])
+
+    def _decoded(self, response: requests.Response, asked: str) -> Any:
+        """The JSON of an answer. Raises `ValueError` when it is none or was cut off.
+
+        `requests` would put a question mark in the place of a byte that is not UTF-8, and a record would arrive changed:
+        that raises `ConfigurationError`, for asking again gives the same bytes.
+        """
+        try:
+            text = response.content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data":
+                raise ValueError("cut off within a character") from error
+            raise ConfigurationError(
+                f"{self.name}: {asked.partition('?')[0]} answered bytes that are not UTF-8 (at {error.start}).",
+                next_step="find the record in the org, correct its text, then run again.",
+            ) from error
+        return json.loads(text, parse_float=Number)
 
     # ---- inside -------------------------------------------------------------------------------
     def _http(self) -> requests.Session:
@@ -421,7 +444,7 @@ class Org:
         used, allowed = self.usage
         reserve = min(self.settings.api_reserve, allowed // 10)
         if allowed and used >= allowed - reserve:
-            raise LimitExceeded(
+            raise AllowanceUsedUp(
                 f"{self.name}: {used} of {allowed} API calls of the last 24 hours are used; "
                 f"the last {reserve} are left to others.",
                 next_step="run again when the allowance has recovered, or set COA_API_RESERVE.",

@@ -112,6 +112,9 @@ def run(dag_id: str, params: dict[str, Any], console: Console) -> int:
                     f"[red]The run did not start (exit status {worker.returncode}).[/red] The log ends:"
                 )
                 console.print(escape(_tail(log)))
+                console.print(
+                    f"Nothing was written to any org. Next step: mend what the log names; all of it is in {log}."
+                )
                 return NOT_STARTED
             return conclude(db, row, console)
 
