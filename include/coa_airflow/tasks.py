@@ -32,11 +32,25 @@ NOTE = "note"
 """Key of the XCom that becomes the note of the Airflow run: see `coa_airflow.ui.notes`."""
 
 
+def _under_grant(raw: dict[str, Any], conf: dict[str, Any], orgs: dict[str, str]) -> dict[str, Any]:
+    """The params of the standing approval for these connections, and over them what the trigger said itself."""
+    from coa.approval.terms import granted_params
+
+    granted = granted_params(staging(), orgs["source_conn_id"], orgs["target_conn_id"])
+    if not granted:
+        return raw
+    asked = {name: raw[name] for name in conf if name in raw}
+    return {**granted, "mode": "delta", "dry_run": bool(raw.get("dry_run")), **asked}
+
+
 @task
-def start(only_plan: bool = False, connections: dict[str, str] | None = None) -> str:
+def start(
+    only_plan: bool = False, connections: dict[str, str] | None = None, under_grant: bool = False
+) -> str:
     """Creates the run: checks the params, gives it its id, opens its tables.
 
-    `connections`: the connections that the DAG names, by param (`Pair.params`).
+    `connections`: the connections that the DAG names, by param (`Pair.params`). `under_grant`: params come from the
+    standing approval; what a trigger says otherwise stands, and is refused before the first write.
     """
     from coa_airflow.headless_token import versions
 
@@ -50,7 +64,10 @@ def start(only_plan: bool = False, connections: dict[str, str] | None = None) ->
 
         raw["mapping"] = setting("coa_mapping", "COA_MAPPING")
     # Before the run exists: with a row that holds a forbidden name, whoever marks this task as success could use it.
-    raw |= chosen(raw, connections or Pair().params())
+    orgs = chosen(raw, connections or Pair().params())
+    if under_grant:
+        raw = _under_grant(raw, dag_run.conf or {}, orgs)
+    raw |= orgs
     refuse_asking_nobody(raw, kind_of(ti.dag_id))
     return _started(
         dag_id=ti.dag_id,

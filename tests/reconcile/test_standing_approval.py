@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from tests.reconcile.pairs import edit, table
 
 from coa.approval import record as approval
 from coa.approval import standing
+from coa.approval.terms import granted_params
+from coa.config import RunParams
 from coa.errors import RunStopped
 from coa.model import NS, ORDER, SOURCE_ID
 from coa.staging.runs import Run
@@ -121,3 +124,84 @@ def test_a_form_that_cannot_be_used_grants_nothing_and_says_why(pair: Migrator) 
         assert standing.grant_from_form(run, given, "Ada").startswith("No standing approval")
     assert standing.grant_from_form(run, {"reason": "fine"}, "Ada") == ""
     assert standing.current(run) is None
+
+
+def test_a_grant_from_before_terms_were_bound_is_no_longer_valid(pair: Migrator, moved: Run) -> None:
+    standing.grant_from_form(moved, form(), "Ada")
+    moved.db.execute("UPDATE coa.standing_approval SET terms = NULL")
+    with pytest.raises(RunStopped, match="no longer valid") as stopped:
+        approval.record_standing(plan(pair))
+    assert "have it granted" in stopped.value.next_step
+
+
+def write_mapping(folder: Path, text: str) -> str:
+    path = folder / "mapping.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+class TestAnythingElseThanWasGranted:
+    """Each is named, and nothing is written."""
+
+    def refused(self, pair: Migrator, **params: Any) -> str:
+        run = pair.start(mode="delta", require_approval=True, **params)
+        try:
+            pair.plan(run)
+            with pytest.raises(RunStopped) as stopped:
+                approval.record_standing(run)
+        finally:
+            run.release_lease()
+        assert stopped.value.state == "not_approved"
+        assert "granted for something else" in stopped.value.message
+        return stopped.value.message
+
+    def test_a_param(self, pair: Migrator, moved: Run) -> None:
+        standing.grant_from_form(moved, form(), "Ada")
+        said = self.refused(pair, conflict_policy="source_wins", orders_where="Name != null")
+        assert "param conflict_policy is source_wins, granted was block_record" in said
+        assert "param orders_where is Name != null, granted was empty" in said
+
+    def test_a_mapping_that_is_none_or_another(self, pair: Migrator, tmp_path: Path) -> None:
+        path = write_mapping(tmp_path, "version: 1\norders_where: Name != null\n")
+        granted = pair.migrate(mapping=path).run
+        standing.grant_from_form(granted, form(), "Ada")
+        same = pair.start(mode="delta", require_approval=True, mapping=path)
+        pair.plan(same)
+        approval.record_standing(same)
+        same.release_lease()
+        assert "the mapping is empty" in self.refused(pair)
+        write_mapping(tmp_path, "version: 1\norders_where: Name != 'x'\n")
+        assert "the mapping is" in self.refused(pair, mapping=path)
+
+    def test_automation_that_came_since(self, pair: Migrator, moved: Run) -> None:
+        standing.grant_from_form(moved, form(), "Ada")
+        trigger = {"Name": "StampOrders", "TableEnumOrId": ORDER, "Status": "Active"}
+        pair.target.control("POST", "records/ApexTrigger", trigger, raw="true")
+        assert f"automation of the target: trigger StampOrders on {ORDER} came" in self.refused(pair)
+
+    @pytest.mark.parametrize(
+        ("column", "key", "said"),
+        [
+            ("target_org", "user_id", "the user who writes is"),
+            ("target_org", "id", "the target org is"),
+            ("source_org", "id", "the source org is"),
+            ("versions", "coa_target", "the package of the target is"),
+        ],
+    )
+    def test_user_org_and_package(self, pair: Migrator, moved: Run, column: str, key: str, said: str) -> None:
+        standing.grant_from_form(moved, form(), "Ada")
+        run = plan(pair)
+        run.row[column] = {**run.row[column], key: "another"}
+        with pytest.raises(RunStopped, match=said):
+            standing.check(run)
+
+
+def test_a_scheduled_run_starts_with_the_params_of_the_grant(pair: Migrator) -> None:
+    granted = pair.migrate(conflict_policy="source_wins").run
+    standing.grant_from_form(granted, form(), "Ada")
+    params = granted_params(pair.db, "coa_source", "coa_target")
+    assert params["conflict_policy"] == "source_wins"
+    assert RunParams.parse({**params, "mode": "delta"}).conflict_policy == "source_wins"
+    assert granted_params(pair.db, "coa_source", "coa_other") == {}
+    standing.revoke(granted)
+    assert granted_params(pair.db, "coa_source", "coa_target") == {}

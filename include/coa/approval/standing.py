@@ -1,7 +1,7 @@
 """The standing approval: scheduled deltas of a pair may load without a person, within its limits.
 
 It is granted in the form of a migrate run's approval, by the gate's own code and only together with a yes, for
-a time, for so many records a run, for certain actions. A new grant takes the place of the older ones; one of
+a time, for so many records a run, for certain actions, and on the terms of that run (`coa.approval.terms`). A new grant takes the place of the older ones; one of
 0 records withdraws them. The load asks again before its first write.
 """
 
@@ -12,8 +12,10 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.approval.terms import differences, named, terms_of
 from coa.errors import RunStopped
 from coa.plan.deletions import planned_deletions
+from coa.staging.database import json_value
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -42,9 +44,10 @@ def grant_from_form(run: Run, form: dict[str, Any], granted_by: str) -> str:
         return f"No standing approval was granted: {fault}"
     revoke(run)
     run.db.execute(
-        """INSERT INTO coa.standing_approval (pair_id, granted_by, granted_in, expires_at, max_records, actions)
-           VALUES (%s, %s, %s, %s, %s, %s)""",
-        [run.pair_id, granted_by, run.run_id, expires_at, limit, actions],
+        """INSERT INTO coa.standing_approval
+             (pair_id, granted_by, granted_in, expires_at, max_records, actions, terms)
+           VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+        [run.pair_id, granted_by, run.run_id, expires_at, limit, actions, json_value(terms_of(run))],
     )
     run.event(
         "standing_approval_granted", by=granted_by, until=str(expires_at), records=limit, actions=actions
@@ -112,6 +115,18 @@ def check(run: Run) -> dict[str, Any]:
         raise _refused("There is no standing approval for this pair of orgs.", ask)
     if granted["expired"]:
         raise _refused(f"The standing approval expired at {granted['expires_at']:%Y-%m-%d %H:%M}.", ask)
+    if granted["terms"] is None:
+        raise _refused(
+            f"The standing approval of {granted['granted_at']:%Y-%m-%d %H:%M} is from before grants bound params, "
+            "mapping and orgs: it is no longer valid.",
+            ask,
+        )
+    other = differences(granted["terms"], terms_of(run))
+    if other:
+        raise _refused(
+            f"The standing approval of {granted['granted_by']} was granted for something else: {named(other)}.",
+            f"put it back as it was, or {ask}",
+        )
     counts = planned_writes(run)
     total = sum(counts.values())
     if total > granted["max_records"]:

@@ -51,5 +51,8 @@ def _narrow_orders(run: Run, condition: str) -> None:
     """Puts the file's filter into the run's params, where extract, checks and reports look for it."""
     given = run.params.orders_where
     both = f"({given}) AND ({condition})" if given else condition
-    run.update(params={**run.row["params"], "orders_where": both})
+    run.update(
+        params={**run.row["params"], "orders_where": both},
+        versions={**run.row["versions"], "orders_where_given": given},
+    )
     run.params = type(run.params).parse(run.row["params"])

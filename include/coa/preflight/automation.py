@@ -28,6 +28,16 @@ def check_automation(probe: Probe) -> list[Finding]:
     ]
 
 
+def entries_of(found: list[Finding]) -> list[str]:
+    """Each entry of its own, for comparing with another day: kind, object and name."""
+    kinds = {one.code: one.code.removeprefix("partner_").removesuffix("s").replace("_", " ") for one in found}
+    return sorted(
+        f"{kinds[one.code]} {entry}" + (f" on {one.sobject}" if one.sobject else "")
+        for one in found
+        for entry in one.examples
+    )
+
+
 def entity_names(probe: Probe) -> dict[str, str]:
     """What setup records may call our objects -> API name: the name itself, or the id of its definition."""
     names = {name: name for name in LOADED}

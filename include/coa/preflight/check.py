@@ -16,7 +16,7 @@ from coa.fields.saved import fitting_or_not
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight import checks
-from coa.preflight.automation import check_automation
+from coa.preflight.automation import check_automation, entries_of
 from coa.preflight.capacity import check_capacity, moved_before, volume_of
 from coa.preflight.hidden_fields import check_hidden_fields, is_structural
 from coa.preflight.jobs import check_submit_jobs
@@ -125,7 +125,9 @@ def _check_both(
     if off is not None:
         run.update(target_org={**run.row["target_org"], "inactive_workflow_rules": off})
     findings += check_workflow_rules(off)
-    findings += check_automation(target)
+    automation = check_automation(target)
+    run.update(target_org={**run.row["target_org"], "automation": entries_of(automation)})
+    findings += automation
     findings += check_submit_jobs(target, run.params.accept_submit_jobs)
     findings += check_user(source, str(run.row["source_org"].get("user_id", "")))
     user_id = str(run.row["target_org"].get("user_id", ""))

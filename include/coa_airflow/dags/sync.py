@@ -24,7 +24,7 @@ def build(edition: Edition) -> DAG:
         is_paused_upon_creation=True,
     ) as dag:
         chain_in_order(
-            start=tasks.start(connections=orgs),
+            start=tasks.start(connections=orgs, under_grant=True),
             preflight=tasks.preflight(),
             extract=extract_both(),
             transform=tasks.transform(),

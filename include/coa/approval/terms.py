@@ -1,0 +1,101 @@
+"""What a standing approval binds: whoever granted it saw these orgs, params, mapping, user, package and automation.
+
+A scheduled run takes its params from the grant; if anything else, or one of them, is another than it was, the run ends
+as `not_approved` and names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from coa.config import RunParams
+from coa.staging.database import Database
+from coa.staging.runs import Run
+
+Terms = dict[str, Any]
+
+OF_THE_RUN = frozenset({"mode", "dry_run", "require_approval", "run_id", "force"})
+"""Params that say what kind of run it is, and nothing of what it writes."""
+MOST_NAMED = 8
+
+
+def terms_of(run: Run) -> Terms:
+    """The terms that a run has, as JSON; after preflight, which finds out the last three."""
+    params = {name: value for name, value in asdict(run.params).items() if name not in OF_THE_RUN}
+    versions, source, target = run.row["versions"], run.row["source_org"] or {}, run.row["target_org"] or {}
+    if "orders_where_given" in versions:
+        # The mapping file's own condition comes with its hash.
+        params["orders_where"] = versions["orders_where_given"]
+    return {
+        "params": params,
+        "mapping_sha256": versions.get("mapping_sha256", ""),
+        "source_org": source.get("id", ""),
+        "target_org": target.get("id", ""),
+        "writing_user": target.get("user_id", ""),
+        "package": {role: versions.get(f"coa_{role}") or "" for role in ("source", "target")},
+        "automation": {
+            name: target.get(name) or []
+            for name in ("automation", "inactive_validation_rules", "inactive_workflow_rules")
+        },
+    }
+
+
+def differences(granted: Terms, now: Terms) -> list[str]:
+    """What is another than it was granted, each in words."""
+    found = []
+    for name in sorted({*granted["params"], *now["params"]}):
+        was, is_now = granted["params"].get(name), now["params"].get(name)
+        if was != is_now:
+            found.append(f"param {name} is {_shown(is_now)}, granted was {_shown(was)}")
+    for name, words in (
+        ("mapping_sha256", "the mapping"),
+        ("source_org", "the source org"),
+        ("target_org", "the target org"),
+        ("writing_user", "the user who writes"),
+    ):
+        if granted.get(name) != now[name]:
+            found.append(f"{words} is {_shown(now[name])[:24]}, granted was {_shown(granted.get(name))[:24]}")
+    for role in ("source", "target"):
+        was, is_now = granted["package"].get(role), now["package"][role]
+        if was != is_now:
+            found.append(f"the package of the {role} is {_shown(is_now)}, granted was {_shown(was)}")
+    return found + _automation(granted["automation"], now["automation"])
+
+
+def _automation(was: dict[str, list[str]], is_now: dict[str, list[str]]) -> list[str]:
+    found = []
+    for name, entries in is_now.items():
+        kind = name.replace("_", " ")
+        found += [
+            f"{kind} of the target: {one} came" for one in sorted(set(entries) - set(was.get(name, [])))
+        ]
+        found += [
+            f"{kind} of the target: {one} went" for one in sorted(set(was.get(name, [])) - set(entries))
+        ]
+    return found
+
+
+def named(found: list[str]) -> str:
+    rest = len(found) - MOST_NAMED
+    return "; ".join(found[:MOST_NAMED]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value in ("", None) else str(value)
+
+
+def granted_params(db: Database, source_conn_id: str, target_conn_id: str) -> dict[str, Any]:
+    """Params of the newest standing approval in force that was granted for these connections; empty without one.
+
+    Only a start: whether the orgs behind them are those of the grant, `standing.check` asks before the first write.
+    """
+    row = db.row(
+        """SELECT terms -> 'params' AS params FROM coa.standing_approval
+           WHERE revoked_at IS NULL AND expires_at > clock_timestamp() AND terms IS NOT NULL
+             AND terms -> 'params' ->> 'source_conn_id' = %s AND terms -> 'params' ->> 'target_conn_id' = %s
+           ORDER BY standing_id DESC LIMIT 1""",
+        [source_conn_id, target_conn_id],
+    )
+    known = {f.name for f in fields(RunParams)}
+    return {name: value for name, value in row["params"].items() if name in known} if row else {}
