@@ -42,7 +42,7 @@ def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
     """
 
     def text(title: str, description: str) -> Param:
-        return Param("", type=["null", "string"], title=title, description_md=description, maxLength=1000)
+        return Param("", type=["null", "string"], title=title, description=description, maxLength=1000)
 
     return {
         "reason": text("Reason", "Why this plan is approved or rejected."),
@@ -58,7 +58,7 @@ def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
             type=["null", "string"],
             format="date-time",
             title="Standing approval until",
-            description_md=f"Lets the scheduled DAG `{sync_dag}` load deltas of these two orgs until then, without "
+            description=f"Lets the scheduled DAG `{sync_dag}` load deltas of these two orgs until then, without "
             "asking. Empty: no standing approval is granted.",
         ),
         "standing_records": Param(
@@ -66,7 +66,7 @@ def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
             type=["null", "integer"],
             minimum=0,
             title="Standing approval: records a run",
-            description_md="A scheduled run whose plan writes more is not approved. 0 withdraws "
+            description="A scheduled run whose plan writes more is not approved. 0 withdraws "
             "what was granted before.",
         ),
         "standing_actions": Param(
@@ -75,7 +75,7 @@ def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
             items={"type": "string", "enum": ["insert", "update", "delete"]},
             examples=["insert", "update", "delete"],
             title="Standing approval: actions",
-            description_md="What scheduled runs may do. `delete` only counts with `deletions: carry`.",
+            description="What scheduled runs may do. `delete` only counts with `deletions: carry`.",
         ),
     }
 

@@ -65,7 +65,9 @@ def put(org: Org, snapshot: bytes) -> None:
     """Makes the org what it was. 400 for an org of another shape: its tables and ids would not fit."""
     described, records = _read(snapshot)
     for name in OF_THE_SHAPE:
-        ours, theirs = getattr(org.settings, name), described["settings"].get(name)
+        # A snapshot from before a setting came is of an org that had its default.
+        ours = getattr(org.settings, name)
+        theirs = described["settings"].get(name, getattr(Settings, name))
         if ours != theirs:
             raise ApiError(
                 "INVALID_FIELD", f"the snapshot is of an org with {name} {theirs!r}, this one has {ours!r}"

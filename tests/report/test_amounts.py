@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from tests.engine.harness import Migration, Migrator
 
-from coa.model import DETAIL, NS, ORDER, SOURCE_ID, STATUS
+from coa.model import CUSTOMER, DETAIL, NS, ORDER, SOURCE_ID, STATUS
 from coa.plan.amounts import OUTCOMES, amounts_markdown, amounts_shown
+from coa.plan.document import plan_markdown
 from coa.staging.database import Database
 from orgsim.launch import RunningOrg, running_pair
 
@@ -60,7 +61,8 @@ def moved(world: Migrator) -> Migration:
 
 def test_each_outcome_has_its_part_and_they_add_up_to_the_source(world: Migrator, moved: Migration) -> None:
     found = moved.summary["amounts"]
-    by_status, by_currency = worth(world.source), {}
+    by_status = worth(world.source)
+    by_currency: dict[str, Decimal] = {}
     for (_, currency), value in by_status.items():
         by_currency[currency] = by_currency.get(currency, ZERO) + value
     assert {(r["status"], r["currency"]): Decimal(r["source"]) for r in found["statuses"]} == by_status
@@ -118,3 +120,29 @@ def test_what_is_gone_from_the_source_stands_beside_it(world: Migrator, moved: M
     assert gone[detail[CURRENCY]] == Decimal(str(detail[WORTH]))
     for row in again.summary["amounts"]["currencies"]:
         assert sum(Decimal(row[name]) for name in OUTCOMES) == Decimal(row["source"])
+
+
+def test_the_approver_reads_policies_mapping_order_numbers_and_customers(
+    world: Migrator, moved: Migration
+) -> None:
+    page = plan_markdown(moved.run)
+    assert "`draft_orders`" not in page.split("**Policies:**")[0]
+    said = page.split("**Policies:**")[1].splitlines()[0]
+    assert "`in_flight_orders` hold" in said
+    assert "`picklist_policy` block\\_record" in said
+    assert "**Mapping file:** none" in said
+    rows = world.db.rows(
+        f"SELECT sobject, source_id, parent_id FROM {moved.run.schema}.plan WHERE reason_code <> ''"
+    )
+    ids = {r["source_id"] for r in rows}
+    assert not [one for one in ids if one in page]
+    orders = {r["Id"]: r for r in world.source.control("GET", f"table/{ORDER}")}
+    customers = {r["Id"]: r["Name"] for r in world.source.control("GET", f"table/{CUSTOMER}")}
+    left_out = page.split("**Left out**")[1].split("**Findings**")[0].splitlines()
+    of_orders = [line for line in left_out if line.startswith("| Service Order |")]
+    assert of_orders
+    for line in of_orders:
+        named = [o for o in orders.values() if o["Name"] in line]
+        assert named, line
+        plain = line.replace("\\", "")
+        assert all(customers[o[NS + "Customer__c"]] in plain for o in named), line

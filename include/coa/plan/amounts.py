@@ -119,7 +119,7 @@ def _outcome(run: Run) -> tuple[sql.Composed, sql.Composed]:
         detail=sql.Literal(DETAIL),
         order=sql.Literal(ORDER),
     )
-    held = sql.SQL("false")
+    held = sql.SQL("false").format()
     if run.has_table(Table.CHANGED_SINCE_PLAN):
         held = sql.SQL(
             """p.action IN ('insert', 'update') AND EXISTS (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
 from psycopg import sql
 
-from coa.model import DETAIL, DETAIL_ORDER, LOADED, NS, ORDER, ORDER_TYPE, STATUS
+from coa.config import RunParams
+from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, NS, ORDER, ORDER_CUSTOMER, ORDER_TYPE, STATUS
 from coa.plan.amounts import amounts, amounts_markdown
 from coa.plan.deletions import deletion_counts, deletion_rows
 from coa.plan.reconcile import action_counts
@@ -168,15 +171,8 @@ def plan_markdown(run: Run, afterwards: str = "") -> str:
     lines += amounts_markdown(amounts(run))
     if afterwards:
         lines += ["", afterwards]
-    reasons = _rows(
-        run,
-        """SELECT sobject, action, reason_code, count(*) AS n FROM {plan}
-           WHERE reason_code <> '' AND action IN ('blocked', 'held') GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1 LIMIT 20""",
-    )
-    if reasons:
-        lines += ["", "**Left out**", "", "| sObject | action | reason | records |", "|---|---|---|---:|"]
-        for r in reasons:
-            lines.append(f"| {_label(r['sobject'])} | {r['action']} | `{r['reason_code']}` | {r['n']:,} |")
+    lines += _terms(run)
+    lines += _left_out(run)
     findings = run.db.rows(
         """SELECT severity, message, next_step FROM coa.finding WHERE run_id = %s AND severity <> 'note'
            ORDER BY array_position(ARRAY['blocker','warning'], severity), code LIMIT 20""",
@@ -185,16 +181,86 @@ def plan_markdown(run: Run, afterwards: str = "") -> str:
     if findings:
         lines += ["", "**Findings**", ""]
         lines += [
-            f"- {f['severity']}: {_text(f['message'])} *Next step: {_text(f['next_step'])}*" for f in findings
+            f"- {f['severity']}: {_text(_without_ids(f['message']))} *Next step: {_text(f['next_step'])}*"
+            for f in findings
         ]
     lines += ["", f"Plan hash `{run.row['plan_hash']}`: what is approved is this plan and no other."]
     return "\n".join(lines)
+
+
+def _terms(run: Run) -> list[str]:
+    """Under which policies and which mapping the plan was made."""
+    defaults = RunParams()
+    chosen = [
+        f"`{name}` {_text(value)}"
+        for name, value in asdict(run.params).items()
+        if value != getattr(defaults, name) and name not in ("mode", "mapping")
+    ]
+    versions = run.row["versions"]
+    mapping = (
+        f"{_text(versions['mapping'])} (SHA-256 `{versions['mapping_sha256'][:12]}`)"
+        if versions.get("mapping_sha256")
+        else "none"
+    )
+    told = f"{', '.join(chosen)}; all others as by default" if chosen else "all as by default"
+    return ["", f"**Policies:** {told}. **Mapping file:** {mapping}."]
+
+
+LISTED_REASONS = 20
+EXAMPLES = 3
+
+
+def _left_out(run: Run) -> list[str]:
+    """What stays behind and why, with order numbers and customers instead of record ids."""
+    reasons = run.db.rows(
+        sql.SQL(
+            """SELECT p.sobject, p.action, p.reason_code, min(p.reason) AS reason, count(*) AS n,
+                      (array_agg(DISTINCT concat_ws(', ', o."Name", c."Name")))[1:{examples}] AS examples
+               FROM {plan} p
+               LEFT JOIN {orders} o ON o."Id" = CASE p.sobject WHEN {order} THEN p.source_id
+                                                     WHEN {detail} THEN p.parent_id END
+               LEFT JOIN {customers} c ON c."Id" = CASE p.sobject WHEN {customer} THEN p.source_id
+                                                        ELSE o.{of_customer} END
+               WHERE p.reason_code <> '' AND p.action IN ('blocked', 'held') GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 3 LIMIT {listed}"""
+        ).format(
+            examples=sql.Literal(EXAMPLES),
+            listed=sql.Literal(LISTED_REASONS),
+            plan=run.table(Table.PLAN),
+            orders=run.table(Table.SOURCE, ORDER),
+            customers=run.table(Table.SOURCE, CUSTOMER),
+            order=sql.Literal(ORDER),
+            detail=sql.Literal(DETAIL),
+            customer=sql.Literal(CUSTOMER),
+            of_customer=sql.Identifier(ORDER_CUSTOMER),
+        )
+    )
+    if not reasons:
+        return []
+    lines = [
+        "",
+        "**Left out**",
+        "",
+        "| sObject | action | why | records | for example |",
+        "|---|---|---|---:|---|",
+    ]
+    for r in reasons:
+        examples = "; ".join(_text(one) for one in r["examples"] if one)
+        lines.append(
+            f"| {_label(r['sobject'])} | {r['action']} | {_text(r['reason'])} (`{r['reason_code']}`) | {r['n']:,} "
+            f"| {examples} |"
+        )
+    return lines
+
+
+def _without_ids(message: str) -> str:
+    """A finding without its examples, which are record ids: people know order numbers, which stand above."""
+    return re.sub(r" Examples: [^.]*\.", "", message)
 
 
 def _label(sobject: str) -> str:
     return sobject.removeprefix(NS).removesuffix("__c").replace("_", " ")
 
 
-def _text(value: str) -> str:
+def _text(value: Any) -> str:
     """Org and field names come from outside: no Markdown of theirs takes effect."""
     return "".join("\\" + c if c in "\\`*_{}[]<>()#|!" else c for c in str(value).replace("\n", " "))
