@@ -15,7 +15,7 @@ PACKAGES = ("coa", "coa_airflow", "orgsim")
 
 LAYERS = (
     ("artifacts", "errors", "explanations", "kinds", "model", "soql_condition", "states"),
-    ("config", "decide", "load_steps"),
+    ("config", "decide", "failures", "load_steps"),
     ("staging", "stages"),
     ("mapping", "salesforce"),
     ("fields",),
