@@ -77,6 +77,7 @@ def _automation(was: dict[str, list[str]], is_now: dict[str, list[str]]) -> list
 
 
 def named(found: list[str]) -> str:
+    """The first few of `found` as one text, with the number of the rest."""
     rest = len(found) - MOST_NAMED
     return "; ".join(found[:MOST_NAMED]) + (f"; and {rest} more" if rest > 0 else "")
 
