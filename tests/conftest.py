@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from coa.staging.database import Database
@@ -15,6 +16,10 @@ from tests import databases, kinds
 from tests.orgs import use_forked_orgs
 
 use_forked_orgs()
+
+# How long an example takes says more of the machine than of the code, and a failure should be found again.
+hypothesis.settings.register_profile("shared_machine", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("shared_machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
