@@ -1,4 +1,4 @@
-"""MappingErrors on command: which requests, rows and jobs go wrong, and how."""
+"""Faults on command: which requests, rows and jobs go wrong, and how."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Fault:
         re.compile(self.path)
 
 
-class MappingErrors:
+class Faults:
     """The rules in force. ``times`` < 0 means always; a seed makes probabilities repeatable."""
 
     def __init__(self, org: Org) -> None:

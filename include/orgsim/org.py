@@ -10,7 +10,7 @@ from orgsim.bulk.locks import Locks
 from orgsim.clock import Clock
 from orgsim.cursors import Cursors
 from orgsim.dml import Dml
-from orgsim.faults import MappingErrors
+from orgsim.faults import Faults
 from orgsim.ids import DIGITS, IdSpace
 from orgsim.package import Package
 from orgsim.rollups import Rollups
@@ -39,7 +39,7 @@ class Org:
         self.rollups = Rollups(self)
         self.dml = Dml(self)
         self.sessions = Sessions(self)
-        self.faults = MappingErrors(self)
+        self.faults = Faults(self)
         self.jobs = Jobs(self)
         self.locks = Locks()
         self.cursors = Cursors()

@@ -1,4 +1,4 @@
-"""MappingErrors on command: what a client must survive (contract I6)."""
+"""Faults on command: what a client must survive (contract I6)."""
 
 from __future__ import annotations
 
