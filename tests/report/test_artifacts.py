@@ -32,6 +32,7 @@ FILES = {
     "relink.csv",
     "open_orders.csv",
     "references.csv",
+    "observed.json",
     "license_coverage.csv",
     "audit.json",
 }

@@ -273,6 +273,7 @@ def customer_missing(scene: Scene) -> set[Found]:
     customer = scene.take(CUSTOMER)
     orders = [o for o in scene.records[ORDER].values() if o[ORDER_CUSTOMER] == customer["Id"]]
     scene.delete(CUSTOMER, customer)
+    scene.used |= {order["Id"] for order in orders}  # an org refuses a copy that names a deleted customer
     for order in orders:
         scene.consequences.add((ORDER, order["Id"], ORDER_CUSTOMER, "link"))
     return {(CUSTOMER, customer["Id"], "", "missing")}

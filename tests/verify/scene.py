@@ -39,7 +39,8 @@ class Scene:
     def of(cls, target: RunningOrg) -> Scene:
         scene = cls(target)
         for sobject in (CUSTOMER, ORDER, DETAIL):
-            rows = target.control("GET", f"table/{sobject}")
+            # By source id, so that the same records are taken whatever order they were created in.
+            rows = sorted(target.control("GET", f"table/{sobject}"), key=lambda r: r[SOURCE_ID] or "")
             scene.records[sobject] = {r["Id"]: r for r in rows if r[SOURCE_ID] and not r["IsDeleted"]}
         return scene
 

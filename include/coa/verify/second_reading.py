@@ -144,14 +144,16 @@ def _draw_share(run: Run, sobject: str, seed: str) -> None:
 
 
 def _draw_different(run: Run, sobject: str) -> None:
+    """The records of ours with a difference; one too many (`duplicate`, `unexpected`) is nobody's counterpart."""
     _insert_sample(
         run,
         sobject,
         sql.SQL(
-            """SELECT DISTINCT source_id, target_id, 'different' FROM coa.difference
-               WHERE run_id = %s AND sobject = %s AND kind <> 'explained' AND target_id <> ''
+            """SELECT DISTINCT e.source_id, e.target_id, 'different'
+               FROM coa.difference x JOIN {} e ON e.source_id = x.source_id AND e.target_id IS NOT NULL
+               WHERE x.run_id = %s AND x.sobject = %s AND x.kind <> 'explained'
                ORDER BY 1, 2 LIMIT %s"""
-        ).format(),
+        ).format(run.table(Table.EXPECTED, sobject)),
         [run.run_id, sobject, MOST_DIFFERENT],
     )
 
