@@ -30,10 +30,9 @@ HASHED_PARAMS = (
     "created_dates",
     "on_row_failure",
     "deletions",
-    "canary",
-    "canary_gate",
-    "learned_passes",
 )
+HASHED_UNLESS_DEFAULT = ("canary", "canary_gate", "learned_passes")
+"""Params that came later: with their defaults a plan keeps the hash that the version before gave it."""
 
 
 def plan_hash(run: Run) -> str:
@@ -61,6 +60,11 @@ def plan_hash(run: Run) -> str:
     digest = sha256()
     digest.update(str(run.pair_id and _orgs(run)).encode())
     params = {name: getattr(run.params, name) for name in HASHED_PARAMS}
+    params |= {
+        name: value
+        for name in HASHED_UNLESS_DEFAULT
+        if (value := getattr(run.params, name)) != getattr(RunParams, name)
+    }
     digest.update(json.dumps(params, sort_keys=True).encode())
     for group in groups:
         digest.update(group["h"].encode())
