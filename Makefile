@@ -62,6 +62,10 @@ test-browser: $(READY)  ## the page of a run and the report in Chromium: walks, 
 test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules
 	@$(PY) -m pytest tests/faults -m "faults or not faults" --numprocesses auto --dist worksteal $(ARGS)
 
+test-long: $(READY)  ## what the sample of `make test` leaves out of every other folder: plan, delta, roll-back, kinds of data
+	@$(PY) -m pytest -m "lane and not faults" --ignore tests/airflow --ignore tests/ui --ignore tests/report \
+		--numprocesses auto --dist worksteal $(ARGS)
+
 test-clients: $(READY)  ## other people's Salesforce clients, and 10,000 bad requests, against the local org (needs npm)
 	@$(PY) tests/clients/run.py
 	@ORGSIM_FUZZ=500 $(PY) -m pytest tests/orgsim/test_fuzz.py

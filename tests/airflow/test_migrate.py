@@ -167,6 +167,7 @@ def test_a_gate_that_was_marked_as_success_has_approved_nothing(stage: Stage) ->
     assert stage.records() == before
 
 
+@pytest.mark.lane
 def test_not_even_with_the_check_behind_it_marked_as_success_is_anything_written(stage: Stage) -> None:
     before = stage.records()
 
@@ -188,6 +189,7 @@ def test_a_waiver_is_kept_with_who_waived_and_which_plan(stage: Stage) -> None:
     assert answers[0]["answered_by"]
 
 
+@pytest.mark.lane
 def test_an_approval_is_kept_with_who_gave_it_and_the_run_goes_on(stage: Stage) -> None:
     stage.environment.delenv("COA_HEADLESS")
 
@@ -216,6 +218,7 @@ def test_an_answer_that_the_form_would_not_allow_approves_nothing_and_says_why(s
     assert stage.records() == before
 
 
+@pytest.mark.lane
 def test_a_rejected_plan_ends_the_run_with_its_reason_and_loads_nothing(stage: Stage) -> None:
     stage.environment.delenv("COA_HEADLESS")
     before = stage.records()

@@ -80,6 +80,7 @@ def elsewhere(stage: Stage) -> Stage:
 
 @pytest.mark.airflow
 class TestRuns:
+    @pytest.mark.lane
     def test_all_tasks_and_the_triggerer_use_the_connections_that_were_chosen(self, elsewhere: Stage) -> None:
         elsewhere.environment.setenv("COA_CONNECTIONS", "emea_source,emea_target")
         # Each wait is handed over.
@@ -121,6 +122,7 @@ class TestRuns:
 
         assert stage.database.value("SELECT count(*) FROM coa.run") == 0
 
+    @pytest.mark.lane
     def test_the_task_refuses_it_too_and_there_is_no_run_that_could_use_it(self, stage: Stage) -> None:
         """As when the process that reads the DAGs has another COA_CONNECTIONS than the workers."""
         from coa_airflow import params
@@ -133,6 +135,7 @@ class TestRuns:
         assert (tasks["start"], tasks["preflight"]) == ("failed", "upstream_failed")
         assert stage.database.value("SELECT count(*) FROM coa.run") == 0
 
+    @pytest.mark.lane
     def test_a_file_of_two_lines_makes_dags_for_another_pair(self, elsewhere: Stage, tmp_path: Path) -> None:
         from airflow.dag_processing.dagbag import DagBag
 

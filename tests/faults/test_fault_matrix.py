@@ -45,16 +45,11 @@ FAULTS: dict[str, dict[str, Any]] = {
 LEFT_OUT = {("token", "expired_401"), ("token", "limit_concurrent"), ("versions", "expired_401")}
 MATRIX = [(e, f) for e in ENDPOINTS for f in FAULTS if (e, f) not in LEFT_OUT]
 SAMPLE = [
-    ("token", "html_502"),
     ("composite", "truncated"),
-    ("query_results", "truncated"),
     ("create_ingest_job", "reset_after"),
     ("upload", "reset_after"),
-    ("upload", "too_slow"),
-    ("close_ingest_job", "reset_before"),
     ("close_ingest_job", "error_500_after"),
     ("successful_results", "truncated"),
-    ("ingest_job_status", "expired_401"),
     ("collections", "reset_after"),
 ]
 

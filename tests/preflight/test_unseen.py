@@ -50,6 +50,7 @@ def test_hidden_fields_stop_the_run_and_masked_values_their_records(
         assert not any("*" in (r[STATE] or "") for r in table(pair.target, CUSTOMER).values())
 
 
+@pytest.mark.lane
 def test_a_user_who_sees_encrypted_data_moves_it(database: Database, tmp_path: Path) -> None:
     both: dict[str, Any] = {"encrypt_field": ["Customer__c.Customer_State__c"], "view_encrypted": True}
     with two_orgs(database, tmp_path, orders=8, **both) as pair:

@@ -27,6 +27,7 @@ def test_the_freeze_check_tells_a_source_that_stood_still_from_one_that_did_not(
     assert "deleted" in found[ORDER].message
 
 
+@pytest.mark.lane
 def test_what_remains_for_people_is_counted_by_topic(pair: Migrator) -> None:
     result = pair.migrate(draft_orders="hold")
     orders = table(pair.source, ORDER)
@@ -62,6 +63,7 @@ def test_the_check_is_told_in_summary_report_and_case_work(pair: Migrator) -> No
     )
 
 
+@pytest.mark.lane
 def test_a_source_that_does_not_answer_is_a_finding_and_no_failure(pair: Migrator) -> None:
     result = pair.migrate()
     source = pair.orgs()[0]
@@ -86,6 +88,7 @@ def test_orders_that_are_not_settled_are_listed_with_both_ids(pair: Migrator) ->
     assert "What remains for people" in page
 
 
+@pytest.mark.lane
 def test_records_that_stay_although_they_are_gone_from_the_source_are_in_rejected_rows(
     pair: Migrator,
 ) -> None:

@@ -89,6 +89,7 @@ def test_the_plan_counts_corrections_by_effect_with_their_reasons(pair: Migrator
     pair.finish(run)
 
 
+@pytest.mark.lane
 def test_a_stamp_that_is_accepted_is_foreseen_and_not_corrected(pair: Migrator) -> None:
     dry, real = dry_then_real(pair, received_dates="accept_reset")
     stamped = [r for r in listed(dry.folder) if r["field"] == RECEIVED_AT]
@@ -97,6 +98,7 @@ def test_a_stamp_that_is_accepted_is_foreseen_and_not_corrected(pair: Migrator) 
     assert foreseen(dry.folder) == made(real.run)
 
 
+@pytest.mark.lane
 def test_rules_that_are_switched_off_in_the_target_are_not_foreseen(
     database: Database, tmp_path: Path
 ) -> None:
@@ -107,6 +109,7 @@ def test_rules_that_are_switched_off_in_the_target_are_not_foreseen(
     assert foreseen(dry.folder) == made(real.run)
 
 
+@pytest.mark.lane
 def test_an_update_to_received_is_foreseen_to_stamp_the_date(pair: Migrator) -> None:
     first = pair.migrate()
     moved = [i for (s, i), (a, _) in actions(first.run).items() if s == ORDER and a == "insert"]
@@ -124,6 +127,7 @@ def test_an_update_to_received_is_foreseen_to_stamp_the_date(pair: Migrator) -> 
     assert foreseen(dry.folder) == made(real.run)
 
 
+@pytest.mark.lane
 def test_what_a_partners_trigger_does_is_named_and_counted_as_unforeseen(
     database: Database, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_without_the_permission_an_inactive_owner_is_replaced(database: Database
         assert kept == {"contract": None}
 
 
+@pytest.mark.lane
 def test_terms_that_would_be_frozen_inexact_are_not_brought_at_all(
     database: Database, tmp_path: Path
 ) -> None:

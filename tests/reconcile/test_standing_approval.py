@@ -140,6 +140,7 @@ def write_mapping(folder: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.lane
 class TestAnythingElseThanWasGranted:
     """Each is named, and nothing is written."""
 

@@ -68,6 +68,7 @@ def test_a_record_that_both_sides_changed_follows_the_conflict_policy(pair: Migr
     assert table(pair.target, ORDER)[orders[disputed]][COMMENT] == "source"
 
 
+@pytest.mark.lane
 def test_a_clone_link_that_comes_later_does_not_overrule_target_wins(pair: Migrator) -> None:
     all_orders = table(pair.source, ORDER)
     clone = next(r for r in all_orders.values() if r[CLONED_FROM] and r[STATUS] not in ("Draft",))
@@ -109,6 +110,7 @@ def entered_by_hand(pair: Migrator) -> tuple[str, str]:
     raise AssertionError("no customer is in both orgs")
 
 
+@pytest.mark.lane
 def test_an_order_that_somebody_entered_in_the_target_is_not_doubled_before_a_person_decided(
     pair: Migrator,
 ) -> None:
@@ -134,6 +136,7 @@ def test_an_order_that_somebody_entered_in_the_target_is_not_doubled_before_a_pe
     assert actions(run)[ORDER, twin] == ("insert", "")
 
 
+@pytest.mark.lane
 def test_deletions_in_the_source_are_listed_and_carried_only_where_nobody_touched_the_record(
     pair: Migrator,
 ) -> None:
@@ -189,6 +192,7 @@ def test_changed_special_terms_of_a_sent_order_are_blocked_not_forced(pair: Migr
     assert (row["action"], row["reason_code"]) == ("blocked", "refused_by_org")
 
 
+@pytest.mark.lane
 def test_accepted_resets_of_the_received_date_are_neither_restored_nor_counted_as_changes(
     pair: Migrator,
 ) -> None:

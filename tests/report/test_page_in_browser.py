@@ -62,6 +62,7 @@ def test_it_fits_the_window_and_follows_the_scheme(page: Any, width: int, scheme
     assert len(page.screenshot(full_page=True)) > 20_000
 
 
+@pytest.mark.lane
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 768])
 def test_the_accessibility_linter_finds_nothing_serious(page: Any, width: int, scheme: str) -> None:

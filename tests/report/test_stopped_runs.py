@@ -37,6 +37,7 @@ def check(run: Run, folder: Path) -> dict[str, Any]:
     return summary
 
 
+@pytest.mark.lane
 def test_a_run_can_be_reported_after_each_of_its_stages(database: Database, tmp_path: Path) -> None:
     with running_pair(orders=30, seed=4, job_delay=0.01) as (source_org, target_org):
         migrator = Migrator(database, source_org, target_org, tmp_path, charts=True)

@@ -49,8 +49,8 @@ def kill_while(pair: Migrator, run: Run, moment: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("moment", "how"),
     [
-        ("restores_closing", "retried"),
-        ("dates_uploading", "triggered again"),
+        pytest.param("restores_closing", "retried", marks=pytest.mark.lane),
+        pytest.param("dates_uploading", "triggered again", marks=pytest.mark.lane),
         ("details_created", "retried"),
         ("orders_results", "triggered again"),
     ],
