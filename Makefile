@@ -5,7 +5,7 @@ PY := .venv/bin/python
 READY := .venv/.complete
 
 .PHONY: help demo up down migrate preflight verify rollback check airflow test test-unit test-orgsim test-airflow \
-	test-browser model test-faults test-clients test-cluster test-package coverage bench lint format lock wheel clean
+	test-browser model test-long test-faults test-clients test-cluster test-package coverage bench lint format lock wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from coa.model import CUSTOMER, NS
 from coa.staging.database import Database
 from tests.engine.harness import Migration

@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 from tests.engine.harness import Migrator
 from tests.reconcile.pairs import delete, edit, table
 

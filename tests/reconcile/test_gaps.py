@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
 from psycopg import sql
 from tests.engine.harness import Migration
 from tests.reconcile.pairs import actions, create, like, table, two_orgs, writes

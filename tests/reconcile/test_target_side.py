@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from psycopg import sql
 from tests.engine.harness import Migrator
 from tests.reconcile.pairs import actions, create, delete, edit, like, plan_rows, table
