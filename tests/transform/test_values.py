@@ -103,7 +103,8 @@ def test_any_value_arrives_as_it_left(world: World) -> None:
             ORDER, MOMENT_FIELD, [m.strftime("%Y-%m-%dT%H:%M:%S.000Z") for m in moments]
         ),
     }
-    done = world.migrator.migrate()
+    # Without a canary: roll-ups of values that were set past them differ, and would end the run with it.
+    done = world.migrator.migrate(canary=0)
     for (sobject, field), values in expected.items():
         found = world.arrived(sobject, field)
         wrong = {k: (v, found.get(k)) for k, v in values.items() if found.get(k) != v}

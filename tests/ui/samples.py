@@ -14,7 +14,15 @@ EVIL = "<img src=x onerror=\"document.title='broken into'\">"
 
 ALL_STAGES = (
     *("preflight", "extract_source", "extract_target", "transform", "reconcile", "plan"),
-    *("prepare_load", "load_customers", "load_lanes", "load_links", "extract_verify", "verify"),
+    *(
+        "prepare_load",
+        "load_customers",
+        "load_lanes",
+        "load_links",
+        "extract_verify",
+        "verify",
+        "verify_sample",
+    ),
 )
 COUNTS = (
     *("extracted", "to_insert", "to_update", "unchanged", "matched", "blocked", "held"),

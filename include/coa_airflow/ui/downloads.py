@@ -15,11 +15,13 @@ from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     ID_MAP_COLUMNS,
     OPEN_ORDER_COLUMNS,
+    REFERENCE_COLUMNS,
     REJECTED_COLUMNS,
     difference_rows,
     id_map_rows,
     neutral,
     open_rows,
+    reference_rows,
     rejected_rows,
 )
 from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
@@ -38,6 +40,7 @@ LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]
     "open_orders": (OPEN_ORDER_COLUMNS, open_rows),
     "id_map": (ID_MAP_COLUMNS, id_map_rows),
     "relink": (RELINK_COLUMNS, relink_rows),
+    "references": (REFERENCE_COLUMNS, reference_rows),
     "license_coverage": (COVERAGE_COLUMNS, coverage_rows),
 }
 
@@ -46,6 +49,7 @@ DOCUMENTS = {
     "plan.json": "application/json",
     "summary.json": "application/json",
     "audit.json": "application/json",
+    "observed.json": "application/json",
     "casework.md": "text/markdown; charset=utf-8",
     "mapping_template.yaml": "application/yaml; charset=utf-8",
 }
