@@ -312,6 +312,7 @@ def test_a_source_that_is_gone_costs_the_source_s_half_only(
 ) -> None:
     from coa.errors import OrgUnavailable
 
+    damaged.compare()
     source, target = damaged.migrator.orgs()
 
     def gone(*_: Any, **__: Any) -> Any:
