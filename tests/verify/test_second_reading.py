@@ -253,8 +253,10 @@ def test_what_the_bulk_reader_gets_wrong_is_found(misread: Misread, fault: str) 
 
 
 def test_nothing_else_is_called_a_disagreement(misread: Misread) -> None:
-    """The record that Bulk read under a wrong id is one too many by the first reading, and not a pair to compare."""
-    assert listed(misread.run, second=True) == set(misread.planted.values())
+    """The record under a wrong id is one that REST does not find, beside the one that Bulk has lost."""
+    sobject, lost, _ = misread.planted["id of another record"]
+    wrong = (sobject, READER["id of another record"][2](lost), "")
+    assert listed(misread.run, second=True) == {*misread.planted.values(), wrong}
 
 
 def test_there_are_at_least_twenty_faults() -> None:

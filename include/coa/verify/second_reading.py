@@ -144,7 +144,10 @@ def _draw_share(run: Run, sobject: str, seed: str) -> None:
 
 
 def _draw_different(run: Run, sobject: str) -> None:
-    """The records of ours with a difference; one too many (`duplicate`, `unexpected`) is nobody's counterpart."""
+    """The records of ours with a difference, then those that are one too many: nobody's counterparts, so of these only
+    the two readings are compared.
+    """
+    expected = run.table(Table.EXPECTED, sobject)
     _insert_sample(
         run,
         sobject,
@@ -153,7 +156,18 @@ def _draw_different(run: Run, sobject: str) -> None:
                FROM coa.difference x JOIN {} e ON e.source_id = x.source_id AND e.target_id IS NOT NULL
                WHERE x.run_id = %s AND x.sobject = %s AND x.kind <> 'explained'
                ORDER BY 1, 2 LIMIT %s"""
-        ).format(run.table(Table.EXPECTED, sobject)),
+        ).format(expected),
+        [run.run_id, sobject, MOST_DIFFERENT],
+    )
+    _insert_sample(
+        run,
+        sobject,
+        sql.SQL(
+            """SELECT DISTINCT '', x.target_id, 'extra' FROM coa.difference x
+               WHERE x.run_id = %s AND x.sobject = %s AND x.kind <> 'explained' AND x.target_id <> ''
+                 AND NOT EXISTS (SELECT FROM {} e WHERE e.target_id = x.target_id)
+               ORDER BY 2 LIMIT %s"""
+        ).format(expected),
         [run.run_id, sobject, MOST_DIFFERENT],
     )
 
@@ -505,9 +519,9 @@ def _findings(run: Run, reading: Reading) -> list[Finding]:
 
 def _examples(run: Run, sobject: str) -> list[str]:
     return [
-        str(r["source_id"])
+        str(r["id"])
         for r in run.db.rows(
-            """SELECT DISTINCT source_id FROM coa.difference WHERE run_id = %s AND sobject = %s AND kind = %s
+            """SELECT DISTINCT COALESCE(NULLIF(source_id, ''), target_id) AS id FROM coa.difference WHERE run_id = %s AND sobject = %s AND kind = %s
                ORDER BY 1 LIMIT 10""",
             [run.run_id, sobject, DISAGREEMENT],
         )
