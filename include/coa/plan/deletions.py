@@ -37,9 +37,9 @@ def find_deletions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
             sql.SQL("UPDATE {} SET action = %s, reason = 'deletions is report'").format(table), [LEFT]
         )
         return
-    _keep_orders_with_other_details(run)
+    _keep_what_is_in_use(run, ORDER, DETAIL, DETAIL_ORDER, "a detail of it stays")
     _keep_details_of_kept_orders(run)
-    _keep_customers_in_use(run)
+    _keep_what_is_in_use(run, CUSTOMER, ORDER, ORDER_CUSTOMER, "orders of the target use it")
 
 
 def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
@@ -70,20 +70,16 @@ def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
     )
 
 
-def _keep_orders_with_other_details(run: Run) -> None:
-    """Deleting an order takes all its details along: it stays when one of them stays."""
+def _keep_what_is_in_use(run: Run, sobject: str, user: str, lookup: str, reason: str) -> None:
+    """A record stays when a record of `user` that points at it by `lookup` stays: what hangs on it would go along."""
     run.db.execute(
         sql.SQL(
-            """UPDATE {d} o SET action = %s, reason = 'a detail of it stays'
+            """UPDATE {d} o SET action = %s, reason = %s
                WHERE o.sobject = %s AND o.action = %s AND EXISTS (
-                 SELECT FROM {details} t WHERE t.{parent} = o.target_id AND NOT EXISTS (
+                 SELECT FROM {users} t WHERE t.{lookup} = o.target_id AND NOT EXISTS (
                    SELECT FROM {d} x WHERE x.sobject = %s AND x.target_id = t."Id" AND x.action = %s))"""
-        ).format(
-            d=run.table(Table.DELETION),
-            details=run.table(TARGET, DETAIL),
-            parent=sql.Identifier(DETAIL_ORDER),
-        ),
-        [LEFT, ORDER, DELETE, DETAIL, DELETE],
+        ).format(d=run.table(Table.DELETION), users=run.table(TARGET, user), lookup=sql.Identifier(lookup)),
+        [LEFT, reason, sobject, DELETE, user, DELETE],
     )
 
 
@@ -96,22 +92,6 @@ def _keep_details_of_kept_orders(run: Run) -> None:
                  AND o.target_id = x.parent_id"""
         ).format(d=run.table(Table.DELETION)),
         [LEFT, DETAIL, DELETE, ORDER, LEFT],
-    )
-
-
-def _keep_customers_in_use(run: Run) -> None:
-    run.db.execute(
-        sql.SQL(
-            """UPDATE {d} c SET action = %s, reason = 'orders of the target use it'
-               WHERE c.sobject = %s AND c.action = %s AND EXISTS (
-                 SELECT FROM {orders} t WHERE t.{customer} = c.target_id AND NOT EXISTS (
-                   SELECT FROM {d} o WHERE o.sobject = %s AND o.target_id = t."Id" AND o.action = %s))"""
-        ).format(
-            d=run.table(Table.DELETION),
-            orders=run.table(TARGET, ORDER),
-            customer=sql.Identifier(ORDER_CUSTOMER),
-        ),
-        [LEFT, CUSTOMER, DELETE, ORDER, DELETE],
     )
 
 
