@@ -7,18 +7,14 @@ plan's hash and that of what was observed; the load reads nothing else.
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 
 from coa.config import refuse_asking
-from coa.errors import RunStopped
-from coa_airflow.approvers import asked, may_answer
 from coa_airflow.environment import HEADLESS
-from coa_airflow.gate import APPROVE, NOT_APPROVED, REJECT, last_event, response_hours
-from coa_airflow.running import first_line, task_run
+from coa_airflow.gate import AskingOperator, last_event, response_hours, text_field
+from coa_airflow.running import task_run
 
 CANARY_ASKED = "canary_asked"
 """Event of a run: a person was shown what the canary did; data: plan_hash, observed_hash."""
@@ -34,18 +30,10 @@ def refuse_asking_nobody(raw: dict[str, Any], kind: str) -> None:
 
 def canary_form() -> dict[str, Param]:
     """What the approver may fill in beside the answer; it is kept with it."""
-    return {
-        "reason": Param(
-            "",
-            type=["null", "string"],
-            title="Reason",
-            description_md="Why the rest is loaded, or not.",
-            maxLength=1000,
-        )
-    }
+    return {"reason": text_field("Reason", "Why the rest is loaded, or not.")}
 
 
-class CanaryApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has no types for us
+class CanaryApprovalOperator(AskingOperator):
     """Asks a person whether the rest is to be loaded; passes at once where nobody is to be asked.
 
     Fails as `not_approved` when the answer was no, or when nobody answered in time.
@@ -53,12 +41,7 @@ class CanaryApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            subject="Load the rest?",
-            options=[APPROVE, REJECT],
-            response_timeout=timedelta(hours=response_hours()),
-            **kwargs,
-        )
+        super().__init__(subject="Load the rest?", **kwargs)
 
     def execute(self, context: Any) -> Any:
         from coa.approval import record as approval
@@ -73,11 +56,15 @@ class CanaryApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has
             answer = approval.canary_answer(run, plan_hash, seen)
             if answer and answer["answered_by"]:
                 return self._follow(run, answer)
-            self.subject = f"Load the rest of run {run.run_id}? Its canary is proved."
-            self.body = f"{observed_markdown(run)}\n\nPlan hash `{plan_hash}`, observed `{seen}`."
-            self.assigned_users = asked(str(run.row["triggered_by"] or "")) or None
-            run.event(CANARY_ASKED, plan_hash=plan_hash, observed_hash=seen)
-            return super().execute(context)
+            return self._ask(
+                run,
+                context,
+                subject=f"Load the rest of run {run.run_id}? Its canary is proved.",
+                body=f"{observed_markdown(run)}\n\nPlan hash `{plan_hash}`, observed `{seen}`.",
+                event=CANARY_ASKED,
+                plan_hash=plan_hash,
+                observed_hash=seen,
+            )
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         from coa.approval import record as approval
@@ -101,21 +88,15 @@ class CanaryApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has
                 return self._follow(
                     run, kept(False, "", f"Nobody answered within {response_hours():g} hours.")
                 )
-            try:
-                answer = super().execute_complete(context, event)
-            except ValueError as unreadable:
-                raise RunStopped(
-                    f"The answer to the canary cannot be used: {first_line(unreadable)}.",
-                    state=NOT_APPROVED,
-                    next_step="clear the task `approve_canary` and answer again.",
-                ) from unreadable
-            who = answer["responded_by_user"] or {}
-            name = str(who.get("name") or who.get("id") or "")
-            if name:
-                may_answer(run, str(who.get("id") or ""), name)
-            yes = answer["chosen_options"] == [APPROVE] and bool(name)
-            reason = str((answer["params_input"] or {}).get("reason") or "")
-            return self._follow(run, kept(yes, name, reason))
+            answer = self._read(
+                run,
+                context,
+                event,
+                about="canary",
+                next_step="clear the task `approve_canary` and answer again.",
+            )
+            reason = str(answer.form.get("reason", ""))
+            return self._follow(run, kept(answer.approved, answer.name, reason))
 
     def _follow(self, run: Any, answer: dict[str, Any]) -> dict[str, str]:
         from coa.approval import record as approval

@@ -7,6 +7,7 @@ marked as success, or an XCom that somebody posted, has written nothing, so the 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -35,24 +36,27 @@ APPROVAL_ASKED = "approval_asked"
 DEFAULT_HOURS = 168.0
 
 
+def text_field(title: str, description: str) -> Param:
+    """A field of a form that may stay empty. Airflow's form shows `description` and drops `description_md`."""
+    return Param("", type=["null", "string"], title=title, description=description, maxLength=1000)
+
+
 def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
     """What the approver may fill in beside the answer. It is kept with the approval and in the report.
 
     `sync_dag`: the DAG that loads under the standing approval.
     """
-
-    def text(title: str, description: str) -> Param:
-        return Param("", type=["null", "string"], title=title, description=description, maxLength=1000)
-
     return {
-        "reason": text("Reason", "Why this plan is approved or rejected."),
-        "ticket": text("Ticket", "Number of the change ticket."),
-        "approval_case": text(
+        "reason": text_field("Reason", "Why this plan is approved or rejected."),
+        "ticket": text_field("Ticket", "Number of the change ticket."),
+        "approval_case": text_field(
             "Salesforce approval case", "The case in which Salesforce agreed to the consolidation."
         ),
-        "lma_case": text("LMA case", "The separate case for the License Management App."),
-        "agentexchange_case": text("AgentExchange case", "The separate case for the listings."),
-        "community_case": text("Partner Community case", "The separate case for the Partner Community."),
+        "lma_case": text_field("LMA case", "The separate case for the License Management App."),
+        "agentexchange_case": text_field("AgentExchange case", "The separate case for the listings."),
+        "community_case": text_field(
+            "Partner Community case", "The separate case for the Partner Community."
+        ),
         "standing_until": Param(
             None,
             type=["null", "string"],
@@ -89,7 +93,57 @@ def response_hours() -> float:
     return hours if hours > 0 else DEFAULT_HOURS
 
 
-class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has no types for us
+@dataclass(frozen=True)
+class PersonsAnswer:
+    """What a person chose in a form of ours; `form`: its fields that were filled in."""
+
+    approved: bool
+    name: str
+    form: dict[str, Any]
+
+
+class AskingOperator(HITLOperator):  # type: ignore[misc]  # Airflow has no types for us
+    """A question that a person answers with yes or no; what plan and canary have in common."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            options=[APPROVE, REJECT], response_timeout=timedelta(hours=response_hours()), **kwargs
+        )
+
+    def _ask(self, run: Run, context: Any, *, subject: str, body: str, event: str, **data: Any) -> Any:
+        """Waits for an answer of those who may give one; `event` and `data` keep what was shown."""
+        self.subject, self.body = subject, body
+        self.assigned_users = asked(str(run.row["triggered_by"] or "")) or None
+        run.event(event, **data, assigned=[u["id"] for u in self.assigned_users or []])
+        return super().execute(context)
+
+    def _read(
+        self, run: Run, context: Any, event: dict[str, Any], *, about: str, next_step: str
+    ) -> PersonsAnswer:
+        """Raises `RunStopped` (not_approved) for an answer that cannot be used, and what `may_answer` raises."""
+        try:
+            answer = super().execute_complete(context, event)
+        except ValueError as unreadable:
+            # The API takes any JSON; what the form would not allow comes to light here.
+            raise RunStopped(
+                f"The answer to the {about} cannot be used: {first_line(unreadable)}.",
+                state=NOT_APPROVED,
+                next_step=next_step,
+            ) from unreadable
+        who = answer["responded_by_user"] or {}
+        name = str(who.get("name") or who.get("id") or "")
+        if name:
+            # Not recorded as an answer: the question stays open for those who may answer it.
+            may_answer(run, str(who.get("id") or ""), name)
+        return PersonsAnswer(
+            # Without an answerer nobody has answered: Airflow fills defaults in without one.
+            approved=answer["chosen_options"] == [APPROVE] and bool(name),
+            name=name,
+            form={k: v for k, v in (answer["params_input"] or {}).items() if v or v == 0},
+        )
+
+
+class PlanApprovalOperator(AskingOperator):
     """Asks a person to approve the plan, or records that nobody was to be asked.
 
     Passes on an approval or a waiver, skips what follows on a dry run, and fails as `not_approved` when
@@ -99,12 +153,7 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            subject="Approve the plan of this migration?",
-            options=[APPROVE, REJECT],
-            response_timeout=timedelta(hours=response_hours()),
-            **kwargs,
-        )
+        super().__init__(subject="Approve the plan of this migration?", **kwargs)
 
     def execute(self, context: Any) -> Any:
         from coa.approval import record as approval
@@ -136,13 +185,14 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
                     next_step="""read the plan, then run again with PARAMS='{"require_approval": false}'; """
                     "or run it under `make up`, where a person answers in the browser.",
                 )
-            self.subject = f"Approve the plan of run {run.run_id}?"
-            self.body = plan_text(run, plan_hash)
-            self.assigned_users = asked(str(run.row["triggered_by"] or "")) or None
-            run.event(
-                APPROVAL_ASKED, plan_hash=plan_hash, assigned=[u["id"] for u in self.assigned_users or []]
+            return self._ask(
+                run,
+                context,
+                subject=f"Approve the plan of run {run.run_id}?",
+                body=plan_text(run, plan_hash),
+                event=APPROVAL_ASKED,
+                plan_hash=plan_hash,
             )
-            return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         from coa.approval import record as approval
@@ -158,30 +208,21 @@ class PlanApprovalOperator(HITLOperator):  # type: ignore[misc]  # Airflow has n
                 raise RunStopped(
                     message, state=NOT_APPROVED, next_step="trigger the run again when somebody can answer."
                 )
-            try:
-                answer = super().execute_complete(context, event)
-            except ValueError as unreadable:
-                # The API takes any JSON; what the form would not allow comes to light here.
-                raise RunStopped(
-                    f"The answer to the plan cannot be used: {first_line(unreadable)}.",
-                    state=NOT_APPROVED,
-                    next_step="clear the task `approve` and answer again; leave out fields that stay empty.",
-                ) from unreadable
-            who = answer["responded_by_user"] or {}
-            name = str(who.get("name") or who.get("id") or "")
-            if name:
-                # Not recorded as an answer: the question stays open for those who may answer it.
-                may_answer(run, str(who.get("id") or ""), name)
-            form = {k: v for k, v in (answer["params_input"] or {}).items() if v or v == 0}
+            answer = self._read(
+                run,
+                context,
+                event,
+                about="plan",
+                next_step="clear the task `approve` and answer again; leave out fields that stay empty.",
+            )
             kept = approval.record(
                 run,
                 kind="approval",
-                # Without an answerer nobody has answered: Airflow fills defaults in without one.
-                approved=answer["chosen_options"] == [APPROVE] and bool(name),
-                answered_by=name,
+                approved=answer.approved,
+                answered_by=answer.name,
                 plan_hash=shown_hash,
-                reason=str(form.get("reason", "")),
-                form=form,
+                reason=str(answer.form.get("reason", "")),
+                form=answer.form,
             )
             return self._follow(run, kept)
 
