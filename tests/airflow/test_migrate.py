@@ -205,6 +205,32 @@ def test_an_approval_is_kept_with_who_gave_it_and_the_run_goes_on(stage: Stage) 
 
 
 @pytest.mark.lane
+@pytest.mark.parametrize(("option", "state"), [("Approve", "verified"), ("Reject", "not_approved")])
+def test_the_rest_is_loaded_by_a_second_answer_to_what_the_canary_showed(
+    stage: Stage, option: str, state: str
+) -> None:
+    from coa_airflow.canary_gate import canary_form
+
+    stage.environment.delenv("COA_HEADLESS")
+
+    with answering(option, {"reason": "seen"}, canary_form()):
+        run = stage.migrate(require_approval=False, canary=3, canary_gate="ask")
+
+    kept = {r["kind"]: r for r in stage.database.rows("SELECT * FROM coa.approval")}
+    assert run.state == state, run.message
+    assert set(kept) == {"waiver", "canary"}
+    answer = kept["canary"]
+    assert (answer["approved"], answer["answered_by"], answer["reason"]) == (
+        option == "Approve",
+        "anna",
+        "seen",
+    )
+    seen = stage.database.value("SELECT observed_hash FROM coa.canary WHERE run_id = %s", [run.row["run_id"]])
+    assert answer["plan_hash"] == run.row["plan_hash"]
+    assert answer["observed_hash"] == seen != ""
+
+
+@pytest.mark.lane
 def test_an_answer_that_the_form_would_not_allow_approves_nothing_and_says_why(stage: Stage) -> None:
     stage.environment.delenv("COA_HEADLESS")
     before = stage.records()
@@ -270,13 +296,14 @@ class answering:  # noqa: N801  # reads as a phrase
     """Somebody who answers the first question that is put, as Airflow's API does.
 
     Not at once: `dag.test()` may write the state of the task over that of an answer that comes in between.
+    `fields`: the form as it is shown, that of the plan unless said otherwise.
     """
 
-    def __init__(self, option: str, form: dict[str, Any]) -> None:
+    def __init__(self, option: str, form: dict[str, Any], fields: dict[str, Any] | None = None) -> None:
         from coa_airflow.gate import approval_form
 
         self.option = option
-        self.form = {**{name: field.value for name, field in approval_form().items()}, **form}
+        self.form = {name: field.value for name, field in (fields or approval_form()).items()} | form
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._answer, daemon=True)
 
