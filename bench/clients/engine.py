@@ -33,7 +33,7 @@ PARAMS = {"require_approval": False, "max_blocked": "100%", "draft_orders": "loa
 def migrate(source_url: str, target_url: str, staging_url: str, folder: Path) -> tuple[Run, str]:
     """(run, state at its end)."""
     settings = Settings.from_environment()
-    run = Run.start(
+    run = pipeline.start(
         Database(staging_url),
         settings,
         dag_id="coa_migrate",

@@ -139,6 +139,23 @@ class RunParams:
         return limit
 
 
+OF_A_VERIFICATION = ("run_id", "verify_sample", "source_conn_id", "target_conn_id")
+"""What `coa_verify` decides itself; what may differ on purpose, the migration decided."""
+NOT_OF_POLICIES = (*OF_A_VERIFICATION, "mode", "dry_run", "orders_where")
+
+
+def verification_params(own: dict[str, Any], migration: dict[str, Any]) -> dict[str, Any]:
+    """Params that a verification goes by: the policies of the migration, and its own choice of what is looked at.
+
+    >>> verification_params({"run_id": ""}, {"mode": "delta", "received_dates": "accept_reset"})
+    {'received_dates': 'accept_reset', 'run_id': ''}
+    """
+    return {
+        **{name: value for name, value in migration.items() if name not in NOT_OF_POLICIES},
+        **{name: value for name, value in own.items() if name in OF_A_VERIFICATION},
+    }
+
+
 def _checked(raw: dict[str, Any], known: list[str]) -> tuple[dict[str, Any], list[str]]:
     """The values that can be used, and what is wrong with the others."""
     values: dict[str, Any] = {}

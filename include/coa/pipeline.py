@@ -11,6 +11,7 @@ from typing import Any
 
 from coa import canary as canary_stage
 from coa import mending, stages
+from coa.config import Settings
 from coa.decide import decide
 from coa.errors import CoaError, RunStopped
 from coa.evidence import bundle as evidence
@@ -23,6 +24,7 @@ from coa.fields.saved import saved_carried, saved_describes
 from coa.kinds import kind_of
 from coa.load import load as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
+from coa.mapping.store import freeze as freeze_mapping
 from coa.mapping.store import mapping_of
 from coa.plan import document as plan_stage
 from coa.plan.amounts import PLAN_AMOUNTS
@@ -42,6 +44,7 @@ from coa.rollback import scope as rollback_scope
 from coa.rollback.report import write_rollback_artifacts
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
+from coa.staging.database import Database
 from coa.staging.runs import SOURCE, TARGET, Finding, Run
 from coa.staging.tables import Table
 from coa.states import GOOD_STATES, RunState
@@ -90,6 +93,19 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
             for role, org in orgs.items():
                 count_calls(run, role, org)
     run.event("stage_ended", stage=name)
+
+
+def start(db: Database, settings: Settings, **asked: Any) -> Run:
+    """The run of an Airflow run, with params and mapping file frozen for all that follows; `asked` as `Run.start` says.
+
+    A retried call gives the same run with the same inputs. Raises `InvalidParams` for a param or a mapping file that
+    nobody can use, and `ConfigurationError` as `Run.start` does; after `InvalidParams` the run's row exists.
+    """
+    run = Run.start(db, settings, **asked)
+    if run.row["mode"] != rollback_scope.ROLLBACK:
+        # A roll-back goes by what the run that it undoes was told.
+        freeze_mapping(run)
+    return run
 
 
 def preflight(run: Run, source: Org, target: Org, lease_holder_ended: LeaseHolderEnded | None = None) -> None:

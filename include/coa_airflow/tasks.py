@@ -80,14 +80,15 @@ def start(
 
 
 def _started(*, dag_id: str, airflow_run_id: str, **row: Any) -> str:
-    """The id of the run of this Airflow run. Params that nobody can use end the run here, at once and once."""
+    """The id of the run of this Airflow run. Params or a mapping file that nobody can use end it here, at once."""
+    from coa import pipeline
     from coa.errors import InvalidParams
     from coa.staging.runs import Run
     from coa_airflow.headless_token import ARTIFACTS_KEY
 
     db = staging()
     try:
-        run = Run.start(db, settings(), dag_id=dag_id, airflow_run_id=airflow_run_id, **row)
+        run = pipeline.start(db, settings(), dag_id=dag_id, airflow_run_id=airflow_run_id, **row)
     except InvalidParams as unusable:
         run = Run.load(db, settings(), run_id_of(db, dag_id, airflow_run_id), ending=True)
         run.update(versions={**run.row["versions"], ARTIFACTS_KEY: str(artifacts_of(run.run_id))})

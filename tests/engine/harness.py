@@ -99,7 +99,7 @@ class Migrator:
         )
 
     def start(self, **params: Any) -> Run:
-        return Run.start(
+        return pipeline.start(
             self.db,
             self.settings,
             dag_id="coa_migrate",

@@ -13,7 +13,7 @@ from tests.engine.harness import Migration, Migrator
 
 
 def begin(pair: Migrator, undone: Run, **params: Any) -> Run:
-    run = Run.start(
+    run = pipeline.start(
         pair.db,
         pair.settings,
         dag_id="coa_rollback",

@@ -127,7 +127,7 @@ def test_a_delta_goes_on_from_its_finished_run(finished: Left) -> None:
 
 def test_its_finished_run_is_verified_again(finished: Left) -> None:
     migrator = finished.migrator
-    run = Run.start(
+    run = pipeline.start(
         migrator.db, FAST, dag_id="coa_verify", airflow_run_id=f"test-{uuid4().hex}", triggered_by="test", raw_params={}
     )  # fmt: skip
     assert sum(pipeline.verify_run(run, *migrator.orgs()).values()) == 0

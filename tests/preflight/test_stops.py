@@ -100,16 +100,6 @@ lookups: {{Account: Unknown__c, Nothing__c: Name}}
         assert said in outcome.error
 
 
-def test_a_bad_mapping_file_ends_the_run_with_one_sentence(migrator: Migrator, tmp_path: Path) -> None:
-    file = tmp_path / "mapping.yaml"
-    file.write_text("feilds: {}\nowners: [a]\n")
-    outcome = preflight(migrator, mapping=str(file))
-    assert outcome.error.startswith(
-        "The mapping file mapping.yaml is not usable: line 1: unknown key 'feilds'"
-    )
-    assert "line 2:" in outcome.error
-
-
 def test_a_used_up_allowance_stops(migrator: Migrator, pair: Pair) -> None:
     used = pair.target.control("GET", "stats")["calls"].get("api", 0)
     pair.target.control("PATCH", "settings", {"api_limit": used + 150})

@@ -15,7 +15,7 @@ from coa.staging.runs import Run
 
 def verify_all(pair: Migrator) -> Run:
     """What `coa_verify` does."""
-    run = Run.start(
+    run = pipeline.start(
         pair.db,
         pair.settings,
         dag_id="coa_verify",

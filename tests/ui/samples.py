@@ -39,6 +39,7 @@ def add_run(db: Database, run_id: str, airflow_run_id: str, **columns: Any) -> s
         "triggered_by": "anna",
         "mode": "full",
         "schema_version": newest_version(),
+        "given_params": {},
         "params": {"dry_run": False},
         "source_org": {
             "id": "00DA00000000001AAA",

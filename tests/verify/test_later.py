@@ -30,7 +30,7 @@ def moved(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def verify(migrator: Migrator, **params: Any) -> tuple[Run, dict[str, int]]:
-    run = Run.start(
+    run = pipeline.start(
         migrator.db,
         migrator.settings,
         dag_id="coa_verify",

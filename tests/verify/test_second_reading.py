@@ -19,6 +19,7 @@ from tests.engine.harness import Migration, Migrator
 from tests.verify.damages import VALUES
 from tests.verify.scene import Found, Scene, has
 
+from coa import pipeline
 from coa.extract import pages
 from coa.mapping.store import mapping_of
 from coa.model import CUSTOMER, DETAIL, NS, ORDER, QUANTITY, RECEIVED_AT, STATUS
@@ -102,7 +103,7 @@ def damaged(module_database: Database, tmp_path_factory: pytest.TempPathFactory)
         found = {
             name: DAMAGES[name].plant(scene) for name in sorted(CANONICAL, key=lambda n: not DAMAGES[n].text)
         }
-        run = Run.start(
+        run = pipeline.start(
             module_database,
             migrator.settings,
             dag_id="coa_verify",

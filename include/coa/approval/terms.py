@@ -24,12 +24,11 @@ def terms_of(run: Run) -> Terms:
     """The terms that a run has, as JSON; after preflight, which finds out the last three."""
     params = {name: value for name, value in asdict(run.params).items() if name not in OF_THE_RUN}
     versions, source, target = run.row["versions"], run.row["source_org"] or {}, run.row["target_org"] or {}
-    if "orders_where_given" in versions:
-        # The mapping file's own condition comes with its hash.
-        params["orders_where"] = versions["orders_where_given"]
+    # The mapping file's own condition comes with its hash.
+    params["orders_where"] = str(run.row["given_params"].get("orders_where") or "").strip()
     return {
         "params": params,
-        "mapping_sha256": versions.get("mapping_sha256", ""),
+        "mapping_sha256": run.row["mapping_sha256"],
         "source_org": source.get("id", ""),
         "target_org": target.get("id", ""),
         "writing_user": target.get("user_id", ""),

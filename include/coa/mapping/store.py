@@ -1,58 +1,107 @@
-"""Keeps the mapping with the run: the file is read once, every worker uses what was read then."""
+"""Keeps the mapping with the run: the file is read once, when the run starts; every later task uses what was read then."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 from psycopg import sql
 
+from coa.errors import ConfigurationError
 from coa.mapping.file import parse_mapping, read_text
 from coa.mapping.model import Mapping
 from coa.staging import tables
 from coa.staging.database import json_value
 from coa.staging.runs import Run
-from coa.staging.tables import Table
+from coa.staging.tables import Table, identifier
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A mapping file as it was found: all empty where the run has none."""
+
+    path: str = ""
+    text: str = ""
+    mapping: Mapping = field(default_factory=Mapping)
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+    @property
+    def sha256(self) -> str:
+        """Over what was parsed, too: an owner's CSV and custom code belong to what the run was told."""
+        return sha256((self.text + repr(self.mapping.as_data())).encode()).hexdigest() if self.path else ""
 
 
 def mapping_of(run: Run) -> Mapping:
-    """The mapping of the run. The first call reads the file; raises `InvalidParams` for a bad one."""
-    table = run.table(Table.MAPPING_FILE)
+    """The mapping that was frozen when the run started. Raises `ConfigurationError` where nothing was."""
     if not run.has_table(Table.MAPPING_FILE):
-        _keep(run, run.params.mapping or os.environ.get("COA_MAPPING", ""))
-    data = run.db.value(sql.SQL("SELECT parsed FROM {}").format(table))
+        raise ConfigurationError(
+            f"Run {run.run_id} kept no mapping: its task start did not come to its end, or its tables were purged.",
+            next_step="clear its task start, or trigger a new run.",
+        )
+    data = run.db.value(sql.SQL("SELECT parsed FROM {}").format(run.table(Table.MAPPING_FILE)))
     return Mapping.from_data(data) if data else Mapping()
 
 
-def _keep(run: Run, path: str) -> None:
-    mapping, text = Mapping(), ""
-    if path:
-        where = Path(path).expanduser()
-        text = read_text(where, f"The mapping file {path}")
-        mapping = parse_mapping(text, where)
-    parsed = mapping.as_data()
+def freeze(run: Run) -> None:
+    """Reads the mapping file and keeps it with the run, its filter of orders in the run's params. Done once a run.
+
+    The file is what the param `mapping` names, else COA_MAPPING. Raises `InvalidParams` for one that nobody can use.
+    """
+    if run.has_table(Table.MAPPING_FILE):
+        return
+    read = _read(run.params.mapping or os.environ.get("COA_MAPPING", ""))
+    where = _both(run.params.orders_where, read.mapping.orders_where)
+    params = {**run.row["given_params"], **({"orders_where": where} if where else {})}
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.MAPPING_FILE)
-        # Over what was parsed, too: an owner's CSV and custom code belong to what the run was told.
-        digest = sha256((text + repr(parsed)).encode()).hexdigest() if path else ""
         connection.execute(
             sql.SQL("INSERT INTO {} VALUES (%s, %s, %s, %s)").format(run.table(Table.MAPPING_FILE)),
-            [path, digest, text, json_value(parsed)],
+            [read.path, read.sha256, read.text, json_value(read.mapping.as_data())],
         )
+        connection.execute(
+            "UPDATE coa.run SET params = %s, mapping_name = %s, mapping_sha256 = %s WHERE run_id = %s",
+            [json_value(params), read.name, read.sha256, run.run_id],
+        )
+    run.params = replace(run.params, orders_where=where)
+    run.refresh()
+
+
+def adopt(run: Run, other: str) -> None:
+    """Gives a run the mapping of another one, which it verifies: what that one was told, whatever the file says now.
+
+    Raises `ConfigurationError` when the other's was purged, and the file that this run froze is not the same.
+    """
+    theirs = identifier(other, Table.MAPPING_FILE)
+    told = run.db.row("SELECT mapping_name, mapping_sha256 FROM coa.run WHERE run_id = %s", [other]) or {}
+    if run.db.has_table(theirs):
+        with run.db.transaction() as connection:
+            tables.create_as(connection, run, Table.MAPPING_FILE, sql.SQL("SELECT * FROM {}").format(theirs))
+            connection.execute(
+                "UPDATE coa.run SET mapping_name = %s, mapping_sha256 = %s WHERE run_id = %s",
+                [told["mapping_name"], told["mapping_sha256"], run.run_id],
+            )
+        run.refresh()
+    elif run.row["mapping_sha256"] != told.get("mapping_sha256"):
+        named = f"the file {told['mapping_name']}" if told["mapping_name"] else "no file"
+        raise ConfigurationError(
+            f"The mapping of run {other} was purged, and what COA_MAPPING names is not the same.",
+            next_step=f"set COA_MAPPING to what that run had, {named}, and trigger the run again.",
+        )
+
+
+def _read(path: str) -> _Read:
     if not path:
-        return
-    run.update(versions={**run.row["versions"], "mapping": Path(path).name, "mapping_sha256": digest})
-    if mapping.orders_where:
-        _narrow_orders(run, mapping.orders_where)
+        return _Read()
+    where = Path(path).expanduser()
+    text = read_text(where, f"The mapping file {path}")
+    return _Read(path, text, parse_mapping(text, where))
 
 
-def _narrow_orders(run: Run, condition: str) -> None:
-    """Puts the file's filter into the run's params, where extract, checks and reports look for it."""
-    given = run.params.orders_where
-    both = f"({given}) AND ({condition})" if given else condition
-    run.update(
-        params={**run.row["params"], "orders_where": both},
-        versions={**run.row["versions"], "orders_where_given": given},
-    )
-    run.params = type(run.params).parse(run.row["params"])
+def _both(given: str, of_the_file: str) -> str:
+    """One condition of two, either of which may be empty."""
+    return f"({given}) AND ({of_the_file})" if given and of_the_file else given or of_the_file

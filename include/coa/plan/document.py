@@ -200,12 +200,8 @@ def _terms(run: Run) -> list[str]:
         for name, value in asdict(run.params).items()
         if value != getattr(defaults, name) and name not in ("mode", "mapping")
     ]
-    versions = run.row["versions"]
-    mapping = (
-        f"{_text(versions['mapping'])} (SHA-256 `{versions['mapping_sha256'][:12]}`)"
-        if versions.get("mapping_sha256")
-        else "none"
-    )
+    name, digest = run.row["mapping_name"], run.row["mapping_sha256"]
+    mapping = f"{_text(name)} (SHA-256 `{digest[:12]}`)" if digest else "none"
     told = f"{', '.join(chosen)}; all others as by default" if chosen else "all as by default"
     return ["", f"**Policies:** {told}. **Mapping file:** {mapping}."]
 

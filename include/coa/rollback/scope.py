@@ -31,7 +31,6 @@ def original_of(run: Run) -> Run:
 
 def begin(run: Run, target: Org, lease_holder_ended: Callable[[dict[str, Any]], bool] | None = None) -> None:
     """Takes the pair of the run that is undone; raises `RunStopped` (blocked) when it cannot be undone."""
-    run.update(mode=ROLLBACK)
     if not run.params.run_id:
         raise ConfigurationError(
             "No run is named that should be undone.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 from collections.abc import Iterable, Iterator
@@ -11,14 +10,14 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from functools import cached_property
-from hashlib import sha256
 from time import monotonic
 from typing import Any
 
 from psycopg import sql
 
-from coa.config import RunParams, Settings
+from coa.config import RunParams, Settings, verification_params
 from coa.errors import ConfigurationError, PairBusy
+from coa.kinds import kind_of
 from coa.staging.database import Database, Row, json_value
 from coa.staging.schema import newest_version
 from coa.staging.tables import identifier, schema_of, table_name
@@ -27,6 +26,10 @@ log = logging.getLogger(__name__)
 
 SOURCE = "source"
 TARGET = "target"
+
+ROW = """SELECT r.*, p.params AS policies FROM coa.run r LEFT JOIN coa.run p ON p.run_id = r.policies_of
+         WHERE r.run_id = %s"""
+"""A run's row; `policies`: the params of the migration that it verifies, null for any other run."""
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -84,13 +87,13 @@ class Run:
         Raises `InvalidParams`; the run's row then exists, for whoever gives it its end (`load` with `ending`).
         """
         with db.advisory_lock(f"coa run {dag_id} {airflow_run_id}"):
-            given = {"born": born, "params_sha256": _digest(raw_params)}
             known = db.row(
-                "SELECT run_id, versions FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s AND airflow_run_id <> ''",
-                [dag_id, airflow_run_id],
+                """SELECT run_id, COALESCE(versions ->> 'born', %s) = %s AND given_params = %s AS same FROM coa.run
+                   WHERE dag_id = %s AND airflow_run_id = %s AND airflow_run_id <> ''""",
+                [born, born, json_value(raw_params), dag_id, airflow_run_id],
             )
             run_id = str(known["run_id"]) if known else new_run_id()
-            if known and any(known["versions"].get(key, value) != value for key, value in given.items()):
+            if known and not known["same"]:
                 raise ConfigurationError(
                     f"The Airflow run id {airflow_run_id} was used before, by run {run_id}, for another run or with "
                     "other params.",
@@ -98,17 +101,18 @@ class Run:
                 )
             if not known:
                 db.execute(
-                    """INSERT INTO coa.run (run_id, dag_id, airflow_run_id, triggered_by, mode, params, versions,
-                                            schema_version)
-                       VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
+                    """INSERT INTO coa.run (run_id, dag_id, airflow_run_id, triggered_by, mode, given_params, params,
+                                            versions, schema_version)
+                       VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
                     [
                         run_id,
                         dag_id,
                         airflow_run_id,
                         triggered_by,
-                        str(raw_params.get("mode", "full")),
+                        _mode_of(dag_id, raw_params),
                         json_value(raw_params),
-                        json_value({**(versions or {}), **given}),
+                        json_value(raw_params),
+                        json_value({**(versions or {}), "born": born}),
                         newest_version(),
                     ],
                 )
@@ -123,14 +127,17 @@ class Run:
 
         `ending`: only to give the run its end and its artifacts; params that nobody can use count as not given.
         """
-        row = db.row("SELECT * FROM coa.run WHERE run_id = %s", [run_id])
+        row = db.row(ROW, [run_id])
         if row is None:
             raise ConfigurationError(
                 f"There is no run {run_id} in the staging database {db.display_url}.",
                 next_step="take a run_id from the artifacts folder or from the table coa.run.",
             )
         read = RunParams.usable if ending else RunParams.parse
-        return cls(run_id, db, read(row["params"]), settings, row)
+        params = row["params"]
+        if row["policies"] is not None:
+            params = verification_params(params, row["policies"])
+        return cls(run_id, db, read(params), settings, row)
 
     def reopen(self) -> None:
         """A task that is cleared takes up a run that was over, with the tables that it has."""
@@ -139,7 +146,7 @@ class Run:
             self.refresh()
 
     def refresh(self) -> None:
-        fresh = self.db.row("SELECT * FROM coa.run WHERE run_id = %s", [self.run_id])
+        fresh = self.db.row(ROW, [self.run_id])
         self.row = fresh or self.row
 
     def update(self, **columns: Any) -> None:
@@ -346,8 +353,10 @@ class Run:
         self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.run_id])
 
 
-def _digest(params: dict[str, Any]) -> str:
-    return sha256(json.dumps(params, sort_keys=True, default=str).encode()).hexdigest()
+def _mode_of(dag_id: str, params: dict[str, Any]) -> str:
+    """`verify` and `rollback` by the DAG, `full` and `delta` by the param."""
+    kind = kind_of(dag_id)
+    return kind if kind in ("verify", "rollback") else str(params.get("mode", "full"))
 
 
 def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:
@@ -363,8 +372,8 @@ def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:
             # not fit the new one, whose hash covers the orgs.
             connection.execute("DELETE FROM coa.lease WHERE run_id = %s", [run_id])
             connection.execute(
-                "UPDATE coa.run SET pair_id = NULL, plan_hash = NULL, source_org = '{}', target_org = '{}' "
-                "WHERE run_id = %s",
+                "UPDATE coa.run SET pair_id = NULL, plan_hash = NULL, source_org = '{}', target_org = '{}', "
+                "params = given_params, policies_of = NULL WHERE run_id = %s",
                 [run_id],
             )
             schema = sql.Identifier(schema_of(run_id))

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.config import RunParams
+from coa.config import RunParams, verification_params
 from coa.errors import ConfigurationError
 from coa.extract.extract import extract_org
 from coa.fields.compare import comparisons
@@ -18,6 +18,7 @@ from coa.fields.field_map import lookup_objects
 from coa.fields.links import explain_links_outside
 from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
+from coa.mapping.store import adopt
 from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.session import Org
@@ -44,16 +45,17 @@ def begin(run: Run, source: Org, target: Org) -> str:
 
     Raises `ConfigurationError` when nothing was migrated between these orgs, or the run is of another pair.
     """
-    of_run = str(run.row["params"].get("run_id") or "")
-    run.update(source_org=identify(source), target_org=identify(target), mode="verify")
+    of_run = run.params.run_id
+    run.update(source_org=identify(source), target_org=identify(target))
     pair_id = run.db.value(
         "SELECT pair_id FROM coa.org_pair WHERE source_org_id = %s AND target_org_id = %s",
         [run.row["source_org"]["id"], run.row["target_org"]["id"]],
     )
     migrated = run.db.row(
-        """SELECT run_id, params, target_org FROM coa.run WHERE pair_id = %s AND loaded_at IS NOT NULL
-             AND (%s = '' OR run_id = %s) ORDER BY run_id DESC LIMIT 1""",
-        [pair_id, of_run, of_run],
+        """SELECT run_id, params, target_org FROM coa.run WHERE pair_id = %(pair)s AND loaded_at IS NOT NULL
+             AND (%(named)s = '' OR run_id = %(named)s) ORDER BY run_id DESC LIMIT 1""",
+        # A retry stays with the migration that it began with.
+        {"pair": pair_id, "named": run.row["policies_of"] or of_run},
     )
     if migrated is None:
         what = f"Run {of_run} moved nothing" if of_run else "Nothing was moved"
@@ -63,17 +65,13 @@ def begin(run: Run, source: Org, target: Org) -> str:
             "database knows.",
             next_step="check coa_source, coa_target, coa_staging and the param run_id.",
         )
-    policies = {**migrated["params"], "run_id": of_run, "mode": "full", "dry_run": False, "orders_where": ""}
-    policies["verify_sample"] = run.params.verify_sample
     # What its preflight learnt of the target decided what was written.
     learnt = {k: v for k, v in migrated["target_org"].items() if k in LEARNT_BY_PREFLIGHT}
-    run.update(pair_id=pair_id, params=policies, target_org={**learnt, **run.row["target_org"]})
-    run.params = RunParams.parse(policies)
-    theirs = identifier(migrated["run_id"], Table.MAPPING_FILE)
-    if not run.has_table(Table.MAPPING_FILE) and run.db.has_table(theirs):
-        # What the migration was told, also when the file has changed since.
-        with run.db.transaction() as connection:
-            tables.create_as(connection, run, Table.MAPPING_FILE, sql.SQL("SELECT * FROM {}").format(theirs))
+    adopt(run, migrated["run_id"])
+    run.update(
+        pair_id=pair_id, policies_of=migrated["run_id"], target_org={**learnt, **run.row["target_org"]}
+    )
+    run.params = RunParams.parse(verification_params(run.row["params"], migrated["params"]))
     run.event("verifies", migration=migrated["run_id"], run_id=of_run)
     return of_run
 
