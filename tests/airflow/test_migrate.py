@@ -55,6 +55,7 @@ def test_a_migration_ends_with_every_order_in_the_target_as_it_was_and_a_second_
     assert all(not of["inserted"] and not of["updated"] for of in second.objects.values())
 
 
+@pytest.mark.lane
 def test_a_dry_run_plans_and_writes_nothing(stage: Stage) -> None:
     before = stage.records()
 

@@ -148,6 +148,7 @@ def at_the_gate(pair: Migrator) -> tuple[Run, list[int]]:
     return run, lanes
 
 
+@pytest.mark.lane
 def test_without_a_yes_to_what_was_seen_nothing_but_the_canary_is_written(pair: Migrator) -> None:
     run, lanes = at_the_gate(pair)
     source, target = pair.orgs()

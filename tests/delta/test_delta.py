@@ -44,6 +44,7 @@ def delta_event(run: Run, kind: str) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.lane
 def test_a_delta_without_changes_writes_nothing_and_costs_a_handful_of_calls(pair: Migrator) -> None:
     assert pair.migrate().state == "verified"
     pair.migrate(mode="delta")
@@ -178,6 +179,7 @@ def test_a_delta_holds_the_same_snapshot_as_a_full_extract(pair: Migrator) -> No
         assert ours.keys() == theirs.keys()
 
 
+@pytest.mark.lane
 def test_a_record_that_vanished_without_a_trace_leads_to_a_full_extract(pair: Migrator) -> None:
     first = pair.migrate()
     gone = next(i for (s, i), (a, _) in actions(first.run).items() if s == ORDER and a == "insert")
@@ -204,6 +206,7 @@ def test_links_to_a_deleted_customer_are_empty_in_the_snapshot(pair: Migrator) -
     assert customer not in {r[ORDER_CUSTOMER] for r in extracted(run, "source", ORDER).values()}
 
 
+@pytest.mark.lane
 def test_without_a_base_a_delta_is_a_full_run(pair: Migrator) -> None:
     result = pair.migrate(mode="delta")
     assert result.state == "verified", result.error

@@ -45,10 +45,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 LEFT_OUT = {("token", "expired_401"), ("token", "limit_concurrent"), ("versions", "expired_401")}
 MATRIX = [(e, f) for e in ENDPOINTS for f in FAULTS if (e, f) not in LEFT_OUT]
 SAMPLE = [
-    ("composite", "truncated"),
     ("create_ingest_job", "reset_after"),
-    ("upload", "reset_after"),
-    ("close_ingest_job", "error_500_after"),
     ("successful_results", "truncated"),
     ("collections", "reset_after"),
 ]
@@ -92,7 +89,13 @@ JOB_FAULTS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("fault", JOB_FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("locked_rows", "rows_in_no_result_file"),
+        *(pytest.param(fault, marks=pytest.mark.faults) for fault in ("job_fails_half_way", "slow_jobs")),
+    ],
+)
 def test_jobs_that_go_wrong_lose_and_double_nothing(migrator: Callable[..., Migrator], fault: str) -> None:
     made = migrator()
     made.target.control("POST", "faults", JOB_FAULTS[fault])

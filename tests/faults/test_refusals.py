@@ -86,6 +86,7 @@ def cure(made: Migrator, runs: int = 2) -> None:
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.lane
 def test_orders_of_refused_customers_wait_for_them(migrator: Callable[..., Migrator]) -> None:
     made = migrator()
     refuse(made.target, CUSTOMER, operation="insert", fraction=0.6)
@@ -107,7 +108,7 @@ def test_orders_of_refused_customers_wait_for_them(migrator: Callable[..., Migra
 @pytest.mark.parametrize(
     "api",
     [
-        pytest.param("bulk", id="details refused"),
+        pytest.param("bulk", id="details refused", marks=pytest.mark.lane),
         pytest.param("rest", id="terms refused", marks=pytest.mark.lane),
     ],
 )

@@ -64,7 +64,9 @@ def _listed(migration: Migration) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row["reason_code"] == "refused_by_org"]
 
 
-@pytest.mark.parametrize("error", [{}, WRAPPED], ids=["plain", "wrapped"])
+@pytest.mark.parametrize(
+    "error", [pytest.param({}, id="plain"), pytest.param(WRAPPED, id="wrapped", marks=pytest.mark.lane)]
+)
 def test_locked_rows_of_the_rest_step_are_sent_again_after_a_pause(
     migrator: Callable[..., Migrator], monkeypatch: pytest.MonkeyPatch, error: dict[str, str]
 ) -> None:
@@ -85,8 +87,14 @@ def test_locked_rows_of_the_rest_step_are_sent_again_after_a_pause(
     assert verdict.clean, str(verdict)
 
 
-@pytest.mark.parametrize("error", [{}, WRAPPED, FINAL], ids=["lock", "wrapped lock", "final"])
-@pytest.mark.parametrize("policy", ["stop", "continue"])
+@pytest.mark.parametrize(
+    ("policy", "error"),
+    [
+        pytest.param(policy, error, id=f"{policy}-{name}", marks=() if name == sampled else pytest.mark.lane)
+        for policy, sampled in (("stop", "wrapped lock"), ("continue", "final"))
+        for name, error in (("lock", {}), ("wrapped lock", WRAPPED), ("final", FINAL))
+    ],
+)
 def test_rows_that_stay_refused_by_rest_are_listed_each_with_the_words_of_the_org(
     migrator: Callable[..., Migrator], error: dict[str, str], policy: str
 ) -> None:
@@ -129,6 +137,7 @@ def test_locks_wrapped_in_errors_of_triggers_are_sent_again_by_bulk_too(
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.lane
 def test_rows_that_wait_for_another_round_when_the_process_is_killed_are_sent_by_the_next_try(
     migrator: Callable[..., Migrator], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def test_connections_that_are_missing_or_not_allowed_are_named(command: Command)
     assert "target_conn_id is 'billing_db', which is not one of coa_target" in forbidden[1][0]
 
 
+@pytest.mark.lane
 def test_a_connection_that_was_made_in_the_local_airflow_is_found(
     command: Command, orgs: tuple[RunningOrg, RunningOrg]
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_connection_that_was_made_in_the_local_airflow_is_found(
     assert status == 0, lines
 
 
+@pytest.mark.lane
 def test_the_status_of_airflows_command_is_passed_on(command: Command) -> None:
     status, lines = command("command", "dags", "list", "-o", "json")
 

@@ -115,6 +115,7 @@ def test_too_little_storage_stops() -> None:
     assert _storage({}, Volume(1000, 4500, 100)) == []
 
 
+@pytest.mark.lane
 def test_accepted_submit_jobs_are_a_warning(migrator: Migrator, pair: Pair) -> None:
     apex = pair.add(pair.target, "ApexClass", Name="SubmitDraftOrders")
     job = pair.add(pair.target, "AsyncApexJob", JobType="ScheduledApex", Status="Queued", ApexClassId=apex)
@@ -182,6 +183,7 @@ def test_orgs_that_differ_in_multi_currency_do_not_go_unnoticed(
     assert outcome.findings[code, ORDER, "CurrencyIsoCode"]["severity"] == "blocker"
 
 
+@pytest.mark.lane
 def test_a_constant_currency_answers_the_question(module_database: Database, tmp_path: Path) -> None:
     lines = "".join(
         f"  {name}: {{CurrencyIsoCode: {{constant: USD}}}}\n"

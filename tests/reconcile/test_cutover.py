@@ -46,6 +46,7 @@ def read(folder: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.lane
 def test_the_check_is_told_in_summary_report_and_case_work(pair: Migrator) -> None:
     result = pair.migrate()
     assert json.loads((result.folder / "summary.json").read_text())["freeze"]["checked_at"] is None
@@ -75,6 +76,7 @@ def test_a_source_that_does_not_answer_is_a_finding_and_no_failure(pair: Migrato
     assert pair.finish(result.run).state == "verified"
 
 
+@pytest.mark.lane
 def test_orders_that_are_not_settled_are_listed_with_both_ids(pair: Migrator) -> None:
     result = pair.migrate(draft_orders="load")
     there = {r["Id"]: r for r in table(pair.target, ORDER).values()}

@@ -42,7 +42,7 @@ def dry_then_real(pair: Migrator, **params: Any) -> tuple[Migration, Migration]:
     return dry, real
 
 
-@pytest.mark.parametrize("seed", [7, 23])
+@pytest.mark.parametrize("seed", [23, pytest.param(7, marks=pytest.mark.lane)])
 def test_a_real_run_makes_exactly_the_corrections_that_the_dry_run_listed(
     database: Database, tmp_path: Path, seed: int
 ) -> None:

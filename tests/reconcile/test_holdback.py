@@ -96,6 +96,7 @@ def test_a_record_that_somebody_else_created_with_our_key_since_the_plan_stops_t
         pair.load(run)
 
 
+@pytest.mark.lane
 def test_nothing_is_lost_by_holding_back(pair: Migrator) -> None:
     run = pair.start()
     pair.plan(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pytest
 from tests.engine.checker import check
 from tests.engine.harness import Migrator
 from tests.reconcile.pairs import actions, create, plan_rows, table
@@ -95,6 +96,7 @@ def test_a_match_holds_only_while_its_key_does(pair: Migrator) -> None:
     assert not differences(verify_all(pair), "link")
 
 
+@pytest.mark.lane
 def test_send_order_set_in_the_target_is_a_hazard_wherever_somebody_looks(pair: Migrator) -> None:
     first = pair.migrate()
     assert first.state == "verified", first.error

@@ -65,6 +65,7 @@ def test_the_second_plan_updates_exactly_what_changed_in_the_source(pair: Migrat
             assert row["action"] == {"insert": "unchanged"}.get(before, before)
 
 
+@pytest.mark.lane
 def test_the_same_inputs_give_the_same_hash_and_any_change_another(pair: Migrator) -> None:
     hashes = []
     for _ in range(2):
@@ -80,6 +81,7 @@ def test_the_same_inputs_give_the_same_hash_and_any_change_another(pair: Migrato
     assert run.row["plan_hash"] != hashes[0]
 
 
+@pytest.mark.lane
 def test_a_param_that_changes_what_is_written_changes_the_hash(pair: Migrator) -> None:
     hashes = set()
     for params in ({}, {"received_dates": "accept_reset"}, {"on_row_failure": "continue"}):
@@ -142,6 +144,7 @@ def test_a_rejected_plan_is_not_loaded(pair: Migrator) -> None:
     assert pair.target.count(f"SELECT COUNT() FROM {ORDER} WHERE COA_Source_Id__c != null") == 0
 
 
+@pytest.mark.lane
 def test_only_customers_of_chosen_orders_move_and_links_out_of_the_choice_are_listed(pair: Migrator) -> None:
     orders = table(pair.source, ORDER)
     clone = next(r for r in orders.values() if r[CLONED_FROM] and r[STATUS] != "Draft")

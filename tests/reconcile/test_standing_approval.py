@@ -72,7 +72,7 @@ def test_a_delta_within_the_limits_is_loaded(pair: Migrator, moved: Run) -> None
     ("granted", "said"),
     [
         (None, "no standing approval"),
-        ({"standing_records": 1}, "writes 2 records"),
+        pytest.param({"standing_records": 1}, "writes 2 records", marks=pytest.mark.lane),
         ({"standing_actions": ["insert"]}, "does not cover: update"),
     ],
 )
@@ -126,6 +126,7 @@ def test_a_form_that_cannot_be_used_grants_nothing_and_says_why(pair: Migrator) 
     assert standing.current(run) is None
 
 
+@pytest.mark.lane
 def test_a_grant_from_before_terms_were_bound_is_no_longer_valid(pair: Migrator, moved: Run) -> None:
     standing.grant_from_form(moved, form(), "Ada")
     moved.db.execute("UPDATE coa.standing_approval SET terms = NULL")

@@ -178,6 +178,7 @@ def test_deletions_in_the_source_are_listed_and_carried_only_where_nobody_touche
     assert extracted["extracted"] == len(table(pair.source, ORDER))
 
 
+@pytest.mark.lane
 def test_changed_special_terms_of_a_sent_order_are_blocked_not_forced(pair: Migrator) -> None:
     assert pair.migrate().state == "verified"
     orders, details = table(pair.source, ORDER), table(pair.source, DETAIL)

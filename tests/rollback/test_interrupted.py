@@ -51,7 +51,7 @@ def kill_while(pair: Migrator, run: Run, moment: dict[str, Any]) -> None:
     [
         pytest.param("restores_closing", "retried", marks=pytest.mark.lane),
         pytest.param("dates_uploading", "triggered again", marks=pytest.mark.lane),
-        ("details_created", "retried"),
+        pytest.param("details_created", "retried", marks=pytest.mark.lane),
         ("orders_results", "triggered again"),
     ],
 )

@@ -40,6 +40,7 @@ def test_after_a_migration_and_its_roll_back_the_target_is_as_it_was_before(pair
         assert counts["left"] == counts["rejected"] == 0
 
 
+@pytest.mark.lane
 def test_a_delta_is_undone_alone_and_its_updates_are_restored(pair: Migrator) -> None:
     first = pair.migrate()
     sources = {r[SOURCE_ID]: i for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID]}
@@ -66,6 +67,7 @@ def test_a_delta_is_undone_alone_and_its_updates_are_restored(pair: Migrator) ->
     assert roll_back(pair, first.run).state == "verified"
 
 
+@pytest.mark.lane
 def test_an_edited_record_stays_with_what_belongs_to_it_and_is_listed(pair: Migrator) -> None:
     migrated = pair.migrate()
     ours = {i: r for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID]}
@@ -104,6 +106,7 @@ def test_an_order_to_which_somebody_added_a_detail_stays_even_by_force(pair: Mig
     assert len(customers) <= 1
 
 
+@pytest.mark.lane
 def test_a_dry_run_tells_and_writes_nothing(pair: Migrator) -> None:
     migrated = pair.migrate()
     before = dump(pair.target)
@@ -130,6 +133,7 @@ def test_without_an_answer_or_with_another_plan_nothing_is_undone(pair: Migrator
     assert pair.finish(run).state == "not_approved"
 
 
+@pytest.mark.lane
 def test_a_target_that_changed_under_the_plan_is_refused(pair: Migrator) -> None:
     migrated = pair.migrate()
     run = begin(pair, migrated.run)

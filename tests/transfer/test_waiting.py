@@ -40,6 +40,7 @@ class Impatient(Migrator):
         raise AssertionError(f"{stage} never ended")
 
 
+@pytest.mark.lane
 def test_a_migration_that_is_parked_at_every_job_ends_like_any_other(
     database: Database, tmp_path: Path
 ) -> None:

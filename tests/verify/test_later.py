@@ -56,6 +56,7 @@ def test_nothing_migrated_is_said(moved: Migrator) -> None:
         verify(moved)
 
 
+@pytest.mark.lane
 def test_drift_and_errors_are_told_apart(moved: Migrator) -> None:
     migration = moved.migrate()
     assert migration.state == "verified", migration.error

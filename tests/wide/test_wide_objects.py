@@ -58,6 +58,7 @@ def moved_whole(database: Database, folder: Path, **schema: Any) -> None:
         assert check(source, target, left).clean
 
 
+@pytest.mark.lane
 @kind
 def test_sixty_own_fields_of_every_type(database: Database, tmp_path: Path) -> None:
     moved_whole(database, tmp_path, own_fields=60)
