@@ -354,7 +354,7 @@ class Settings:
     """COA_DELTA_OVERLAP_SECONDS: how far before its watermark a delta reads again. A record's stamp is set before
     its transaction commits; Salesforce ends a transaction after 10 minutes at the latest."""
     delta_rest_rows: int = 1000
-    """COA_DELTA_REST_ROWS: up to so many changed records come by one REST query instead of a Bulk job."""
+    """COA_DELTA_REST_ROWS: up to so many records, changed ones or read back after a step, come by REST, not by a Bulk job."""
     api_reserve: int = 1000
     """COA_API_RESERVE: calls of the daily allowance that are left to others."""
     lease_seconds: float = 900.0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from coa.config import Settings
 from coa.errors import ConfigurationError
+from coa.staging.folders import project_folder
 from coa_airflow.pair import conn_id
 
 if TYPE_CHECKING:
@@ -158,9 +159,3 @@ def artifacts_root(configured: str) -> Any:
         return ObjectStoragePath(configured)
     path = configured.removeprefix("file://")
     return Path(path).expanduser().absolute() if path else project_folder() / "artifacts"
-
-
-def project_folder() -> Path:
-    from coa.staging import embedded
-
-    return embedded.project_folder()

@@ -128,6 +128,15 @@ class Settings:
         bool, "jobs that run at the same time cannot lock each other's records and masters"
     ] = False
     bulk_workers: Annotated[int, "Bulk jobs processed at a time"] = 4
+    queue_seconds: Annotated[
+        float,
+        "seconds that a Bulk job waits in the queue before it can be begun, beside others that are worked on",
+    ] = 0.0
+    rows_per_second: Annotated[
+        list[str],
+        "Object=N: rows a second at which a Bulk job works off its rows; query=N for queries, *=N for every other "
+        "object; as fast as this machine for what is not named; repeatable",
+    ] = field(default_factory=list)
     page_size: Annotated[int, "records of a Bulk query result page when the client gives no maxRecords"] = (
         100000
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from tests.airflow_home import PROJECT, be_quick, make_tables
 from tests.engine.checker import Dump
-from tests.engine.harness import without_charts
 
 from coa.staging.database import Database
 from orgsim.launch import RunningOrg, running_pair
@@ -96,8 +94,6 @@ class Stage:
     database: Database
     artifacts: Path
     environment: pytest.MonkeyPatch
-    charts: bool = False
-    """Whether reports are drawn: one test does it all, the others need no second of matplotlib."""
 
     def connect(self, role: str, connection: str) -> None:
         self.environment.setenv(f"AIRFLOW_CONN_COA_{role.upper()}", connection)
@@ -115,8 +111,7 @@ class Stage:
         dag = read_dags(dag_id).get_dag(dag_id)
         for task in dag.tasks:
             task.retries = task.retries if retries is None else retries
-        with nullcontext() if self.charts else without_charts():
-            run: DagRun = dag.test(run_conf=params, mark_success_pattern=mark_success)
+        run: DagRun = dag.test(run_conf=params, mark_success_pattern=mark_success)
         row = self.database.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [run.run_id])
         assert row is not None
         tasks = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 from uuid import uuid4
-
-from markupsafe import Markup
 
 from coa import pipeline
 from coa.approval import record as approval
@@ -64,13 +60,6 @@ class Migration:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-@contextmanager
-def without_charts() -> Iterator[None]:
-    """Reports with everything but the drawings: a second of matplotlib a run, that only tests of the report look at."""
-    with patch("coa.report.charts._drawn", return_value=Markup("")):
-        yield
-
-
 def _retried(stage: Callable[[], Any], tries: int) -> None:
     for left in range(tries - 1, -1, -1):
         try:
@@ -90,7 +79,6 @@ class Migrator:
     target: RunningOrg
     artifacts: Path
     settings: Settings = FAST
-    charts: bool = False
 
     def orgs(self) -> tuple[Org, Org]:
         return (
@@ -137,8 +125,7 @@ class Migrator:
         message = None if error is None else str(error)
         crashed = error is not None and not isinstance(error, BY_RULE)
         folder = self.artifacts / run.run_id
-        with nullcontext() if self.charts else without_charts():
-            state = pipeline.finish(run, folder, message, crashed=crashed)
+        state = pipeline.finish(run, folder, message, crashed=crashed)
         summary = json.loads((folder / "summary.json").read_text())
         return Migration(run, state, folder, message or "", summary)
 

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from coa.errors import ConfigurationError
-from coa_airflow.environment import artifacts_root, project_folder, staging_url
+from coa.staging.folders import project_folder
+from coa_airflow.environment import artifacts_root, staging_url
 from coa_airflow.local.home import port_from, require_free
 from coa_airflow.local.processes import Group, end_registered, same_process, wait_until
 

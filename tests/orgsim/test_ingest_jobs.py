@@ -75,6 +75,21 @@ def test_held_jobs_wait_until_they_are_let_go() -> None:
         assert client.wait("ingest", job)["state"] == "JobComplete"
 
 
+def test_a_job_of_a_slow_org_queues_and_is_worked_off_at_the_rate_of_its_object() -> None:
+    rates = ["Account=1000", "*=1"]
+    with running_org(role="target", orders=4, job_delay=0.0, queue_seconds=0.3, rows_per_second=rates) as org:
+        client = connect(org)
+        job = client.open_job()["id"]
+        client.upload(job, b"Name\n" + b"x\n" * 400)
+        submitted = time.monotonic()
+        client.set_state(job, "UploadComplete")
+        assert client.get(f"/jobs/ingest/{job}")["state"] == "UploadComplete"
+        done = client.wait("ingest", job)
+        assert time.monotonic() - submitted >= 0.3 + 0.4
+        assert done["numberRecordsProcessed"] == 400
+        assert done["totalProcessingTime"] >= 400
+
+
 def test_b3_a_second_put_is_refused_with_the_real_typo(client: Client) -> None:
     job = client.open_job()["id"]
     client.upload(job)

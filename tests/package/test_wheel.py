@@ -105,7 +105,7 @@ def test_artifacts_and_local_state_stay_out_of_the_environment(
 ) -> None:
     script = (
         "from coa_airflow.environment import artifacts_root\n"
-        "from coa.staging.embedded import local_folder\n"
+        "from coa.staging.folders import local_folder\n"
         "print(artifacts_root(''), local_folder())"
     )
 

@@ -20,7 +20,7 @@ LICENSE = "sfLma__License__c"
 @pytest.fixture(scope="module")
 def world(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrator]:
     with running_pair(orders=60, seed=13, job_delay=0.01, partner_fields=True) as (source, target):
-        yield Migrator(module_database, source, target, tmp_path_factory.mktemp("artifacts"), charts=True)
+        yield Migrator(module_database, source, target, tmp_path_factory.mktemp("artifacts"))
 
 
 @pytest.fixture(scope="module")

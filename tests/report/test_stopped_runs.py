@@ -40,7 +40,7 @@ def check(run: Run, folder: Path) -> dict[str, Any]:
 @pytest.mark.lane
 def test_a_run_can_be_reported_after_each_of_its_stages(database: Database, tmp_path: Path) -> None:
     with running_pair(orders=30, seed=4, job_delay=0.01) as (source_org, target_org):
-        migrator = Migrator(database, source_org, target_org, tmp_path, charts=True)
+        migrator = Migrator(database, source_org, target_org, tmp_path)
         run = migrator.start()
         folder = tmp_path / run.run_id
         walk = migrator.walk(run)
@@ -89,7 +89,7 @@ def test_a_run_that_never_reached_an_org_is_reported(database: Database, tmp_pat
 
 def test_a_run_on_one_and_the_same_org_is_reported(database: Database, tmp_path: Path) -> None:
     with running_pair(orders=0, seed=4) as (source_org, _):
-        migrator = Migrator(database, source_org, source_org, tmp_path, charts=True)
+        migrator = Migrator(database, source_org, source_org, tmp_path)
         run = migrator.start()
         with pytest.raises(RunStopped):
             migrator.plan(run)

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from coa.extract.baseline import STAMP, Base
 from coa.extract.bulk import ExtractSpec, query_into
-from coa.extract.rest_values import keep_records
+from coa.extract.rest_values import LONGEST_QUERY, keep_records
 from coa.fields.saved import saved_describes
 from coa.model import LOADED
 from coa.salesforce.composite import Read, granted, read_together
@@ -21,8 +21,6 @@ from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
-# Salesforce takes a request line of 16,384 bytes; field names need no escapes to speak of.
-LONGEST_QUERY = 12_000
 WRITER = "LastModifiedById"
 
 

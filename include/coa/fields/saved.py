@@ -8,13 +8,24 @@ from coa.model import LOADED
 from coa.salesforce.describe import Describe
 from coa.staging.runs import SOURCE, TARGET, Run
 
+DESCRIBES, FIELD_MAP = "describes", "field map"
+
+
+def forget_saved(run: Run) -> None:
+    """For whoever writes describes: what a run holds of them in memory is not true any more."""
+    run.kept.pop(DESCRIBES, None)
+    run.kept.pop(FIELD_MAP, None)
+
 
 def saved_describes(run: Run, role: str) -> dict[str, Describe]:
-    """The describes that preflight kept."""
-    found = run.db.rows(
-        "SELECT sobject, describe FROM coa.describe WHERE run_id = %s AND org = %s", [run.run_id, role]
-    )
-    return {str(r["sobject"]): Describe(r["describe"]) for r in found}
+    """The describes that preflight kept; read once a task, for they are large and every step asks."""
+    kept: dict[str, dict[str, Describe]] = run.kept.setdefault(DESCRIBES, {})
+    if role not in kept:
+        found = run.db.rows(
+            "SELECT sobject, describe FROM coa.describe WHERE run_id = %s AND org = %s", [run.run_id, role]
+        )
+        kept[role] = {str(r["sobject"]): Describe(r["describe"]) for r in found}
+    return dict(kept[role])
 
 
 def fitting_or_not(
@@ -39,7 +50,13 @@ def carried_by_object(
 
 
 def saved_carried(run: Run, mapping: Mapping) -> dict[str, list[FieldMapping]]:
-    """The field map of the run, from the describes that preflight kept."""
-    return carried_by_object(
-        saved_describes(run, SOURCE), saved_describes(run, TARGET), mapping, run.params.created_dates
-    )
+    """The field map of the run, from the describes that preflight kept; made once a task."""
+    made_from = (mapping, run.params.created_dates)
+    kept = run.kept.get(FIELD_MAP)
+    if kept is None or kept[0] != made_from:
+        kept = (
+            made_from,
+            carried_by_object(saved_describes(run, SOURCE), saved_describes(run, TARGET), *made_from),
+        )
+        run.kept[FIELD_MAP] = kept
+    return {sobject: list(fields) for sobject, fields in kept[1].items()}

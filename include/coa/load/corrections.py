@@ -8,11 +8,12 @@ to Received stamps NOW(), an update of only the date does not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
 from coa.extract.bulk import LONGEST_SOQL, ExtractSpec, query_into
+from coa.extract.rest_values import LONGEST_QUERY, by_ids, keep_records, read_few
 from coa.fields.bulk_values import bulk_cannot_carry
 from coa.fields.compare import Unresolved, changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
@@ -184,14 +185,25 @@ def reread(
             [run.pair_id, sobject],
         )
     ]
-    step = ids_a_query(sobject, names)
-    for start in range(0, len(ids), step):
-        some = text_list(ids[start : start + step])
-        query_into(run, org, ExtractSpec("reread", sobject, names, f"Id IN ({some})"), table)
+    _read_into(run, org, ExtractSpec(Table.REREAD, sobject, names), ids, table)
     with run.db.transaction() as connection:
         tables.analyze(connection, run, Table.REREAD, sobject, _part(chunk_no))
     run.renew_lease()
     return len(ids)
+
+
+def _read_into(run: Run, org: Org, spec: ExtractSpec, ids: list[str], table: sql.Identifier) -> None:
+    """The records of these ids: a few by REST, for a Bulk query waits in a queue and costs three calls at the least."""
+    few = by_ids(spec, ids)
+    if len(ids) <= run.settings.delta_rest_rows and all(len(q.soql) <= LONGEST_QUERY for q in few):
+        records = read_few(org, few).get(spec.sobject, [])
+        with run.db.transaction() as connection:
+            keep_records(run, connection, spec, table, records)
+        return
+    step = ids_a_query(spec.sobject, spec.fields)
+    for start in range(0, len(ids), step):
+        some = ids[start : start + step]
+        query_into(run, org, replace(spec, where=f"Id IN ({text_list(some)})"), table, len(some))
 
 
 def forget_canary_corrections(run: Run, links: Step) -> None:

@@ -11,14 +11,13 @@ they say is no surprise, whatever else happens is one, and so is an expected eff
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from coa.extract.bulk import ExtractSpec
-from coa.extract.rest_values import keep_records
+from coa.extract.rest_values import by_ids, keep_records, read_few
 from coa.fields.compare import Comparison, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried
@@ -27,15 +26,11 @@ from coa.load_steps import INSERT, WATCHED_CHUNKS, Step
 from coa.mapping.store import mapping_of
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER, STATUS
 from coa.plan.expected_corrections import RECEIVED_STAMPED
-from coa.salesforce.composite import Read, granted, read_together, records_of
 from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.database import Row
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
-
-IDS_A_QUERY = 200
-"""Ids of 18 characters, with the names of all fields of a COA object, stay below a request line of 16,384 bytes."""
 
 
 def begin_to_watch(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
@@ -100,16 +95,11 @@ def read_canary(run: Run, org: Org, specs: list[ExtractSpec]) -> dict[str, list[
         [run.pair_id, DETAIL],
     ):
         ids[r["sobject"]].append(str(r["target_id"]))
-    reads = []
+    queries: list[ExtractSpec] = []
     for spec in specs:
         key, wanted = ("Id", ids[spec.sobject]) if spec.sobject != DETAIL else (DETAIL_ORDER, ids[ORDER])
-        for start in range(0, len(wanted), IDS_A_QUERY):
-            quoted = ", ".join(f"'{i}'" for i in wanted[start : start + IDS_A_QUERY])
-            reads.append((spec.sobject, Read(soql=replace(spec, where=f"{key} IN ({quoted})").soql)))
-    found: dict[str, list[Row]] = {name: [] for name in LOADED}
-    for (sobject, _), answer in zip(reads, read_together(org, [r for _, r in reads]), strict=True):
-        found[sobject] += list(records_of(org, granted(answer)))
-    return found
+        queries += by_ids(spec, wanted, key)
+    return {name: [] for name in LOADED} | read_few(org, queries)
 
 
 def _columns(fields: list[FieldMapping]) -> list[str]:

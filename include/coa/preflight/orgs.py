@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coa.errors import OrgRefused
+from coa.fields.saved import forget_saved
 from coa.salesforce.composite import Read, read_together
 from coa.salesforce.describe import Describe, described
 from coa.salesforce.session import Org, id18
@@ -56,4 +57,5 @@ def describe_objects(run: Run, org: Org, role: str, names: list[str]) -> dict[st
                    ON CONFLICT (run_id, org, sobject) DO UPDATE SET describe = EXCLUDED.describe""",
                 [run.run_id, role, name, json_value(one.raw)],
             )
+    forget_saved(run)
     return found

@@ -38,6 +38,7 @@ import psycopg
 from psycopg import sql
 
 from coa.errors import ConfigurationError
+from coa.staging.folders import local_folder
 from coa.staging.unprivileged import unprivileged
 
 ROLE = "coa"
@@ -80,19 +81,6 @@ class Postmaster:
     pid: int
     port: int
     ready: bool
-
-
-def project_folder() -> Path:
-    """The checkout that this code is part of. Installed as a package: a folder in Airflow's home."""
-    packages = Path(__file__).resolve().parents[2]
-    if packages.name == "include":
-        return packages.parent
-    return Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute() / "coa-migration"
-
-
-def local_folder() -> Path:
-    """Where everything is kept that this machine makes and git ignores: `.local`, or COA_LOCAL_FOLDER."""
-    return Path(os.environ.get("COA_LOCAL_FOLDER") or project_folder() / ".local").absolute()
 
 
 def binaries() -> Path:

@@ -64,6 +64,8 @@ class Run:
     params: RunParams
     settings: Settings
     row: Row
+    kept: dict[str, Any] = dataclass_field(default_factory=dict, repr=False, compare=False)
+    """What was read of it once and does not change while a task works; whoever writes it anew forgets it here."""
 
     # ---- life ---------------------------------------------------------------------------------
     @classmethod

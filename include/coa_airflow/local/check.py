@@ -31,7 +31,8 @@ from coa.staging.embedded import EmbeddedPostgres
 from coa.staging.runs import Finding
 from coa_airflow.connections import org_connection
 from coa_airflow.environment import STAGING_CONNECTION, artifacts_root, connection_in
-from coa_airflow.local.headless import params_from_environment, staging_address
+from coa_airflow.local.follow import staging_address
+from coa_airflow.local.headless import params_from_environment
 from coa_airflow.local.home import common_environment
 from coa_airflow.pair import Pair, chosen
 

@@ -24,7 +24,8 @@ from rich.markup import escape
 
 from coa.errors import CoaError, ConfigurationError
 from coa.staging.database import Database
-from coa.staging.embedded import EmbeddedPostgres, local_folder
+from coa.staging.embedded import EmbeddedPostgres
+from coa.staging.folders import local_folder
 from coa.states import GOOD_STATES
 from coa_airflow.headless_token import ARTIFACTS_KEY
 from coa_airflow.local.api import AirflowApi

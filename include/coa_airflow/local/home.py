@@ -10,9 +10,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import coa
 from coa.errors import ConfigurationError
-from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres, local_folder, project_folder
+from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
+from coa.staging.folders import local_folder, project_folder
+from coa_airflow.local.worker import with_our_packages
 
 USERS = {"admin": "admin", "operator": "op", "viewer": "viewer"}
 """Users of a local Airflow and their roles. Their passwords are made on this machine."""
@@ -56,15 +57,6 @@ def common_environment(server: EmbeddedPostgres) -> dict[str, str]:
     result["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     result["PYTHONWARNINGS"] = "ignore"
     return result
-
-
-def with_our_packages(environment: dict[str, str]) -> dict[str, str]:
-    """The environment with the folder of our packages on Python's path."""
-    ours = str(Path(coa.__file__).parents[1])
-    return {
-        **environment,
-        "PYTHONPATH": os.pathsep.join([ours, *filter(None, [environment.get("PYTHONPATH")])]),
-    }
 
 
 def server_environment(server: EmbeddedPostgres, port: int) -> dict[str, str]:

@@ -24,7 +24,8 @@ from rich.console import Console
 
 from coa.config import Settings
 from coa.errors import CoaError, ConfigurationError
-from coa.staging.embedded import EmbeddedPostgres, local_folder
+from coa.staging.embedded import EmbeddedPostgres
+from coa.staging.folders import local_folder
 from coa_airflow.local.api import AirflowApi
 from coa_airflow.local.home import (
     airflow_home,

@@ -57,6 +57,7 @@ class Ingest:
         self._delimiter = DELIMITERS[job.delimiter]
         self._line_ending = LINE_ENDINGS[job.line_ending]
         self._writer = Writer(self._delimiter, self._line_ending)
+        self._started = 0.0
         self._random = random.Random(f"{org.settings.seed} {job.id}")
 
     def run(self) -> None:
@@ -68,7 +69,7 @@ class Ingest:
         if self._stuck():
             self._leave(self._all_rows())
             return
-        started = time.perf_counter()
+        started = self._started = time.perf_counter()
         try:
             rows = self._parsed()
         except BadCsv as bad:
@@ -219,6 +220,7 @@ class Ingest:
                 org.dml.chunk(job.operation, self._sobject, rows, options, key)
             done += zip(rows, cells, strict=True)
             job.processed += len(rows)
+            self._jobs.keep_rate(job, job.object, job.processed, self._started)
             job.failed += sum(1 for row in rows if row.error is not None)
         org.locks.release(job.id)
         self._results(done, bindings)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from orgsim.bulk.speed import rate_of
 from orgsim.clock import UTC
 from orgsim.errors import ApiError
 from orgsim.ids import IdSpace
@@ -19,6 +21,7 @@ TERMINAL = ("JobComplete", "Failed", "Aborted")
 _SEVEN_DAYS = 7 * 86400
 _HOLD_LOOK_SECONDS = 0.05
 _ONE_DAY = 86400
+MOST_QUEUED = 64
 
 
 def timestamp(seconds: float) -> str:
@@ -72,9 +75,11 @@ class Jobs:
         self._ids = IdSpace("750", org.pod)
         #: how many jobs were ever made: the counter of their ids
         self.made = 0
-        self._pool = ThreadPoolExecutor(
-            max_workers=max(org.settings.bulk_workers, 1), thread_name_prefix="bulk"
-        )
+        workers = max(org.settings.bulk_workers, 1)
+        self._slots = threading.Semaphore(workers)
+        # Jobs that wait in the queue are not worked on: they take no slot, but a thread each.
+        threads = max(workers, MOST_QUEUED) if org.settings.queue_seconds else workers
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="bulk")
 
     def new_id(self) -> str:
         with self._lock:
@@ -120,7 +125,9 @@ class Jobs:
 
         def guarded() -> None:
             try:
-                work()
+                job.stop.wait(self._org.settings.queue_seconds)
+                with self._slots:
+                    work()
             except Exception as problem:
                 import logging
 
@@ -137,6 +144,12 @@ class Jobs:
         while settings.hold_jobs and not stopped:
             stopped = job.stop.wait(_HOLD_LOOK_SECONDS)
         return not stopped
+
+    def keep_rate(self, job: Job, name: str, rows: int, started: float) -> None:
+        """Waits until an org of this speed would have worked off so many rows since `started` (`time.perf_counter`)."""
+        rate = rate_of(self._org.settings.rows_per_second, name)
+        if rate:
+            job.stop.wait(max(0.0, started + rows / rate - time.perf_counter()))
 
     def shutdown(self) -> None:
         for job in list(self._jobs.values()):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from orgsim.bulk.csvtext import DELIMITERS, LINE_ENDINGS, Writer
 from orgsim.bulk.jobs import Job, Jobs
+from orgsim.bulk.speed import QUERY
 from orgsim.errors import ApiError
 from orgsim.soql.compile import Plan
 from orgsim.soql.tree import Query, parse
@@ -101,7 +102,7 @@ class BulkQuery:
         job.header = writer.take()
         # The file lives as long as the job object.
         output = tempfile.TemporaryFile(prefix="orgsim-")  # noqa: SIM115
-        position = 0
+        position, started = 0, time.perf_counter()
         for rows in self._rows(plan):
             if job.stop.is_set():
                 break
@@ -111,6 +112,7 @@ class BulkQuery:
                 writer.rows(part)
                 position += output.write(writer.take())
                 job.processed += len(part)
+                self._jobs.keep_rate(job, QUERY, job.processed, started)
         output.flush()
         job.file, job.size = output, position
         self._org.calls["bulk_query_bytes"] += position

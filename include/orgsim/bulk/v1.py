@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from orgsim.bulk.csvtext import BadCsv, records
 from orgsim.bulk.jobs import Job, Jobs
 from orgsim.bulk.query import compile_bulk
+from orgsim.bulk.speed import QUERY
 from orgsim.dml import CHUNK, WriteOptions
 from orgsim.errors import ApiError, RowError
 from orgsim.rows import Row, UnknownColumn, bind, decode_cells, decode_json
@@ -101,6 +102,7 @@ class Classic:
                 raise BatchFailed("InternalServerError : Retried more than 10 times")
             if job.is_query:
                 self._query()
+                self._jobs.keep_rate(job, QUERY, batch.processed, started)
             else:
                 self._ingest()
             batch.state = "Completed"
@@ -124,6 +126,7 @@ class Classic:
         key = self._sobject.get(job.external_id) if job.operation == "upsert" else None
         options = WriteOptions(job.user_id)
         lock = org.faults.for_job("lock_rows", job.object, job.operation)
+        started = time.perf_counter()
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             if lock is not None:
@@ -135,6 +138,7 @@ class Classic:
                         )
             with org.store.transaction():
                 org.dml.chunk(job.operation, self._sobject, chunk, options, key)
+            self._jobs.keep_rate(job, job.object, start + len(chunk), started)
         batch.rows = rows
         batch.processed = len(rows)
         batch.failed = sum(1 for row in rows if row.error is not None)

@@ -1,0 +1,19 @@
+"""Where this project is and keeps its files: asked before anything else is imported, so light."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def project_folder() -> Path:
+    """The checkout that this code is part of. Installed as a package: a folder in Airflow's home."""
+    packages = Path(__file__).resolve().parents[2]
+    if packages.name == "include":
+        return packages.parent
+    return Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().absolute() / "coa-migration"
+
+
+def local_folder() -> Path:
+    """Where everything is kept that this machine makes and git ignores: `.local`, or COA_LOCAL_FOLDER."""
+    return Path(os.environ.get("COA_LOCAL_FOLDER") or project_folder() / ".local").absolute()
