@@ -53,7 +53,12 @@ def migrate(source_url: str, target_url: str, staging_url: str, folder: Path) ->
         org("coa_target", target_url),
         folder,
         approve=lambda: approval.record(
-            run, kind="waiver", approved=True, answered_by="bench", plan_hash=run.row["plan_hash"], reason=""
+            run,
+            kind="waiver",
+            approved=True,
+            answered_by="bench",
+            plan_hash=str(run.record.plan_hash),
+            reason="",
         ),
     )
     for group, stages in groupby(pipeline.STAGES, lambda stage: stage.group):

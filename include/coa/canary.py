@@ -46,7 +46,7 @@ def load_canary(run: Run, target: Org, mapping: Mapping) -> bool:
                 run.run_id,
             ],
         )
-        run.event("canary_proved", differences=len(differences), surprises=careful_objects(learnt))
+        run.events.add("canary_proved", differences=len(differences), surprises=careful_objects(learnt))
         if differences:
             raise RunStopped(
                 f"The canary of {canary['orders']} orders failed its proof; nothing else was written. "
@@ -69,6 +69,6 @@ def go_on(run: Run, source: Org, target: Org) -> None:
     canary = canary_of(run)
     if canary is None or run.params.canary_gate != ASK or canary["resumed_at"]:
         return
-    approval.require_canary_answer(run, str(run.row["plan_hash"]), canary["observed_hash"])
+    approval.require_canary_answer(run, str(run.record.plan_hash), canary["observed_hash"])
     check_again(run, source, target)
     run.db.execute("UPDATE coa.canary SET resumed_at = clock_timestamp() WHERE run_id = %s", [run.run_id])

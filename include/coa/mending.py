@@ -20,7 +20,8 @@ from coa.mapping.model import Mapping
 from coa.model import CUSTOMER, DETAIL, ORDER, RECEIVED_AT
 from coa.salesforce.session import Org
 from coa.staging import tables
-from coa.staging.runs import Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.verify.verify import read_target
 
@@ -41,7 +42,7 @@ def mend(run: Run, target: Org, mapping: Mapping) -> int:
     Raises `RowsRejected` when the org refused some and `on_row_failure` is stop.
     """
     carried = saved_carried(run, mapping)
-    run.require_lease()
+    run.lease.require()
     with run.db.transaction() as connection:
         tables.ensure(connection, run, Table.MEND)
     for number in range(1, ROUNDS + 1):
@@ -87,7 +88,7 @@ def _find(run: Run, carried: dict[str, list[FieldMapping]], number: int) -> int:
                 desired=run.table(Table.DESIRED, sobject),
                 joins=joins,
                 changed=changed_fields(wanted),
-                us=sql.Literal(str(run.row["target_org"].get("user_id", ""))),
+                us=sql.Literal(str(run.record.target_org.get("user_id", ""))),
                 not_held=not_held_back(run),
                 run=sql.Literal(run.run_id),
             )
@@ -106,7 +107,7 @@ def _tell(run: Run) -> int:
                FROM {mend} m GROUP BY 1 ORDER BY 1"""
         ).format(mend=run.table(Table.MEND), plan=run.table(Table.PLAN))
     )
-    run.set_findings(
+    run.findings.replace(
         "mend",
         [
             Finding(

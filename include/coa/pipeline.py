@@ -45,7 +45,9 @@ from coa.rollback.report import write_rollback_artifacts
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
 from coa.staging.database import Database
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.lease import HolderEnded
+from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.states import GOOD_STATES, RunState
 from coa.transform.template import mapping_template
@@ -57,8 +59,6 @@ from coa.verify.verify import read_for_proof, run_verify
 
 log = logging.getLogger(__name__)
 
-LeaseHolderEnded = Callable[[dict[str, Any]], bool]
-
 
 @contextmanager
 def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
@@ -69,18 +69,14 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
     for role, org in orgs.items():
         bind(run, role, org)
     with run.stage(name):
-        run.event("stage_started", stage=name)
+        run.events.add("stage_started", stage=name)
         try:
             yield
         except RunStopped as stopped:
-            run.event(
+            run.events.add(
                 "run_stopped", level="warning", stage=name, state=stopped.state, message=stopped.message
             )
-            run.update(message=str(stopped))
-            run.db.execute(
-                "UPDATE coa.run SET versions = versions || jsonb_build_object('stopped_state', %s::text) WHERE run_id = %s",
-                [stopped.state, run.run_id],
-            )
+            run.update(message=str(stopped), stopped_state=stopped.state)
             raise
         except CoaError:
             raise
@@ -92,7 +88,7 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
         finally:
             for role, org in orgs.items():
                 count_calls(run, role, org)
-    run.event("stage_ended", stage=name)
+    run.events.add("stage_ended", stage=name)
 
 
 def start(db: Database, settings: Settings, **asked: Any) -> Run:
@@ -102,13 +98,13 @@ def start(db: Database, settings: Settings, **asked: Any) -> Run:
     nobody can use, and `ConfigurationError` as `Run.start` does; after `InvalidParams` the run's row exists.
     """
     run = Run.start(db, settings, **asked)
-    if run.row["mode"] != rollback_scope.ROLLBACK:
+    if run.record.mode != rollback_scope.ROLLBACK:
         # A roll-back goes by what the run that it undoes was told.
         freeze_mapping(run)
     return run
 
 
-def preflight(run: Run, source: Org, target: Org, lease_holder_ended: LeaseHolderEnded | None = None) -> None:
+def preflight(run: Run, source: Org, target: Org, lease_holder_ended: HolderEnded | None = None) -> None:
     """Orgs, rights, fields, allowance; takes the pair's lease. Raises `RunStopped` (blocked)."""
     with _stage(run, "preflight", source=source, target=target):
         check_key()
@@ -117,9 +113,9 @@ def preflight(run: Run, source: Org, target: Org, lease_holder_ended: LeaseHolde
 
 def _plan_is_fixed(run: Run, stage: str) -> bool:
     """Once a run has begun to load, clearing its earlier tasks changes nothing: its plan was approved as it is."""
-    if run.row["loaded_at"] is None:
+    if run.record.loaded_at is None:
         return False
-    log.info("%s: run %s began to load at %s; its plan is fixed.", stage, run.run_id, run.row["loaded_at"])
+    log.info("%s: run %s began to load at %s; its plan is fixed.", stage, run.run_id, run.record.loaded_at)
     return True
 
 
@@ -131,7 +127,7 @@ def extract(run: Run, org: Org, role: str) -> None:
         if role == TARGET:
             settle_jobs_of_other_runs(run, org)
         for sobject, rows in extract_org(run, org, role, mapping_of(run)).items():
-            run.event("extracted", org=role, sobject=sobject, rows=rows)
+            run.events.add("extracted", org=role, sobject=sobject, rows=rows)
         if role == SOURCE:
             extract_pointing(run, org, saved_describes(run, SOURCE))
 
@@ -167,7 +163,7 @@ def plan(run: Run, artifacts: Folder) -> str:
         folder = artifacts
         folder.mkdir(parents=True, exist_ok=True)
         document = plan_stage.plan_document(run)
-        run.event(PLAN_AMOUNTS, plan_hash=run.row["plan_hash"], amounts=document["amounts"])
+        run.events.add(PLAN_AMOUNTS, plan_hash=run.record.plan_hash, amounts=document["amounts"])
         document["rehearsal"] = corrections.expected_corrections_document(run)
         write_json(folder, "plan.json", document | {"lineage": lineage(run, mapping_of(run))})
         with (folder / "corrections.csv").open("w", encoding="utf-8-sig", newline="") as file:
@@ -272,7 +268,7 @@ def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Findi
         return freeze.freeze_check(run, source, target)
 
 
-def rollback_begin(run: Run, target: Org, lease_holder_ended: LeaseHolderEnded | None = None) -> None:
+def rollback_begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) -> None:
     """Can the run that the param `run_id` names be undone? Takes its pair's lease."""
     with _stage(run, "preflight", target=target):
         rollback_scope.begin(run, target, lease_holder_ended)
@@ -314,13 +310,13 @@ def rollback_verify(run: Run, target: Org) -> None:
 def report(run: Run, artifacts: Folder) -> None:
     """All artifacts as the run stands now; works for a run that stopped anywhere."""
     run.refresh()
-    state = run.row["state"] or "running"
+    state = run.record.state or "running"
     _write_artifacts(run, artifacts, state)
     evidence.seal(run, artifacts, state)
 
 
 def _write_artifacts(run: Run, artifacts: Folder, state: str) -> dict[str, Any]:
-    if run.row["mode"] == rollback_scope.ROLLBACK:
+    if run.record.mode == rollback_scope.ROLLBACK:
         return write_rollback_artifacts(run, artifacts, state)
     return write_artifacts(run, artifacts, state)
 
@@ -333,11 +329,11 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
     """
     run.refresh()
     crashed = error is not None if crashed is None else crashed
-    stopped_as = run.row["versions"].get("stopped_state")
+    stopped_as = run.record.stopped_state
     # A roll-back is proved by reading the target again.
-    proof = Table.VERIFY if run.row["mode"] == rollback_scope.ROLLBACK else Table.EXPECTED
+    proof = Table.VERIFY if run.record.mode == rollback_scope.ROLLBACK else Table.EXPECTED
     state = decide(facts_of(run, crashed=crashed, stopped_as=stopped_as, proof=proof))
-    told = run.row["message"]
+    told = run.record.message
     if error and not told:
         run.update(message=error)
     elif error and crashed and error not in told:
@@ -349,10 +345,10 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
     evidence.seal(run, artifacts, state)
     # State and summary together: whoever watches must never see a state beside the counts of an earlier end.
     run.update(state=state.value, summary=summary)
-    run.event("run_finished", level="info" if state in GOOD_STATES else "error", state=state.value)
-    if kind_of(run.row["dag_id"]) == "sync" and state == RunState.VERIFIED:
+    run.events.add("run_finished", level="info" if state in GOOD_STATES else "error", state=state.value)
+    if kind_of(run.record.dag_id) == "sync" and state == RunState.VERIFIED:
         drop_idle_syncs(run.db, run.pair_id, run.run_id)
-    run.release_lease()
+    run.lease.release()
     return state
 
 

@@ -31,7 +31,6 @@ PROOF = frozenset({"summary.json", "plan.json", "id_map.csv"})
 """Artifacts without personal data: counts, hashes, pairs of record ids."""
 SEALED = frozenset({LEAVES, PROGRAM, STATEMENT, SIGNATURE})
 """What is kept of the evidence. Without the salts nobody can try values against the hashes."""
-ARTIFACTS_KEY = "artifacts"
 # Rows of a run that hold values, texts or descriptions of records.
 VALUE_TABLES = ("describe", "explained", "rejection", "difference", "progress")
 
@@ -118,7 +117,7 @@ def _is_proof(file: Path) -> bool:
 
 def _local_folder(row: Row) -> Path | None:
     """The run's artifacts folder when it is one of this machine and really that of the run."""
-    text = str((row["versions"] or {}).get(ARTIFACTS_KEY, "")).removeprefix("file://")
+    text = str(row["artifacts"]).removeprefix("file://")
     folder = Path(text)
     if not text or "://" in text or folder.name != row["run_id"] or not folder.is_dir():
         return None

@@ -70,7 +70,7 @@ def may_answer(run: Run, *names: str) -> None:
             state=NOT_APPROVED,
             next_step=f"clear the task `approve` and have one of {', '.join(sorted(entitled))} answer.",
         )
-    if four_eyes() and str(run.row["triggered_by"] or "") in who:
+    if four_eyes() and str(run.record.triggered_by or "") in who:
         raise RunStopped(
             f"{shown} triggered this run and cannot answer its plan as well ({FOUR_EYES}).",
             state=NOT_APPROVED,
@@ -80,7 +80,7 @@ def may_answer(run: Run, *names: str) -> None:
 
 def may_waive(run: Run) -> str:
     """Who waives the approval of this run, which is who triggered it. Raises `RunStopped` (not_approved)."""
-    who = str(run.row["triggered_by"] or "")
+    who = str(run.record.triggered_by or "")
     entitled = approvers()
     if entitled and who not in entitled:
         raise RunStopped(

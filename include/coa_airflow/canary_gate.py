@@ -52,7 +52,7 @@ class CanaryApprovalOperator(AskingOperator):
             canary = canary_of(run)
             if canary is None or run.params.canary_gate != "ask":
                 return None
-            plan_hash, seen = str(run.row["plan_hash"]), str(canary["observed_hash"])
+            plan_hash, seen = str(run.record.plan_hash), str(canary["observed_hash"])
             answer = approval.canary_answer(run, plan_hash, seen)
             if answer and answer["answered_by"]:
                 return self._follow(run, answer)

@@ -20,7 +20,7 @@ RESUME = "resume"
 def defer(run: Run, waiting: JobStillRunning) -> NoReturn:
     """Raises what makes Airflow park the current task until the job is over."""
     role = role_of(run, waiting.org)
-    run.event("wait_handed_over", job_id=waiting.job_id, org=role, kind=waiting.kind)
+    run.events.add("wait_handed_over", job_id=waiting.job_id, org=role, kind=waiting.kind)
     raise TaskDeferred(
         trigger=BulkJobTrigger(run.run_id, role, waiting.kind, waiting.job_id),
         method_name=RESUME,

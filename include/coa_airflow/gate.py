@@ -113,8 +113,8 @@ class AskingOperator(HITLOperator):  # type: ignore[misc]  # Airflow has no type
     def _ask(self, run: Run, context: Any, *, subject: str, body: str, event: str, **data: Any) -> Any:
         """Waits for an answer of those who may give one; `event` and `data` keep what was shown."""
         self.subject, self.body = subject, body
-        self.assigned_users = asked(str(run.row["triggered_by"] or "")) or None
-        run.event(event, **data, assigned=[u["id"] for u in self.assigned_users or []])
+        self.assigned_users = asked(str(run.record.triggered_by or "")) or None
+        run.events.add(event, **data, assigned=[u["id"] for u in self.assigned_users or []])
         return super().execute(context)
 
     def _read(
@@ -159,7 +159,7 @@ class PlanApprovalOperator(AskingOperator):
         from coa.approval import record as approval
 
         with task_run() as run:
-            plan_hash = str(run.row["plan_hash"] or "")
+            plan_hash = str(run.record.plan_hash or "")
             if run.params.dry_run:
                 raise AirflowSkipException("Dry run: the plan is ready, nothing is written.")
             if not run.params.require_approval:
@@ -171,7 +171,7 @@ class PlanApprovalOperator(AskingOperator):
                     answered_by=who,
                     plan_hash=plan_hash,
                     reason="Triggered with require_approval false.",
-                    form={"params": run.row["params"]},
+                    form={"params": run.record.params},
                 )
                 self.log.info("No approval asked for: %s waived it for the plan %s.", who, plan_hash)
                 return {"waived_by": who, "plan_hash": plan_hash}
@@ -239,7 +239,7 @@ class PlanApprovalOperator(AskingOperator):
             )
         self.log.info("%s approved the plan %s.", name, answer["plan_hash"])
         # Granted once for each answer: it may have been withdrawn since.
-        if kind_of(run.row["dag_id"]) == "migrate" and not standing.granted_since(run, answer["answered_at"]):
+        if kind_of(run.record.dag_id) == "migrate" and not standing.granted_since(run, answer["answered_at"]):
             told = standing.grant_from_form(run, answer["form"], name)
             if told:
                 self.log.info(told)
@@ -257,7 +257,7 @@ def plan_text(run: Run, plan_hash: str) -> str:
             state=NOT_APPROVED,
             next_step="clear the task `plan`; it computes plan and summary anew.",
         )
-    of_run = (run.row["dag_id"], run.row["airflow_run_id"])
+    of_run = (run.record.dag_id, run.record.airflow_run_id)
     files = (
         "plan.json",
         "rejected_rows.csv",

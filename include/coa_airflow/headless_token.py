@@ -6,40 +6,14 @@ process loses its connection, and with it the lock, at once.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-
-from coa_airflow.environment import HEADLESS
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
     from coa.staging.database import Database
-
-TOKEN_KEY = "headless"
-NOTE_KEY = "triggered_for"
-"""What COA_TRIGGERED_BY said: a note, no identity."""
-ARTIFACTS_KEY = "artifacts"
-
-
-def versions() -> dict[str, str]:
-    """What a run's row keeps of how it was run."""
-    known = {
-        "coa": _project_version(),
-        "airflow": version("apache-airflow-core"),
-        "python": ".".join(str(part) for part in sys.version_info[:3]),
-    }
-    token, note = os.environ.get(HEADLESS), os.environ.get("COA_TRIGGERED_BY", "")
-    more = {TOKEN_KEY: token or "", NOTE_KEY: note}
-    return known | {key: value for key, value in more.items() if value}
-
-
-def token_of(run_row: dict[str, Any]) -> str:
-    return str((run_row.get("versions") or {}).get(TOKEN_KEY, ""))
 
 
 def _lock_name(token: str) -> str:
@@ -73,9 +47,3 @@ def holds_lock(connection: Connection[dict[str, Any]], token: str) -> bool:
         "SELECT pg_try_advisory_xact_lock(%s) AS got", [lock_key(_lock_name(token))]
     ).fetchone()
     return not (got and got["got"])
-
-
-def _project_version() -> str:
-    from coa import __version__
-
-    return __version__

@@ -12,9 +12,9 @@ ENDED = ("success", "failed")
 def lease_holder_ended(run_row: dict[str, Any]) -> bool:
     """True when that run's process is dead (headless), or its Airflow run has ended."""
     from coa_airflow.environment import staging
-    from coa_airflow.headless_token import process_lives, token_of
+    from coa_airflow.headless_token import process_lives
 
-    token = token_of(run_row)
+    token = run_row["headless_token"]
     if token:
         return not process_lives(staging(), token)
     ti: Any = get_current_context()["ti"]

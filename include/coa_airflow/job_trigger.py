@@ -84,7 +84,7 @@ class BulkJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow has no types
         try:
             return self._jobs.status(self.job_id)
         finally:
-            self._run.renew_lease()
+            self._run.lease.renew()
             count_calls(self._run, self.role, self._jobs.org)
 
     def _event(self, status: JobStatus | None) -> dict[str, str] | None:

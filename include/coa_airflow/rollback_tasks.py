@@ -71,7 +71,7 @@ def plan() -> None:
     with task_run() as run:
         markdown = pipeline.rollback_plan(run, artifacts_of(run.run_id))
         run.refresh()
-        run.event(PLAN_SUMMARY, plan_hash=run.row["plan_hash"], markdown=markdown)
+        run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
 
 
 @waiting_task

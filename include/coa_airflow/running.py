@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from coa.staging.database import Database
     from coa.staging.runs import Run
 
-STOPPED_STATE = "stopped_state"
-"""Key of a run's `versions`: the state by which a rule of ours ended it."""
 TASK_FAILED = "task_failed"
 """Event of a run: a task ended badly; data: task, kind, state, message."""
 
@@ -76,15 +74,14 @@ def run_id_of(db: Database, dag_id: str, airflow_run_id: str) -> str:
 
 def _remember_stop(run: Run, stopped: RunStopped) -> None:
     """As `coa.pipeline` does for a rule that stops one of its own stages."""
-    run.refresh()
-    run.update(message=str(stopped), versions={**run.row["versions"], STOPPED_STATE: stopped.state})
+    run.update(message=str(stopped), stopped_state=stopped.state)
 
 
 def record_failure(run: Run, task: str, error: BaseException) -> None:
     """One event that says which task failed and why, in words for the run's message."""
     if isinstance(error, RunStopped):
         _remember_stop(run, error)
-    run.event(
+    run.events.add(
         TASK_FAILED,
         "error",
         task=task,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
@@ -52,7 +53,7 @@ def start(
     `connections`: the connections that the DAG names, by param (`Pair.params`). `under_grant`: params come from the
     standing approval; what a trigger says otherwise stands, and is refused before the first write.
     """
-    from coa_airflow.headless_token import versions
+    from coa.staging.runs import Origin
 
     context = get_current_context()
     ti, dag_run = context["ti"], context["dag_run"]
@@ -74,8 +75,12 @@ def start(
         airflow_run_id=ti.run_id,
         triggered_by=who_triggers(dag_run),
         raw_params=raw,
-        versions=versions(),
-        born=str(getattr(dag_run, "run_after", "") or ""),
+        origin=Origin(
+            airflow_version=version("apache-airflow-core"),
+            born=str(getattr(dag_run, "run_after", "") or ""),
+            headless_token=os.environ.get(HEADLESS, ""),
+            triggered_for=os.environ.get("COA_TRIGGERED_BY", ""),
+        ),
     )
 
 
@@ -84,18 +89,17 @@ def _started(*, dag_id: str, airflow_run_id: str, **row: Any) -> str:
     from coa import pipeline
     from coa.errors import InvalidParams
     from coa.staging.runs import Run
-    from coa_airflow.headless_token import ARTIFACTS_KEY
 
     db = staging()
     try:
         run = pipeline.start(db, settings(), dag_id=dag_id, airflow_run_id=airflow_run_id, **row)
     except InvalidParams as unusable:
         run = Run.load(db, settings(), run_id_of(db, dag_id, airflow_run_id), ending=True)
-        run.update(versions={**run.row["versions"], ARTIFACTS_KEY: str(artifacts_of(run.run_id))})
+        run.update(artifacts=str(artifacts_of(run.run_id)))
         # The tasks that follow are not run; `report` and `verdict` tell it where people look.
         record_failure(run, "start", unusable)
         raise AirflowFailException(str(unusable)) from None
-    run.update(versions={**run.row["versions"], ARTIFACTS_KEY: str(artifacts_of(run.run_id))})
+    run.update(artifacts=str(artifacts_of(run.run_id)))
     return run.run_id
 
 
@@ -145,7 +149,7 @@ def plan() -> None:
         markdown = pipeline.plan(run, artifacts_of(run.run_id))
         run.refresh()
         # Kept in staging, where only our own code writes: an approver reads nothing that an XCom could forge.
-        run.event(PLAN_SUMMARY, plan_hash=run.row["plan_hash"], markdown=markdown)
+        run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
 
 
 @task
@@ -171,7 +175,7 @@ def _approved_run() -> Iterator[Run]:
     from coa.approval import record as approval
 
     with task_run() as run:
-        approval.require(run, str(run.row["plan_hash"] or ""))
+        approval.require(run, str(run.record.plan_hash or ""))
         yield run
 
 
@@ -256,7 +260,7 @@ def verify_migrated() -> None:
         found = pipeline.verify_run(
             run, org(run, "source", deferrable=True), org(run, "target", deferrable=True)
         )
-        run.event("verified_migrated", differences=found)
+        run.events.add("verified_migrated", differences=found)
 
 
 @task(trigger_rule="all_done")
@@ -280,7 +284,7 @@ def verdict() -> str:
         message, crashed = failures(run, failed)
         state = pipeline.finish(run, artifacts_of(run.run_id), message, crashed=crashed)
         run.refresh()
-        ti.xcom_push(key=NOTE, value=note_of(run.row["summary"]))
+        ti.xcom_push(key=NOTE, value=note_of(run.record.summary or {}))
         if state not in GOOD_STATES:
-            raise AirflowFailException(f"The run ended as {state}. {run.row['message']}".strip())
+            raise AirflowFailException(f"The run ended as {state}. {run.record.message}".strip())
         return state.value

@@ -19,7 +19,8 @@ from coa.config import Settings
 from coa.errors import CoaError, ConfigurationError, WrongOrg
 from coa.salesforce.session import Org, OrgConnection
 from coa.staging.database import Database
-from coa.staging.runs import Run
+from coa.staging.journal import EventLog
+from coa.staging.runs import Origin, Run
 from orgsim.launch import RunningOrg, running_org
 
 pytestmark = pytest.mark.airflow
@@ -43,16 +44,16 @@ def swap_at(
     stage: Stage, role: str, other: RunningOrg, moment: str, name: str = "", **connection: Any
 ) -> None:
     """Points the role's connection at another org when the run writes this event (of this stage)."""
-    write = Run.event
+    write = EventLog.add
     swapped: list[str] = []
 
-    def event(run: Run, event: str, level: str = "info", **data: Any) -> None:
-        write(run, event, level, **data)
+    def event(log: EventLog, event: str, level: str = "info", **data: Any) -> None:
+        write(log, event, level, **data)
         if event == moment and (not name or data.get("stage") == name) and not swapped:
-            swapped.append(run.run_id)
+            swapped.append(log.run_id)
             stage.connect(role, connection_to(other, **connection))
 
-    stage.environment.setattr(Run, "event", event)
+    stage.environment.setattr(EventLog, "add", event)
 
 
 def refused(ended: Ended, connection: str, expected: RunningOrg, found: RunningOrg) -> None:
@@ -124,14 +125,14 @@ def test_a_wait_that_is_taken_up_again_and_its_trigger_keep_to_the_org(
     for org in (stage.source, stage.target):
         org.control("PATCH", "settings", {"job_delay": 0.4})
     theirs = Dump(other).records
-    write = Run.event
+    write = EventLog.add
 
-    def event(run: Run, event: str, level: str = "info", **data: Any) -> None:
-        write(run, event, level, **data)
+    def event(log: EventLog, event: str, level: str = "info", **data: Any) -> None:
+        write(log, event, level, **data)
         if event == "wait_handed_over" and data["kind"] == "ingest":
             stage.connect("target", connection_to(other))
 
-    stage.environment.setattr(Run, "event", event)
+    stage.environment.setattr(EventLog, "add", event)
 
     ended = stage.migrate(require_approval=False)
 
@@ -245,13 +246,13 @@ def test_a_run_that_begins_anew_asks_its_connections_anew(stage: Stage, other: R
         [stage.source.org_id, stage.target.org_id],
     )
     run.update(pair_id=pair, plan_hash="old", state="not_approved")
-    run.take_lease()
+    run.lease.take()
     assert run.org_id("target") == stage.target.org_id
 
     again = start()
 
-    assert (again.run_id, again.org_id("target"), again.row["plan_hash"]) == (run.run_id, "", None)
-    assert not again.holds_lease()
+    assert (again.run_id, again.org_id("target"), again.record.plan_hash) == (run.run_id, "", None)
+    assert not again.lease.is_held()
     session = TestSession().session(other)
     assert identify(session)["id"] == other.org_id
 
@@ -287,12 +288,12 @@ class TestReusedRunId:
             airflow_run_id="manual__1",
             triggered_by="anna",
             raw_params=params,
-            born=born,
+            origin=Origin(born=born),
         )
 
     def test_a_retry_gets_its_run_and_another_run_is_refused(self, database: Database) -> None:
         first = self.start(database, "06:00", require_approval=False)
-        first.update(params={**first.row["params"], "orders_where": "Name = 'narrowed by the mapping'"})
+        first.update(params={**first.record.params, "orders_where": "Name = 'narrowed by the mapping'"})
 
         assert self.start(database, "06:00", require_approval=False).run_id == first.run_id
         for born, params in (("06:00", {"dry_run": True}), ("07:00", {"require_approval": False})):

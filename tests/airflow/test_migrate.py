@@ -103,7 +103,7 @@ def test_params_that_nobody_can_use_end_the_run_at_once_and_say_so_everywhere(
     if dag_id == "coa_migrate":
         assert says.split("(")[0] in html.unescape((run.folder / "report.html").read_text())
     assert says in note_of(run.row["airflow_run_id"])
-    assert run.row["versions"]["artifacts"] == str(run.folder)
+    assert run.row["artifacts"] == str(run.folder)
 
 
 def tries(airflow_run_id: str, task_id: str) -> int:

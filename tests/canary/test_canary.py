@@ -126,7 +126,7 @@ def answer(run: Run, *, approved: bool, seen: str | None = None) -> None:
         kind="canary",
         approved=approved,
         answered_by="ada",
-        plan_hash=run.row["plan_hash"],
+        plan_hash=str(run.record.plan_hash),
         observed_hash=canary["observed_hash"] if seen is None else seen,
     )
 

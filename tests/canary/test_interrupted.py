@@ -98,7 +98,7 @@ def test_what_a_killed_run_left_as_draft_comes_first_in_the_next_and_is_proved_w
     pair.waive(killed)
     with killed_at("details", watched=True), pytest.raises(Killed):
         pair.load(killed)
-    killed.release_lease()
+    killed.lease.release()
 
     result = pair.migrate(canary=20)
 

@@ -170,10 +170,10 @@ def test_a_delta_holds_the_same_snapshot_as_a_full_extract(pair: Migrator) -> No
         edit(pair.source, ORDER, i, **{COMMENT: 'line\r\nbreak, "quote"'})
     delta = pair.start(mode="delta")
     pair.plan(delta)
-    delta.release_lease()
+    delta.lease.release()
     full = pair.start(mode="full")
     pair.plan(full)
-    assert delta.row["plan_hash"] == full.row["plan_hash"]
+    assert delta.record.plan_hash == full.record.plan_hash
     for sobject in LOADED:
         ours, theirs = extracted(delta, "source", sobject), extracted(full, "source", sobject)
         assert ours.keys() == theirs.keys()

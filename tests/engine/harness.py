@@ -106,7 +106,9 @@ class Migrator:
         return pipeline.plan(run, walk.artifacts)
 
     def waive(self, run: Run) -> None:
-        approval.record(run, kind="waiver", approved=True, answered_by="test", plan_hash=run.row["plan_hash"])
+        approval.record(
+            run, kind="waiver", approved=True, answered_by="test", plan_hash=str(run.record.plan_hash)
+        )
 
     def load(self, run: Run, walk: pipeline.Walk | None = None) -> None:
         walk = walk or self.walk(run)
@@ -161,7 +163,7 @@ class Migrator:
                     walk.ends_with_canary |= self._canary_failed(run)
                     raise
                 finally:
-                    if run.row["loaded_at"] and not walk.ends_with_canary:
+                    if run.record.loaded_at and not walk.ends_with_canary:
                         self.verify(run)
         except CoaError as failure:
             error = failure

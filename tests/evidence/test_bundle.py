@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -99,11 +100,11 @@ def test_the_manifest_names_every_artifact(sealed: Sealed) -> None:
 def test_the_statement_says_who_approved_what_and_how_it_was_done(sealed: Sealed) -> None:
     said, run = statement(sealed.bundle), sealed.migration.run
     run.refresh()
-    assert said["plan_hash"] == run.row["plan_hash"]
+    assert said["plan_hash"] == run.record.plan_hash
     assert [(a["kind"], a["answered_by"], a["plan_hash"]) for a in said["approvals"]] == [
-        ("waiver", "test", run.row["plan_hash"])
+        ("waiver", "test", run.record.plan_hash)
     ]
-    assert said["params"] == run.row["params"]
+    assert said["params"] == run.record.params
     assert said["run"]["state"] == "verified"
     assert said["source_org"]["id"] != said["target_org"]["id"]
     assert said["source_org"]["api_version"]
@@ -297,8 +298,8 @@ def test_a_purge_keeps_root_signature_and_leaves_and_takes_the_salts(
     """Last of the module: the run is purged."""
     run, folder = sealed.migration.run, sealed.migration.folder
     before = {p.name: p.read_bytes() for p in sealed.bundle.iterdir()}
-    run.update(versions={**run.row["versions"], "artifacts": str(folder)})
-    purge(run.db, run.row)
+    run.update(artifacts=str(folder))
+    purge(run.db, asdict(run.record))
     assert {p.name for p in sealed.bundle.iterdir()} == set(before) - {checker.SALTS}
     assert all(p.read_bytes() == before[p.name] for p in sealed.bundle.iterdir())
     assert not run.has_table(Table.EVIDENCE)

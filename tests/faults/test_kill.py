@@ -87,7 +87,7 @@ def _finish(migrator: Migrator, run_id: str = "") -> Migration:
 
 
 def _check(migrator: Migrator, migration: Migration) -> None:
-    assert migration.state == "verified", migration.run.row["message"]
+    assert migration.state == "verified", migration.run.record.message
     verdict = verdict_on(migrator, migration)
     assert verdict.clean, str(verdict)
     assert migrator.target.control("GET", "drafts")["count"] == len(_genuine_drafts(migrator))

@@ -55,7 +55,7 @@ def test_no_job_is_created_or_closed_any_more(
 
     def stands_still(self: Loader, *arguments: Any, **named: Any) -> Any:
         done = good(self, *arguments, **named)
-        if run.holds_lease() and (after == "_plan_job" or arguments[1] == "uploaded"):
+        if run.lease.is_held() and (after == "_plan_job" or arguments[1] == "uploaded"):
             taken_over(run)
         return done
 

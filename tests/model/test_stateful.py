@@ -182,7 +182,7 @@ class LoadMachine(RuleBasedStateMachine):
             [run.run_id],
         )
         run.update(pair_id=pair)
-        run.take_lease()
+        run.lease.take()
         create_work_tables(run)
         with db.transaction() as connection:
             tables.create(connection, run, Table.DESIRED, ORDER, fields=[f.name for f in FIELDS])

@@ -30,7 +30,7 @@ def preflight(migrator: Migrator, **params: Any) -> Outcome:
         migrator.plan(run)
     except CoaError as stopped:
         error = str(stopped)
-    run.release_lease()
+    run.lease.release()
     rows = run.db.rows("SELECT * FROM coa.finding WHERE run_id = %s", [run.run_id])
     calls = run.db.rows(
         "SELECT org, sum(calls) AS calls FROM coa.api_usage WHERE run_id = %s GROUP BY 1", [run.run_id]

@@ -95,6 +95,6 @@ def test_the_number_of_api_calls_does_not_grow_with_the_orders(
             counts.append(
                 run.db.value("SELECT sum(calls)::int FROM coa.api_usage WHERE run_id = %s", [run.run_id])
             )
-            run.release_lease()
+            run.lease.release()
     assert counts[0] == counts[1]
     assert counts[0] == 24, "docs/preflight.md says how many"

@@ -58,5 +58,5 @@ def test_a_user_who_sees_encrypted_data_moves_it(database: Database, tmp_path: P
     with two_orgs(database, tmp_path, orders=8, **both) as pair:
         run = pair.start(dry_run=True)
         pair.plan(run)
-        assert "masked_fields" not in run.row["source_org"]
+        assert "masked_fields" not in run.record.source_org
         assert not [k for k, (_, code) in actions(run).items() if code == "value_masked"]

@@ -104,7 +104,7 @@ def test_rules_that_are_switched_off_in_the_target_are_not_foreseen(
 ) -> None:
     with two_orgs(database, tmp_path, workflow_off=["pricing", "received"]) as pair:
         dry, real = dry_then_real(pair)
-    assert set(dry.run.row["target_org"]["inactive_workflow_rules"]) == {WORKFLOW_PRICING, WORKFLOW_RECEIVED}
+    assert set(dry.run.record.target_org["inactive_workflow_rules"]) == {WORKFLOW_PRICING, WORKFLOW_RECEIVED}
     assert not {"price_copied", "received_stamped"} & {r["effect"] for r in listed(dry.folder)}
     assert foreseen(dry.folder) == made(real.run)
 

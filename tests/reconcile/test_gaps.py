@@ -87,7 +87,7 @@ def test_without_the_permission_an_inactive_owner_is_replaced(database: Database
         pair.source.control("PATCH", f"records/{DETAIL}/{bare['Id']}", empty, raw="true")
         run = pair.start(dry_run=True)
         pair.plan(run)
-        assert not run.row["target_org"].get("keeps_inactive_owners")
+        assert not run.record.target_org.get("keeps_inactive_owners")
         active = {i for i, u in table(pair.target, "User").items() if u["IsActive"]}
         owners = run.db.rows(
             sql.SQL('SELECT DISTINCT "OwnerId" AS id FROM {}').format(run.table("desired", ORDER))

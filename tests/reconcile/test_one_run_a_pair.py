@@ -34,9 +34,9 @@ def pair_id(database: Database) -> int:
 
 @pytest.mark.parametrize("second", ["coa_migrate", "coa_sync", "coa_rollback"])
 def test_a_second_run_waits_whichever_dag_it_is_of(database: Database, pair_id: int, second: str) -> None:
-    run_of(database, "coa_migrate", pair_id).take_lease()
+    run_of(database, "coa_migrate", pair_id).lease.take()
     with pytest.raises(PairBusy, match="works on the same pair of orgs"):
-        run_of(database, second, pair_id).take_lease()
+        run_of(database, second, pair_id).lease.take()
 
 
 def test_of_many_that_start_at_once_one_gets_the_pair(database: Database, pair_id: int) -> None:
@@ -44,73 +44,73 @@ def test_of_many_that_start_at_once_one_gets_the_pair(database: Database, pair_i
 
     def take(run: Run) -> bool:
         try:
-            run.take_lease()
+            run.lease.take()
         except PairBusy:
             return False
         return True
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(take, runs)) == 1
-    assert sum(run.holds_lease() for run in runs) == 1
+    assert sum(run.lease.is_held() for run in runs) == 1
 
 
 def test_other_pairs_are_not_concerned(database: Database, pair_id: int) -> None:
-    run_of(database, "coa_migrate", pair_id).take_lease()
+    run_of(database, "coa_migrate", pair_id).lease.take()
     other = database.value(
         "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('s', 'u') RETURNING pair_id"
     )
-    run_of(database, "coa_migrate", int(other)).take_lease()
+    run_of(database, "coa_migrate", int(other)).lease.take()
 
 
 def test_a_holder_that_ended_gives_way(database: Database, pair_id: int) -> None:
     first = run_of(database, "coa_migrate", pair_id)
-    first.take_lease()
+    first.lease.take()
     first.update(state="failed")
     second = run_of(database, "coa_sync", pair_id)
-    second.take_lease()
-    assert second.holds_lease()
-    assert not first.holds_lease()
+    second.lease.take()
+    assert second.lease.is_held()
+    assert not first.lease.is_held()
 
 
 def test_a_holder_whose_lease_expired_gives_way_and_cannot_come_back(
     database: Database, pair_id: int
 ) -> None:
     first = run_of(database, "coa_migrate", pair_id)
-    first.take_lease()
+    first.lease.take()
     database.execute("UPDATE coa.lease SET expires_at = clock_timestamp() - interval '1 second'")
     second = run_of(database, "coa_sync", pair_id)
-    second.take_lease()
-    first.renew_lease()
-    assert second.holds_lease()
-    assert not first.holds_lease()
+    second.lease.take()
+    first.lease.renew()
+    assert second.lease.is_held()
+    assert not first.lease.is_held()
 
 
 def test_a_holder_that_is_known_to_be_dead_gives_way(database: Database, pair_id: int) -> None:
     first = run_of(database, "coa_migrate", pair_id)
-    first.take_lease()
+    first.lease.take()
     second = run_of(database, "coa_sync", pair_id)
-    second.take_lease(lambda row: bool(row["run_id"] == first.run_id))
-    assert second.holds_lease()
+    second.lease.take(lambda row: bool(row["run_id"] == first.run_id))
+    assert second.lease.is_held()
 
 
 def test_a_run_that_lost_its_pair_must_not_write_on(database: Database, pair_id: int) -> None:
     first = run_of(database, "coa_migrate", pair_id)
-    first.take_lease()
-    first.require_lease()
+    first.lease.take()
+    first.lease.require()
     database.execute("UPDATE coa.lease SET expires_at = clock_timestamp() - interval '1 second'")
     second = run_of(database, "coa_sync", pair_id)
-    second.take_lease()
+    second.lease.take()
     with pytest.raises(PairBusy):
-        first.require_lease()
+        first.lease.require()
     second.update(loaded_at=datetime.now(UTC))
-    second.release_lease()
+    second.lease.release()
     with pytest.raises(PairBusy, match="took it over"):
-        first.require_lease()
+        first.lease.require()
 
 
 def test_a_cleared_run_gets_its_pair_back_when_nobody_wrote_since(database: Database, pair_id: int) -> None:
     run = run_of(database, "coa_migrate", pair_id)
-    run.take_lease()
-    run.release_lease()
-    run.require_lease()
-    assert run.holds_lease()
+    run.lease.take()
+    run.lease.release()
+    run.lease.require()
+    assert run.lease.is_held()

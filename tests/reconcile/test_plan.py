@@ -71,14 +71,14 @@ def test_the_same_inputs_give_the_same_hash_and_any_change_another(pair: Migrato
     for _ in range(2):
         run = pair.start()
         pair.plan(run)
-        run.release_lease()
-        hashes.append(run.row["plan_hash"])
+        run.lease.release()
+        hashes.append(run.record.plan_hash)
     assert hashes[0] == hashes[1]
     order = next(iter(table(pair.source, ORDER)))
     edit(pair.source, ORDER, order, **{COMMENT: "one word"})
     run = pair.start()
     pair.plan(run)
-    assert run.row["plan_hash"] != hashes[0]
+    assert run.record.plan_hash != hashes[0]
 
 
 @pytest.mark.lane
@@ -87,8 +87,8 @@ def test_a_param_that_changes_what_is_written_changes_the_hash(pair: Migrator) -
     for params in ({}, {"received_dates": "accept_reset"}, {"on_row_failure": "continue"}):
         run = pair.start(**params)
         pair.plan(run)
-        run.release_lease()
-        hashes.add(run.row["plan_hash"])
+        run.lease.release()
+        hashes.add(run.record.plan_hash)
     assert len(hashes) == 3
 
 
@@ -136,7 +136,7 @@ def test_a_rejected_plan_is_not_loaded(pair: Migrator) -> None:
         kind="approval",
         approved=False,
         answered_by="Ada",
-        plan_hash=run.row["plan_hash"],
+        plan_hash=str(run.record.plan_hash),
         reason="too early",
     )
     with pytest.raises(RunStopped, match=r"Ada did not approve .* too early"):

@@ -32,9 +32,7 @@ def ended(database: Database, folder: Path, days_ago: float, dag_id: str = "coa_
     artifacts.mkdir(parents=True)
     for name in ("summary.json", "plan.json", "id_map.csv", "differences.csv", "report.html"):
         (artifacts / name).write_text("x")
-    run.update(
-        pair_id=pair, state="verified", started_at=at, finished_at=at, versions={"artifacts": str(artifacts)}
-    )
+    run.update(pair_id=pair, state="verified", started_at=at, finished_at=at, artifacts=str(artifacts))
     database.execute(sql.SQL("CREATE TABLE {} (name text)").format(run.table("source", ORDER)))
     database.execute(
         "INSERT INTO coa.difference (run_id, sobject, kind, source_value) VALUES (%s, %s, 'field', 'Ada')",
@@ -71,7 +69,7 @@ def test_an_old_run_loses_its_data_and_keeps_its_proof(database: Database, tmp_p
 def test_a_run_under_way_is_never_purged(database: Database, tmp_path: Path) -> None:
     run = ended(database, tmp_path, 100)
     run.update(state=None, finished_at=None)
-    run.take_lease()
+    run.lease.take()
     assert runs_to_purge(database, older_than_days=90) == []
     with pytest.raises(ConfigurationError, match="under way"):
         runs_to_purge(database, run_id=run.run_id)

@@ -62,7 +62,7 @@ def test_a_delta_within_the_limits_is_loaded(pair: Migrator, moved: Run) -> None
     assert pair.finish(run).state == "verified"
     standing.revoke(run)
     # Half a load would leave orders standing as Draft: what has begun is brought to its end.
-    approval.require(run, run.row["plan_hash"])
+    approval.require(run, str(run.record.plan_hash))
     answer = approval.last_answer(run)
     assert answer is not None
     assert (answer["kind"], answer["answered_by"]) == ("standing", "Ada")
@@ -152,7 +152,7 @@ class TestAnythingElseThanWasGranted:
             with pytest.raises(RunStopped) as stopped:
                 approval.record_standing(run)
         finally:
-            run.release_lease()
+            run.lease.release()
         assert stopped.value.state == "not_approved"
         assert "granted for something else" in stopped.value.message
         return stopped.value.message
@@ -170,7 +170,7 @@ class TestAnythingElseThanWasGranted:
         same = pair.start(mode="delta", require_approval=True, mapping=path)
         pair.plan(same)
         approval.record_standing(same)
-        same.release_lease()
+        same.lease.release()
         assert "the mapping is empty" in self.refused(pair)
         write_mapping(tmp_path, "version: 1\norders_where: Name != 'x'\n")
         assert "the mapping is" in self.refused(pair, mapping=path)
@@ -182,19 +182,25 @@ class TestAnythingElseThanWasGranted:
         assert f"automation of the target: trigger StampOrders on {ORDER} came" in self.refused(pair)
 
     @pytest.mark.parametrize(
-        ("column", "key", "said"),
+        ("role", "key", "said"),
         [
-            ("target_org", "user_id", "the user who writes is"),
-            ("target_org", "id", "the target org is"),
-            ("source_org", "id", "the source org is"),
-            ("versions", "coa_target", "the package of the target is"),
+            ("target", "user_id", "the user who writes is"),
+            ("target", "id", "the target org is"),
+            ("source", "id", "the source org is"),
         ],
     )
-    def test_user_org_and_package(self, pair: Migrator, moved: Run, column: str, key: str, said: str) -> None:
+    def test_user_and_orgs(self, pair: Migrator, moved: Run, role: str, key: str, said: str) -> None:
         standing.grant_from_form(moved, form(), "Ada")
         run = plan(pair)
-        run.row[column] = {**run.row[column], key: "another"}
+        run.learn(role, **{key: "another"})
         with pytest.raises(RunStopped, match=said):
+            standing.check(run)
+
+    def test_the_package(self, pair: Migrator, moved: Run) -> None:
+        standing.grant_from_form(moved, form(), "Ada")
+        run = plan(pair)
+        run.update(target_package="another")
+        with pytest.raises(RunStopped, match="the package of the target is"):
             standing.check(run)
 
 

@@ -131,7 +131,7 @@ def test_an_order_that_somebody_entered_in_the_target_is_not_doubled_before_a_pe
         assert found[ORDER, twin] == (expected, "")
         lines = {i for i, r in table(pair.source, DETAIL).items() if r[DETAIL_ORDER] == twin}
         assert {found[DETAIL, i] for i in lines} == {(expected, "")}
-    run.release_lease()
+    run.lease.release()
     run = pair.start(possible_duplicates="load")
     pair.plan(run)
     assert actions(run)[ORDER, twin] == ("insert", "")

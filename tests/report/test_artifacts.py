@@ -154,8 +154,8 @@ def test_markdown_signs_of_an_org_take_no_effect() -> None:
 
 def test_case_work_has_the_figures(reported: Migration) -> None:
     text = (reported.folder / "casework.md").read_text()
-    for role in ("source_org", "target_org"):
-        assert reported.run.row[role]["id"] in text
+    for role in ("source", "target"):
+        assert reported.run.org_id(role) in text
     for section in ("Consolidation", "License Management App", "AgentExchange", "Partner Community"):
         assert section in text
     listed = rows(reported, "license_coverage.csv")

@@ -110,5 +110,5 @@ def test_it_prints(page: Any) -> None:
 
 def test_differences_link_to_both_records(page: Any, reported: Migration) -> None:
     links = page.evaluate("[...document.querySelectorAll('a[href^=http]')].map(a => a.href)")
-    for role in ("source_org", "target_org"):
-        assert any(link.startswith(reported.run.row[role]["instance_url"]) for link in links)
+    for role in ("source", "target"):
+        assert any(link.startswith(reported.run.record.org(role)["instance_url"]) for link in links)

@@ -123,5 +123,5 @@ def test_a_crash_outranks_refused_rows(database: Database, tmp_path: Path, polic
     assert crashed
     assert pipeline.finish(run, tmp_path, message, crashed=crashed) == "failed"
     run.refresh()
-    assert "load.lane_1: it ended without a message (killed?)." in run.row["message"]
-    assert "refused 1 records" in run.row["message"]
+    assert "load.lane_1: it ended without a message (killed?)." in run.record.message
+    assert "refused 1 records" in run.record.message

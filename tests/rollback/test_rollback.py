@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from psycopg import sql
@@ -15,7 +16,6 @@ from tests.reconcile.pairs import create, dump, edit, like, table
 from coa import pipeline
 from coa.errors import CoaError, RunStopped
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, NS, ORDER, SOURCE_ID
-from coa.staging.runs import Run
 
 COMMENT = NS + "Error_Comment__c"
 STATUS = NS + "Service_Order_Status__c"
@@ -150,4 +150,4 @@ def test_an_unknown_run_and_one_that_wrote_nothing_cannot_be_undone(pair: Migrat
     with pytest.raises(CoaError, match="wrote nothing"):
         begin(pair, dry.run)
     with pytest.raises(CoaError, match="no run"):
-        begin(pair, Run("20200101T000000Z-000000", pair.db, dry.run.params, pair.settings, dry.run.row))
+        begin(pair, replace(dry.run, record=replace(dry.run.record, run_id="20200101T000000Z-000000")))

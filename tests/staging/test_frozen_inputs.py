@@ -40,7 +40,7 @@ def test_later_tasks_use_what_was_read_and_not_the_file(database: Database, file
     later = Run.load(database, FAST, run.run_id)
     assert mapping_of(later).owners == {"anna@old": "anna@new"}
     assert later.params.orders_where == FILTER
-    assert (later.row["mapping_name"], len(later.row["mapping_sha256"])) == ("mapping.yaml", 64)
+    assert (later.record.mapping_name, len(later.record.mapping_sha256)) == ("mapping.yaml", 64)
 
 
 def test_a_start_that_is_tried_again_changes_nothing(database: Database, file: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_start_that_is_tried_again_changes_nothing(database: Database, file: P
 
     again = start(database, "manual__1", **params)
 
-    assert again.row == first.row
+    assert again.record == first.record
     assert again.params.orders_where == f"(Name != 'y') AND ({FILTER})"
     assert mapping_of(again).owners == {"anna@old": "anna@new"}
 
@@ -104,7 +104,7 @@ def test_a_grant_binds_the_filter_that_was_given_and_the_file_by_its_hash(
 
     terms = terms_of(run)
     assert terms["params"]["orders_where"] == "Name != 'y'"
-    assert terms["mapping_sha256"] == run.row["mapping_sha256"] != ""
+    assert terms["mapping_sha256"] == run.record.mapping_sha256 != ""
 
 
 def purge(run: Run) -> None:
@@ -118,7 +118,7 @@ def test_a_verification_has_the_mapping_of_its_migration(database: Database, fil
     adopt(run, migration.run_id)
 
     assert mapping_of(run) == mapping_of(migration)
-    assert run.row["mapping_sha256"] == migration.row["mapping_sha256"]
+    assert run.record.mapping_sha256 == migration.record.mapping_sha256
 
 
 def test_where_it_was_purged_only_the_same_file_is_as_good(
@@ -145,5 +145,5 @@ def test_a_verification_goes_by_the_policies_of_its_migration(database: Database
 
     assert params.received_dates == "accept_reset"
     assert (params.target_conn_id, params.verify_sample) == ("mine", "1%")
-    assert run.row["mode"] == "verify"
-    assert "received_dates" not in run.row["params"]
+    assert run.record.mode == "verify"
+    assert "received_dates" not in run.record.params

@@ -86,6 +86,26 @@ def test_terms_and_tables_of_earlier_runs_get_their_new_names_and_keep_their_row
     db.dispose()
 
 
+def test_what_runs_kept_in_one_json_value_gets_columns_of_its_own(old_url: str) -> None:
+    db = Database(old_url)
+
+    ended, killed = db.rows("SELECT * FROM coa.run ORDER BY run_id")
+    assert {
+        "coa_version": "0.1.0",
+        "airflow_version": "3.3.0",
+        "python_version": "3.11.9",
+        "source_package": "3.61",
+        "mapping_name": "m.yaml",
+        "mapping_sha256": "feed",
+        "artifacts": "/artifacts/20260101T000000Z-aaaaaa",
+        "headless_token": "t0ken",
+        "stopped_state": "blocked",
+        "given_params": {"mapping": "/maps/m.yaml"},
+    }.items() <= ended.items()
+    assert (killed["coa_version"], killed["headless_token"], killed["stopped_state"]) == ("0.1.0", "", None)
+    db.dispose()
+
+
 def test_a_database_that_was_taken_over_is_as_a_new_one(old_url: str, database_url: str) -> None:
     Database(old_url).dispose()
 

@@ -241,6 +241,5 @@ def test_plan_and_run_say_which_file_was_used_and_where_values_come_from(world: 
     assert rules[ORDER, NS + "Customer_Billing_State__c"]["source"] == NS + "Customer_Billing_Country__c"
     assert "mapping file" in rules[ORDER, "OwnerId"]["rule"]
     assert "shout" in rules[DETAIL, NS + "Quantity__c"]["rule"]
-    row = world.done.run.row
-    assert row["mapping_name"] == "mapping.yaml"
-    assert len(row["mapping_sha256"]) == 64
+    record = world.done.run.record
+    assert (record.mapping_name, len(record.mapping_sha256)) == ("mapping.yaml", 64)

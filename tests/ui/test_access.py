@@ -140,7 +140,7 @@ def test_no_other_file_of_the_folder_is_given_out(
     ):
         there.parent.mkdir(exist_ok=True)
         there.write_text("secret")
-    samples.finished_run(database, versions={"artifacts": str(tmp_path / "run")})
+    samples.finished_run(database, artifacts=str(tmp_path / "run"))
 
     for path in (f"/coa/files/coa_migrate/{name}", f"/coa/files/coa_migrate/runs/manual__0/{name}"):
         assert get(path, user="admin", run_id="manual__0").status_code in (404, 422)

@@ -214,7 +214,7 @@ def test_the_report_is_shown_without_scripts_and_without_an_origin(
     get: Get, database: Database, tmp_path: Any
 ) -> None:
     (tmp_path / "report.html").write_text("<h1>Report</h1><script>1</script>")
-    samples.finished_run(database, versions={"artifacts": str(tmp_path)})
+    samples.finished_run(database, artifacts=str(tmp_path))
 
     shown = get("/coa/files/coa_migrate/report.html", run_id="manual__0")
     saved = get("/coa/files/coa_migrate/report.html", run_id="manual__0", download="1")
@@ -226,7 +226,7 @@ def test_the_report_is_shown_without_scripts_and_without_an_origin(
 
 def test_the_links_of_the_shown_report_lead_to_its_files(get: Get, database: Database, tmp_path: Any) -> None:
     airflow_run = "manual__2026-11-23T09:00:00+00:00"
-    samples.finished_run(database, airflow_run_id=airflow_run, versions={"artifacts": str(tmp_path)})
+    samples.finished_run(database, airflow_run_id=airflow_run, artifacts=str(tmp_path))
     run = Run.load(database, Settings(), str(database.value("SELECT run_id FROM coa.run")))
     write_json(tmp_path, "plan.json", {"objects": {}})
     (tmp_path / "corrections.csv").write_text("")
@@ -251,7 +251,7 @@ def test_the_links_of_the_shown_report_lead_to_its_files(get: Get, database: Dat
 
 def test_the_plan_is_shown_where_it_can_be_read(get: Get, database: Database, tmp_path: Any) -> None:
     (tmp_path / "plan.json").write_text('{"objects": {}}')
-    samples.finished_run(database, versions={"artifacts": str(tmp_path)})
+    samples.finished_run(database, artifacts=str(tmp_path))
     samples.finished_run(database, "20261123T080000Z-cccccc", "manual__2")
 
     assert get("/coa/files/coa_migrate/plan.json", run_id="manual__0").json() == {"objects": {}}
@@ -259,7 +259,7 @@ def test_the_plan_is_shown_where_it_can_be_read(get: Get, database: Database, tm
 
 
 def test_a_report_that_lies_elsewhere_is_not_found_in_plain_words(get: Get, database: Database) -> None:
-    samples.finished_run(database, versions={"artifacts": "/nowhere/at/all"})
+    samples.finished_run(database, artifacts="/nowhere/at/all")
 
     answer = get("/coa/files/coa_migrate/report.html", run_id="manual__0")
 
@@ -306,7 +306,7 @@ def test_headless_runs_are_listed_as_such_and_are_over_when_their_process_is_gon
     get: Get, database: Database
 ) -> None:
     samples.running_run(database)
-    database.execute("""UPDATE coa.run SET versions = versions || '{"headless": "t0ken"}'""")
+    database.execute("""UPDATE coa.run SET headless_token = 't0ken'""")
     airflow_run = str(database.value("SELECT airflow_run_id FROM coa.run"))
 
     with alive(database, "t0ken"):

@@ -6,6 +6,7 @@ describe("Thing__c", number("Size__c", 8, 2), text("Note__c", 80), reference("Ow
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from psycopg import sql
@@ -66,7 +67,8 @@ class PaperRun:
     settings: Settings = field(default_factory=Settings)
     tables: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     run_id: str = "run"
-    row: dict[str, Any] = field(default_factory=lambda: {"source_org": {}, "target_org": {}})
+    record: Any = field(default_factory=lambda: SimpleNamespace(target_org={}, org=lambda role: {}))
+    """Nothing is known of either org."""
 
     def table(self, kind: str, sobject: str = "") -> sql.Identifier:
         return sql.Identifier(f"{kind}__{sobject.lower()}" if sobject else kind)

@@ -25,7 +25,7 @@ def deploy(monkeypatch: pytest.MonkeyPatch) -> Deploy:
         monkeypatch.setenv("COA_FOUR_EYES", four_eyes)
         monkeypatch.setattr(rules, "_from_airflow_cfg", lambda: "")
         monkeypatch.setattr(rules, "_variable", lambda: rules._names(variable))
-        return SimpleNamespace(row={"triggered_by": triggered_by})
+        return SimpleNamespace(record=SimpleNamespace(triggered_by=triggered_by))
 
     return settings
 

@@ -304,10 +304,10 @@ def test_the_sample_has_its_share_every_difference_and_every_field(damaged: Dama
 
 def test_a_sample_of_zero_reads_nothing(damaged: Damaged) -> None:
     run = damaged.run
-    run.params = run.params.parse({**run.row["params"], "verify_sample": 0})
+    run.params = run.params.parse({**run.record.params, "verify_sample": 0})
     calls = damaged.migrator.orgs()
     assert read_again(run, mapping_of(run), calls[1], calls[0]).records == 0
-    run.params = run.params.parse({**run.row["params"], "verify_sample": "1%"})
+    run.params = run.params.parse({**run.record.params, "verify_sample": "1%"})
 
 
 def test_a_source_that_is_gone_costs_the_source_s_half_only(

@@ -35,7 +35,9 @@ def record(
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING *""",
         [run.run_id, plan_hash, kind, approved, answered_by, reason, json_value(form or {}), observed_hash],
     )
-    run.event("plan_answered", kind=kind, approved=approved, answered_by=answered_by, plan_hash=plan_hash)
+    run.events.add(
+        "plan_answered", kind=kind, approved=approved, answered_by=answered_by, plan_hash=plan_hash
+    )
     return written[0]
 
 
@@ -50,7 +52,7 @@ def record_standing(run: Run) -> dict[str, Any]:
         kind="standing",
         approved=True,
         answered_by=granted["granted_by"],
-        plan_hash=str(run.row["plan_hash"]),
+        plan_hash=str(run.record.plan_hash),
         reason=f"Standing approval {granted['standing_id']}, granted in run {granted['granted_in']}.",
         form={"standing_id": granted["standing_id"], "expires_at": str(granted["expires_at"])},
     )
@@ -133,7 +135,7 @@ def require(run: Run, current_hash: str) -> None:
             state="not_approved",
             next_step="trigger a new run and have its plan approved.",
         )
-    if answer["kind"] == "standing" and run.row["loaded_at"] is None:
+    if answer["kind"] == "standing" and run.record.loaded_at is None:
         # It may have been withdrawn, or have expired, since the gate saw it. A load that has begun is brought to
         # its end all the same: half of it would leave orders standing as Draft.
         standing.check(run)

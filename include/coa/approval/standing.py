@@ -36,11 +36,11 @@ def grant_from_form(run: Run, form: dict[str, Any], granted_by: str) -> str:
         return ""
     if str(records) == "0":
         withdrawn = revoke(run)
-        run.event("standing_approval_withdrawn", by=granted_by, count=withdrawn)
+        run.events.add("standing_approval_withdrawn", by=granted_by, count=withdrawn)
         return "The standing approval is withdrawn."
     fault, expires_at, limit, actions = _read(form)
     if fault:
-        run.event("standing_approval_not_granted", level="warning", why=fault)
+        run.events.add("standing_approval_not_granted", level="warning", why=fault)
         return f"No standing approval was granted: {fault}"
     revoke(run)
     run.db.execute(
@@ -49,7 +49,7 @@ def grant_from_form(run: Run, form: dict[str, Any], granted_by: str) -> str:
            VALUES (%s, %s, %s, %s, %s, %s, %s)""",
         [run.pair_id, granted_by, run.run_id, expires_at, limit, actions, json_value(terms_of(run))],
     )
-    run.event(
+    run.events.add(
         "standing_approval_granted", by=granted_by, until=str(expires_at), records=limit, actions=actions
     )
     return f"Standing approval until {expires_at:%Y-%m-%d %H:%M} UTC, {limit} records a run: {', '.join(actions)}."

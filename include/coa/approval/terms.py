@@ -23,16 +23,16 @@ MOST_NAMED = 8
 def terms_of(run: Run) -> Terms:
     """The terms that a run has, as JSON; after preflight, which finds out the last three."""
     params = {name: value for name, value in asdict(run.params).items() if name not in OF_THE_RUN}
-    versions, source, target = run.row["versions"], run.row["source_org"] or {}, run.row["target_org"] or {}
+    source, target = run.record.source_org or {}, run.record.target_org or {}
     # The mapping file's own condition comes with its hash.
-    params["orders_where"] = str(run.row["given_params"].get("orders_where") or "").strip()
+    params["orders_where"] = str(run.record.given_params.get("orders_where") or "").strip()
     return {
         "params": params,
-        "mapping_sha256": run.row["mapping_sha256"],
+        "mapping_sha256": run.record.mapping_sha256,
         "source_org": source.get("id", ""),
         "target_org": target.get("id", ""),
         "writing_user": target.get("user_id", ""),
-        "package": {role: versions.get(f"coa_{role}") or "" for role in ("source", "target")},
+        "package": {role: run.record.package(role) for role in ("source", "target")},
         "automation": {
             name: target.get(name) or []
             for name in ("automation", "inactive_validation_rules", "inactive_workflow_rules")

@@ -97,7 +97,7 @@ def seal(run: Run, artifacts: Folder, state: str) -> None:
     try:
         signed = sign(statement)
     except ConfigurationError as error:
-        run.event("evidence_unsigned", level="error", message=error.message)
+        run.events.add("evidence_unsigned", level="error", message=error.message)
         signed = Signature()
     files: list[dict[str, Any]] = []
     with _file(folder, checker.STATEMENT, files) as file:
@@ -110,7 +110,7 @@ def seal(run: Run, artifacts: Folder, state: str) -> None:
     }
     with _file(folder, checker.SIGNATURE, files) as file:
         file.write(checker.signature_document(document))
-    run.event("evidence_sealed", root=tree["root"], leaves=tree["leaves"], public_key=signed.public_key)
+    run.events.add("evidence_sealed", root=tree["root"], leaves=tree["leaves"], public_key=signed.public_key)
 
 
 def withdraw(artifacts: Folder) -> None:
@@ -124,14 +124,14 @@ def _statement(run: Run, artifacts: Folder, state: str, tree: dict[str, Any]) ->
     files = run.db.value(sql.SQL("SELECT files FROM {}").format(run.table(Table.EVIDENCE)))
     return {
         "format": checker.FORMAT,
-        "run": {name: run.row[name] for name in facts} | {"state": state},
-        "source_org": run.row["source_org"],
-        "target_org": run.row["target_org"],
-        "plan_hash": run.row["plan_hash"],
+        "run": {name: getattr(run.record, name) for name in facts} | {"state": state},
+        "source_org": run.record.source_org,
+        "target_org": run.record.target_org,
+        "plan_hash": run.record.plan_hash,
         "approvals": approvals(run),
-        "params": run.row["params"],
+        "params": run.record.params,
         "mapping": _mapping(run),
-        "code": {**run.row["versions"], "coa-migration": coa.__version__},
+        "code": {**run.record.versions(), "coa-migration": coa.__version__},
         "tree": tree,
         "fields": hashed_fields(run),
         "files": files,

@@ -55,7 +55,7 @@ def find_base(run: Run, spec: ExtractSpec) -> Base | None:
 
 def _pass_over(run: Run, spec: ExtractSpec, earlier: Row) -> None:
     """This run and those before it were begun with older tables: from here on there is nothing to read."""
-    run.event(
+    run.events.add(
         "full_read_follows",
         "warning",
         sobject=spec.sobject,

@@ -134,10 +134,10 @@ def _extract_once(run: Run, org: Org, jobs: QueryJobs, spec: ExtractSpec) -> int
         size = JobSize(spec.sobject, QUERY)
     job_id = str(state["job_id"])
     step = extract_step(spec.kind).name
-    run.reset_progress(step, spec.sobject)
+    run.progress.reset(step, spec.sobject)
     status = jobs.wait(job_id, size=size, known=known, max_wait=org.max_wait)
     _require_complete(org, spec, status)
-    run.progress(step, spec.sobject, done=landed_rows(run, spec), total=status.processed)
+    run.progress.add(step, spec.sobject, done=landed_rows(run, spec), total=status.processed)
     if status.processed > run.settings.result_page_rows and not state["locator"]:
         locators = jobs.page_locators(job_id)
     else:
@@ -214,7 +214,7 @@ def _land(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: st
     # A page that the org cut for us is fetched whole: a limit of ours would end it early.
     limit = run.settings.result_page_rows if chained else None
     page = land_page(jobs, run.db, run.table(spec.kind, spec.sobject), spec, job_id, locator, limit, remember)
-    run.progress(extract_step(spec.kind).name, spec.sobject, done=page.rows, bytes_moved=page.bytes)
+    run.progress.add(extract_step(spec.kind).name, spec.sobject, done=page.rows, bytes_moved=page.bytes)
     return page.following
 
 

@@ -52,7 +52,7 @@ def extract_changes(run: Run, org: Org, specs: list[ExtractSpec], full: FullExtr
     counts |= full(run, org, whole) if whole else {}
     _clear_links_to_deleted(run, specs, gone)
     counts |= _finish(run, org, [spec for spec, _ in from_base])
-    run.event(
+    run.events.add(
         "delta_extracted",
         kind=specs[0].kind if specs else "",
         from_base=sorted(gone),
@@ -79,7 +79,7 @@ def _advance(run: Run, spec: ExtractSpec, base: Base, changed: sql.Identifier) -
     """Copies the base and merges what changed; ids of the records that are deleted."""
     table = run.table(spec.kind, spec.sobject)
     step = extract_step(spec.kind).name
-    run.reset_progress(step, spec.sobject)
+    run.progress.reset(step, spec.sobject)
     with_bin = "IsDeleted" in run.columns(changed_table(spec), spec.sobject)
     with run.db.transaction() as connection:
         tables.create_as(connection, run, Table(spec.kind), _copy_of(base.table(spec.sobject)), spec.sobject)
@@ -103,7 +103,7 @@ def _advance(run: Run, spec: ExtractSpec, base: Base, changed: sql.Identifier) -
         ).rowcount
         tables.drop(connection, run, changed_table(spec), spec.sobject)
         tables.analyze(connection, run, Table(spec.kind), spec.sobject)
-    run.progress(step, spec.sobject, total=merged + len(deleted), done=merged + len(deleted))
+    run.progress.add(step, spec.sobject, total=merged + len(deleted), done=merged + len(deleted))
     log.info(
         "delta of %s %s: watermark %s, %d read, %d deleted",
         spec.kind,

@@ -62,7 +62,7 @@ def _since(run: Run, spec: ExtractSpec, base: Base) -> str:
     and from the watermark on everything.
     """
     since = base.watermark.astimezone(UTC) - timedelta(seconds=run.settings.delta_overlap_seconds)
-    us = str((run.row["target_org"] or {}).get("user_id") or "")
+    us = str((run.record.target_org or {}).get("user_id") or "")
     if spec.kind == SOURCE or spec.sobject not in LOADED or not us or WRITER not in spec.fields:
         return f"{STAMP} >= {date_time(since)}"
     ours = run.db.value(

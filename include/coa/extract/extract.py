@@ -15,7 +15,8 @@ from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
 from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, TARGET, Run
 
 
 def extract_org(run: Run, org: Org, role: str, mapping: Mapping) -> dict[str, int]:
@@ -104,4 +105,4 @@ def _compare_with_count(
                     count=abs(counted - counts[spec.sobject]),
                 )
             )
-    run.set_findings(f"extract_{role}", findings)
+    run.findings.replace(f"extract_{role}", findings)

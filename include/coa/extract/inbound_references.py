@@ -49,7 +49,7 @@ def extract_pointing(run: Run, org: Org, describes: dict[str, Describe]) -> None
         tables.create(connection, run, Table.POINTING)
     lookups = lookups_to(describes)
     if len(lookups) > MOST_LOOKUPS:
-        run.event(
+        run.events.add(
             "lookups_not_followed",
             level="warning",
             org="source",
@@ -59,7 +59,7 @@ def extract_pointing(run: Run, org: Org, describes: dict[str, Describe]) -> None
         try:
             _extract_one(run, org, child, field, parent)
         except CoaError as error:
-            run.event(
+            run.events.add(
                 "lookup_not_followed",
                 level="warning",
                 org="source",

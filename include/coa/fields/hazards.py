@@ -9,7 +9,8 @@ from psycopg import sql
 from coa.model import HAZARDS, SOURCE_ID
 from coa.salesforce.composite import Read, granted, read_together, records_of
 from coa.salesforce.session import Org
-from coa.staging.runs import Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import Run
 from coa.staging.tables import Table
 
 CODE = "hazard"

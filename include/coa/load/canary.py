@@ -27,7 +27,7 @@ def choose_canary(run: Run, carried: dict[str, list[FieldMapping]]) -> int:
         new_orders = count_new_orders(run)
         chosen: list[str] = []
         if has_canary(new_orders, run.params.canary):
-            seed = str(run.row["plan_hash"])
+            seed = str(run.record.plan_hash)
             chosen = choose(candidates(run, carried, seed, run.params.canary), run.params.canary)
         with run.db.transaction() as connection:
             tables.ensure(connection, run, Table.CANARY)
@@ -39,7 +39,7 @@ def choose_canary(run: Run, carried: dict[str, list[FieldMapping]]) -> int:
                 "INSERT INTO coa.canary (run_id, orders) VALUES (%s, %s) ON CONFLICT DO NOTHING",
                 [run.run_id, counts(run)["orders"] + counts(run)["unfinished"]],
             )
-            run.event("canary_chosen", records=counts(run))
+            run.events.add("canary_chosen", records=counts(run))
     return counts(run)["orders"]
 
 

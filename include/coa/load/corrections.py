@@ -188,7 +188,7 @@ def reread(
     _read_into(run, org, ExtractSpec(Table.REREAD, sobject, names), ids, table)
     with run.db.transaction() as connection:
         tables.analyze(connection, run, Table.REREAD, sobject, _part(chunk_no))
-    run.renew_lease()
+    run.lease.renew()
     return len(ids)
 
 

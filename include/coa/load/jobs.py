@@ -154,7 +154,7 @@ class Loader:
         Raises `PairBusy` before a call by which the org would come to write, when another run has taken the pair over:
         a process that stood still (a suspended machine, a stopped container) wakes up in the middle of a chunk.
         """
-        self.run.require_lease()
+        self.run.lease.require()
         try:
             job_id = self.jobs.create(step.sobject, step.operation)
             job = self._advance(job, "open", job_id=job_id)
@@ -162,7 +162,7 @@ class Loader:
                 size = csv.seek(0, SEEK_END)
                 self.jobs.upload(job_id, csv)
             job = self._advance(job, "uploaded", size=size)
-            self.run.require_lease()
+            self.run.lease.require()
             self.jobs.close(job_id)
             job = self._advance(job, "submitted")
         except AmbiguousWrite as lost:
@@ -186,7 +186,7 @@ class Loader:
             self._abandon(job, step, "upload without an answer")
             return
         while status.state == "Open":
-            self.run.require_lease()
+            self.run.lease.require()
             try:
                 self.jobs.close(job["job_id"])
             except (AmbiguousWrite, OrgRefused) as error:
@@ -255,12 +255,12 @@ class Loader:
                     ).format(self.run.table(Table.WORK)),
                     [job["job_key"], job["pair_id"]],
                 )
-        self.run.renew_lease()
+        self.run.lease.renew()
         assert advanced is not None
         return advanced
 
     def _show(self, step: Step, status: JobStatus) -> None:
-        self.run.renew_lease()
+        self.run.lease.renew()
         # Lanes work for hours: who watches the run sees its calls, and a kill loses the count of few.
         count_calls(self.run, TARGET, self.org)
         log.info(
@@ -288,7 +288,7 @@ def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
         [run.pair_id, run.run_id],
     )
     for job in left:
-        run.require_lease()
+        run.lease.require()
         status = jobs.status(job["job_id"]) if job["job_id"] else None
         if status is not None and status.state == "Open":
             jobs.abort(job["job_id"])
@@ -299,7 +299,7 @@ def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
                       updated_at = clock_timestamp() WHERE job_key = %s""",
             [status.state if status else "", job["job_key"]],
         )
-        run.event(
+        run.events.add(
             "job_of_earlier_run_ended", job_id=job["job_id"] or "", sobject=job["sobject"], run=job["run_id"]
         )
     return len(left)

@@ -72,7 +72,7 @@ def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> Non
         )
         for chunk in chunks:
             stop_if_rejected(run)
-            run.require_lease()
+            run.lease.require()
             log.info("lane %d: chunk %d, %d orders", lane, chunk["chunk_no"], chunk["orders"])
             load_chunk(run, target, carried, chunk["chunk_no"])
         stop_if_rejected(run)
@@ -109,7 +109,7 @@ def require_proved_canary(run: Run) -> None:
             next_step="run the task that loads the canary first.",
         )
     if run.params.canary_gate == "ask":
-        approval.require_canary_answer(run, str(run.row["plan_hash"]), canary["observed_hash"])
+        approval.require_canary_answer(run, str(run.record.plan_hash), canary["observed_hash"])
         if canary["resumed_at"] is None:
             raise RunStopped(
                 f"Run {run.run_id} waited for an answer to its canary, and what changed since was not checked.",
@@ -135,10 +135,10 @@ def stop_if_rejected(run: Run) -> None:
 
 def _require_prepared(run: Run) -> None:
     """Fails closed: without `prepare_load` there was no check of the approval."""
-    if not run.has_table(Table.CHUNK) or run.row["loaded_at"] is None:
+    if not run.has_table(Table.CHUNK) or run.record.loaded_at is None:
         raise RunStopped(
             f"Run {run.run_id} was not prepared for loading.",
             state="not_approved",
             next_step="run the task that checks the approval first.",
         )
-    run.require_lease()
+    run.lease.require()

@@ -80,7 +80,7 @@ def observe(run: Run, org: Org, step: Step) -> None:
             ),
             [sent, step.chunk_no],
         )
-    run.renew_lease()
+    run.lease.renew()
 
 
 def read_canary(run: Run, org: Org, specs: list[ExtractSpec]) -> dict[str, list[Row]]:

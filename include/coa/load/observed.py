@@ -19,7 +19,8 @@ from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, STATUSES
 from coa.model import CUSTOMER, DETAIL, NS, ORDER
 from coa.plan.expected_corrections import DEFAULT_FILLED, DRAFT_RESET, PRICE_COPIED, RECEIVED_STAMPED
 from coa.staging.database import Row
-from coa.staging.runs import Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import Run
 from coa.staging.tables import Table
 
 UNEXPECTED = "unexpected"
@@ -51,7 +52,7 @@ def sum_up(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Row]:
         )
         connection.execute(*_stayed_away(run))
     rows = observed(run)
-    run.set_findings("load_canary", _findings(rows))
+    run.findings.replace("load_canary", _findings(rows))
     return rows
 
 

@@ -59,7 +59,7 @@ def check_again(run: Run, source: Org, target: Org) -> None:
     What the canary wrote is excluded; the next delta takes what changes in it. Raises as `prepare_load` does.
     """
     approval.require(run, plan_hash(run))
-    run.require_lease()
+    run.lease.require()
     ours = {
         str(r["target_id"])
         for r in run.db.rows(
@@ -111,7 +111,7 @@ def hold_back_changed(run: Run, source: Org) -> int:
         _leave_canary(run, connection)
     count = int(run.db.value(sql.SQL("SELECT count(*) FROM {}").format(run.table(Table.CHANGED_SINCE_PLAN))))
     if count:
-        run.event("held_back_changed_since_plan", level="warning", records=count)
+        run.events.add("held_back_changed_since_plan", level="warning", records=count)
     return count
 
 
@@ -226,7 +226,7 @@ def _set_totals(run: Run) -> None:
             ).format(run.table(Table.PLAN), run.table(Table.CHANGED_SINCE_PLAN)),
             [sobject],
         )
-        run.progress(step.name, sobject, total=int(total))
+        run.progress.add(step.name, sobject, total=int(total))
     statuses = run.db.value(
         sql.SQL(
             """SELECT count(*) FROM {} WHERE sobject = %s AND ((action = 'insert' AND status <> 'Draft')
@@ -234,4 +234,4 @@ def _set_totals(run: Run) -> None:
         ).format(run.table(Table.PLAN)),
         [ORDER, "CHANNEL_ORDERS__Service_Order_Status__c"],
     )
-    run.progress(STATUSES.name, ORDER, total=int(statuses))
+    run.progress.add(STATUSES.name, ORDER, total=int(statuses))

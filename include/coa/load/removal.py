@@ -44,5 +44,5 @@ def remove(run: Run, org: Org, table: sql.Identifier) -> None:
             )
         )
         if planned:
-            run.progress(step.name, sobject, total=planned)
+            run.progress.add(step.name, sobject, total=planned)
         Loader(run, org, []).send(step)

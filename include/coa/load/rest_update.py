@@ -39,7 +39,7 @@ def send_exact(run: Run, org: Org, step: Step, fields: list[FieldMapping]) -> No
         size = max(SMALLEST_CALL, RECORDS_PER_CALL >> rounds)
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            run.require_lease()
+            run.lease.require()
             answers = org.send_json(
                 "PATCH",
                 "/composite/sobjects",
@@ -53,7 +53,7 @@ def send_exact(run: Run, org: Org, step: Step, fields: list[FieldMapping]) -> No
         if not release_deferred(run, step):
             break
         rounds += 1
-        run.renew_lease()
+        run.lease.renew()
         pause(run, org, rounds)
     require_outcomes(run, step)
     observe(run, org, step)
@@ -111,7 +111,7 @@ def _apply(run: Run, step: Step, source_ids: list[str], answers: Any) -> None:
         worn_out = reject_worn_out(connection, run, of_call)
         record_rejections(connection, run, of_call)
     states = [state for _, state, _, _ in outcomes]
-    run.progress(
+    run.progress.add(
         step.name,
         step.sobject,
         done=states.count("accepted"),

@@ -62,7 +62,7 @@ def apply_results(run: Run, jobs: IngestJobs, job: Row, step: Step, status: JobS
                       updated_at = clock_timestamp() WHERE job_key = %s""",
             [status.state, status.message[:1000], counts["accepted"], counts["rejected"], job["job_key"]],
         )
-    run.progress(
+    run.progress.add(
         step.name,
         step.sobject,
         done=counts["accepted"],

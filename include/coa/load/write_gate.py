@@ -24,16 +24,16 @@ def require_go_ahead(run: Run, current_hash: str) -> bool:
     foreign change. Raises `RunStopped` (not_approved) without an approval of exactly this plan, `PairBusy` when
     another run took the pair over.
     """
-    if current_hash != run.row["plan_hash"]:
+    if current_hash != run.record.plan_hash:
         raise RunStopped(
             f"The plan of run {run.run_id} was changed after it was made.",
             state="not_approved",
             next_step="trigger a new run and have its plan approved.",
         )
     approval.require(run, current_hash)
-    run.require_lease()
+    run.lease.require()
     create_work_tables(run)
-    return run.row["loaded_at"] is None
+    return run.record.loaded_at is None
 
 
 def begin_to_write(run: Run) -> None:

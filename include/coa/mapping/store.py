@@ -56,7 +56,7 @@ def freeze(run: Run) -> None:
         return
     read = _read(run.params.mapping or os.environ.get("COA_MAPPING", ""))
     where = _both(run.params.orders_where, read.mapping.orders_where)
-    params = {**run.row["given_params"], **({"orders_where": where} if where else {})}
+    params = {**run.record.given_params, **({"orders_where": where} if where else {})}
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.MAPPING_FILE)
         connection.execute(
@@ -86,7 +86,7 @@ def adopt(run: Run, other: str) -> None:
                 [told["mapping_name"], told["mapping_sha256"], run.run_id],
             )
         run.refresh()
-    elif run.row["mapping_sha256"] != told.get("mapping_sha256"):
+    elif run.record.mapping_sha256 != told.get("mapping_sha256"):
         named = f"the file {told['mapping_name']}" if told["mapping_name"] else "no file"
         raise ConfigurationError(
             f"The mapping of run {other} was purged, and what COA_MAPPING names is not the same.",

@@ -125,7 +125,7 @@ def _outcome(run: Run) -> tuple[sql.Composed, sql.Composed]:
             """p.action IN ('insert', 'update') AND EXISTS (
                  SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"""
         ).format(run.table(Table.CHANGED_SINCE_PLAN))
-    begun = sql.Literal(run.row["loaded_at"] is not None)
+    begun = sql.Literal(run.record.loaded_at is not None)
     outcome = sql.SQL(
         """CASE WHEN p.action IN ('blocked', 'held') THEN p.action WHEN {held} THEN 'held'
                 WHEN r.refused THEN 'refused' WHEN {begun} AND l.target_id IS NULL THEN 'open' ELSE 'moved' END"""
@@ -199,7 +199,7 @@ TITLES = {
 
 def titles(run: Run) -> dict[str, str]:
     """Titles of the columns: what was moved, once a load has begun."""
-    return _titles(moved=run.row["loaded_at"] is not None)
+    return _titles(moved=run.record.loaded_at is not None)
 
 
 def _titles(*, moved: bool) -> dict[str, str]:

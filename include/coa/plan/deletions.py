@@ -16,7 +16,8 @@ from coa.fields.compare import actual_hash, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
 from coa.staging import tables
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
 DELETE = "delete"

@@ -74,17 +74,17 @@ def plan_hash(run: Run) -> str:
 
 
 def _orgs(run: Run) -> tuple[str, str]:
-    return run.row["source_org"]["id"], run.row["target_org"]["id"]
+    return run.record.source_org["id"], run.record.target_org["id"]
 
 
 def plan_document(run: Run) -> dict[str, Any]:
     """What `plan.json` holds: counts by object, action, status, order type, currency and value, and findings."""
     return {
         "run_id": run.run_id,
-        "plan_hash": run.row["plan_hash"],
-        "source_org": run.row["source_org"],
-        "target_org": run.row["target_org"],
-        "params": run.row["params"],
+        "plan_hash": run.record.plan_hash,
+        "source_org": run.record.source_org,
+        "target_org": run.record.target_org,
+        "params": run.record.params,
         "objects": action_counts(run),
         "reasons": _rows(
             run,
@@ -156,7 +156,7 @@ def plan_markdown(run: Run, afterwards: str = "") -> str:
     `afterwards`: Markdown about what follows the planned writes.
     """
     counts = action_counts(run)
-    source, target = run.row["source_org"], run.row["target_org"]
+    source, target = run.record.source_org, run.record.target_org
     lines = [
         f"Move orders from **{_text(source['name'])}** ({source['id']}) to **{_text(target['name'])}** "
         f"({target['id']}), mode {run.params.mode}, run `{run.run_id}`.",
@@ -188,7 +188,7 @@ def plan_markdown(run: Run, afterwards: str = "") -> str:
             f"- {f['severity']}: {_text(_without_ids(f['message']))} *Next step: {_text(f['next_step'])}*"
             for f in findings
         ]
-    lines += ["", f"Plan hash `{run.row['plan_hash']}`: what is approved is this plan and no other."]
+    lines += ["", f"Plan hash `{run.record.plan_hash}`: what is approved is this plan and no other."]
     return "\n".join(lines)
 
 
@@ -200,7 +200,7 @@ def _terms(run: Run) -> list[str]:
         for name, value in asdict(run.params).items()
         if value != getattr(defaults, name) and name not in ("mode", "mapping")
     ]
-    name, digest = run.row["mapping_name"], run.row["mapping_sha256"]
+    name, digest = run.record.mapping_name, run.record.mapping_sha256
     mapping = f"{_text(name)} (SHA-256 `{digest[:12]}`)" if digest else "none"
     told = f"{', '.join(chosen)}; all others as by default" if chosen else "all as by default"
     return ["", f"**Policies:** {told}. **Mapping file:** {mapping}."]

@@ -16,7 +16,8 @@ from coa.plan.counterparts import MATCH_CHANGED, sync_ledger
 from coa.plan.deletions import deletion_findings, find_deletions
 from coa.plan.duplicates import block_possible_duplicates, match_decided
 from coa.preflight.check import stop_on_blockers
-from coa.staging.runs import TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
 
@@ -32,7 +33,7 @@ def run_reconcile(run: Run, mapping: Mapping) -> None:
     assign_actions(run, carried)
     find_deletions(run, carried)
     explain_links_outside(run, carried)
-    run.set_findings(
+    run.findings.replace(
         "reconcile",
         [
             *_problem_findings(run),

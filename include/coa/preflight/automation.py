@@ -11,7 +11,7 @@ from typing import Any
 from coa.model import LOADED, NAMESPACE
 from coa.preflight.probe import Probe, related
 from coa.salesforce.soql import text_list
-from coa.staging.runs import Finding
+from coa.staging.journal import Finding
 
 SWITCH_OFF = "switch off for the load what must not act on historical orders, and on again afterwards."
 RECORD_TRIGGERS = ("RecordBeforeSave", "RecordAfterSave")

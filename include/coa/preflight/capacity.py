@@ -14,7 +14,8 @@ from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, SOURCE_ID
 from coa.preflight.checks import check_allowance
 from coa.preflight.probe import Probe
 from coa.salesforce.describe import Describe
-from coa.staging.runs import SOURCE, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, Run
 
 KB_A_RECORD = 2
 """Salesforce counts nearly every record as 2 KB of data storage."""

@@ -7,7 +7,6 @@ is looked at as well, so that all that stands in the way is known at once; the p
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from coa.errors import ConfigurationError, OrgRefused, RunStopped
@@ -30,14 +29,16 @@ from coa.preflight.package import (
     check_workflow_rules,
     inactive_validation_rules,
     package_version,
-    record_versions,
+    version_text,
     workflow_rules_off,
 )
 from coa.preflight.probe import Probe
 from coa.preflight.rights import INACTIVE_OWNERS, check_user, has_permission
 from coa.salesforce.describe import Describe
 from coa.salesforce.session import Org
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.lease import HolderEnded
+from coa.staging.runs import SOURCE, TARGET, Run
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def run_preflight(
     source: Org,
     target: Org,
     mapping: Mapping,
-    lease_holder_ended: Callable[[dict[str, Any]], bool] | None = None,
+    lease_holder_ended: HolderEnded | None = None,
 ) -> None:
     """Records all findings; raises `RunStopped` (blocked) if one of them is a blocker.
 
@@ -58,7 +59,7 @@ def run_preflight(
     findings = checks.check_same_org(identities[SOURCE], identities[TARGET])
     if not findings:
         _join_pair(run, identities)
-        run.take_lease(lease_holder_ended)
+        run.lease.take(lease_holder_ended)
     describes = {
         role: describe_objects(run, org, role, list(COA_OBJECTS))
         for role, org in ((SOURCE, source), (TARGET, target))
@@ -72,7 +73,7 @@ def run_preflight(
         probes = Probe(source, SOURCE), Probe(target, TARGET)
         findings += _check_both(run, *probes, mapping, describes)
         findings += [f for probe in probes for f in probe.findings()]
-    run.set_findings("preflight", findings)
+    run.findings.replace("preflight", findings)
     if any(_is_fatal(f) for f in findings):
         stop_on_blockers(run)
 
@@ -114,26 +115,26 @@ def _check_both(
         volume = volume_of(source, target, describes[TARGET], run.params.orders_where)
         findings += [f for probe in (source, target) for f in check_capacity(run, probe, volume)]
     versions = {probe.role: package_version(probe) for probe in (source, target)}
-    run.update(versions={**run.row["versions"], **record_versions(versions)})
+    run.update(source_package=version_text(versions[SOURCE]), target_package=version_text(versions[TARGET]))
     findings += check_versions(versions[SOURCE], versions[TARGET])
     findings += check_hidden_fields(describes, versions, mapping, run.params.hidden_fields)
     inactive = inactive_validation_rules(target)
     if inactive is not None:
-        run.update(target_org={**run.row["target_org"], "inactive_validation_rules": inactive})
+        run.learn(TARGET, inactive_validation_rules=inactive)
     findings += check_validation_rules(inactive)
     off = workflow_rules_off(target)
     if off is not None:
-        run.update(target_org={**run.row["target_org"], "inactive_workflow_rules": off})
+        run.learn(TARGET, inactive_workflow_rules=off)
     findings += check_workflow_rules(off)
     automation = check_automation(target)
-    run.update(target_org={**run.row["target_org"], "automation": entries_of(automation)})
+    run.learn(TARGET, automation=entries_of(automation))
     findings += automation
     findings += check_submit_jobs(target, run.params.accept_submit_jobs)
-    findings += check_user(source, str(run.row["source_org"].get("user_id", "")))
-    user_id = str(run.row["target_org"].get("user_id", ""))
+    findings += check_user(source, str(run.record.source_org.get("user_id", "")))
+    user_id = str(run.record.target_org.get("user_id", ""))
     findings += check_user(target, user_id)
     if user_id and has_permission(target, user_id, INACTIVE_OWNERS):
-        run.update(target_org={**run.row["target_org"], "keeps_inactive_owners": True})
+        run.learn(TARGET, keeps_inactive_owners=True)
     findings += check_elsewhere(source, describes[SOURCE])
     return findings + _note_masked(run, (source, target), carried)
 
@@ -144,11 +145,10 @@ def _note_masked(
     """Kept with the run: the rules of the transform block the records by it."""
     masked = {}
     for probe in probes:
-        column = f"{probe.role}_org"
-        found = masked_fields(probe, str(run.row[column].get("user_id", "")), carried)
+        found = masked_fields(probe, str(run.record.org(probe.role).get("user_id", "")), carried)
         if found:
             masked[probe.role] = found
-            run.update(**{column: {**run.row[column], "masked_fields": found}})
+            run.learn(probe.role, masked_fields=found)
     return check_masked_fields(masked, run.params.masked_values)
 
 
@@ -157,7 +157,7 @@ def _prefetch(run: Run, source: Probe, target: Probe, describes: dict[str, dict[
     source.prefetch(
         package_version,
         lambda probe: [probe.count("", name) for name in LOADED],
-        lambda probe: check_user(probe, str(run.row["source_org"].get("user_id", ""))),
+        lambda probe: check_user(probe, str(run.record.source_org.get("user_id", ""))),
         lambda probe: check_elsewhere(probe, describes[SOURCE]),
     )
     target.prefetch(
@@ -166,7 +166,7 @@ def _prefetch(run: Run, source: Probe, target: Probe, describes: dict[str, dict[
         workflow_rules_off,
         check_automation,
         lambda probe: check_submit_jobs(probe, run.params.accept_submit_jobs),
-        lambda probe: check_user(probe, str(run.row["target_org"].get("user_id", ""))),
+        lambda probe: check_user(probe, str(run.record.target_org.get("user_id", ""))),
         lambda probe: moved_before(probe, describes[TARGET]),
     )
 
@@ -230,7 +230,7 @@ def _identify_both(run: Run, source: Org, target: Org) -> dict[str, dict[str, An
         except ConfigurationError as error:
             faults.append(Finding("blocker", f"connection_{role}", error.message, error.next_step))
     if faults:
-        run.set_findings("preflight", faults)
+        run.findings.replace("preflight", faults)
         stop_on_blockers(run)
     run.update(source_org=identities[SOURCE], target_org=identities[TARGET])
     return identities

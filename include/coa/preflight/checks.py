@@ -28,7 +28,7 @@ from coa.model import (
     STATUS,
 )
 from coa.salesforce.describe import Describe
-from coa.staging.runs import Finding
+from coa.staging.journal import Finding
 
 DEPLOY = (
     "deploy include/salesforce_metadata to the target and assign its permission set COA_Migration "

@@ -37,7 +37,7 @@ from coa.model import (
 )
 from coa.preflight.package import version_text
 from coa.salesforce.describe import Describe
-from coa.staging.runs import Finding
+from coa.staging.journal import Finding
 
 Version = tuple[int, int, int]
 

@@ -13,7 +13,7 @@ from typing import Any
 from coa.model import NAMESPACE
 from coa.preflight.probe import Probe, related
 from coa.salesforce.soql import text_list
-from coa.staging.runs import Finding
+from coa.staging.journal import Finding
 
 SUBMIT_CODE = re.compile(r"COA_ServiceOrder(Submit|Edit)|ServiceOrderProcessor", re.IGNORECASE)
 SUBMIT_NAME = re.compile(

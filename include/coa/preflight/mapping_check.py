@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from coa.mapping.model import FieldRule, Mapping
 from coa.model import AUDIT_FIELDS, LOADED, MIGRATION_FIELDS, NEVER_WRITTEN, SYSTEM_FIELDS
 from coa.salesforce.describe import NUMBER_TYPES, Describe, Field
-from coa.staging.runs import Finding
+from coa.staging.journal import Finding
 
 NEXT_STEP = "correct the mapping file and run preflight again."
 DATE = re.compile(r"\d{4}-\d\d-\d\d")

@@ -14,7 +14,8 @@ from __future__ import annotations
 from coa.fields.field_map import FieldMapping
 from coa.preflight.probe import Probe
 from coa.preflight.rights import has_permission
-from coa.staging.runs import SOURCE, Finding
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE
 
 VIEW_ENCRYPTED = "ViewEncryptedData"
 CODE = "value_masked"

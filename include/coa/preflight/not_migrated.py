@@ -11,7 +11,7 @@ from coa.model import COA_OBJECTS, LOADED, NS
 from coa.preflight.probe import Probe
 from coa.salesforce.describe import Describe
 from coa.salesforce.soql import text_list
-from coa.staging.runs import Finding
+from coa.staging.journal import Finding
 
 MOVE_LATER = "move them afterwards with id_map.csv, or accept that they stay behind."
 NOT_OURS = frozenset(NS + n for n in ("Customer_Order_Product_History__c", "Service_Order_Log__c"))

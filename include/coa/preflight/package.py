@@ -10,7 +10,7 @@ from typing import Any
 
 from coa.model import NAMESPACE
 from coa.preflight.probe import Probe, related
-from coa.staging.runs import SOURCE, TARGET, Finding
+from coa.staging.journal import Finding
 
 ENFORCED_RULES = frozenset(
     {
@@ -153,8 +153,3 @@ def short_name(name: str) -> str:
 def version_text(version: tuple[int, int, int] | None) -> str:
     """`3.66.0`; empty for an unknown version."""
     return ".".join(map(str, version)) if version else ""
-
-
-def record_versions(versions: dict[str, tuple[int, int, int] | None]) -> dict[str, str]:
-    """The versions as a run keeps them, by `coa_source` and `coa_target`."""
-    return {f"coa_{role}": version_text(versions.get(role)) for role in (SOURCE, TARGET)}

@@ -12,7 +12,7 @@ from typing import Any
 from coa.errors import OrgRefused, OrgUnavailable
 from coa.salesforce.composite import Read, count_of, granted, read_together, records_of
 from coa.salesforce.session import Org
-from coa.staging.runs import Finding
+from coa.staging.journal import Finding
 
 
 @dataclass

@@ -5,7 +5,8 @@ from __future__ import annotations
 from coa.model import LOADED
 from coa.preflight.probe import Probe
 from coa.salesforce.soql import text_list
-from coa.staging.runs import SOURCE, Finding
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE
 
 INACTIVE_OWNERS = "UpdateWithInactiveOwner"
 PERMISSIONS = ("ViewAllData", "ModifyAllData", INACTIVE_OWNERS, "BulkApiHardDelete")

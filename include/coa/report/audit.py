@@ -21,7 +21,8 @@ RUN_FACTS = (
     "plan_hash",
     "source_org",
     "target_org",
-    "versions",
+    "artifacts",
+    "triggered_for",
     "started_at",
     "loaded_at",
     "finished_at",
@@ -34,7 +35,7 @@ def audit_document(run: Run, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
     The events are written after it, one by one (`write_audit`): a long run has many.
     """
     return {
-        "run": {name: run.row[name] for name in RUN_FACTS},
+        "run": {name: getattr(run.record, name) for name in RUN_FACTS} | {"versions": run.record.versions()},
         "approvals": approvals(run),
         "findings": findings(run),
         "stages": stages(run),

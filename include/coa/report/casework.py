@@ -26,7 +26,7 @@ def casework(run: Run, summary: dict[str, Any]) -> str:
     template = environment().get_template("casework.md.j2")
     return (
         template.render(
-            run=run.row,
+            run=run.record,
             source=org_facts(run, "source"),
             target=org_facts(run, "target"),
             objects=summary["objects"],
@@ -52,7 +52,7 @@ def casework(run: Run, summary: dict[str, Any]) -> str:
 
 def org_facts(run: Run, role: str) -> dict[str, Any]:
     """What is known of an org; empty texts where the run did not get so far."""
-    known = run.row[f"{role}_org"] or {}
+    known = run.record.org(role) or {}
     return {
         "id": known.get("id", ""),
         "name": known.get("name", ""),
@@ -60,7 +60,7 @@ def org_facts(run: Run, role: str) -> dict[str, Any]:
         "instance": known.get("instance", ""),
         "is_sandbox": known.get("is_sandbox"),
         "api_version": known.get("api_version", ""),
-        "package_version": run.row["versions"].get(f"coa_{role}") or "",
+        "package_version": run.record.package(role),
     }
 
 

@@ -132,7 +132,7 @@ REASON_OF_CODE = {PARENT_REJECTED: "parent_blocked", DETAILS_REJECTED: "order_in
 def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
     """Blocked and held by the plan, held back since, left although gone from the source, and refused by the org:
     one list, with what to do."""
-    base = str(run.row["source_org"].get("instance_url", ""))
+    base = str(run.record.source_org.get("instance_url", ""))
     if run.has_table(Table.PLAN):
         for r in run.db.stream(
             sql.SQL(
@@ -221,7 +221,7 @@ def open_rows(run: Run) -> Iterable[dict[str, Any]]:
 
 
 def _bases(run: Run) -> dict[str, str]:
-    return {role: str(run.row[f"{role}_org"].get("instance_url", "")) for role in ("source", "target")}
+    return {role: str(run.record.org(role).get("instance_url", "")) for role in ("source", "target")}
 
 
 def _urls(row: dict[str, Any], bases: dict[str, str]) -> dict[str, str]:

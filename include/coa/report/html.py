@@ -62,7 +62,7 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
     script = _asset("report.js")
     grade, words = VERDICTS.get(summary["state"], ("warn", ""))
     return template.render(
-        run=run.row,
+        run=run.record,
         summary=summary,
         counts=COUNTS,
         grade=grade,
@@ -84,7 +84,7 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         difference_counts=_difference_counts(run),
         differences=[_cut(r) for r in difference_rows(run, MOST_ROWS)],
         rejected_counts=_rejected_counts(run),
-        rejected=[_cut(r) for r in islice(rejected_rows(run), MOST_ROWS)] if run.row["pair_id"] else [],
+        rejected=[_cut(r) for r in islice(rejected_rows(run), MOST_ROWS)] if run.record.pair_id else [],
         most_rows=MOST_ROWS,
         left=left_for_people(run),
         effects=effects(run),
@@ -94,8 +94,8 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         stages=audit.stages(run)[-MOST_EVENTS:],
         jobs=audit.jobs(run),
         api_calls=audit.api_calls(run),
-        versions={**_libraries(), **{k: v for k, v in run.row["versions"].items() if k != "stopped_state"}},
-        params=run.row["params"],
+        versions={**_libraries(), **run.record.versions()},
+        params=run.record.params,
         artifacts=artifacts,
         events=_events(run),
         most_events=MOST_EVENTS,
@@ -114,7 +114,7 @@ def _charts(run: Run) -> dict[str, Markup]:
             if not t["currency"]
         ]
 
-    start = run.row["started_at"]
+    start = run.record.started_at
     spans = [
         (s["stage"].replace("_", " "), (s["started_at"] - start).total_seconds(), float(s["seconds"]))
         for s in audit.stages(run)

@@ -40,5 +40,5 @@ def coverage_rows(run: Run) -> Iterable[dict[str, Any]]:
             org=sql.Identifier(CUSTOMER_ORG_ID),
             source=run.table(SOURCE, CUSTOMER),
         ),
-        [run.row["pair_id"], CUSTOMER],
+        [run.record.pair_id, CUSTOMER],
     )

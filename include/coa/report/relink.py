@@ -31,10 +31,10 @@ def relink_rows(run: Run) -> Iterable[dict[str, Any]]:
 
     `target_record_id` is there where the pointing record itself is known in the target.
     """
-    if not run.has_table(Table.POINTING) or run.row["pair_id"] is None:
+    if not run.has_table(Table.POINTING) or run.record.pair_id is None:
         return
     known = _lookups_of_target(run)
-    bases = [str(run.row[f"{role}_org"].get("instance_url", "")) for role in ("source", "target")]
+    bases = [str(run.record.org(role).get("instance_url", "")) for role in ("source", "target")]
     for one in run.db.rows(
         sql.SQL("SELECT DISTINCT sobject, field, parent FROM {} ORDER BY 1, 2, 3").format(
             run.table(Table.POINTING)

@@ -54,16 +54,16 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
     objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
     if run.has_table(Table.PLAN):
         _count_plan(run, objects)
-    elif run.row["mode"] == "verify":
+    elif run.record.mode == "verify":
         _count_looked_at(run, objects)
     if run.has_table(Table.WORK):
         _count_writes(run, objects)
     _count_differences(run, objects)
     return {
         "run_id": run.run_id,
-        "mode": run.row["mode"],
+        "mode": run.record.mode,
         "state": state,
-        "plan_hash": run.row["plan_hash"],
+        "plan_hash": run.record.plan_hash,
         "objects": objects,
         "received_dates": _dates(run, RECEIVED_AT, [ORDER]),
         "created_dates": _dates(run, "CreatedDate", list(LOADED)),
@@ -75,7 +75,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "second_reading": reading_of(run),
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
-        "message": run.row["message"],
+        "message": run.record.message,
         "deletions": _deletions(run),
         "amounts": amounts(run),
         "differences_by_origin": _causes(run),
@@ -286,7 +286,7 @@ def _draft_exposure(run: Run) -> dict[str, Any]:
                      AND d.{} IS DISTINCT FROM %s AND l.draft_since IS NOT NULL
                      AND (l.draft_until IS NOT NULL OR l.step = 'created')"""
             ).format(run.table(Table.DESIRED, ORDER), sql.Identifier(STATUS)),
-            [run.row["pair_id"], ORDER, run.run_id, DRAFT],
+            [run.record.pair_id, ORDER, run.run_id, DRAFT],
         )
     return {"max_seconds": round(float(longest or 0), 1), "left_draft": len(left_draft(run))}
 
@@ -318,7 +318,7 @@ def left_draft(run: Run) -> list[dict[str, Any]]:
                  AND l.origin = 'inserted' AND l.inserted_run = %s AND l.step = 'created'
                WHERE d.{status} IS DISTINCT FROM %s ORDER BY 1"""
         ).format(desired=run.table(Table.DESIRED, ORDER), status=sql.Identifier(STATUS)),
-        [run.row["pair_id"], ORDER, run.run_id, DRAFT],
+        [run.record.pair_id, ORDER, run.run_id, DRAFT],
     )
 
 

@@ -62,7 +62,7 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
         ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
     ):
         with artifacts.text(name, encoding="utf-8-sig") as file:
-            count = write_csv(file, columns, rows(run) if run.row["pair_id"] is not None else [])
+            count = write_csv(file, columns, rows(run) if run.record.pair_id is not None else [])
         artifacts.listed[-1]["rows"] = count
     artifacts.write("casework.md", casework(run, summary))
     # A copy of the list: the trail cannot hold its own hash.

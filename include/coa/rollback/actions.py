@@ -75,7 +75,7 @@ def _touched(run: Run, original: Run, sobject: str, *, or_before: bool) -> sql.C
         """CASE WHEN v."Id" IS NOT NULL THEN {by_fields}
                 WHEN coa.id18(t."LastModifiedById") = {us} THEN '{{}}'::text[]
                 ELSE ARRAY['LastModifiedById'] END"""
-    ).format(by_fields=by_fields, us=sql.Literal(str(original.row["target_org"].get("user_id", ""))))
+    ).format(by_fields=by_fields, us=sql.Literal(str(original.record.target_org.get("user_id", ""))))
 
 
 def _after(original: Run, sobject: str) -> sql.Composable:

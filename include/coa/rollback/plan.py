@@ -42,7 +42,7 @@ def _create_table(run: Run) -> None:
 
 def plan_hash(run: Run) -> str:
     """SHA-256 over every action and every value that is written back."""
-    digest = sha256(json.dumps([run.params.run_id, run.params.force, run.row["target_org"]["id"]]).encode())
+    digest = sha256(json.dumps([run.params.run_id, run.params.force, run.record.target_org["id"]]).encode())
     for sobject in LOADED:
         for row in run.db.stream(
             sql.SQL(
@@ -87,9 +87,9 @@ def plan_document(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "rolls_back": run.params.run_id,
-        "plan_hash": run.row["plan_hash"],
-        "target_org": run.row["target_org"],
-        "params": run.row["params"],
+        "plan_hash": run.record.plan_hash,
+        "target_org": run.record.target_org,
+        "params": run.record.params,
         "objects": plan_counts(run),
         "left": reasons(run),
     }
@@ -98,7 +98,7 @@ def plan_document(run: Run) -> dict[str, Any]:
 def plan_markdown(run: Run) -> str:
     """The page of whoever approves: counts and reasons, no values."""
     lines = [
-        f"Undo run `{run.params.run_id}` in **{run.row['target_org']['id']}**"
+        f"Undo run `{run.params.run_id}` in **{run.record.target_org['id']}**"
         + (", also where somebody changed records since (force)." if run.params.force else "."),
         "",
         "| sObject | delete | restore | left |",
@@ -113,5 +113,5 @@ def plan_markdown(run: Run) -> str:
         for r in left:
             label = r["sobject"].removeprefix(NS).removesuffix("__c").replace("_", " ")
             lines.append(f"| {label} | `{r['reason_code']}` | {r['records']:,} |")
-    lines += ["", f"Plan hash `{run.row['plan_hash']}`: what is approved is this plan and no other."]
+    lines += ["", f"Plan hash `{run.record.plan_hash}`: what is approved is this plan and no other."]
     return "\n".join(lines)

@@ -54,14 +54,14 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
             counts["verified"] = wanted - counts["different"]
     return {
         "run_id": run.run_id,
-        "mode": run.row["mode"],
+        "mode": run.record.mode,
         "rolls_back": run.params.run_id,
         "state": state,
-        "plan_hash": run.row["plan_hash"],
+        "plan_hash": run.record.plan_hash,
         "objects": objects,
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
-        "message": run.row["message"],
+        "message": run.record.message,
     }
 
 
@@ -75,7 +75,7 @@ def rolled_back_rows(run: Run) -> Iterable[dict[str, Any]]:
 
 def left_rows(run: Run) -> Iterable[dict[str, Any]]:
     """What stays although the run wrote it, and what the org refused: with what to do."""
-    base = str(run.row["target_org"].get("instance_url", ""))
+    base = str(run.record.target_org.get("instance_url", ""))
     for row in rolled_back_rows(run):
         if row["action"] == "left":
             yield {**row, "step": "plan", "source_url": f"{base}/{row['target_id']}"}

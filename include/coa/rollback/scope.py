@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from coa.errors import ConfigurationError
 from coa.extract.bulk import ExtractSpec, ensure_state_table
@@ -17,7 +15,9 @@ from coa.preflight.check import stop_on_blockers
 from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.describe import Field
 from coa.salesforce.session import Org
-from coa.staging.runs import TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.lease import HolderEnded
+from coa.staging.runs import TARGET, Run
 from coa.staging.tables import READABLE_FROM, Table
 
 ROLLBACK = "rollback"
@@ -29,7 +29,7 @@ def original_of(run: Run) -> Run:
     return Run.load(run.db, run.settings, run.params.run_id)
 
 
-def begin(run: Run, target: Org, lease_holder_ended: Callable[[dict[str, Any]], bool] | None = None) -> None:
+def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) -> None:
     """Takes the pair of the run that is undone; raises `RunStopped` (blocked) when it cannot be undone."""
     if not run.params.run_id:
         raise ConfigurationError(
@@ -38,15 +38,15 @@ def begin(run: Run, target: Org, lease_holder_ended: Callable[[dict[str, Any]], 
         )
     original = original_of(run)
     findings = _check_original(original)
-    run.set_findings("preflight", findings)
+    run.findings.replace("preflight", findings)
     stop_on_blockers(run)
     identity = identify(target)
-    expected = original.row["target_org"]
+    expected = original.record.target_org
     # The orgs are those of the run that is undone, whatever the connection says: no later task gets at another.
     same = identity["id"] == expected["id"]
     run.update(
         pair_id=original.pair_id,
-        source_org=original.row["source_org"],
+        source_org=original.record.source_org,
         target_org=identity if same else expected,
     )
     if not same:
@@ -59,9 +59,9 @@ def begin(run: Run, target: Org, lease_holder_ended: Callable[[dict[str, Any]], 
                 f"point {target.name} at the org that the run wrote to.",
             )
         )
-        run.set_findings("preflight", findings)
+        run.findings.replace("preflight", findings)
         stop_on_blockers(run)
-    run.take_lease(lease_holder_ended)
+    run.lease.take(lease_holder_ended)
     described = describe_objects(run, target, TARGET, list(COA_OBJECTS))
     for name in LOADED:
         if name not in described or not described[name].raw.get("deletable"):
@@ -74,12 +74,12 @@ def begin(run: Run, target: Org, lease_holder_ended: Callable[[dict[str, Any]], 
                     sobject=name,
                 )
             )
-    run.set_findings("preflight", findings)
+    run.findings.replace("preflight", findings)
     stop_on_blockers(run)
 
 
 def _check_original(original: Run) -> list[Finding]:
-    if original.row["mode"] == ROLLBACK:
+    if original.record.mode == ROLLBACK:
         return [
             Finding(
                 "blocker",
@@ -88,7 +88,7 @@ def _check_original(original: Run) -> list[Finding]:
                 "to bring back what it took away, run coa_migrate again.",
             )
         ]
-    if original.row["loaded_at"] is None or original.row["pair_id"] is None:
+    if original.record.loaded_at is None or original.record.pair_id is None:
         return [
             Finding(
                 "blocker",
@@ -106,12 +106,12 @@ def _check_original(original: Run) -> list[Finding]:
                 "delete by hand what id_map.csv of that run lists.",
             )
         ]
-    if original.row["schema_version"] < READABLE_FROM:
+    if original.record.schema_version < READABLE_FROM:
         return [
             Finding(
                 "blocker",
                 "tables_too_old",
-                f"The tables of run {original.run_id} have schema version {original.row['schema_version']}; this "
+                f"The tables of run {original.run_id} have schema version {original.record.schema_version}; this "
                 f"program reads those of version {READABLE_FROM} and newer.",
                 "roll back with the version of coa-migration that made the run, or delete by hand what id_map.csv "
                 "of that run lists.",

@@ -1,12 +1,12 @@
-"""A run: its row, its tables, its log, and the lease that keeps two runs off one pair of orgs."""
+"""A run: its record, its tables, and what belongs to it: lease, events, findings, progress."""
 
 from __future__ import annotations
 
-import logging
+import platform
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,21 +15,19 @@ from typing import Any
 
 from psycopg import sql
 
+import coa
 from coa.config import RunParams, Settings, verification_params
-from coa.errors import ConfigurationError, PairBusy
+from coa.errors import ConfigurationError
 from coa.kinds import kind_of
-from coa.staging.database import Database, Row, json_value
+from coa.staging.database import Database, json_value
+from coa.staging.journal import EventLog, Findings, Progress
+from coa.staging.lease import Lease
+from coa.staging.record import RunRecord
 from coa.staging.schema import newest_version
 from coa.staging.tables import identifier, schema_of, table_name
 
-log = logging.getLogger(__name__)
-
 SOURCE = "source"
 TARGET = "target"
-
-ROW = """SELECT r.*, p.params AS policies FROM coa.run r LEFT JOIN coa.run p ON p.run_id = r.policies_of
-         WHERE r.run_id = %s"""
-"""A run's row; `policies`: the params of the migration that it verifies, null for any other run."""
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -38,34 +36,48 @@ def new_run_id(now: datetime | None = None) -> str:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something a person should know before the first write.
+class Origin:
+    """How a run came about, as it is kept with it; all empty for one that no Airflow made."""
 
-    `severity`: `blocker` stops the run, `warning` wants a look, `note` is for the record.
-    `examples`: at most ten record ids.
-    """
-
-    severity: str
-    code: str
-    message: str
-    next_step: str = ""
-    sobject: str = ""
-    field: str = ""
-    count: int = 0
-    examples: list[str] = dataclass_field(default_factory=list)
+    airflow_version: str = ""
+    born: str = ""
+    """When Airflow made its run. An id that is used again, after that run was deleted, has another one."""
+    headless_token: str = ""
+    """Names the lock that the process of a headless run holds as long as it lives (`coa_airflow.headless_token`)."""
+    triggered_for: str = ""
+    """What COA_TRIGGERED_BY said: a note, no identity."""
 
 
 @dataclass
 class Run:
-    """One run and what its tasks need: database, params, settings."""
+    """One run and what its tasks need: database, params, settings, and what belongs to the run."""
 
-    run_id: str
+    record: RunRecord
     db: Database
     params: RunParams
     settings: Settings
-    row: Row
     kept: dict[str, Any] = dataclass_field(default_factory=dict, repr=False, compare=False)
     """What was read of it once and does not change while a task works; whoever writes it anew forgets it here."""
+
+    @property
+    def run_id(self) -> str:
+        return self.record.run_id
+
+    @property
+    def lease(self) -> Lease:
+        return Lease(self.db, self.record, self.settings.lease_seconds)
+
+    @property
+    def events(self) -> EventLog:
+        return EventLog(self.db, self.run_id)
+
+    @property
+    def findings(self) -> Findings:
+        return Findings(self.db, self.run_id)
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.db, self.run_id)
 
     # ---- life ---------------------------------------------------------------------------------
     @classmethod
@@ -78,21 +90,20 @@ class Run:
         airflow_run_id: str,
         triggered_by: str,
         raw_params: dict[str, Any],
-        versions: dict[str, str] | None = None,
-        born: str = "",
+        origin: Origin = Origin(),
     ) -> Run:
         """The run of this Airflow run, created on the first call: a retried task gets the same one.
 
-        `born`: when Airflow made its run. An id that is used again, after that run was deleted, does not bring the old
-        run back with its params and its approval: raises `ConfigurationError`, as for other params under an old id.
+        An Airflow run id that is used again, after that run was deleted, does not bring the old run back with its params
+        and its approval: raises `ConfigurationError`, as for other params under an old id.
 
         Raises `InvalidParams`; the run's row then exists, for whoever gives it its end (`load` with `ending`).
         """
         with db.advisory_lock(f"coa run {dag_id} {airflow_run_id}"):
             known = db.row(
-                """SELECT run_id, COALESCE(versions ->> 'born', %s) = %s AND given_params = %s AS same FROM coa.run
+                """SELECT run_id, born IN ('', %s) AND given_params = %s AS same FROM coa.run
                    WHERE dag_id = %s AND airflow_run_id = %s AND airflow_run_id <> ''""",
-                [born, born, json_value(raw_params), dag_id, airflow_run_id],
+                [origin.born, json_value(raw_params), dag_id, airflow_run_id],
             )
             run_id = str(known["run_id"]) if known else new_run_id()
             if known and not known["same"]:
@@ -102,21 +113,25 @@ class Run:
                     next_step="trigger the DAG with a run id of its own; Airflow makes one if none is given.",
                 )
             if not known:
+                row = {
+                    "run_id": run_id,
+                    "dag_id": dag_id,
+                    "airflow_run_id": airflow_run_id,
+                    "triggered_by": triggered_by,
+                    "mode": _mode_of(dag_id, raw_params),
+                    "given_params": json_value(raw_params),
+                    "params": json_value(raw_params),
+                    "schema_version": newest_version(),
+                    "coa_version": coa.__version__,
+                    "python_version": platform.python_version(),
+                    **asdict(origin),
+                }
                 db.execute(
-                    """INSERT INTO coa.run (run_id, dag_id, airflow_run_id, triggered_by, mode, given_params, params,
-                                            versions, schema_version)
-                       VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-                    [
-                        run_id,
-                        dag_id,
-                        airflow_run_id,
-                        triggered_by,
-                        _mode_of(dag_id, raw_params),
-                        json_value(raw_params),
-                        json_value(raw_params),
-                        json_value({**(versions or {}), "born": born}),
-                        newest_version(),
-                    ],
+                    sql.SQL("INSERT INTO coa.run ({}) VALUES ({})").format(
+                        sql.SQL(", ").join(map(sql.Identifier, row)),
+                        sql.SQL(", ").join(map(sql.Placeholder, row)),
+                    ),
+                    row,
                 )
                 db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(run_id))))
             elif db.value("SELECT state FROM coa.run WHERE run_id = %s", [run_id]) is not None:
@@ -129,27 +144,22 @@ class Run:
 
         `ending`: only to give the run its end and its artifacts; params that nobody can use count as not given.
         """
-        row = db.row(ROW, [run_id])
-        if row is None:
-            raise ConfigurationError(
-                f"There is no run {run_id} in the staging database {db.display_url}.",
-                next_step="take a run_id from the artifacts folder or from the table coa.run.",
-            )
+        record = RunRecord.read(db, run_id)
+        params = record.params
+        if record.policies is not None:
+            params = verification_params(params, record.policies)
         read = RunParams.usable if ending else RunParams.parse
-        params = row["params"]
-        if row["policies"] is not None:
-            params = verification_params(params, row["policies"])
-        return cls(run_id, db, read(params), settings, row)
+        return cls(record, db, read(params), settings)
 
     def reopen(self) -> None:
         """A task that is cleared takes up a run that was over, with the tables that it has."""
-        if self.row["state"] is not None or "stopped_state" in self.row["versions"]:
+        if self.record.state is not None or self.record.stopped_state is not None:
             _reopen(self.db, self.run_id, from_the_start=False)
             self.refresh()
 
     def refresh(self) -> None:
-        fresh = self.db.row(ROW, [self.run_id])
-        self.row = fresh or self.row
+        """Reads the run's record again: other tasks may have written it."""
+        self.record = RunRecord.read(self.db, self.run_id)
 
     def update(self, **columns: Any) -> None:
         """Sets columns of the run's row; dicts go in as JSON."""
@@ -162,20 +172,24 @@ class Run:
         )
         self.refresh()
 
+    def learn(self, role: str, **facts: Any) -> None:
+        """Adds to what is known of the `source` or `target` org; facts of the same names are replaced."""
+        column = sql.Identifier(f"{role}_org")
+        self.db.execute(
+            sql.SQL("UPDATE coa.run SET {0} = {0} || %s WHERE run_id = %s").format(column),
+            [json_value(facts), self.run_id],
+        )
+        self.refresh()
+
     # ---- names --------------------------------------------------------------------------------
     @property
     def pair_id(self) -> int:
-        pair = self.row["pair_id"]
-        if pair is None:
-            raise ConfigurationError(
-                f"Run {self.run_id} has not passed preflight: it does not know its orgs yet.",
-                next_step="run its preflight task first.",
-            )
-        return int(pair)
+        """Raises `ConfigurationError` before preflight."""
+        return self.record.require_pair()
 
     def org_id(self, role: str) -> str:
         """The organization that this run was made for, as `source` or `target`; empty until it has joined a pair."""
-        return str(self.row[f"{role}_org"]["id"]) if self.row["pair_id"] is not None else ""
+        return str(self.record.org(role)["id"]) if self.record.pair_id is not None else ""
 
     @cached_property
     def schema(self) -> str:
@@ -197,162 +211,17 @@ class Run:
         )
         return [str(r["column_name"]) for r in found]
 
-    # ---- log ----------------------------------------------------------------------------------
-    def event(self, event: str, level: str = "info", **data: Any) -> None:
-        """One line of the run's audit trail, in the database and in the task log."""
-        self.db.execute(
-            "INSERT INTO coa.event (run_id, level, event, data) VALUES (%s, %s, %s, %s)",
-            [self.run_id, level, event, json_value(data)],
-        )
-        text = " ".join(f"{k}={v}" for k, v in data.items())
-        log.log(logging.getLevelNamesMapping()[level.upper()], "%s %s", event, text)
-
-    def set_findings(self, stage: str, findings: Iterable[Finding]) -> list[Finding]:
-        """Replaces the findings of a stage, so that a retried task does not double them."""
-        kept = list(findings)
-        with self.db.transaction() as connection:
-            connection.execute(
-                "DELETE FROM coa.finding WHERE run_id = %s AND stage = %s", [self.run_id, stage]
-            )
-            for f in kept:
-                connection.execute(
-                    """INSERT INTO coa.finding
-                         (run_id, code, sobject, field, severity, stage, count, examples, message, next_step)
-                       VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-                       ON CONFLICT (run_id, code, sobject, field) DO UPDATE
-                         SET severity = EXCLUDED.severity, count = EXCLUDED.count, examples = EXCLUDED.examples,
-                             message = EXCLUDED.message, next_step = EXCLUDED.next_step, stage = EXCLUDED.stage""",
-                    [
-                        self.run_id,
-                        f.code,
-                        f.sobject,
-                        f.field,
-                        f.severity,
-                        stage,
-                        f.count,
-                        f.examples[:10],
-                        f.message,
-                        f.next_step,
-                    ],
-                )
-        for f in kept:
-            level = {"blocker": logging.ERROR, "warning": logging.WARNING}.get(f.severity, logging.INFO)
-            log.log(level, "%s %s: %s Next step: %s", f.severity, f.code, f.message, f.next_step)
-        return kept
-
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Marks the run's stage, times it, and keeps the lease alive at both ends."""
         started, clock = datetime.now(UTC), monotonic()
         self.db.execute("UPDATE coa.run SET stage = %s WHERE run_id = %s", [name, self.run_id])
-        self.renew_lease()
+        self.lease.renew()
         try:
             yield
         finally:
-            self.db.execute(
-                """INSERT INTO coa.stage_time (run_id, stage, started_at, seconds) VALUES (%s, %s, %s, %s)
-                   ON CONFLICT DO NOTHING""",
-                [self.run_id, name, started, monotonic() - clock],
-            )
-            self.renew_lease()
-
-    def progress(
-        self,
-        step: str,
-        sobject: str,
-        *,
-        total: int | None = None,
-        done: int = 0,
-        rejected: int = 0,
-        bytes_moved: int = 0,
-    ) -> None:
-        """Adds rows and bytes of CSV to a step; sets `total` when given."""
-        self.db.execute(
-            """INSERT INTO coa.progress (run_id, step, sobject, total, done, rejected, bytes)
-               VALUES (%(run)s, %(step)s, %(sobject)s, COALESCE(%(total)s::bigint, 0), %(done)s, %(rejected)s,
-                       %(bytes)s)
-               ON CONFLICT (run_id, step, sobject) DO UPDATE
-                 SET total = COALESCE(%(total)s::bigint, coa.progress.total),
-                     done = coa.progress.done + %(done)s, bytes = coa.progress.bytes + %(bytes)s,
-                     rejected = coa.progress.rejected + %(rejected)s, updated_at = clock_timestamp()""",
-            {
-                "run": self.run_id,
-                "step": step,
-                "sobject": sobject,
-                "total": total,
-                "done": done,
-                "rejected": rejected,
-                "bytes": bytes_moved,
-            },
-        )
-
-    def reset_progress(self, step: str, sobject: str, total: int = 0) -> None:
-        """Starts a step over: a retried task counts from zero."""
-        self.db.execute(
-            "DELETE FROM coa.progress WHERE run_id = %s AND step = %s AND sobject = %s",
-            [self.run_id, step, sobject],
-        )
-        self.progress(step, sobject, total=total)
-
-    # ---- lease --------------------------------------------------------------------------------
-    def take_lease(self, lease_holder_ended: Any = None) -> None:
-        """Makes this run the only one on its pair of orgs; raises `PairBusy` when another one lives.
-
-        `lease_holder_ended(run_row) -> bool` tells of the holding run whether it can do nothing any more
-        (its Airflow run ended, its process is dead); without it only an expired lease is taken over.
-        """
-        for_seconds = self.settings.lease_seconds
-        with self.db.transaction() as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [self.pair_id])
-            held = connection.execute(
-                """SELECT r.*, l.expires_at, l.expires_at < clock_timestamp() AS expired
-                   FROM coa.lease l JOIN coa.run r USING (run_id) WHERE l.pair_id = %s""",
-                [self.pair_id],
-            ).fetchone()
-            lives = held and held["run_id"] != self.run_id and not held["expired"] and held["state"] is None
-            if held and lives and not (lease_holder_ended and lease_holder_ended(held)):
-                raise PairBusy(
-                    f"Run {held['run_id']} ({held['dag_id']}) works on the same pair of orgs.",
-                    next_step=f"wait until it ends, or until its lease expires at {held['expires_at']:%H:%M:%S}.",
-                )
-            connection.execute(
-                """INSERT INTO coa.lease (pair_id, run_id, expires_at)
-                   VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s))
-                   ON CONFLICT (pair_id) DO UPDATE
-                     SET run_id = EXCLUDED.run_id, expires_at = EXCLUDED.expires_at""",
-                [self.pair_id, self.run_id, for_seconds],
-            )
-
-    def renew_lease(self) -> None:
-        """Prolongs the lease if this run still holds it."""
-        self.db.execute(
-            "UPDATE coa.lease SET expires_at = clock_timestamp() + make_interval(secs => %s) WHERE run_id = %s",
-            [self.settings.lease_seconds, self.run_id],
-        )
-
-    def holds_lease(self) -> bool:
-        return bool(self.db.value("SELECT count(*) FROM coa.lease WHERE run_id = %s", [self.run_id]))
-
-    def require_lease(self) -> None:
-        """Raises `PairBusy` when another run has taken the pair over: whoever stood still must not go on.
-
-        A run that had ended and is cleared gets its pair back if no other run has written since.
-        """
-        if self.holds_lease():
-            return
-        if self.db.value(
-            """SELECT EXISTS (SELECT FROM coa.run WHERE pair_id = %s AND run_id <> %s
-                 AND loaded_at > (SELECT started_at FROM coa.run WHERE run_id = %s))""",
-            [self.pair_id, self.run_id, self.run_id],
-        ):
-            raise PairBusy(
-                f"Run {self.run_id} no longer holds its pair of orgs: a newer run took it over.",
-                next_step="trigger a new run; this plan is out of date.",
-            )
-        self.take_lease()
-
-    def release_lease(self) -> None:
-        self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.run_id])
+            self.progress.stage_took(name, started, monotonic() - clock)
+            self.lease.renew()
 
 
 def _mode_of(dag_id: str, params: dict[str, Any]) -> str:
@@ -366,7 +235,7 @@ def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:
     with db.transaction() as connection:
         row = connection.execute(
             """UPDATE coa.run SET state = NULL, summary = NULL, finished_at = NULL, message = '', stage = 'created',
-                      versions = versions - 'stopped_state' WHERE run_id = %s RETURNING loaded_at""",
+                      stopped_state = NULL WHERE run_id = %s RETURNING loaded_at""",
             [run_id],
         ).fetchone()
         if from_the_start and row and row["loaded_at"] is None:

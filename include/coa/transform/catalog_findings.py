@@ -17,7 +17,8 @@ from coa.model import (
     PRODUCT_CONTRACT,
     PRODUCT_ID,
 )
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
 # Fields of the catalog whose display formulas on details read the current value: history shifts with them.

@@ -7,7 +7,8 @@ from psycopg import sql
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_describes
 from coa.model import LOADED
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, TARGET, Run
 
 CURRENCY = "CurrencyIsoCode"
 

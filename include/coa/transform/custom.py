@@ -46,7 +46,7 @@ def apply_custom_rules(run: Run, carried: dict[str, list[FieldMapping]], mapping
         function = load_function(custom)
         name = f"{Path(custom.path).name}:{custom.function}"
         changed = _apply(run, sobject, carried[sobject], function, name)
-        run.event("custom_rule_applied", sobject=sobject, rule=name, changed_values=changed)
+        run.events.add("custom_rule_applied", sobject=sobject, rule=name, changed_values=changed)
 
 
 def load_function(custom: CustomRule) -> Rule:

@@ -81,7 +81,7 @@ def _needs_active(run: Run, one: FieldMapping) -> bool:
 
 def keeps_inactive_owners(run: Run) -> bool:
     """Whether preflight found the permission Update Records with Inactive Owners in the target."""
-    return bool(run.row["target_org"].get("keeps_inactive_owners"))
+    return bool(run.record.target_org.get("keeps_inactive_owners"))
 
 
 def may_blank_invalid(one: FieldMapping, params: RunParams) -> bool:

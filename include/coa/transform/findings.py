@@ -22,7 +22,8 @@ from coa.model import (
     SOURCE_ID,
     STATUS,
 )
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.transform.catalog_findings import check_catalog
 from coa.transform.currency_findings import check_currency

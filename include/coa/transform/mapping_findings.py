@@ -6,7 +6,8 @@ from psycopg import sql
 
 from coa.mapping.model import Mapping
 from coa.model import CONTRACT, ORDER, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
 

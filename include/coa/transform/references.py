@@ -19,7 +19,8 @@ from psycopg import sql
 from coa.fields.field_map import FieldMapping
 from coa.model import LOADED
 from coa.staging import tables
-from coa.staging.runs import SOURCE, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
 TEXTS = frozenset({"string", "textarea", "url"})
@@ -74,7 +75,7 @@ def host_pattern(instance_url: str) -> str:
 
 
 def _find_links(run: Run, sobject: str, one: FieldMapping) -> None:
-    host = host_pattern(str(run.row["source_org"].get("instance_url", "")))
+    host = host_pattern(str(run.record.source_org.get("instance_url", "")))
     address = rf"https?://{host}(?::\d+)?(?![\w.-])[^\s\"'<>]*"
     _insert(
         run,

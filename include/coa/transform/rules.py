@@ -88,7 +88,7 @@ def apply_rule(run: Run, rule: Rule) -> int:
 def all_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive_rules: frozenset[str]) -> list[Rule]:
     """Every rule that the params, the describes and the target's active validation rules call for."""
     rules: list[Rule] = []
-    masked = {role: run.row[f"{role}_org"].get("masked_fields", {}) for role in (SOURCE, TARGET)}
+    masked = {role: run.record.org(role).get("masked_fields", {}) for role in (SOURCE, TARGET)}
     for sobject, fields in carried.items():
         for one in fields:
             rules += [

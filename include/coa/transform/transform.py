@@ -9,7 +9,8 @@ from coa.fields.saved import saved_carried, saved_describes
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, MIGRATION_FIELDS
 from coa.staging import tables
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.transform.blank_contracts import fill_blank_contracts
 from coa.transform.currency_findings import CURRENCY
@@ -34,7 +35,7 @@ def run_transform(run: Run, mapping: Mapping) -> None:
     fallback_owner = _fallback_owner(run, findings)
     for sobject, fields in carried.items():
         build_desired(run, sobject, fields, fallback_owner)
-    inactive = frozenset(run.row["target_org"].get("inactive_validation_rules", []))
+    inactive = frozenset(run.record.target_org.get("inactive_validation_rules", []))
     fill_blank_contracts(run, inactive)
     if mapping.custom:
         # Most runs have none: they are spared pandas, whose import takes longer than those of all our modules.
@@ -50,7 +51,7 @@ def run_transform(run: Run, mapping: Mapping) -> None:
     findings += _not_carried_findings(run, mapping)
     findings += data_findings(run, carried, mapping)
     findings += find_references(run, carried)
-    run.set_findings("transform", findings)
+    run.findings.replace("transform", findings)
 
 
 def _complete_target_tables(run: Run) -> None:
@@ -69,7 +70,7 @@ def _fallback_owner(run: Run, findings: list[Finding]) -> str:
     if policy == "stop":
         return ""
     if policy == "running_user":
-        return str(run.row["target_org"].get("user_id", ""))
+        return str(run.record.target_org.get("user_id", ""))
     if run.has_table(TARGET, "User"):
         found = run.db.value(
             sql.SQL(

@@ -13,7 +13,8 @@ from coa.fields.hazards import ask_hazards
 from coa.model import DRAFT, IN_FLIGHT, ORDER, STATUS
 from coa.plan.deletions import LEFT_NEXT_STEP
 from coa.salesforce.session import Org
-from coa.staging.runs import SOURCE, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
 CHECKED = "freeze_checked"
@@ -31,8 +32,8 @@ def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Findi
         changed = changed_since(run, source, SOURCE)
         hazards = ask_hazards(run, target) if target is not None else []
     except (RetryableError, ConfigurationError) as error:
-        run.event(CHECKED, level="warning", frozen=None, changed=None)
-        return run.set_findings("cutover", [_not_checked(error)])
+        run.events.add(CHECKED, level="warning", frozen=None, changed=None)
+        return run.findings.replace("cutover", [_not_checked(error)])
     findings = []
     for sobject, records in changed.items():
         if not records:
@@ -52,8 +53,8 @@ def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Findi
         )
     moved = sum(f.count for f in findings)
     findings += hazards
-    run.set_findings("cutover", findings)
-    run.event(CHECKED, frozen=not moved, changed=moved)
+    run.findings.replace("cutover", findings)
+    run.events.add(CHECKED, frozen=not moved, changed=moved)
     return findings
 
 

@@ -35,16 +35,16 @@ def extract_licenses(run: Run, target: Org) -> None:
     try:
         described = describe(target, LICENSE)
         if described is None or described.field(SUBSCRIBER) is None:
-            run.event("lma_absent", org="target")
+            run.events.add("lma_absent", org="target")
             return
         fields = [n for n in ("Id", "Name", SUBSCRIBER, STATUS) if described.field(n) is not None]
         with run.db.transaction() as connection:
             tables.create(connection, run, Table.LICENSES, fields=fields)
         rows = query_into(run, target, ExtractSpec("lma", LICENSE, fields), run.table(Table.LICENSES))
-        run.event("licenses_read", org="target", licenses=rows)
+        run.events.add("licenses_read", org="target", licenses=rows)
     except CoaError as error:
         _forget(run)
-        run.event("licenses_not_read", level="warning", org="target", message=str(error))
+        run.events.add("licenses_not_read", level="warning", org="target", message=str(error))
 
 
 def _forget(run: Run) -> None:

@@ -28,7 +28,8 @@ from coa.salesforce.composite import MOST_QUERIES, Read, granted, read_together,
 from coa.salesforce.session import Org, id18
 from coa.staging import tables
 from coa.staging.database import Row
-from coa.staging.runs import SOURCE, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.verify.values_by_type import plain
 
@@ -83,7 +84,7 @@ def read_again(run: Run, mapping: Mapping, target: Org, source: Org | None) -> R
             )
         reading.source_read = source is not None
         _unprove(run)
-        run.event(
+        run.events.add(
             READ_AGAIN,
             records=reading.records,
             values=reading.values,
@@ -91,7 +92,7 @@ def read_again(run: Run, mapping: Mapping, target: Org, source: Org | None) -> R
             source_read=reading.source_read,
             disagreements=reading.disagreements.total(),
         )
-    run.set_findings("verify_sample", _findings(run, reading))
+    run.findings.replace("verify_sample", _findings(run, reading))
     return reading
 
 
@@ -109,7 +110,7 @@ def reading_of(run: Run) -> dict[str, Any]:
 def _draw(run: Run, mapping: Mapping) -> None:
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.SAMPLE)
-    seed = str(run.row["plan_hash"] or run.run_id)
+    seed = str(run.record.plan_hash or run.run_id)
     for sobject, fields in saved_carried(run, mapping).items():
         _draw_share(run, sobject, seed)
         _draw_different(run, sobject)
@@ -236,7 +237,7 @@ def _compare_object(
             try:
                 comparer.read_source(source)
             except (RetryableError, ConfigurationError) as error:
-                run.event("source_not_read_again", level="warning", message=error.message)
+                run.events.add("source_not_read_again", level="warning", message=error.message)
                 source = None
         found = list(comparer.disagreements(reading))
         _write(run, sobject, found)

@@ -23,7 +23,8 @@ from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.session import Org
 from coa.staging import tables
-from coa.staging.runs import SOURCE, TARGET, Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table, identifier, table_name
 from coa.transform.transform import run_transform
 from coa.verify.drift import (
@@ -49,19 +50,19 @@ def begin(run: Run, source: Org, target: Org) -> str:
     run.update(source_org=identify(source), target_org=identify(target))
     pair_id = run.db.value(
         "SELECT pair_id FROM coa.org_pair WHERE source_org_id = %s AND target_org_id = %s",
-        [run.row["source_org"]["id"], run.row["target_org"]["id"]],
+        [run.record.source_org["id"], run.record.target_org["id"]],
     )
     migrated = run.db.row(
         """SELECT run_id, params, target_org FROM coa.run WHERE pair_id = %(pair)s AND loaded_at IS NOT NULL
              AND (%(named)s = '' OR run_id = %(named)s) ORDER BY run_id DESC LIMIT 1""",
         # A retry stays with the migration that it began with.
-        {"pair": pair_id, "named": run.row["policies_of"] or of_run},
+        {"pair": pair_id, "named": run.record.policies_of or of_run},
     )
     if migrated is None:
         what = f"Run {of_run} moved nothing" if of_run else "Nothing was moved"
         raise ConfigurationError(
-            f"{what} from {run.row['source_org']['name']} ({run.row['source_org']['id']}) to "
-            f"{run.row['target_org']['name']} ({run.row['target_org']['id']}), as far as this staging "
+            f"{what} from {run.record.source_org['name']} ({run.record.source_org['id']}) to "
+            f"{run.record.target_org['name']} ({run.record.target_org['id']}), as far as this staging "
             "database knows.",
             next_step="check coa_source, coa_target, coa_staging and the param run_id.",
         )
@@ -69,10 +70,10 @@ def begin(run: Run, source: Org, target: Org) -> str:
     learnt = {k: v for k, v in migrated["target_org"].items() if k in LEARNT_BY_PREFLIGHT}
     adopt(run, migrated["run_id"])
     run.update(
-        pair_id=pair_id, policies_of=migrated["run_id"], target_org={**learnt, **run.row["target_org"]}
+        pair_id=pair_id, policies_of=migrated["run_id"], target_org={**learnt, **run.record.target_org}
     )
-    run.params = RunParams.parse(verification_params(run.row["params"], migrated["params"]))
-    run.event("verifies", migration=migrated["run_id"], run_id=of_run)
+    run.params = RunParams.parse(verification_params(run.record.params, migrated["params"]))
+    run.events.add("verifies", migration=migrated["run_id"], run_id=of_run)
     return of_run
 
 
@@ -85,7 +86,7 @@ def extract_both(run: Run, source: Org, target: Org, mapping: Mapping) -> None:
         describe_objects(run, org, role, sorted(others - set(COA_OBJECTS)))
     for role, org in ((SOURCE, source), (TARGET, target)):
         for sobject, rows in extract_org(run, org, role, mapping).items():
-            run.event("extracted", org=role, sobject=sobject, rows=rows)
+            run.events.add("extracted", org=role, sobject=sobject, rows=rows)
     extract_licenses(run, target)
     for sobject in LOADED:
         with run.db.transaction() as connection:
@@ -107,7 +108,7 @@ def compare_migrated(run: Run, mapping: Mapping, of_run: str) -> dict[str, int]:
     list_deleted_in_source(run, of_run)
     class_rollups(run)
     found = causes(run)
-    run.set_findings("verify", _findings(run, found))
+    run.findings.replace("verify", _findings(run, found))
     return found
 
 

@@ -28,7 +28,7 @@ from coa.salesforce.composite import Read, read_together
 from coa.salesforce.describe import Describe, described
 from coa.salesforce.session import Org
 from coa.staging.embedded import EmbeddedPostgres
-from coa.staging.runs import Finding
+from coa.staging.journal import Finding
 from coa_airflow.connections import org_connection
 from coa_airflow.environment import STAGING_CONNECTION, artifacts_root, connection_in
 from coa_airflow.local.follow import staging_address

@@ -27,7 +27,6 @@ from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
 from coa.staging.folders import local_folder
 from coa.states import GOOD_STATES
-from coa_airflow.headless_token import ARTIFACTS_KEY
 from coa_airflow.local.api import AirflowApi
 from coa_airflow.local.home import passwords, port_from, require_free
 from coa_airflow.local.processes import Group, end_registered, wait_until
@@ -215,7 +214,7 @@ def _conclude(db: Database, airflow_run: str, operator: AirflowApi, console: Con
     show_totals({**(row["summary"] or {}), "state": row["state"]}, console)
     good = row["state"] in GOOD_STATES
     console.print(f"State: [{'green' if good else 'red'}]{row['state']}[/]  {escape(row['message'] or '')}")
-    console.print(f"Report: {(row['versions'] or {}).get(ARTIFACTS_KEY, '')}/report.html")
+    console.print(f"Report: {row['artifacts']}/report.html")
     return good
 
 

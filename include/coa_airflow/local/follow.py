@@ -18,7 +18,6 @@ from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
 from coa.states import GOOD_STATES
 from coa_airflow.environment import HEADLESS, artifacts_root, connection_in, staging_url
-from coa_airflow.headless_token import ARTIFACTS_KEY, TOKEN_KEY
 from coa_airflow.local import worker as at_work
 from coa_airflow.local.headless_run import GO
 from coa_airflow.local.home import airflow_home, common_environment
@@ -118,11 +117,11 @@ def _close(db: Database, row: dict[str, Any], why: str) -> None:
 
 
 def _row(db: Database, token: str) -> dict[str, Any] | None:
-    return db.row(f"SELECT * FROM coa.run WHERE versions ->> '{TOKEN_KEY}' = %s", [token])
+    return db.row("SELECT * FROM coa.run WHERE headless_token = %s", [token])
 
 
 def _artifacts(row: dict[str, Any]) -> str:
-    return str((row["versions"] or {}).get(ARTIFACTS_KEY, ""))
+    return str(row["artifacts"])
 
 
 def _environment(server: EmbeddedPostgres, token: str) -> dict[str, str]:

@@ -7,8 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from coa.config import RunParams, Settings
-from coa.errors import InvalidParams
+from coa.config import Settings
 from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
 from coa.report.corrections import expected_corrections_rows
 from coa.report.csv_files import (
@@ -62,12 +61,8 @@ def csv_stream(name: str, row: dict[str, Any]) -> Iterator[bytes]:
     `row`: the run's row of `coa.run`.
     """
     columns, rows = LISTS[name]
-    try:
-        params = RunParams.parse(row["params"])
-    except InvalidParams:
-        # A run that its params stopped has its lists as well: they are empty.
-        params = RunParams()
-    run = Run(row["run_id"], database(), params, Settings(), row)
+    # A run that its params stopped has its lists as well: they are empty.
+    run = Run.load(database(), Settings(), row["run_id"], ending=True)
     buffer = io.StringIO(BOM)
     buffer.seek(0, io.SEEK_END)
     writer = csv.writer(buffer, lineterminator="\r\n")
@@ -85,9 +80,8 @@ def csv_stream(name: str, row: dict[str, Any]) -> Iterator[bytes]:
 def artifact_bytes(run: dict[str, Any], name: str) -> bytes | None:
     """An artifact of the run; None when this process cannot read the place where it lies."""
     from coa_airflow.environment import artifacts_root
-    from coa_airflow.headless_token import ARTIFACTS_KEY
 
-    place = str(run["versions"].get(ARTIFACTS_KEY, ""))
+    place = str(run["artifacts"])
     if not place:
         return None
     try:

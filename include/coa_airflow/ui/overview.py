@@ -10,7 +10,7 @@ from sqlalchemy import select, tuple_
 
 from coa.kinds import kind_of
 from coa.report.summary import PLANNED, objects_of
-from coa_airflow.headless_token import holds_lock, token_of
+from coa_airflow.headless_token import holds_lock
 from coa_airflow.ui.access import find_run
 from coa_airflow.ui.run_data import AIRFLOW_OVER
 from coa_airflow.ui.steps import short
@@ -23,7 +23,7 @@ DELTAS = 5
 # A summary counts only under the state that it was made for: a cleared run keeps its old one for a while.
 SHOWN = """run_id, pair_id, dag_id, airflow_run_id, mode, stage, state, message, triggered_by, plan_hash,
            COALESCE(params ->> 'dry_run', 'false') = 'true' AS dry_run, source_org ->> 'name' AS source,
-           target_org ->> 'name' AS target, started_at, finished_at, versions,
+           target_org ->> 'name' AS target, started_at, finished_at, headless_token,
            CASE WHEN summary ->> 'state' = state THEN summary END AS summary"""
 
 
@@ -85,7 +85,7 @@ def state_of_headless_run(connection: Connection, dag_id: str, airflow_run_id: s
 
 
 def _state_of_process(connection: Connection, run: dict[str, Any]) -> str | None:
-    token = token_of(run)
+    token = run["headless_token"]
     if not token:
         return None
     return "running" if holds_lock(connection, token) else "failed"
@@ -103,7 +103,7 @@ def _line(r: dict[str, Any]) -> dict[str, Any]:
         "target": r["target"] or "",
         "mode": r["mode"],
         "dry_run": r["dry_run"],
-        "headless": bool(token_of(r)),
+        "headless": bool(r["headless_token"]),
         "stage": r["stage"],
         "state": r["state"],
         "message": r["message"],

@@ -1,0 +1,84 @@
+"""The lease that keeps two runs off one pair of orgs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from coa.errors import PairBusy
+from coa.staging.database import Database
+from coa.staging.record import RunRecord
+
+HolderEnded = Callable[[dict[str, Any]], bool]
+"""Of the run that holds a lease (its row of `coa.run`), whether it can do nothing any more."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A run's claim on its pair of orgs; `seconds`: how long a run that shows no life keeps it."""
+
+    db: Database
+    record: RunRecord
+    seconds: float
+
+    def take(self, holder_ended: HolderEnded | None = None) -> None:
+        """Makes this run the only one on its pair of orgs; raises `PairBusy` when another one lives.
+
+        Without `holder_ended` only an expired lease is taken over.
+        """
+        pair_id, run_id = self.record.require_pair(), self.record.run_id
+        with self.db.transaction() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [pair_id])
+            held = connection.execute(
+                """SELECT r.*, l.expires_at, l.expires_at < clock_timestamp() AS expired
+                   FROM coa.lease l JOIN coa.run r USING (run_id) WHERE l.pair_id = %s""",
+                [pair_id],
+            ).fetchone()
+            lives = held and held["run_id"] != run_id and not held["expired"] and held["state"] is None
+            if held and lives and not (holder_ended and holder_ended(held)):
+                raise PairBusy(
+                    f"Run {held['run_id']} ({held['dag_id']}) works on the same pair of orgs.",
+                    next_step=f"wait until it ends, or until its lease expires at {held['expires_at']:%H:%M:%S}.",
+                )
+            connection.execute(
+                """INSERT INTO coa.lease (pair_id, run_id, expires_at)
+                   VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s))
+                   ON CONFLICT (pair_id) DO UPDATE
+                     SET run_id = EXCLUDED.run_id, expires_at = EXCLUDED.expires_at""",
+                [pair_id, run_id, self.seconds],
+            )
+
+    def renew(self) -> None:
+        """Prolongs the lease if this run still holds it."""
+        self.db.execute(
+            "UPDATE coa.lease SET expires_at = clock_timestamp() + make_interval(secs => %s) WHERE run_id = %s",
+            [self.seconds, self.record.run_id],
+        )
+
+    def is_held(self) -> bool:
+        """Whether this run holds it."""
+        return bool(self.db.value("SELECT count(*) FROM coa.lease WHERE run_id = %s", [self.record.run_id]))
+
+    def require(self) -> None:
+        """Raises `PairBusy` when another run has taken the pair over: whoever stood still must not go on.
+
+        A run that had ended and is cleared gets its pair back if no other run has written since.
+        """
+        if self.is_held():
+            return
+        run_id = self.record.run_id
+        if self.db.value(
+            """SELECT EXISTS (SELECT FROM coa.run WHERE pair_id = %s AND run_id <> %s
+                 AND loaded_at > (SELECT started_at FROM coa.run WHERE run_id = %s))""",
+            [self.record.require_pair(), run_id, run_id],
+        ):
+            raise PairBusy(
+                f"Run {run_id} no longer holds its pair of orgs: a newer run took it over.",
+                next_step="trigger a new run; this plan is out of date.",
+            )
+        self.take()
+
+    def release(self) -> None:
+        """Gives the pair free, if this run holds it."""
+        self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.record.run_id])
