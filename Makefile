@@ -3,14 +3,16 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 READY := .venv/.complete
+HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
 
 .PHONY: help demo up down migrate preflight verify rollback check airflow test test-unit test-orgsim test-airflow \
-	test-browser model test-long test-faults test-clients test-cluster test-package coverage bench lint format lock wheel clean
+	test-browser model test-long test-faults test-clients test-cluster test-package coverage bench lint format lock sbom wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-$(READY): requirements.txt constraints.txt scripts/venv.sh
+$(READY): requirements.lock scripts/venv.sh
 	@scripts/venv.sh
 
 demo: $(READY)  ## two local orgs, Airflow, one whole migration (APPROVE=manual, WAIT=0, ORDERS=1000)
@@ -93,10 +95,15 @@ format: $(READY)  ## ruff's format and fixes
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-lock: $(READY)  ## constraints.txt anew from both requirements files and the extras of pyproject.toml
+lock: $(READY)  ## constraints.txt and both hashed locks anew, from the requirements and the extras of pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt \
 		pyproject.toml --extra openlineage --extra notify --output-file constraints.txt
+	@$(HASHED) requirements.txt --output-file requirements.lock
+	@$(HASHED) requirements-runtime.txt requirements-celery.txt --output-file requirements-deployment.lock
+
+sbom: $(READY)  ## dist/sbom.cdx.json: what the image of docker-compose.yaml is made of (CycloneDX)
+	@$(PY) scripts/sbom.py requirements-deployment.lock dist/sbom.cdx.json
 
 wheel: $(READY)  ## dist/: wheels of coa-migration and coa-orgsim
 	@.venv/bin/uv build --quiet --out-dir dist . && .venv/bin/uv build --quiet --out-dir dist include/orgsim

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from coa.staging.embedded import binaries
+from coa.staging.postgres_programs import binaries
 
 
 def describe() -> dict[str, Any]:

@@ -25,17 +25,14 @@ EXTENSION = "pg_stat_statements"
 
 def instrumented(folder: Path) -> EmbeddedPostgres:
     """A server of its own that counts what each statement takes."""
-    server = EmbeddedPostgres(folder)
+    counting = {
+        "shared_preload_libraries": EXTENSION,
+        f"{EXTENSION}.track": "all",
+        "track_io_timing": "on",
+    }
+    server = EmbeddedPostgres(folder, counting)
     server.start()
-    conf = server.data / "postgresql.conf"
-    if EXTENSION not in conf.read_text():
-        server.stop()
-        with conf.open("a") as file:
-            file.write(
-                f"shared_preload_libraries = '{EXTENSION}'\n{EXTENSION}.track = all\ntrack_io_timing = on\n"
-            )
-        server.start()
-    with closing(psycopg.connect(server.url("postgres"), autocommit=True)) as db:
+    with closing(psycopg.connect(server.admin_url(), autocommit=True)) as db:
         db.execute(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")
         db.execute(f"SELECT {EXTENSION}_reset()")
     return server
@@ -43,7 +40,7 @@ def instrumented(folder: Path) -> EmbeddedPostgres:
 
 def statements(server: EmbeddedPostgres, limit: int) -> list[str]:
     """The costliest statements, top level only, as lines."""
-    with closing(psycopg.connect(server.url("postgres"), row_factory=dict_row)) as db:
+    with closing(psycopg.connect(server.admin_url(), row_factory=dict_row)) as db:
         found = db.execute(
             f"""SELECT regexp_replace(query, '\\s+', ' ', 'g') AS query, calls, rows,
                        total_exec_time / 1000 AS seconds, max_exec_time / 1000 AS longest,

@@ -114,8 +114,8 @@ def staging_server(work: Path) -> Iterator[EmbeddedPostgres]:
 def staging_database(server: EmbeddedPostgres) -> Iterator[str]:
     """URL of a new database that ends with the measurement."""
     name = f"bench_{uuid4().hex[:12]}"
-    with closing(psycopg.connect(server.url("postgres"), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
+    with closing(psycopg.connect(server.admin_url(), autocommit=True)) as admin:
+        admin.execute(f"CREATE DATABASE {name} OWNER coa")
         try:
             yield server.url(name)
         finally:

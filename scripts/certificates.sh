@@ -4,9 +4,9 @@
 set -eu
 folder=${1:-certs}
 days=${DAYS:-825}
+umask 077
 mkdir -p "$folder"
 cd "$folder"
-umask 077
 if [ ! -e ca.key ]; then
     openssl req -x509 -newkey rsa:3072 -nodes -sha256 -days 3650 -subj "/CN=coa-migration" \
         -addext "basicConstraints=critical,CA:true" -addext "keyUsage=critical,keyCertSign,cRLSign" \

@@ -46,8 +46,8 @@ def migrator(folder: Path) -> Iterator[Migrator]:
     with EmbeddedPostgres(folder / "postgres").in_use() as server, running_pair(**ORGS) as (source, target):
         import psycopg
 
-        with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-            admin.execute("CREATE DATABASE fixture")
+        with psycopg.connect(server.admin_url(), autocommit=True) as admin:
+            admin.execute("CREATE DATABASE fixture OWNER coa")
         database = Database(server.url("fixture"))
         yield Migrator(database, source, target, folder / "artifacts")
         database.dispose()
@@ -56,7 +56,7 @@ def migrator(folder: Path) -> Iterator[Migrator]:
 def keep(made: Migrator, folder: Path, run_id: str) -> None:
     from sqlalchemy import make_url
 
-    from coa.staging.embedded import binaries
+    from coa.staging.postgres_programs import binaries
 
     folder.mkdir(parents=True, exist_ok=True)
     address = make_url(made.db.url)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv with everything of requirements.txt at the versions of constraints.txt.
-# Called by make when one of the two changed. Needs Python 3.11 or newer and nothing else.
+# Makes .venv with everything of requirements.lock: versions and hashes of what requirements.txt asks for.
+# Called by make when it changed. Needs Python 3.11 or newer and nothing else.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,7 +21,8 @@ fi
 
 # Two makes in a fresh clone must not fill the same folder at once.
 if command -v flock >/dev/null 2>&1; then
-    mkdir -p .local
+    # It will hold what the local PostgreSQL and Airflow keep.
+    (umask 077 && mkdir -p .local)
     exec 9>.local/venv.lock
     flock 9
 fi
@@ -43,21 +44,23 @@ if ! suits .venv/bin/python; then
     rm -f .venv.log
 fi
 
-uv=$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)
 if [ ! -x .venv/bin/uv ]; then
+    # Its lines of the lock, hashes included: pip checks them.
+    sed -n '/^uv==/,/[^\\]$/p' requirements.lock > .venv/uv.lock
     if .venv/bin/python -m pip --version >/dev/null 2>&1; then
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check "$uv"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.lock
     else
-        "$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check "$uv"
+        "$python" -m pip --python .venv/bin/python install --quiet --disable-pip-version-check \
+            --require-hashes --requirement .venv/uv.lock
     fi
 fi
 
-echo "Python environment: packages of requirements.txt" >&2
+echo "Python environment: packages of requirements.lock" >&2
 # PyPI answers slowly at times, and a large wheel takes its time on a slow line. Compiled once here, because
 # where Python may not write bytecode (read-only images, PYTHONDONTWRITEBYTECODE) each start of Airflow would
 # compile thousands of modules again.
 UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}" .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python \
-    --requirement requirements.txt --constraint constraints.txt
+    --require-hashes --requirement requirements.lock
 
 # `import coa`, `import orgsim` and `python -m ...` work everywhere in this environment.
 site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')

@@ -13,25 +13,25 @@ from coa.staging.database import Database, lock_key
 from coa.staging.embedded import EmbeddedPostgres
 
 TEMPLATE = "coa_template"
-# What a power cut would lose, nobody misses here. All of it can be changed while the server runs.
-CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+# What a power cut would lose, nobody misses here.
+CARELESS = {
+    **{"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"},
+    # The thousands of rounds that make a stolen password hash useless cost more than the connection.
+    "scram_iterations": "1",
+}
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[EmbeddedPostgres]:
     """The server of this folder with its template; the workers of one session share it, the last to leave ends it."""
-    with EmbeddedPostgres(folder).in_use() as running:
-        with closing(psycopg.connect(running.url("postgres"), autocommit=True)) as admin:
+    with EmbeddedPostgres(folder, CARELESS).in_use() as running:
+        with closing(psycopg.connect(running.admin_url(), autocommit=True)) as admin:
             admin.execute("SELECT pg_advisory_lock(%s)", [lock_key(TEMPLATE)])
             if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
-                for name, value in CARELESS.items():
-                    admin.execute(f"ALTER SYSTEM SET {name} = {value}")
-                admin.execute("SELECT pg_reload_conf()")
-                # The thousands of rounds that make a stolen password hash useless cost more than the connection.
-                password = running.url().partition("//coa:")[2].partition("@")[0]
-                admin.execute("SET scram_iterations = 1")
-                admin.execute(f"ALTER ROLE coa PASSWORD '{password}'")
-                admin.execute("CREATE DATABASE coa_unfinished STRATEGY file_copy")
+                # Made by initdb, with as many rounds as by default.
+                password = running.admin_url().partition("//coa_admin:")[2].partition("@")[0]
+                admin.execute(f"ALTER ROLE coa_admin PASSWORD '{password}'")
+                admin.execute("CREATE DATABASE coa_unfinished OWNER coa STRATEGY file_copy")
                 Database(running.url("coa_unfinished")).dispose()
                 admin.execute(f"ALTER DATABASE coa_unfinished RENAME TO {TEMPLATE}")
         yield running
@@ -41,7 +41,7 @@ def server(folder: Path) -> Iterator[EmbeddedPostgres]:
 def fresh(running: EmbeddedPostgres) -> Iterator[str]:
     """URL of a database with the permanent tables, empty, that ends with the block."""
     name = f"test_{uuid4().hex[:12]}"
-    with closing(psycopg.connect(running.url("postgres"), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    with closing(psycopg.connect(running.admin_url(), autocommit=True)) as admin:
+        admin.execute(f"CREATE DATABASE {name} OWNER coa TEMPLATE {TEMPLATE} STRATEGY file_copy")
         yield running.url(name)
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

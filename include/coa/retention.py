@@ -23,6 +23,7 @@ from psycopg import sql
 
 from coa.errors import CoaError, ConfigurationError
 from coa.evidence.coa_verify_evidence import FOLDER, LEAVES, PROGRAM, SIGNATURE, STATEMENT
+from coa.private_files import keep_files_private
 from coa.staging.database import Database, Row
 from coa.staging.embedded import EmbeddedPostgres
 from coa.staging.tables import Table, identifier, schema_of
@@ -151,6 +152,7 @@ def _sent_anything(db: Database, run_id: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
+    keep_files_private()
     parser = argparse.ArgumentParser(prog="python -m coa.retention", description="Purges what runs kept.")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--older-than", type=float, metavar="DAYS", help="runs that ended longer ago")

@@ -15,6 +15,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException
 
 from coa.errors import BY_RULE, CoaError, ConfigurationError, JobStillRunning, RetryableError, RunStopped
+from coa.private_files import keep_files_private
 from coa_airflow.environment import settings, staging
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def task_run(*, ending: bool = False) -> Iterator[Run]:
     from coa.failures import classified
     from coa.staging.runs import Run
 
+    keep_files_private()
     context = get_current_context()
     ti = context["ti"]
     db = staging()

@@ -19,6 +19,7 @@ from tests.airflow.conftest import FAST, LENIENT, connection_to
 from tests.airflow_home import PROJECT
 from tests.databases import fresh
 from tests.engine.checker import check
+from tests.files import open_to_others
 
 from coa.staging.database import Database
 from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
@@ -70,6 +71,8 @@ def command(
                 "PARAMS": _json({**LENIENT, "chunk_size": 10}),
                 **environment,
             },
+            # What is written has to be closed to others whatever the shell says.
+            umask=0o022,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -123,7 +126,7 @@ def test_params_that_are_wrong_are_told_before_anything_is_started(command: Call
 def airflow_traces(folder: Path) -> tuple[list[str], int]:
     """Databases of headless runs in the embedded PostgreSQL of a local folder, and DAG runs in the server's."""
     server = EmbeddedPostgres(folder / "postgres")
-    with closing(psycopg.connect(server.url("postgres"))) as connection:
+    with closing(psycopg.connect(server.admin_url())) as connection:
         names = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'airflow_run_%'")
         databases = [str(row[0]) for row in names.fetchall()]
     with closing(psycopg.connect(server.url(AIRFLOW_DATABASE))) as connection:
@@ -142,7 +145,9 @@ def test_a_dry_run_ends_with_status_0_the_folder_of_its_artifacts_and_no_trace_i
         "AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA": "elsewhere",
     }
     # As a run leaves it whose processes were killed.
-    with closing(psycopg.connect(EmbeddedPostgres(local_folder / "postgres").url(), autocommit=True)) as db:
+    with closing(
+        psycopg.connect(EmbeddedPostgres(local_folder / "postgres").admin_url(), autocommit=True)
+    ) as db:
         db.execute("CREATE DATABASE airflow_run_killed")
 
     status, lines = ended(command(PARAMS='{"dry_run": true}', **settings))
@@ -150,6 +155,8 @@ def test_a_dry_run_ends_with_status_0_the_folder_of_its_artifacts_and_no_trace_i
     assert status == 0, lines
     assert (Path(lines[-1]) / "plan.json").exists()
     assert "dry_run" in lines[-2]
+    assert open_to_others(Path(lines[-1])) == []
+    assert open_to_others(local_folder / "logs") + open_to_others(local_folder / "airflow") == []
     assert airflow_traces(local_folder) == ([], 0)
 
 

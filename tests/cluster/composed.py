@@ -62,6 +62,9 @@ class Composed:
 
     folder: Path
     extra: dict[str, str]
+    """For every component."""
+    settings: dict[str, str]
+    """Values of the file (`.env`), which says itself who gets them."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -70,13 +73,14 @@ class Composed:
             "AIRFLOW_JWT_SECRET": secrets.token_hex(48),
             "AIRFLOW_SECRET_KEY": secrets.token_hex(24),
             "AIRFLOW_FERNET_KEY": "ZmVybmV0LWtleS1mb3ItdGVzdHMtMzItYnl0ZXMhISE=",
+            "POSTGRES_ADMIN_PASSWORD": secrets.token_hex(16),
             "POSTGRES_PASSWORD": secrets.token_hex(16),
             "STAGING_PASSWORD": secrets.token_hex(16),
             "REDIS_PASSWORD": secrets.token_hex(16),
-            "AIRFLOW_USERS": "admin:admin",
             "AIRFLOW_BASE_URL": f"http://127.0.0.1:{self.ports['apiserver']}",
             "COA_CERTIFICATES": str(self.folder / "certs"),
             "WORKER_CONCURRENCY": "2",
+            **self.settings,
         }
         self.password = secrets.token_hex(8)
         subprocess.run(
@@ -84,6 +88,8 @@ class Composed:
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        # Containers get the files themselves; here PostgreSQL's user has to come by the folder.
+        (self.folder / "certs").chmod(0o755)
         self.services = self._resolved()["services"]
 
     # ---- the file -----------------------------------------------------------------------------
@@ -109,6 +115,7 @@ class Composed:
             ("http://apiserver:8080", f"http://127.0.0.1:{self.ports['apiserver']}"),
             ("/run/secrets/ca", str(self.folder / "certs/ca.pem")),
             ("/opt/airflow/artifacts", str(self.folder / "artifacts")),
+            ("/tmp/airflow", str(home)),
             ("/opt/airflow", str(home)),
         ):
             text = text.replace(old, new)
@@ -169,12 +176,14 @@ class Composed:
         )  # fmt: skip
         self.start("init")
         assert self.processes.pop("init").wait(PATIENCE) == 0, self.log("init")
-        home = self.folder / "apiserver"
-        home.mkdir(parents=True)
-        # What the service's entrypoint does before it starts the same program.
-        (home / "passwords.json").write_text(json.dumps({"admin": self.password}))
-        self.start("apiserver", command=["api-server"])
-        for service in ("scheduler", "dag-processor", "triggerer"):
+        names = ("--username", "admin", "--role", "Admin", "--firstname", "Ann", "--lastname", "Admin")
+        self.start(
+            "init",
+            "user",
+            ["users", "create", *names, "--email", "ann@example.com", "--password", self.password],
+        )
+        assert self.processes.pop("user").wait(PATIENCE) == 0, self.log("user")
+        for service in ("apiserver", "scheduler", "dag-processor", "triggerer"):
             self.start(service)
         for number in range(1, workers + 1):
             self.start("worker", f"worker{number}", self._worker(number))
@@ -188,7 +197,7 @@ class Composed:
     def _start_postgres(self) -> None:
         data, certs = self.folder / "postgres", self.folder / "certs"
         password = self.folder / "postgres-password"
-        password.write_text(self.values["POSTGRES_PASSWORD"])
+        password.write_text(self.values["POSTGRES_ADMIN_PASSWORD"])
         user: dict[str, Any] = {}
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root. Debian's package made this user.
@@ -200,7 +209,7 @@ class Composed:
             path.chmod(0o700 if path.is_dir() else 0o600)
             if user:
                 shutil.chown(path, "postgres", "postgres")
-        initdb = [postgres_program("initdb"), "-D", str(data), "-U", "airflow", "-A", "scram-sha-256",
+        initdb = [postgres_program("initdb"), "-D", str(data), "-U", "postgres", "-A", "scram-sha-256",
                   "--pwfile", str(password)]  # fmt: skip
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **user)
         self._spawn(
@@ -219,15 +228,17 @@ class Composed:
         """The databases that image and init script make."""
         import psycopg
 
-        password = self.values["POSTGRES_PASSWORD"]
+        password = self.values["POSTGRES_ADMIN_PASSWORD"]
         address = (
-            f"host=localhost port={self.ports['postgres']} user=airflow dbname=postgres password={password}"
+            f"host=localhost port={self.ports['postgres']} user=postgres dbname=postgres password={password}"
         )
         try:
             with psycopg.connect(address, autocommit=True) as admin:
-                admin.execute("CREATE DATABASE airflow")
+                admin.execute(f"CREATE ROLE airflow LOGIN PASSWORD '{self.values['POSTGRES_PASSWORD']}'")
+                admin.execute("CREATE DATABASE airflow OWNER airflow")
                 admin.execute(f"CREATE ROLE coa LOGIN PASSWORD '{self.values['STAGING_PASSWORD']}'")
                 admin.execute("CREATE DATABASE coa_staging OWNER coa")
+                admin.execute("REVOKE ALL ON DATABASE airflow, coa_staging, postgres, template1 FROM PUBLIC")
         except psycopg.OperationalError:
             return False
         return True

@@ -53,7 +53,7 @@ def cluster(orgs: tuple[RunningOrg, RunningOrg]) -> Iterator[Composed]:
     # Pytest's own folders are closed to other users, and PostgreSQL runs as another.
     folder = Path(tempfile.mkdtemp(prefix="coa-cluster-"))
     folder.chmod(0o755)
-    made = Composed(folder, {**HASTY, **connections})
+    made = Composed(folder, HASTY, connections)
     try:
         made.up(workers=2)
         yield made

@@ -131,8 +131,8 @@ def main() -> None:
         return result
 
     with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(Path(name) / "pg").in_use() as server:
-        with closing(psycopg.connect(server.url("postgres"), autocommit=True)) as admin:
-            admin.execute("CREATE DATABASE at_scale")
+        with closing(psycopg.connect(server.admin_url(), autocommit=True)) as admin:
+            admin.execute("CREATE DATABASE at_scale OWNER coa")
         database = Database(server.url("at_scale"))
         with two_orgs(database, Path(name), orders=orders) as pair:
             first = run("full", pair)

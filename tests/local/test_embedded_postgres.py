@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -58,10 +59,11 @@ def test_nobody_else_can_read_the_password_or_the_data(server: EmbeddedPostgres)
     server.start()
 
     modes = {
-        p.name: p.stat().st_mode & 0o777 for p in (server.folder, server.data, server.folder / "password")
+        p.name: p.stat().st_mode & 0o777
+        for p in (server.folder, server.data, server.folder / "password", server.folder / "admin_password")
     }
 
-    assert modes == {"postgres": 0o700, "data": 0o700, "password": 0o600}
+    assert modes == {"postgres": 0o700, "data": 0o700, "password": 0o600, "admin_password": 0o600}
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(server.url().replace("coa:", "coa:wrong"))
 
@@ -220,3 +222,34 @@ def test_it_runs_in_a_container_where_root_cannot_become_anybody_else(tmp_path: 
     if "unshare" in done.stderr:
         pytest.skip("no user namespaces on this system")
     assert (done.stdout.strip(), done.stderr) == ("True", "")
+
+
+def test_a_server_that_was_killed_comes_back_on_the_same_port(server: EmbeddedPostgres) -> None:
+    server.start()
+    before = server.postmaster()
+    assert before is not None
+    os.kill(before.pid, signal.SIGKILL)
+    wait_for_end(before.pid)
+
+    server.start()
+
+    after = server.postmaster()
+    assert after is not None
+    assert (after.port, after.pid != before.pid) == (before.port, True)
+
+
+def test_a_port_that_somebody_else_has_by_now_is_given_up(server: EmbeddedPostgres) -> None:
+    server.start()
+    before = server.postmaster()
+    assert before is not None
+    server.stop()
+    with closing(socket.socket()) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", before.port))
+        taken.listen()
+
+        server.start()
+
+        after = server.postmaster()
+    assert after is not None
+    assert after.port != before.port

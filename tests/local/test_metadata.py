@@ -19,13 +19,13 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 @pytest.fixture
 def admin(postgres_server: EmbeddedPostgres) -> Iterator[Connection]:
-    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as connection:
+    with closing(psycopg.connect(postgres_server.admin_url(), autocommit=True)) as connection:
         yield connection
 
 
 def make(admin: Connection, *names: str) -> None:
     for name in names:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        admin.execute(sql.SQL("CREATE DATABASE {} OWNER coa").format(sql.Identifier(name)))
 
 
 def drop(admin: Connection, *names: str) -> None:
@@ -42,7 +42,7 @@ def test_databases_of_runs_that_are_over_are_dropped_and_those_of_living_ones_st
 ) -> None:
     """What is there afterwards counts, not who dropped it: other tests start runs on this server meanwhile."""
     living, dead = RUN_PREFIX + "living", RUN_PREFIX + "dead"
-    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as process:
+    with closing(psycopg.connect(postgres_server.admin_url(), autocommit=True)) as process:
         process.execute("SELECT pg_advisory_lock(%s)", [lock_key(living)])
         make(admin, living, dead)
         try:

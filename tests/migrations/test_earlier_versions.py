@@ -50,8 +50,8 @@ class Left:
 def left_by(version: str, kind: str, server: EmbeddedPostgres, folder: Path) -> Iterator[Left]:
     fixture = Path(__file__).parent / "fixtures" / version / kind
     name = f"earlier_{uuid4().hex[:12]}"
-    with closing(psycopg.connect(server.url("postgres"), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+    with closing(psycopg.connect(server.admin_url(), autocommit=True)) as admin:
+        admin.execute(f"CREATE DATABASE {name} OWNER coa STRATEGY file_copy")
         address = server.url(name).replace("postgresql+psycopg", "postgresql")
         with closing(psycopg.connect(address, autocommit=True)) as plain:
             plain.execute(gzip.decompress((fixture / "staging.sql.gz").read_bytes()))

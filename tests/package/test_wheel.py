@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coa.staging.embedded import binaries
+from coa.staging.postgres_programs import binaries
 from tests.package.conftest import PROJECT, run
 
 pytestmark = [pytest.mark.package, pytest.mark.timeout(1200)]

@@ -18,8 +18,8 @@ BEFORE = Path(__file__).parent / "before_migrations"
 @pytest.fixture
 def bare_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     name = f"bare_{uuid4().hex[:12]}"
-    with closing(psycopg.connect(postgres_server.url("postgres"), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+    with closing(psycopg.connect(postgres_server.admin_url(), autocommit=True)) as admin:
+        admin.execute(f"CREATE DATABASE {name} OWNER coa TEMPLATE template0 STRATEGY file_copy")
         yield postgres_server.url(name)
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

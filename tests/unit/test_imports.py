@@ -14,7 +14,17 @@ INCLUDE = Path(__file__).parents[2] / "include"
 PACKAGES = ("coa", "coa_airflow", "orgsim")
 
 LAYERS = (
-    ("artifacts", "errors", "explanations", "kinds", "model", "soql_condition", "states"),
+    (
+        "artifacts",
+        "child_environment",
+        "errors",
+        "explanations",
+        "kinds",
+        "model",
+        "private_files",
+        "soql_condition",
+        "states",
+    ),
     ("config", "decide", "failures", "load_steps"),
     ("staging", "stages"),
     ("mapping", "salesforce"),

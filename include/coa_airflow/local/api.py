@@ -71,6 +71,14 @@ class AirflowApi:
         )
         return (parts.get("metadatabase") or {}).get("status") == "healthy" and all(beats)
 
+    def unhealthy(self) -> list[str]:
+        """Parts whose last sign of life is too old by Airflow's own measure; the API server if it does not answer."""
+        try:
+            parts = requests.get(f"{self.base_url}/api/v2/monitor/health", timeout=10).json()
+        except (requests.RequestException, ValueError):
+            return ["api-server"]
+        return [name for name, part in parts.items() if part and part.get("status") not in ("healthy", None)]
+
     def knows(self, dag_id: str) -> bool:
         try:
             self.call("GET", f"/dags/{dag_id}")

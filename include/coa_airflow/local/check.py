@@ -23,17 +23,21 @@ from coa.errors import CoaError, OrgUnavailable
 from coa.model import COA_OBJECTS
 from coa.preflight import checks
 from coa.preflight.orgs import identify
+from coa.private_files import keep_files_private
 from coa.salesforce.auth import OrgConnection
 from coa.salesforce.composite import Read, read_together
 from coa.salesforce.describe import Describe, described
 from coa.salesforce.session import Org
 from coa.staging.embedded import EmbeddedPostgres
+from coa.staging.folders import logs_folder
 from coa.staging.journal import Finding
 from coa_airflow.connections import org_connection
 from coa_airflow.environment import STAGING_CONNECTION, artifacts_root, connection_in
 from coa_airflow.local.follow import staging_address
 from coa_airflow.local.headless import params_from_environment
 from coa_airflow.local.home import common_environment
+from coa_airflow.local.server import known_server
+from coa_airflow.local.supervisor import State
 from coa_airflow.pair import Pair, chosen
 
 SECONDS = 15.0
@@ -66,6 +70,7 @@ class Seen:
 
 
 def main() -> int:
+    keep_files_private()
     try:
         Settings.from_environment()
         with EmbeddedPostgres().in_use() as server:
@@ -101,7 +106,7 @@ def check(server: EmbeddedPostgres, raw: dict[str, Any]) -> list[Item]:
     ]
     for thread in threads:
         thread.start()
-    items = [_staging(server), _artifacts()]
+    items = [_staging(server), _artifacts(), *_local_airflow()]
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -228,6 +233,26 @@ def _staging(server: EmbeddedPostgres) -> Item:
             name, False, "its user may not create schemas.", f'GRANT CREATE ON DATABASE "{row[1]}" to it.'
         )
     return Item(name, True, f"PostgreSQL {version}, database {row[1]}.")
+
+
+def _local_airflow() -> list[Item]:
+    """How the Airflow of `make up` is; nothing where none was started."""
+    known = known_server()
+    if known is None:
+        return []
+    name = "Airflow of make up"
+    if not known.kept:
+        return [
+            Item(name, False, "nobody looks after it any more.", "make up ends what is left and starts it.")
+        ]
+    if known.down:
+        given_up = State.GIVEN_UP.value in known.down.values()
+        parts = ", ".join(f"{part}: {state}" for part, state in known.down.items())
+        return [Item(name, False if given_up else None, f"{parts}.", f"read {logs_folder() / 'server.log'}.")]
+    if known.restarted:
+        parts = ", ".join(f"{part}: {state}" for part, state in known.restarted.items())
+        return [Item(name, None, f"{parts}.", f"read {logs_folder() / 'server.log'}.")]
+    return [Item(name, True, f"http://localhost:{known.port}.")]
 
 
 def _artifacts() -> Item:

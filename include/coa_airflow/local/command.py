@@ -14,12 +14,14 @@ from contextlib import closing
 import psycopg
 
 from coa.errors import CoaError
+from coa.private_files import keep_files_private
 from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
 from coa_airflow.local.home import common_environment
 
 
 def main(arguments: list[str]) -> int:
     """Exit status of the command; 2 when there was none or it could not be started."""
+    keep_files_private()
     if not arguments:
         print("usage: make airflow ARGS='dags list'", file=sys.stderr)
         return 2

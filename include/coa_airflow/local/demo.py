@@ -22,16 +22,19 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 
+from coa.child_environment import Child, child_environment
 from coa.errors import CoaError, ConfigurationError
+from coa.private_files import keep_files_private
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
-from coa.staging.folders import local_folder
+from coa.staging.folders import local_folder, logs_folder
 from coa.states import GOOD_STATES
 from coa_airflow.local.api import AirflowApi
 from coa_airflow.local.home import passwords, port_from, require_free
 from coa_airflow.local.processes import Group, end_registered, wait_until
 from coa_airflow.local.server import local_airflow, show_access, wait_until_up
 from coa_airflow.local.view import RunView, show_findings, show_totals
+from coa_airflow.local.worker import with_our_packages
 
 DAG_ID = "coa_migrate"
 RUN_SECONDS = 1800
@@ -77,6 +80,7 @@ class Plan:
 
 
 def main() -> int:
+    keep_files_private()
     console = Console(highlight=False, soft_wrap=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -113,7 +117,7 @@ def demo(plan: Plan, console: Console) -> int:
             _wait_for_org(org)
         api = wait_until_up(airflow, plan.airflow_port)
         if not api.wait_for_dag(DAG_ID, 120):
-            raise ConfigurationError(f"Airflow does not list {DAG_ID}.", next_step=f"read {airflow.log}.")
+            raise ConfigurationError(f"Airflow does not list {DAG_ID}.", next_step=f"read {logs_folder()}.")
         console.print(f"All up after {time.monotonic() - started:.0f} s.")
         show_access(console, plan.airflow_port)
         operator = AirflowApi(api.base_url, "operator", passwords()["operator"])
@@ -227,8 +231,8 @@ def _org(role: str, port: int, plan: Plan) -> Iterator[Group]:
             *(sys.executable, "-m", "orgsim", "--port", str(port), "--role", role),
             *("--orders", str(plan.orders), "--seed", str(plan.seed)),
         ],
-        dict(os.environ),
-        local_folder() / "logs" / f"org-{role}.log",
+        with_our_packages(child_environment(Child.SIMULATOR)),
+        logs_folder() / f"org-{role}.log",
         _register(),
     )
     try:

@@ -132,7 +132,6 @@ def _environment(server: EmbeddedPostgres, token: str) -> dict[str, str]:
     }
     # The database that we look at is the one that the tasks use, whatever else Airflow knows.
     environment.setdefault("AIRFLOW_CONN_COA_STAGING", server.url())
-    environment.pop("PARAMS", None)
     return environment
 
 

@@ -20,12 +20,14 @@ from typing import Any
 
 from coa.config import RunParams, Settings, refuse_asking
 from coa.errors import CoaError, InvalidParams
-from coa.staging.folders import local_folder
+from coa.private_files import keep_files_private
+from coa.staging.folders import logs_folder
 from coa_airflow.local.worker import NOT_STARTED, Interrupted, started_worker
 from coa_airflow.pair import Pair, chosen
 
 
 def main(arguments: list[str]) -> int:
+    keep_files_private()
     if len(arguments) != 1:
         print(
             "usage: python -m coa_airflow.local.headless coa_migrate|coa_preflight|coa_verify",
@@ -71,7 +73,7 @@ def params_from_environment() -> dict[str, Any]:
 def run(dag_id: str, params: dict[str, Any]) -> int:
     """Exit status of one run of the DAG. Raises `ConfigurationError` when it could not be started."""
     token = secrets.token_hex(8)
-    log = local_folder() / "logs" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{dag_id}-{token[:6]}.log"
+    log = logs_folder() / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{dag_id}-{token[:6]}.log"
     print(f"{dag_id}: starting; full log in {log}", flush=True)
     # The worker's imports take longer than all that it needs from us: it begins before ours.
     with started_worker(dag_id, params, log) as worker:

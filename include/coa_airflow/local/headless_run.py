@@ -13,10 +13,13 @@ import sys
 import threading
 from typing import Any
 
+from coa.private_files import keep_files_private
+
 GO = "go"
 
 
 def main(dag_id: str, params: dict[str, Any]) -> int:
+    keep_files_private()
     _import_what_needs_no_settings()
     line = sys.stdin.readline()
     if not line:

@@ -10,7 +10,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from coa.child_environment import Child, child_environment
 from coa.errors import ConfigurationError
+from coa.private_files import private_folder
 from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
 from coa.staging.folders import local_folder, project_folder
 from coa_airflow.local.worker import with_our_packages
@@ -35,9 +37,8 @@ def dags_folder() -> Path:
 
 
 def common_environment(server: EmbeddedPostgres) -> dict[str, str]:
-    """Environment for any local Airflow process. What the caller's environment sets already wins."""
-    home, project = airflow_home(), project_folder()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Environment of what runs tasks of a local Airflow. What the caller's environment sets already wins."""
+    home, project = private_folder(airflow_home()), project_folder()
     database = server.url(AIRFLOW_DATABASE).replace("postgresql://", "postgresql+psycopg2://", 1)
     wanted = {
         "AIRFLOW_HOME": str(home),
@@ -46,10 +47,13 @@ def common_environment(server: EmbeddedPostgres) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        # Airflow sets these whatever the umask is; by default the group may read and write.
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         # Masked wherever Airflow prints a connection's extras.
         "AIRFLOW__CORE__SENSITIVE_VAR_CONN_NAMES": "session_id,consumer_key,security_token",
     }
-    result = {**wanted, **os.environ}
+    result = {**wanted, **child_environment(Child.WORKER)}
     # The home is ours alone: a variable that is meant for another Airflow must not mix the two up.
     result["AIRFLOW_HOME"] = wanted["AIRFLOW_HOME"]
     result = with_our_packages(result)
@@ -104,9 +108,11 @@ def passwords() -> dict[str, str]:
         known = {}
     if set(USERS) - set(known):
         known = {user: known.get(user) or secrets.token_urlsafe(9) for user in USERS}
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         path.touch(mode=0o600)
         path.write_text(json.dumps(known), "utf-8")
+    # Airflow compares the passwords as they stand here, so they cannot be hashed.
+    path.chmod(0o600)
     return known
 
 

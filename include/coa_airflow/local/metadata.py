@@ -20,9 +20,11 @@ from importlib.metadata import version
 import psycopg
 from psycopg import sql
 
+from coa.child_environment import Child, child_environment
 from coa.errors import ConfigurationError
 from coa.staging.database import lock_key
 from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
+from coa.staging.roles import ROLE
 
 RUN_PREFIX = "airflow_run_"
 TABLES_PREFIX = "airflow_tables_"
@@ -59,7 +61,7 @@ def reserved_database(
     `environment`: of an Airflow process, for making the tables at the first start of a version.
     Raises `ConfigurationError`.
     """
-    with closing(psycopg.connect(server.url("postgres"), autocommit=True)) as connection:
+    with closing(psycopg.connect(server.admin_url(), autocommit=True)) as connection:
         database = RunDatabase(server, connection, RUN_PREFIX + token)
         connection.execute("SELECT pg_advisory_lock(%s)", [lock_key(database.name)])
         drop_abandoned(connection)
@@ -83,8 +85,8 @@ class RunDatabase:
 
     def create(self) -> None:
         self._connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(self.name), sql.Identifier(tables_name())
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+                sql.Identifier(self.name), sql.Identifier(ROLE), sql.Identifier(tables_name())
             )
         )
         with (
@@ -124,10 +126,12 @@ def make_tables_once(
         for other in found:
             if other.startswith(TABLES_PREFIX):
                 _drop(connection, other)
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unfinished)))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(unfinished), sql.Identifier(ROLE))
+        )
         migrated = subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"],
-            env=bound_to(environment, server.url(unfinished)),
+            env=bound_to(child_environment(Child.AIRFLOW, environment), server.url(unfinished)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

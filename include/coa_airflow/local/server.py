@@ -2,8 +2,9 @@
 
     python -m coa_airflow.local.server up|down|run
 
-`up` starts a keeper in the background (`run`), which holds the embedded PostgreSQL and Airflow, and
-ends both when it is told to. `down` tells it, and ends what a killed keeper left behind.
+`up` starts a keeper in the background (`run`), which holds the embedded PostgreSQL and Airflow's components, starts
+again what ends by itself (`supervisor`), and ends them all when it is told to. `down` tells it, and ends what a
+killed keeper left behind. `server.json` says which parts there are and how they are.
 """
 
 from __future__ import annotations
@@ -13,19 +14,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 from rich.console import Console
 
+from coa.child_environment import Child, child_environment
 from coa.config import Settings
 from coa.errors import CoaError, ConfigurationError
+from coa.private_files import keep_files_private, private_folder
 from coa.staging.embedded import EmbeddedPostgres
-from coa.staging.folders import local_folder
+from coa.staging.folders import logs_folder
 from coa_airflow.local.api import AirflowApi
 from coa_airflow.local.home import (
     airflow_home,
@@ -34,103 +40,260 @@ from coa_airflow.local.home import (
     require_free,
     server_environment,
 )
-from coa_airflow.local.processes import Group, end_group, same_process, wait_until
+from coa_airflow.local.parts import PostgresPart, ProcessPart, airflow_parts, migrate_metadata
+from coa_airflow.local.processes import end_registered, same_process, wait_until
+from coa_airflow.local.supervisor import State, Supervisor
 
 DEFAULT_PORT = 8080
 START_SECONDS = 600
 """Ten seconds as a rule; a first start on a machine that is busy otherwise took two minutes."""
+LOOK_SECONDS = 1.0
+RECOVERY_SECONDS = 60.0
+"""So long `up` waits for a part that is being started again, before it tells that it is not there."""
+
+
+class LocalAirflow:
+    """PostgreSQL and Airflow's components, looked after in a thread."""
+
+    def __init__(
+        self,
+        server: EmbeddedPostgres,
+        components: list[ProcessPart],
+        tell: Callable[[str], None],
+        changed: Callable[[dict[str, str]], None],
+    ) -> None:
+        self.components = components
+        self._supervisor = Supervisor([PostgresPart(server), *components], tell)
+        self._changed = changed
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    @property
+    def running(self) -> bool:
+        """Whether no part was given up."""
+        return not self._supervisor.given_up
+
+    @property
+    def watched(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._supervisor.start()
+        self._changed(self._supervisor.states())
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._supervisor.stop()
+
+    def what_broke(self) -> str:
+        """The ends of the logs of what was given up, else of all components."""
+        broken = self._supervisor.given_up
+        return "\n".join(
+            f"{part.log}:\n{_tail(part.log)}" for part in self.components if part.name in broken or not broken
+        )
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            if self._supervisor.look():
+                self._changed(self._supervisor.states())
 
 
 @contextmanager
 def local_airflow(
-    server: EmbeddedPostgres, port: int, extra: dict[str, str] | None = None, register: Path | None = None
-) -> Iterator[Group]:
-    """`airflow standalone` as long as the block lasts. It may not answer yet: see `wait_until_up`."""
+    server: EmbeddedPostgres,
+    port: int,
+    extra: dict[str, str] | None = None,
+    register: Path | None = None,
+    changed: Callable[[dict[str, str]], None] = lambda _: None,
+) -> Iterator[LocalAirflow]:
+    """Airflow as long as the block lasts. It may not answer yet: see `wait_until_up`.
+
+    `changed`: told the states of its parts whenever one of them changes.
+    """
     passwords()
-    airflow = Group(
-        "airflow",
-        [sys.executable, "-m", "airflow", "standalone"],
-        {**server_environment(server, port), **(extra or {})},
-        local_folder() / "logs" / "airflow.log",
-        register,
-    )
+    environment = {**server_environment(server, port), **(extra or {})}
+    logs = logs_folder()
+    migrate_metadata(environment, logs / "db-migrate.log")
+    airflow = LocalAirflow(server, airflow_parts(environment, logs, register), tell, changed)
     try:
+        airflow.start()
         yield airflow
     finally:
         airflow.stop()
 
 
-def wait_until_up(airflow: Group, port: int) -> AirflowApi:
+def tell(sentence: str) -> None:
+    """A line of the keeper's log."""
+    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {sentence}", flush=True)
+
+
+def wait_until_up(airflow: LocalAirflow, port: int) -> AirflowApi:
     """Raises `ConfigurationError` with the log's end when Airflow does not come up."""
-    api = AirflowApi(f"http://localhost:{port}", "admin", passwords()["admin"])
+    api = _api(port)
     wait_until(lambda: api.up() or not airflow.running, START_SECONDS, every=0.5)
     if not api.up():
         raise ConfigurationError(
-            f"Airflow did not come up on port {port}. Its log says last:\n{_what_broke(airflow)}",
-            next_step=f"read {airflow.log}.",
+            f"Airflow did not come up on port {port}. Its logs say last:\n{airflow.what_broke()}",
+            next_step=f"read the logs in {logs_folder()}.",
         )
     return api
 
 
-def _what_broke(airflow: Group) -> str:
-    """The log's end, without the statistics that one component writes over the others' errors."""
-    lines = [line for line in airflow.log_tail(400).splitlines() if not line.startswith("dag-processor")]
-    return "\n".join(lines[-15:])
+def _api(port: int) -> AirflowApi:
+    return AirflowApi(f"http://localhost:{port}", "admin", passwords()["admin"])
 
 
-# ---- make up, make down -----------------------------------------------------------------------
+def _tail(log: Path, lines: int = 15) -> str:
+    try:
+        return "\n".join(log.read_text("utf-8", "replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"
+
+
+# ---- the state of `make up` -------------------------------------------------------------------
+@dataclass(frozen=True)
+class Server:
+    """What `server.json` says: the keeper, its port, and how its parts were when last one changed."""
+
+    pid: int
+    created: float
+    port: int
+    parts: dict[str, str]
+
+    @property
+    def kept(self) -> bool:
+        """Whether its keeper lives, without which nothing is started again."""
+        return same_process(self.pid, self.created)
+
+    @property
+    def down(self) -> dict[str, str]:
+        """Parts that are not running, with their states."""
+        return {
+            name: state for name, state in self.parts.items() if not state.startswith(State.RUNNING.value)
+        }
+
+    @property
+    def restarted(self) -> dict[str, str]:
+        return {
+            n: s
+            for n, s in self.parts.items()
+            if s.startswith(State.RUNNING.value) and s != State.RUNNING.value
+        }
+
+
 def state_file() -> Path:
     return airflow_home() / "server.json"
 
 
+def known_server() -> Server | None:
+    """The server that `make up` started and nobody has stopped."""
+    try:
+        state: dict[str, Any] = json.loads(state_file().read_text("utf-8"))
+        return Server(state["pid"], state["created"], state["port"], state.get("parts", {}))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _remember(pid: int, port: int, parts: dict[str, str]) -> None:
+    state = {"pid": pid, "created": psutil.Process(pid).create_time(), "port": port, "parts": parts}
+    # Readers never meet a half-written file.
+    new = private_folder(airflow_home()) / "server.json.new"
+    new.write_text(json.dumps(state), "utf-8")
+    new.replace(state_file())
+
+
+def _register() -> Path:
+    """The groups of processes that the keeper started, for whoever comes after one that was killed."""
+    return airflow_home() / "groups"
+
+
+# ---- make up, make down -----------------------------------------------------------------------
 def up(console: Console) -> int:
+    known = known_server()
+    if known and known.kept:
+        return _already(known, console)
+    if known:
+        console.print("The Airflow of an earlier `make up` was not stopped: what is left of it is ended.")
+        down(console)
     port = port_from("AIRFLOW_PORT", DEFAULT_PORT)
-    known = _state()
-    if known and same_process(known["pid"], known["created"]):
-        console.print(f"Airflow runs already: http://localhost:{known['port']}  (make down stops it)")
-        return 0
     # Every task would meet the fault; here it is one sentence.
     Settings.from_environment()
     require_free(port, "Airflow", "AIRFLOW_PORT")
-    log = local_folder() / "logs" / "server.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log = _keeper_log()
     with log.open("ab") as output:
         keeper = subprocess.Popen(
             [sys.executable, "-m", "coa_airflow.local.server", "run"],
+            env=child_environment(Child.WORKER),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    _remember(keeper.pid, port)
-    console.print(f"Airflow starts on port {port}; log in {local_folder() / 'logs' / 'airflow.log'}")
-    passwords()
-    api = AirflowApi(f"http://localhost:{port}", "admin", passwords()["admin"])
-    wait_until(lambda: api.up() or keeper.poll() is not None, START_SECONDS, every=0.5)
+    _remember(keeper.pid, port, {})
+    console.print(f"Airflow starts on port {port}; logs in {logs_folder()}")
+    api = _api(port)
+    wait_until(
+        lambda: api.up() or keeper.poll() is not None or _has_given_up(known_server()),
+        START_SECONDS,
+        every=0.5,
+    )
     if not api.up():
+        broken = known_server()
         down(console)
+        parts = ", ".join(f"{name}: {state}" for name, state in (broken.down if broken else {}).items())
         raise ConfigurationError(
-            "Airflow did not come up.", next_step=f"read {log} and airflow.log beside it."
+            f"Airflow did not come up{f' ({parts})' if parts else ''}.",
+            next_step=f"read {log} and the logs of its parts beside it.",
         )
     show_access(console, port)
     _warn_of_missing_connections(console)
     return 0
 
 
+def _already(known: Server, console: Console) -> int:
+    """Says how the Airflow that runs is; waits a moment for what is being started again. Exit status."""
+
+    def settled() -> bool:
+        server = known_server()
+        return not server or _has_given_up(server) or not (server.down or _api(server.port).unhealthy())
+
+    wait_until(settled, RECOVERY_SECONDS, every=1)
+    server = known_server() or known
+    unwell = {**dict.fromkeys(_api(server.port).unhealthy(), "shows no life"), **server.down}
+    for name, state in {**server.restarted, **unwell}.items():
+        console.print(f"{name}: {state}")
+    if not unwell:
+        console.print(f"Airflow runs already: http://localhost:{server.port}  (make down stops it)")
+        return 0
+    console.print(f"Airflow runs only in part: {', '.join(unwell)}. {_keeper_log()} says what happened.")
+    console.print("Next step: make down, mend what the logs name, make up.")
+    return 1
+
+
+def _has_given_up(server: Server | None) -> bool:
+    return server is not None and State.GIVEN_UP.value in server.parts.values()
+
+
+def _keeper_log() -> Path:
+    return logs_folder() / "server.log"
+
+
 def down(console: Console) -> int:
-    known = _state()
+    known = known_server()
     if not known:
         console.print("Nothing to stop.")
         return 0
-    if same_process(known["pid"], known["created"]):
-        os.kill(known["pid"], signal.SIGTERM)
-        wait_until(lambda: not same_process(known["pid"], known["created"]), 40)
-    if same_process(known["pid"], known["created"]):
-        os.kill(known["pid"], signal.SIGKILL)
+    if known.kept:
+        os.kill(known.pid, signal.SIGTERM)
+        wait_until(lambda: not known.kept, 90)
+    if known.kept:
+        os.kill(known.pid, signal.SIGKILL)
     # A keeper that was killed could not end its Airflow.
-    group = known.get("airflow")
-    if group and same_process(group["pid"], group["created"]):
-        end_group(group["pid"])
+    end_registered(_register())
+    _register().unlink(missing_ok=True)
     EmbeddedPostgres().stop_if_unused()
     state_file().unlink(missing_ok=True)
     console.print("Airflow is stopped.")
@@ -138,16 +301,22 @@ def down(console: Console) -> int:
 
 
 def keep() -> int:
-    """Holds PostgreSQL and Airflow until SIGTERM, or until Airflow ends by itself."""
+    """Holds PostgreSQL and Airflow until SIGTERM. Exit status: 1 when nobody looks after them any more."""
     ended: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda n, _frame: ended.append(n))
     port = port_from("AIRFLOW_PORT", DEFAULT_PORT)
-    with EmbeddedPostgres().in_use() as server, local_airflow(server, port) as airflow:
-        _remember(os.getpid(), port, airflow.process.pid)
-        while airflow.running and not ended:
+
+    def changed(parts: dict[str, str]) -> None:
+        _remember(os.getpid(), port, parts)
+
+    with (
+        EmbeddedPostgres().in_use() as server,
+        local_airflow(server, port, register=_register(), changed=changed) as airflow,
+    ):
+        while not ended and airflow.watched:
             time.sleep(0.3)
-    return 0
+    return 0 if ended else 1
 
 
 def show_access(console: Console, port: int) -> None:
@@ -166,24 +335,8 @@ def _warn_of_missing_connections(console: Console) -> None:
         )
 
 
-def _remember(pid: int, port: int, airflow: int | None = None) -> None:
-    state: dict[str, Any] = {"pid": pid, "created": psutil.Process(pid).create_time(), "port": port}
-    if airflow:
-        state["airflow"] = {"pid": airflow, "created": psutil.Process(airflow).create_time()}
-    path = state_file()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.write_text(json.dumps(state), "utf-8")
-
-
-def _state() -> dict[str, Any] | None:
-    try:
-        state: dict[str, Any] = json.loads(state_file().read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return state
-
-
 def main(arguments: list[str]) -> int:
+    keep_files_private()
     console = Console(highlight=False, soft_wrap=True)
     command = arguments[0] if len(arguments) == 1 else ""
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import coa
+from coa.child_environment import Child, child_environment
 
 NOT_STARTED = 2
 """Exit status of a command whose run could not begin."""
@@ -30,14 +31,13 @@ def started_worker(dag_id: str, params: dict[str, Any], log: Path) -> Iterator[s
 
     It ends when its standard input closes, that is with us at the latest.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         worker = subprocess.Popen(
             [sys.executable, "-m", "coa_airflow.local.headless_run", dag_id, json.dumps(params)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env=with_our_packages(dict(os.environ)),
+            env=with_our_packages(child_environment(Child.WORKER)),
             # Ctrl-C in the terminal reaches us alone.
             start_new_session=True,
         )
