@@ -6,7 +6,7 @@ READY := .venv/.complete
 HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
 
-.PHONY: help demo up down migrate preflight verify rollback check airflow test test-unit test-orgsim test-airflow \
+.PHONY: help demo up down migrate preflight verify rollback contract contract-diff check airflow test test-unit test-orgsim test-airflow \
 	test-browser model test-long test-faults test-clients test-cluster test-package coverage bench lint format lock sbom wheel clean
 
 help:  ## this list
@@ -35,6 +35,12 @@ verify: $(READY)  ## one headless run of coa_verify (PARAMS='{"run_id": "..."}')
 
 rollback: $(READY)  ## one headless run of coa_rollback (PARAMS='{"run_id": "...", "dry_run": true}')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_rollback
+
+contract: $(READY)  ## asks a sandbox how it behaves; deletes all that it made (PARAMS='{"require_approval": false}')
+	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_contract
+
+contract-diff: $(READY)  ## where a cassette of coa_contract differs from the local simulator (CASSETTE=path/cassette.json)
+	@$(PY) -m coa_airflow.local.contract_diff "$(CASSETTE)"
 
 check: $(READY)  ## are connections, staging and rights in order? Seconds; exit status 0 or 1
 	@$(PY) -m coa_airflow.local.check

@@ -42,6 +42,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """Allowed values of each choice, default first."""
 
 MOST_ORDERS_A_CHUNK = 10_000
+OTHER_CHOICES: dict[str, tuple[str, ...]] = {"role": ("target", "source")}
+"""Choices that `coa_migrate` does not have."""
+SWITCHES = frozenset(
+    {"dry_run", "require_approval", "accept_submit_jobs", "force", "allow_production", "status_probes"}
+)
+"""Params that are true or false."""
 COUNTS = {"chunk_size": (1, MOST_ORDERS_A_CHUNK), "lanes": (1, 16), "canary": (0, 500)}
 """Params that are a whole number: the least and the most of each."""
 
@@ -94,6 +100,12 @@ class RunParams:
     """`coa_verify` and `coa_rollback`: the run that is meant."""
     force: bool = False
     """`coa_rollback`: also what was changed in the target since."""
+    role: str = "target"
+    """`coa_contract`: which connection is asked, `target`, or `source`, which is only read."""
+    allow_production: bool = False
+    """`coa_contract`: ask an org that is no sandbox."""
+    status_probes: bool = False
+    """`coa_contract`: questions for which an order is made something else than Draft."""
     source_conn_id: str = "coa_source"
     """Airflow connection of the source; `coa_airflow.pair` says which may be named."""
     target_conn_id: str = "coa_target"
@@ -173,10 +185,11 @@ def _checked(raw: dict[str, Any], known: list[str]) -> tuple[dict[str, Any], lis
 
 
 def _check_choice(name: str, value: Any) -> Any:
-    if value not in CHOICES[name]:
-        close = get_close_matches(str(value), CHOICES[name], 1)
+    allowed = (CHOICES | OTHER_CHOICES)[name]
+    if value not in allowed:
+        close = get_close_matches(str(value), allowed, 1)
         meant = f" (is {close[0]!r} meant?)" if close else ""
-        raise ValueError(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}{meant}")
+        raise ValueError(f"{name}: {value!r} is not one of {', '.join(allowed)}{meant}")
     return value
 
 
@@ -190,9 +203,9 @@ def refuse_asking(raw: dict[str, Any], *, nobody: str) -> None:
 
 
 def _check(name: str, value: Any) -> Any:
-    if name in CHOICES:
+    if name in CHOICES or name in OTHER_CHOICES:
         return _check_choice(name, value)
-    if name in ("dry_run", "require_approval", "accept_submit_jobs", "force"):
+    if name in SWITCHES:
         if not isinstance(value, bool):
             raise ValueError(f"{name}: {value!r} is not true or false")
         return value

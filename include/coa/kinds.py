@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KINDS = ("preflight", "migrate", "sync", "verify", "rollback")
+KINDS = ("preflight", "migrate", "sync", "verify", "rollback", "contract")
 
 
 def kind_of(dag_id: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 from coa import canary as canary_stage
 from coa import mending, stages
 from coa.config import Settings
+from coa.contract import run as contract_stage
+from coa.contract.report import facts_of_contract
 from coa.decide import decide
 from coa.errors import CoaError, RunStopped
 from coa.evidence import bundle as evidence
@@ -34,6 +36,7 @@ from coa.plan.reconcile import check_plan, run_reconcile
 from coa.preflight.check import run_preflight
 from coa.preflight.orgs import bind
 from coa.report import corrections
+from coa.report.contract import write_contract_artifacts
 from coa.report.csv_files import write_csv
 from coa.report.facts import facts_of
 from coa.report.write import Folder, write_artifacts, write_json, write_text
@@ -98,8 +101,8 @@ def start(db: Database, settings: Settings, **asked: Any) -> Run:
     nobody can use, and `ConfigurationError` as `Run.start` does; after `InvalidParams` the run's row exists.
     """
     run = Run.start(db, settings, **asked)
-    if run.record.mode != rollback_scope.ROLLBACK:
-        # A roll-back goes by what the run that it undoes was told.
+    if run.record.mode not in (rollback_scope.ROLLBACK, contract_stage.CONTRACT_MODE):
+        # A roll-back goes by what the run that it undoes was told, a contract moves no record.
         freeze_mapping(run)
     return run
 
@@ -307,6 +310,27 @@ def rollback_verify(run: Run, target: Org) -> None:
         rollback_stage.read_back(run, target, mapping_of(rollback_scope.original_of(run)))
 
 
+def contract_begin(run: Run, org: Org, lease_holder_ended: HolderEnded | None = None) -> None:
+    """Takes the org that the param `role` names, and deletes what a contract that was killed has left in it."""
+    with _stage(run, "preflight", **{run.params.role: org}):
+        contract_stage.begin(run, org, lease_holder_ended)
+
+
+def contract_plan(run: Run, artifacts: Folder) -> str:
+    """Counts the records that will be made, hashes the plan, `plan.json`; the Markdown for whoever approves."""
+    with _stage(run, "plan"):
+        run.update(plan_hash=contract_stage.plan_hash(run))
+        artifacts.mkdir(parents=True, exist_ok=True)
+        write_json(artifacts, "plan.json", contract_stage.plan_document(run))
+        return contract_stage.plan_markdown(run)
+
+
+def contract_ask(run: Run, org: Org) -> dict[str, int]:
+    """Asks, under the approval; deletes all records of it and proves it. Counts of answers by state."""
+    with _stage(run, "load_contract", **{run.params.role: org}):
+        return contract_stage.ask(run, org)
+
+
 def report(run: Run, artifacts: Folder) -> None:
     """All artifacts as the run stands now; works for a run that stopped anywhere."""
     run.refresh()
@@ -318,6 +342,8 @@ def report(run: Run, artifacts: Folder) -> None:
 def _write_artifacts(run: Run, artifacts: Folder, state: str) -> dict[str, Any]:
     if run.record.mode == rollback_scope.ROLLBACK:
         return write_rollback_artifacts(run, artifacts, state)
+    if run.record.mode == contract_stage.CONTRACT_MODE:
+        return write_contract_artifacts(run, artifacts, state)
     return write_artifacts(run, artifacts, state)
 
 
@@ -330,9 +356,13 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
     run.refresh()
     crashed = error is not None if crashed is None else crashed
     stopped_as = run.record.stopped_state
-    # A roll-back is proved by reading the target again.
-    proof = Table.VERIFY if run.record.mode == rollback_scope.ROLLBACK else Table.EXPECTED
-    state = decide(facts_of(run, crashed=crashed, stopped_as=stopped_as, proof=proof))
+    if run.record.mode == contract_stage.CONTRACT_MODE:
+        facts = facts_of_contract(run, crashed=crashed, stopped_as=stopped_as)
+    else:
+        # A roll-back is proved by reading the target again.
+        proof = Table.VERIFY if run.record.mode == rollback_scope.ROLLBACK else Table.EXPECTED
+        facts = facts_of(run, crashed=crashed, stopped_as=stopped_as, proof=proof)
+    state = decide(facts)
     told = run.record.message
     if error and not told:
         run.update(message=error)

@@ -65,3 +65,20 @@ many records a run, which actions). Without one, or beyond it, the run ends as `
 Set the environment variable `COA_SYNC_SCHEDULE` (a cron expression, or `@hourly`) and unpause the DAG.
 Runs on one pair of orgs never overlap, whichever DAG they are of.
 """
+
+CONTRACT = """
+### Asks a sandbox how it behaves, and writes the answers down
+
+About a hundred questions: what an insert does to status, dates and prices, what stays of texts and numbers, how the
+APIs answer. The records that it takes (at most 150) bear a mark, are counted and approved beforehand, and are
+deleted at the end, also after a kill; a query proves that none is left. No record that is there is changed, no order is
+submitted, `Send_Order__c` is never set. Orders stay Drafts unless `status_probes` is on and confirmed. An org that is
+no sandbox is refused unless `allow_production` is on.
+
+`role`: `target` asks `{target}`, `source` only reads `{source}`.
+
+Artifacts: `cassette.json` (the answers, without ids, names and texts of yours: read it, and send it to the project),
+`contract.md` (what differs from the catalogue and what follows), `facts.csv`, `plan.json`, `summary.json`.
+A fact that differs is a result: the run ends as `verified` when every question was answered or told as not askable,
+and nothing is left.
+"""

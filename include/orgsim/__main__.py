@@ -44,6 +44,10 @@ def build(settings: Settings) -> Org:
         return org
     org = Org(settings)
     seed(org)
+    if org.facts.ignored:
+        print(
+            f"orgsim: the profile has what is not simulated: {', '.join(org.facts.ignored)}", file=sys.stderr
+        )
     return org
 
 

@@ -96,7 +96,7 @@ def change_settings(request: Request) -> Response:
              "encrypt_field", "view_encrypted", "trim_text", "migration_fields", "partner_fields",
              "own_fields", "own_fields_seed", "own_field_types", "own_fields_full", "utf16_lengths",
              "restricted_picklists", "drop_picklist_value", "add_picklist_value", "workflow_off",
-             "validation_off", "bulk_workers", "draft_job", "restore", "tls_certificate", "tls_key",
+             "validation_off", "bulk_workers", "draft_job", "restore", "fact", "profile", "tls_certificate", "tls_key",
              "keep_alive"}  # fmt: skip
     for name, value in request.json_object().items():
         if not hasattr(org.settings, name) or name in fixed:

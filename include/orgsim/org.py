@@ -10,6 +10,7 @@ from orgsim.bulk.locks import Locks
 from orgsim.clock import Clock
 from orgsim.cursors import Cursors
 from orgsim.dml import Dml
+from orgsim.facts import Facts
 from orgsim.faults import Faults
 from orgsim.ids import DIGITS, IdSpace
 from orgsim.package import Package
@@ -26,6 +27,8 @@ class Org:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        #: behaviour that is switched by facts; it comes first, for it changes settings
+        self.facts = Facts(settings)
         self.clock = Clock()
         self.clock.offset = settings.created_date_drift
         maker = random.Random(f"org {settings.seed} {settings.role} {settings.org_id}")
@@ -33,6 +36,7 @@ class Org:
         self.id = settings.org_id or IdSpace("00D", self.pod).make(maker.randrange(62**4, 62**6))
         self.random = random.Random(maker.random())
         self.schema = build(settings)
+        self.facts.shape(self.schema)
         self.store = Store(self.schema, self.pod)
         self.compiler = Compiler(self.schema, self.clock)
         self.package = Package(self)

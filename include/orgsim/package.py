@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orgsim.errors import RowError
+from orgsim.facts import pc_fields
 from orgsim.rows import Row
 from orgsim.schema.coa import CATALOG, DETAIL, NS, ORDER, TERMS
 from orgsim.schema.model import SObject
@@ -49,6 +50,16 @@ VALIDATIONS: dict[str, str] = {
     "PNR_percent_should_be_blank": CATALOG,
 }
 
+#: The answer of an org in which a rule does nothing.
+_DOES_NOT_ACT = {
+    "draft": ("order.insert.status", "as_sent"),
+    "received": ("order.update.received-stamp", "kept"),
+    "pricing": ("detail.insert.fixed-price", "as_sent"),
+    "contract_key": ("contract.insert.external-id", "as_sent"),
+}
+SUBMITTED = NS + "Order_Submitted__c"
+VERSION = NS + "Version__c"
+
 Record = dict[str, Any]
 
 
@@ -63,7 +74,12 @@ class Package:
         )
         if unknown:
             raise ValueError(f"no such rule: {', '.join(sorted(unknown))}")
-        self.workflows = {name: name not in settings.workflow_off for name in WORKFLOWS}
+        #: what the list of rules says; what they do is `workflows`, and a fact may tell otherwise
+        self.listed_active = {name: name not in settings.workflow_off for name in WORKFLOWS}
+        self.workflows = {
+            name: active and not org.facts.says(*_DOES_NOT_ACT[name])
+            for name, active in self.listed_active.items()
+        }
         self.validations = {name: name not in settings.validation_off for name in VALIDATIONS}
         #: how often each rule acted, for tests and for the naive-migration story
         self.fired: dict[str, int] = {}
@@ -129,7 +145,7 @@ class Package:
             self._check(
                 row,
                 "Product_must_belong_to_contract_terms",
-                (product_contract.get("Name") or "") != (contract.get("Name") or "") or not product,
+                self._foreign_product(product, product_contract, contract),
                 "The product must belong to the contract terms of the service order.",
                 PRODUCT,
             )
@@ -165,6 +181,8 @@ class Package:
             ):
                 missing = bool(contract.get(NS + allowed)) and values.get(NS + field) is None
                 self._check(row, rule, missing, f"{label} is required.", NS + field)
+            if current is None and order.get(STATUS) != "Draft":
+                self._refuse_late_detail(row)
             if current is not None and order.get(STATUS) not in ("Draft", "Error"):
                 old = current[row.id]
                 changed = any((values.get(name) or "") != (old.get(name) or "") for name in SPECIAL)
@@ -175,6 +193,21 @@ class Package:
                     "Special terms cannot be changed on a submitted order.",
                     "",
                 )
+
+    def _refuse_late_detail(self, row: Row) -> None:
+        """Where a hidden trigger takes details for Draft orders only."""
+        if row.error is None and self._org.facts.says(
+            "detail.insert.released-order", "refused:FIELD_CUSTOM_VALIDATION_EXCEPTION"
+        ):
+            message = "Details belong to Draft orders."
+            row.error = RowError("FIELD_CUSTOM_VALIDATION_EXCEPTION", message, (PARENT,))
+
+    def _foreign_product(self, product: Record, product_contract: Record, contract: Record) -> bool:
+        says = self._org.facts.says
+        if not product:
+            return not says("detail.insert.blank-product", "accepted")
+        other = (product_contract.get("Name") or "") != (contract.get("Name") or "")
+        return other and not says("detail.insert.other-contract", "accepted")
 
     def _validate_catalog(self, row: Row) -> None:
         kind = row.values.get(NS + "Pricing_Type__c")
@@ -258,7 +291,7 @@ class Package:
         return touched
 
     def _order_rules(self, rows: Sequence[Row], current: dict[str, Record] | None) -> set[str]:
-        touched: set[str] = set()
+        touched = self._hidden_stamps(rows, current)
         for row in rows:
             status = row.values.get(STATUS)
             if current is None:
@@ -275,9 +308,53 @@ class Package:
                 touched.add(RECEIVED)
         return touched
 
+    def _hidden_stamps(self, rows: Sequence[Row], current: dict[str, Record] | None) -> set[str]:
+        """What the package may do to dates and version of an order where a fact says so."""
+        says, now = self._org.facts.says, self._org.clock.stamp()
+        changes: dict[str, Any] = {}
+        if current is None:
+            for fact_id, name in (("received-date", RECEIVED), ("submitted-date", SUBMITTED)):
+                for answer, value in (("emptied", None), ("stamped_over", now)):
+                    if says(f"order.insert.{fact_id}", answer):
+                        changes[name] = value
+            if says("order.insert.version-stamp", "stamped"):
+                changes[VERSION] = self._org.settings.package_version
+        touched = set()
+        for row in rows:
+            for name, value in changes.items():
+                # A date that nobody sent is not put there.
+                if name == VERSION or row.values.get(name) is not None:
+                    row.values[name] = value
+                    touched.add(name)
+            if self._stamps_received(row, current[row.id] if current else None):
+                row.values[RECEIVED] = now
+                touched.add(RECEIVED)
+        return touched
+
+    def _stamps_received(self, row: Row, before: Record | None) -> bool:
+        says, status = self._org.facts.says, row.values.get(STATUS)
+        if before is None:
+            return status == "Received" and says("order.insert.received-stamp", "stamped")
+        if before.get(STATUS) != status:
+            return status not in ("Draft", "Received") and says("order.update.other-status", "stamped_over")
+        return (
+            status == "Received"
+            and before.get(RECEIVED) != row.values.get(RECEIVED)
+            and says("order.update.date-only", "stamped_over")
+        )
+
     def _detail_rules(self, rows: Sequence[Row], current: dict[str, Record] | None) -> set[str]:
-        if current is not None or not self.workflows["pricing"]:
-            return set()
+        touched = set()
+        if current is None:
+            touched = set().union(*(pc_fields(row.values, self._org.facts) for row in rows))
+        act = (
+            self.workflows["pricing"]
+            if current is None
+            else self._org.facts.says("detail.update.fixed-price", "catalog_price")
+        )
+        return touched | self._copy_prices(rows) if act else touched
+
+    def _copy_prices(self, rows: Sequence[Row]) -> set[str]:
         products = self._parents(CATALOG, [row.values.get(PRODUCT) for row in rows])
         price, kind = NS + "pc_Fixed_Price__c", NS + "pc_Pricing_Type__c"
         for row in rows:

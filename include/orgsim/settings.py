@@ -61,6 +61,13 @@ class Settings:
         default_factory=list
     )
 
+    fact: Annotated[
+        list[str],
+        "ID=ANSWER: this org gives that answer to a fact of the contract's catalogue (see orgsim.facts); repeatable",
+    ] = field(default_factory=list)
+    profile: Annotated[
+        str, "file with a cassette of coa_contract: this org does what that one was seen to do"
+    ] = ""
     restore: Annotated[
         str,
         "file with a snapshot (GET /control/snapshot): the org as it was, its own settings beside host and port",

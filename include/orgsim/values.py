@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from orgsim.errors import RowError
@@ -64,7 +64,13 @@ def java_double(value: float | None) -> str | None:
 
 
 def parse_datetime(text: str, field: Field) -> str:
-    if len(text) == 20 and text[19] == "Z" and text[10] == "T" and "1700" <= text[:4] < "4000":
+    if (
+        not field.milliseconds
+        and len(text) == 20
+        and text[19] == "Z"
+        and text[10] == "T"
+        and "1700" <= text[:4] < "4000"
+    ):
         # The form that nearly every client sends, without the cost of the general one.
         try:
             dt.datetime.fromisoformat(text)
@@ -74,7 +80,7 @@ def parse_datetime(text: str, field: Field) -> str:
     match = _DATETIME.match(text)
     if match is None:
         raise _wrong_type(text, field)
-    year, month, day, hour, minute, second, _fraction, zone = match.groups()
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         moment = dt.datetime(
             int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=dt.UTC
@@ -86,7 +92,8 @@ def parse_datetime(text: str, field: Field) -> str:
         raise _wrong_type(text, field) from None
     if not _EARLIEST <= moment.year <= _LATEST:
         raise BadValue("NUMBER_OUTSIDE_VALID_RANGE", f"{field.label}: invalid date: {text}", field)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    kept = f"{fraction or '':0<3}"[:3] if field.milliseconds else "000"
+    return moment.strftime(f"%Y-%m-%dT%H:%M:%S.{kept}Z")
 
 
 def parse_date(text: str, field: Field) -> str:
@@ -122,7 +129,8 @@ def parse_number(text: str, field: Field) -> float:
         raise BadValue("NUMBER_OUTSIDE_VALID_RANGE", message, field)
     step = Decimal(1).scaleb(-field.scale)
     # Salesforce rounds to the field's scale, half away from zero.
-    return float(number.quantize(step, ROUND_HALF_UP) if field.precision else number)
+    rounding = ROUND_DOWN if field.rounds_down else ROUND_HALF_UP
+    return float(number.quantize(step, rounding) if field.precision else number)
 
 
 def parse_int(text: str, field: Field) -> int:
@@ -134,6 +142,8 @@ def parse_int(text: str, field: Field) -> int:
 
 def parse_boolean(text: str, field: Field) -> int:
     lowered = text.strip().lower()
+    if field.no_digits and lowered in ("0", "1"):
+        raise _wrong_type(text, field)
     if lowered in _TRUE:
         return 1
     if lowered in _FALSE:
@@ -150,6 +160,8 @@ def parse_id(text: str, field: Field) -> str:
 def parse_text(text: str, field: Field) -> str | None:
     if field.trims:
         text = text.rstrip()
+    if field.trims_start:
+        text = text.lstrip()
     if text_length(text, field) > field.length:
         message = f"{field.label}: data value too large: {text} (max length={field.length})"
         raise BadValue("STRING_TOO_LONG", message, field)
@@ -239,7 +251,7 @@ def from_json(value: object, field: Field) -> Any:
     if value is None or value == "":
         return None if field.type != "boolean" else 0
     if isinstance(value, str):
-        return from_text(value, field)
+        return from_text(_line_ends(value, field), field)
     if isinstance(value, bool):
         if field.type == "boolean":
             return int(value)
@@ -253,6 +265,13 @@ def from_json(value: object, field: Field) -> Any:
         if field.type in ("string", "textarea", "phone", "picklist"):
             return from_text(str(value), field)
     raise BadValue("JSON_PARSER_ERROR", f"Cannot deserialize instance of {field.type} from {value!r}", field)
+
+
+def _line_ends(text: str, field: Field) -> str:
+    """Line ends of a text that comes by REST."""
+    if field.rest_crlf_to_lf:
+        text = text.replace("\r\n", "\n")
+    return re.sub("\r(?!\n)", "\n", text) if field.rest_cr_to_lf else text
 
 
 # out ----------------------------------------------------------------------------------------------------------
@@ -273,10 +292,12 @@ def to_json_converter(field: Field | None, kind: str = "") -> Callable[[Any], An
     return None
 
 
-def csv_expression(sql: str, kind: str) -> str:
+def csv_expression(sql: str, kind: str, *, java: bool = True) -> str:
     """SQL that renders a stored value as Bulk query text: Java doubles, ``true``/``false`` (contract C3)."""
     if kind == "boolean":
         return f"CASE WHEN {sql} THEN 'true' ELSE 'false' END"
+    if kind in NUMBERS and not java:
+        return f"CASE WHEN {sql} IS NULL THEN NULL ELSE RTRIM(RTRIM(PRINTF('%.10f', {sql}), '0'), '.') END"
     if kind in NUMBERS:
         plain = f"ABS({sql}) BETWEEN 0.001 AND 9999999.999"
         return f"CASE WHEN {sql} IS NULL THEN NULL WHEN {plain} THEN CAST({sql} AS TEXT) ELSE java_double({sql}) END"

@@ -16,7 +16,7 @@ from coa.kinds import KINDS
 from coa.stages import EXTRACT, STAGES
 
 KNOWN = tuple(f"coa_{kind}" for kind in KINDS)
-OF_OTHER_DAGS = {"run_id", "force"}
+OF_OTHER_DAGS = {"run_id", "force", "role", "allow_production", "status_probes"}
 
 
 def test_all_files_are_read_without_an_error(dags: Any) -> None:

@@ -37,7 +37,8 @@ def test_the_factory_makes_the_dags_outside_of_the_project(
     told = run(bare / "python", "-c", script, cwd=tmp_path, environment=airflow_home)
 
     assert (
-        told.splitlines()[-1] == "['coa_preflight', 'coa_migrate', 'coa_sync', 'coa_verify', 'coa_rollback']"
+        told.splitlines()[-1]
+        == "['coa_preflight', 'coa_migrate', 'coa_sync', 'coa_verify', 'coa_rollback', 'coa_contract']"
     )
 
 
@@ -136,7 +137,7 @@ def test_the_local_airflow_works_without_a_checkout(
 
     dags = json.loads(told.splitlines()[-1])
     assert {dag["dag_id"] for dag in dags} == {
-        *("coa_preflight", "coa_migrate", "coa_sync", "coa_verify", "coa_rollback")
+        *("coa_preflight", "coa_migrate", "coa_sync", "coa_verify", "coa_rollback", "coa_contract")
     }
 
 

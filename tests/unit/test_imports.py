@@ -34,6 +34,7 @@ LAYERS = (
     ("transform",),
     ("plan",),
     ("approval",),
+    ("contract",),
     ("load",),
     ("verify",),
     ("canary", "mending"),

@@ -22,6 +22,7 @@ from coa.report.csv_files import difference_rows, rejected_rows
 from coa.report.page import environment, label
 from coa.report.summary import COUNTS, left_draft
 from coa.report.totals import DIMENSIONS, totals_of
+from coa.report.unproved import unproved_facts
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.verify.freeze_check import TOPICS, left_for_people
@@ -89,6 +90,7 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         left=left_for_people(run),
         effects=effects(run),
         topics=TOPICS,
+        unproved=unproved_facts(run),
         approvals=approvals(run),
         findings=[_cut(f) for f in audit.findings(run)[:MOST_ROWS]],
         stages=audit.stages(run)[-MOST_EVENTS:],

@@ -225,9 +225,9 @@ class Run:
 
 
 def _mode_of(dag_id: str, params: dict[str, Any]) -> str:
-    """`verify` and `rollback` by the DAG, `full` and `delta` by the param."""
+    """`verify`, `rollback` and `contract` by the DAG, `full` and `delta` by the param."""
     kind = kind_of(dag_id)
-    return kind if kind in ("verify", "rollback") else str(params.get("mode", "full"))
+    return kind if kind in ("verify", "rollback", "contract") else str(params.get("mode", "full"))
 
 
 def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:

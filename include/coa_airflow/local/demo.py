@@ -1,7 +1,8 @@
 """`make demo`: a whole migration between two local orgs, in a real Airflow, to look at.
 
 Environment: ORDERS=1000, SEED=7, APPROVE=manual (answer the gate yourself in the browser), WAIT=0 (end
-after the run, exit status = its verdict), AIRFLOW_PORT=8080, SOURCE_PORT=9101, TARGET_PORT=9102.
+after the run, exit status = its verdict), AIRFLOW_PORT=8080, SOURCE_PORT=9101, TARGET_PORT=9102,
+PROFILE=cassette.json (the target behaves as the org of that contract).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from coa.child_environment import Child, child_environment
+from coa.contract.cassette import read_cassette
 from coa.errors import CoaError, ConfigurationError
 from coa.private_files import keep_files_private
 from coa.staging.database import Database
@@ -65,6 +67,8 @@ class Plan:
     target_port: int
     manual: bool
     wait: bool
+    profile: str = ""
+    """Path of a cassette that the target is to behave as; empty: the simulator as it is."""
 
     @classmethod
     def from_environment(cls) -> Plan:
@@ -76,6 +80,7 @@ class Plan:
             target_port=port_from("TARGET_PORT", 9102),
             manual=os.environ.get("APPROVE", "") == "manual",
             wait=os.environ.get("WAIT", "1") not in ("0", "no", "false"),
+            profile=_cassette(os.environ.get("PROFILE", "").strip()),
         )
 
 
@@ -230,6 +235,7 @@ def _org(role: str, port: int, plan: Plan) -> Iterator[Group]:
         [
             *(sys.executable, "-m", "orgsim", "--port", str(port), "--role", role),
             *("--orders", str(plan.orders), "--seed", str(plan.seed)),
+            *(("--profile", plan.profile) if plan.profile and role == "target" else ()),
         ],
         with_our_packages(child_environment(Child.SIMULATOR)),
         logs_folder() / f"org-{role}.log",
@@ -285,6 +291,14 @@ def _only_demo() -> Iterator[None]:
 
 def _register() -> Path:
     return local_folder() / "groups"
+
+
+def _cassette(path: str) -> str:
+    """The path, absolute, once the file proved to be a cassette. Raises `ConfigurationError`."""
+    if not path:
+        return ""
+    read_cassette(Path(path))
+    return str(Path(path).absolute())
 
 
 def _number(variable: str, default: int) -> int:

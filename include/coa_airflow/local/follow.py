@@ -22,7 +22,7 @@ from coa_airflow.local import worker as at_work
 from coa_airflow.local.headless_run import GO
 from coa_airflow.local.home import airflow_home, common_environment
 from coa_airflow.local.metadata import bound_to, reserved_database
-from coa_airflow.local.view import RunView, show_findings, show_totals
+from coa_airflow.local.view import RunView, show_answers, show_findings, show_totals
 from coa_airflow.local.worker import NOT_STARTED, Interrupted, tell
 
 FOLLOW_PARENT = "COA_FOLLOW_PARENT"
@@ -58,6 +58,7 @@ def conclude(db: Database, row: dict[str, Any], console: Console) -> int:
     console.print()
     show_findings(db, run_id, console)
     show_totals({**(row["summary"] or {}), "state": state}, console)
+    show_answers(row["summary"], console)
     good = state in GOOD_STATES
     console.print(f"State: [{'green' if good else 'red'}]{state}[/]  {escape(row['message'] or '')}")
     console.print(_artifacts(row))

@@ -1,4 +1,5 @@
-"""`make migrate`, `make preflight`, `make verify`, `make rollback`: one run of a DAG without a server, for scripts.
+"""`make migrate`, `make preflight`, `make verify`, `make rollback`, `make contract`: one run of a DAG without
+a server, for scripts.
 
     python -m coa_airflow.local.headless coa_migrate        PARAMS='{"dry_run": true}' in the environment
 
@@ -30,7 +31,8 @@ def main(arguments: list[str]) -> int:
     keep_files_private()
     if len(arguments) != 1:
         print(
-            "usage: python -m coa_airflow.local.headless coa_migrate|coa_preflight|coa_verify",
+            "usage: python -m coa_airflow.local.headless "
+            "coa_migrate|coa_preflight|coa_verify|coa_rollback|coa_contract",
             file=sys.stderr,
         )
         return NOT_STARTED

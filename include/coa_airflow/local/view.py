@@ -168,3 +168,24 @@ def show_totals(summary: dict[str, Any] | None, console: Console) -> None:
         label = sobject.removeprefix("CHANNEL_ORDERS__").removesuffix("__c").replace("_", " ")
         table.add_row(f"  {label}", *(f"{(counts or {}).get(name) or 0:,}" for name in shown))
     console.print(table)
+
+
+def show_answers(summary: dict[str, Any] | None, console: Console) -> None:
+    """What a contract was told: counts, each fact that the org answers otherwise, and what became of the records."""
+    facts = (summary or {}).get("facts")
+    if not summary or not facts:
+        return
+    console.print(
+        f"  {facts['hold']} hold, {facts['differ']} differ; {facts['not_askable']} cannot be asked, "
+        f"{facts['not_asked']} were not asked."
+    )
+    for one in summary["differ"]:
+        harmless = "  (the product works with it)" if one["harmless"] else ""
+        console.print(
+            f"  {escape(one['id'])}: {escape(one['answer'])}, not {escape(one['expected'])}{harmless}"
+        )
+    records = summary["records"]
+    console.print(
+        f"  Records: {sum(records['made'].values())} made, {records['deleted']} deleted, {records['left']} left, "
+        f"{records['in_recycle_bin']} in the recycle bin."
+    )

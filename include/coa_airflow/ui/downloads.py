@@ -49,6 +49,8 @@ DOCUMENTS = {
     "summary.json": "application/json",
     "audit.json": "application/json",
     "observed.json": "application/json",
+    "cassette.json": "application/json",
+    "contract.md": "text/markdown; charset=utf-8",
     "casework.md": "text/markdown; charset=utf-8",
     "mapping_template.yaml": "application/yaml; charset=utf-8",
 }

@@ -211,6 +211,7 @@ class Ingest:
             if vanish is not None:
                 cells = [one for one in cells if org.faults.random.random() >= vanish.fraction]
             rows = decode_cells(bindings, cells)
+            self._blank_booleans(rows, cells, bindings)
             org.faults.refuse("bulk", job.object, job.operation, rows)
             if lock is not None:
                 self._lock(rows, lock.fraction, lock.parent)
@@ -225,6 +226,17 @@ class Ingest:
         org.locks.release(job.id)
         self._results(done, bindings)
         return left
+
+    def _blank_booleans(self, rows: list[Row], cells: list[list[str]], bindings: list[ColumnBinding]) -> None:
+        """Where an empty cell of an insert is no default but false."""
+        if self._job.operation != "insert" or not self._org.facts.says(
+            "text.bulk.empty-cell-insert", "false"
+        ):
+            return
+        for position, binding in enumerate(bindings):
+            for row, record in zip(rows, cells, strict=True):
+                if binding.field.type == "boolean" and row.error is None and not record[position]:
+                    row.values[binding.field.name] = 0
 
     def _contend(self, rows: list[Row]) -> None:
         """A record or its master that another running batch has touched cannot be locked (contract B8)."""
@@ -261,6 +273,8 @@ class Ingest:
                 if cells[position] not in ("", "#N/A"):
                     cells[position] = printed(row.values[name]) or ""
             good.append([row.id, "true" if row.created else "false", *cells])
+        if self._org.facts.says("bulk.results.columns", "other_order"):
+            good = [[*one[:2], *_sorted_cells(one[2:], self._job.header)] for one in good]
         self._writer.rows(good)
         self._job.success.append(self._writer.take())
         self._writer.rows(bad)
@@ -286,12 +300,21 @@ def _take(rows: Iterator[list[str]], count: int) -> list[list[str]]:
     return batch
 
 
-def result_file(job: IngestJob, which: str) -> bytes:
-    """One of the three files: ``sf__`` headers quoted, uploaded ones bare (contract B6)."""
+def _sorted_cells(cells: list[str], header: list[str]) -> list[str]:
+    return [cell for _, cell in sorted(zip(header, cells, strict=True))]
+
+
+def result_file(job: IngestJob, which: str, *, sort_columns: bool = False) -> bytes:
+    """One of the three files: ``sf__`` headers quoted, uploaded ones bare (contract B6).
+
+    `sort_columns`: those of the file of successes stand in alphabetical order.
+    """
     delimiter, ending = DELIMITERS[job.delimiter], LINE_ENDINGS[job.line_ending]
     bare = bare_header(job.header, delimiter)
     if which == "unprocessed":
         return (bare + ending).encode() + b"".join(job.unprocessed)
+    if sort_columns and which == "success":
+        bare = bare_header(sorted(job.header), delimiter)
     second = "sf__Created" if which == "success" else "sf__Error"
     head = f'"sf__Id"{delimiter}"{second}"{delimiter}{bare}{ending}'
     return head.encode() + b"".join(job.success if which == "success" else job.failures)

@@ -119,7 +119,8 @@ class BulkQuery:
 
     def _rows(self, plan: Plan) -> Iterator[list[tuple[Any, ...]]]:
         """Row blocks; without ORDER BY and LIMIT by record number, so that nobody waits for a long query."""
-        columns = [csv_expression(one.sql, one.kind) for one in plan.columns]
+        java = not self._org.facts.says("number.bulk-query", "plain")
+        columns = [csv_expression(one.sql, one.kind, java=java) for one in plan.columns]
         store = self._org.store
         parameters = plan.all_parameters()
         if plan.order or plan.query.limit is not None:

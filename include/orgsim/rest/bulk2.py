@@ -316,7 +316,7 @@ def results(request: Request, which: str) -> Response:
     job = _ingest(request)
     if job.state not in TERMINAL:
         raise ApiError("INVALIDJOBSTATE", "InvalidJobState : results are there when the job is done")
-    body = result_file(job, which)
+    body = result_file(job, which, sort_columns=request.org.facts.says("bulk.results.columns", "other_order"))
     rows = {"success": job.success, "failed": job.failures, "unprocessed": job.unprocessed}[which]
     if request.org.settings.empty_as_204 and not any(rows):
         return no_content()

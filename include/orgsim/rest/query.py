@@ -41,6 +41,7 @@ def run(request: Request, *, include_deleted: bool, tooling: bool = False) -> Re
     if text is None:
         raise ApiError("MALFORMED_QUERY", "A query string has to be specified")
     plan = request.org.compiler.compile(parse(text), include_deleted=include_deleted, tooling=tooling)
+    _refuse_all_links(request, plan)
     if plan.count_only:
         return json_response({"totalSize": rest_rows.count(request.org, plan), "done": True, "records": []})
     rows = rest_rows.fetch(request.org, plan)
@@ -51,6 +52,17 @@ def run(request: Request, *, include_deleted: bool, tooling: bool = False) -> Re
         )
     cursor = Cursor(plan, rows, _batch_size(request, plan), request.org.clock.time())
     return _page(request, cursor, 0, "")
+
+
+def _refuse_all_links(request: Request, plan: Plan) -> None:
+    """Links to files can be asked for by document or record only (contract F3)."""
+    unfiltered = plan.sobject.name == "ContentDocumentLink" and plan.query.where is None
+    if unfiltered and not request.org.facts.says("rest.content-links", "accepted"):
+        raise ApiError(
+            "MALFORMED_QUERY",
+            "Implementation restriction: ContentDocumentLink requires a filter by a single Id on ContentDocumentId or "
+            "LinkedEntityId using the equals operator or multiple Id's using the IN operator.",
+        )
 
 
 def _batch_size(request: Request, plan: Plan) -> int:

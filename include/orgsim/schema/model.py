@@ -64,6 +64,12 @@ class Field:
     audit: bool = False
     masked: bool = False
     trims: bool = False
+    trims_start: bool = False
+    no_digits: bool = False
+    rounds_down: bool = False
+    milliseconds: bool = False
+    rest_crlf_to_lf: bool = False
+    rest_cr_to_lf: bool = False
     help: str = ""
 
     @property

@@ -309,6 +309,7 @@ def _setup() -> list[SObject]:
                 text("TableEnumOrId", "sObject", 80),
                 text("Status", "Status", 40),
                 Field("ApiVersion", "Api Version", "double", precision=18, scale=1),
+                Field("Body", "Body", "textarea", length=1000000, long_text=True),
             ],
         ),
         setup(

@@ -196,7 +196,12 @@ def _package(org: Org) -> None:
             Name=name,
             TableEnumOrId=table,
             NamespacePrefix="CHANNEL_ORDERS",
-            Metadata=json.dumps({"active": org.package.workflows[key], "fullName": name}),
+            Metadata=json.dumps(
+                {
+                    "active": org.facts.rule_is_listed_active(key, org.package.listed_active[key]),
+                    "fullName": name,
+                }
+            ),
         )
     if org.settings.partner_trigger:
         store.add(

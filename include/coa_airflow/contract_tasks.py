@@ -1,0 +1,112 @@
+"""The tasks of `coa_contract`; its start, report and verdict are those of `coa_migrate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param, task
+
+from coa_airflow.environment import artifacts_of, org
+from coa_airflow.gate import PLAN_SUMMARY, PlanApprovalOperator, approval_form
+from coa_airflow.retries import PREFLIGHT_POLICY
+from coa_airflow.running import task_run
+
+
+def contract_params() -> dict[str, Param]:
+    """What the form of `coa_contract` offers."""
+    return {
+        "role": Param(
+            "target",
+            type="string",
+            enum=["target", "source"],
+            title="Which org",
+            description_md="`target` is asked everything; `source` is only read.",
+        ),
+        "allow_production": Param(
+            False,
+            type="boolean",
+            title="Also an org that is no sandbox",
+            description_md="Off: such an org is refused before anything is written.",
+        ),
+        "status_probes": Param(
+            False,
+            type="boolean",
+            title="Questions about statuses",
+            description_md="For some questions an order is made Received, Activated or Provisioned, looked at and "
+            "deleted. The approver confirms it once more.",
+        ),
+        "accept_submit_jobs": Param(
+            False,
+            type="boolean",
+            title="Statuses although an order could be sent",
+            description_md="Off: where a job, flow or trigger could submit orders, or the app's connection is live, no "
+            "order is made anything but Draft unless the approver confirms that too.",
+        ),
+        "require_approval": Param(
+            True,
+            type="boolean",
+            title="Ask a person before the first write",
+            description_md="Off: the waiver is recorded with your name and the plan's hash.",
+        ),
+    }
+
+
+def contract_form() -> dict[str, Param]:
+    """What the approver may fill in and tick."""
+    kept = {name: param for name, param in approval_form().items() if name in ("reason", "ticket")}
+    return {
+        **kept,
+        "confirm_status_probes": Param(
+            False,
+            type=["null", "boolean"],
+            title="Orders may be made something else than Draft",
+            description="Only for a run with status_probes. Each such order is deleted as soon as it was looked at.",
+        ),
+        "confirm_submit_risk": Param(
+            False,
+            type=["null", "boolean"],
+            title="Also where an order could be sent",
+            description="The findings name the jobs, flows and triggers, or the live connection.",
+        ),
+    }
+
+
+class ContractApprovalOperator(PlanApprovalOperator):
+    """The gate of a contract. A source is only read: nobody is asked."""
+
+    def execute(self, context: Any) -> Any:
+        with task_run() as run:
+            if run.params.role == "source":
+                self.log.info("The source is only read: nothing to approve.")
+                return {}
+        return super().execute(context)
+
+
+@task(retry_policy=PREFLIGHT_POLICY)
+def preflight() -> None:
+    """Is this an org that may be asked? Deletes what a contract that was killed has left in it."""
+    from coa import pipeline
+    from coa_airflow.holder import lease_holder_ended
+
+    with task_run() as run:
+        pipeline.contract_begin(run, org(run, run.params.role), lease_holder_ended=lease_holder_ended)
+
+
+@task
+def plan() -> None:
+    """The questions, and how many records they make, with a hash, as a page for the approver and as plan.json."""
+    from coa import pipeline
+
+    with task_run() as run:
+        markdown = pipeline.contract_plan(run, artifacts_of(run.run_id))
+        run.refresh()
+        run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
+
+
+@task
+def ask() -> dict[str, int]:
+    """Asks, keeps the answers as a cassette, deletes every record that it made, and proves it."""
+    from coa import pipeline
+
+    with task_run() as run:
+        return pipeline.contract_ask(run, org(run, run.params.role))
