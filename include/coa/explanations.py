@@ -24,6 +24,7 @@ class Cause(StrEnum):
     CLONE_NOT_MOVED = "clone_not_moved"
     LINK_NOT_MOVED = "link_not_moved"
     LINK_CHANGED_SINCE = "link_changed_since"
+    LINKS_REWRITTEN = "links_rewritten"
     CONTRACT_FROM_ORDER = "contract_from_order"
     RECEIVED_DATES_RESET = "received_dates_reset"
     FOLLOWS_FROM_DETAILS = "follows_from_details"
@@ -43,6 +44,7 @@ SENTENCES: dict[Cause, str] = {
     Cause.CLONE_NOT_MOVED: "the order that it was cloned from is not moved",
     Cause.LINK_NOT_MOVED: "the record that it points at is not moved",
     Cause.LINK_CHANGED_SINCE: "the record that it points at changed in the source after the plan was made",
+    Cause.LINKS_REWRITTEN: "links lead to the records of the target: rewrite_links",
     Cause.CONTRACT_FROM_ORDER: "blank in the source, taken from its order: blank_contract from_order",
     Cause.RECEIVED_DATES_RESET: "received_dates is accept_reset",
     Cause.FOLLOWS_FROM_DETAILS: "follows from explained differences of its details",

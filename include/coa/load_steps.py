@@ -135,6 +135,24 @@ RECEIVED_DATES = LoadStep(
     after=("corrections", "corrections_exact"),
 )
 LINKS = LoadStep("links", "Set clone links", Phase.WRITE, ALL, UPDATE, chunk_no=LINKS_CHUNK)
+LINKS_IN_TEXTS = LoadStep(
+    "links_in_texts",
+    "Rewrite links in texts",
+    Phase.WRITE,
+    ALL,
+    UPDATE,
+    after=("links",),
+    chunk_no=LINKS_CHUNK,
+)
+LINKS_IN_TEXTS_EXACT = LoadStep(
+    "links_in_texts_exact",
+    "Rewrite links in texts with line breaks and blanks",
+    Phase.WRITE,
+    ALL,
+    UPDATE,
+    after=("links_in_texts",),
+    chunk_no=LINKS_CHUNK,
+)
 # Setting a link is an update like any other: a partner's trigger may have stamped the order again.
 CORRECTIONS_AFTER_LINKS = LoadStep(
     "corrections_after_links",
@@ -142,7 +160,7 @@ CORRECTIONS_AFTER_LINKS = LoadStep(
     Phase.WRITE,
     ALL,
     UPDATE,
-    after=("links",),
+    after=("links", "links_in_texts", "links_in_texts_exact"),
     chunk_no=LINKS_CHUNK,
 )
 CORRECTIONS_AFTER_LINKS_EXACT = LoadStep(
@@ -220,6 +238,8 @@ LOAD_STEPS: tuple[LoadStep, ...] = (
     CORRECTIONS_EXACT,
     RECEIVED_DATES,
     LINKS,
+    LINKS_IN_TEXTS,
+    LINKS_IN_TEXTS_EXACT,
     CORRECTIONS_AFTER_LINKS,
     CORRECTIONS_AFTER_LINKS_EXACT,
     RECEIVED_DATES_AFTER_LINKS,

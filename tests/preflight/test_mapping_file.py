@@ -26,6 +26,8 @@ fields:
     Old__c: drop
     Renamed__c: {source: Former__c}
     Stamp__c: {constant: 0012}
+    Linked__c: rewrite_links
+    Also_Linked__c: {source: Former__c, rewrite_links: true}
 contracts: {ISVforce Agreement 2012: a0B000000000001}
 products:
   ISVforce Agreement 2012: {P-01-001: P-01-002}
@@ -58,6 +60,8 @@ def test_a_file_can_say_everything(folder: Path) -> None:
     )
     assert rules["CHANNEL_ORDERS__Invoice_Description__c"].truncate
     assert rules["Old__c"].drop
+    assert rules["Linked__c"] == FieldRule(rewrite_links=True)
+    assert rules["Also_Linked__c"] == FieldRule(source="Former__c", rewrite_links=True)
     assert rules["Renamed__c"].source == "Former__c"
     assert rules["Stamp__c"].constant == "0012"
     assert mapping.owners == {
@@ -114,7 +118,11 @@ BAD = {
     ),
     "rule as a word": (
         "fields:\n  Service_Order__c:\n    A__c: keep\n",
-        "must be `drop`, `truncate` or pairs",
+        "must be `drop`, `truncate`, `rewrite_links` or pairs",
+    ),
+    "links in a constant": (
+        "fields:\n  Service_Order__c:\n    A__c: {constant: x, rewrite_links: true}\n",
+        "line 3: fields/CHANNEL_ORDERS__Service_Order__c/A__c has a constant: no link",
     ),
     "flag that is none": (
         "fields:\n  Service_Order__c:\n    A__c: {drop: yes please}\n",

@@ -15,6 +15,7 @@ from psycopg import sql
 from coa.config import RunParams
 from coa.fields.customers import customers_alike
 from coa.fields.field_map import FieldMapping
+from coa.fields.text_links import text_join, text_value
 from coa.model import CUSTOMER, LOADED, RECEIVED_AT
 from coa.staging.runs import Run
 from coa.staging.tables import Table
@@ -31,6 +32,17 @@ class Unresolved(Enum):
     """The proof: the link of the source is expected, in whatever way it came to be absent."""
 
 
+class LinksInTexts(Enum):
+    """What is expected of a text whose links are rewritten, and of which some lead to records that are there."""
+
+    REWRITTEN = "rewritten"
+    """The plan and the proof, and every correction after the step that rewrites them."""
+    LATER = "later"
+    """The corrections before that step: such a text is its business, whatever it holds now."""
+    EITHER = "either"
+    """Whoever watches the load: as the source has them, or rewritten."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One field: the expected value and the actual one as SQL; equal when not distinct."""
@@ -45,7 +57,11 @@ class Comparison:
 
 
 def comparisons(
-    run: Run, sobject: str, fields: list[FieldMapping], unresolved: Unresolved = Unresolved.EMPTY
+    run: Run,
+    sobject: str,
+    fields: list[FieldMapping],
+    unresolved: Unresolved = Unresolved.EMPTY,
+    in_texts: LinksInTexts = LinksInTexts.REWRITTEN,
 ) -> tuple[list[Comparison], sql.Composed]:
     """The comparisons of an sObject and the joins that they need."""
     compared, joins = [], []
@@ -65,6 +81,10 @@ def comparisons(
             expected = sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(
                 is_unresolved(run, sobject, one, sql.Identifier(f"p{n}")), instead, expected
             )
+        if one.rule.rewrite_links:
+            alias = sql.Identifier(f"w{n}")
+            joins.append(text_join(run, sobject, one, alias))
+            expected = _text_expected(one, alias, actual, in_texts)
         if one.target.type == "datetime":
             expected, actual = (sql.SQL("coa.to_second({})").format(v) for v in (expected, actual))
         if one.name in ("OwnerId", "CreatedById"):
@@ -72,6 +92,19 @@ def comparisons(
             expected = sql.SQL("COALESCE({}, {})").format(expected, actual)
         compared.append(Comparison(one, expected, actual))
     return compared, sql.SQL(" ").join(joins)
+
+
+def _text_expected(
+    one: FieldMapping, alias: sql.Identifier, actual: sql.Composed, in_texts: LinksInTexts
+) -> sql.Composed:
+    value, as_planned = text_value(one, alias), sql.SQL("d.{}").format(sql.Identifier(one.name))
+    if in_texts is LinksInTexts.LATER:
+        return sql.SQL("CASE WHEN {v} IS DISTINCT FROM {d} THEN {a} ELSE {d} END").format(
+            v=value, d=as_planned, a=actual
+        )
+    if in_texts is LinksInTexts.EITHER:
+        return sql.SQL("CASE WHEN {a} = {d} THEN {a} ELSE {v} END").format(v=value, d=as_planned, a=actual)
+    return value
 
 
 def customer_now(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifier) -> sql.Composed:

@@ -77,6 +77,8 @@ def _steps(
         steps.append("blank where the target's picklist lacks the value")
     if params.invalid_values == "blank" and refused(one, sql.SQL("d")):
         steps.append("blank where the target's type refuses the value")
+    if rule.rewrite_links:
+        steps.append("links to moved records lead to the target, set after all records are there")
     if one.name in AUDIT_FIELDS:
         steps.append("set on insert only")
     if one.name == RECEIVED_AT:

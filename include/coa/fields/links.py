@@ -11,15 +11,16 @@ from psycopg import sql
 from coa.explanations import Cause, sentence
 from coa.fields.compare import parent_join, parent_of
 from coa.fields.field_map import FieldMapping
+from coa.fields.text_links import text_join, text_value
 from coa.model import CLONED_FROM, DETAIL_ORDER
-from coa.staging.runs import Run
+from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
 ALIAS = sql.Identifier("linked")
 
 
 def link_to_new_records(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """A record that is there already gets its link when the other one comes with this plan.
+    """A record that is there already gets its link when the other one comes with this plan, in a text as in a lookup.
 
     Not where the target's version wins: an update would correct all the rest of the record as well. The link
     is explained there, as the other fields are. A detail never changes its order (master-detail).
@@ -27,16 +28,27 @@ def link_to_new_records(run: Run, carried: dict[str, list[FieldMapping]]) -> Non
     for sobject, fields in carried.items():
         for one in fields:
             if one.kind == "parent" and one.updateable and one.name != DETAIL_ORDER:
-                _link_one(run, sobject, one)
+                _link_one(run, sobject, one, _lookup(run, sobject, one))
+            elif one.rule.rewrite_links and one.updateable:
+                _link_one(run, sobject, one, _in_texts(run, sobject, one))
 
 
-def _link_one(run: Run, sobject: str, one: FieldMapping) -> None:
-    names = {
-        "plan": run.table(Table.PLAN),
-        "desired": run.table(Table.DESIRED, sobject),
-        "link": sql.Identifier(one.name),
-        "parent": sql.Literal(parent_of(sobject, one)),
-    }
+def _lookup(run: Run, sobject: str, one: FieldMapping) -> sql.Composed:
+    """SELECT of source_id and of what it points at: sobject, record_id."""
+    return sql.SQL("SELECT source_id, {}::text AS sobject, {} AS record_id FROM {}").format(
+        sql.Literal(parent_of(sobject, one)), sql.Identifier(one.name), run.table(Table.DESIRED, sobject)
+    )
+
+
+def _in_texts(run: Run, sobject: str, one: FieldMapping) -> sql.Composed:
+    return sql.SQL(
+        """SELECT source_id, record_sobject AS sobject, record_id FROM {}
+           WHERE sobject = {} AND field = {} AND fits AND record_id <> ''"""
+    ).format(run.table(Table.TEXT_LINK), sql.Literal(sobject), sql.Literal(one.name))
+
+
+def _link_one(run: Run, sobject: str, one: FieldMapping, links: sql.Composed) -> None:
+    names = {"plan": run.table(Table.PLAN), "links": links}
     values = {
         "field": one.name,
         "sobject": sobject,
@@ -47,8 +59,8 @@ def _link_one(run: Run, sobject: str, one: FieldMapping) -> None:
         sql.SQL(
             """INSERT INTO coa.explained (run_id, sobject, source_id, field, cause, reason)
                SELECT DISTINCT %(run)s, p.sobject, p.source_id, %(field)s, x.cause, x.reason
-               FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
-               JOIN {plan} o ON o.sobject = {parent} AND o.source_id = d.{link} AND o.action = 'insert'
+               FROM {plan} p JOIN ({links}) k ON k.source_id = p.source_id
+               JOIN {plan} o ON o.sobject = k.sobject AND o.source_id = k.record_id AND o.action = 'insert'
                JOIN coa.explained x ON x.run_id = %(run)s AND x.sobject = p.sobject
                  AND x.source_id = p.source_id AND x.cause = %(target_wins)s
                WHERE p.sobject = %(sobject)s AND p.action = 'unchanged' ON CONFLICT DO NOTHING"""
@@ -58,8 +70,8 @@ def _link_one(run: Run, sobject: str, one: FieldMapping) -> None:
     run.db.execute(
         sql.SQL(
             """UPDATE {plan} p SET action = 'update', changed = p.changed || ARRAY[%(field)s]
-               FROM {desired} d JOIN {plan} o ON o.sobject = {parent} AND o.source_id = d.{link}
-               WHERE p.sobject = %(sobject)s AND d.source_id = p.source_id AND o.action = 'insert'
+               FROM ({links}) k JOIN {plan} o ON o.sobject = k.sobject AND o.source_id = k.record_id
+               WHERE p.sobject = %(sobject)s AND k.source_id = p.source_id AND o.action = 'insert'
                  AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)
                  AND NOT EXISTS (SELECT FROM coa.explained x WHERE x.run_id = %(run)s AND x.sobject = %(sobject)s
                                    AND x.source_id = p.source_id AND x.cause = %(target_wins)s)"""
@@ -84,6 +96,37 @@ def explain_links_to_held(run: Run, carried: dict[str, list[FieldMapping]]) -> N
     if run.has_table(Table.CHANGED_SINCE_PLAN):
         held = sql.SQL("SELECT sobject, source_id FROM {}").format(run.table(Table.CHANGED_SINCE_PLAN))
         _explain(run, carried, Cause.LINK_CHANGED_SINCE, held, sql.SQL("o.source_id IS NOT NULL"))
+
+
+def explain_links_in_texts(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
+    """Texts that are another one in the target because links in them lead there, as far as the ledger knows by now."""
+    alias = sql.Identifier("rewritten")
+    for sobject, one in ((sobject, f) for sobject, fields in carried.items() for f in fields):
+        if not one.rule.rewrite_links or one.source is None:
+            continue
+        run.db.execute(
+            sql.SQL(
+                """INSERT INTO coa.explained AS e (run_id, sobject, source_id, field, source_value, target_value, cause, reason)
+                   SELECT {run}, {sobject}, d.source_id, {name}, s.{from_field}, {value}, {cause}, {reason}
+                   FROM {desired} d JOIN {source} s ON s."Id" = d.source_id {join}
+                   WHERE {value} IS DISTINCT FROM d.{field}
+                   ON CONFLICT (run_id, sobject, source_id, field) DO UPDATE SET target_value = EXCLUDED.target_value
+                     WHERE e.cause <> {target_wins}"""
+            ).format(
+                run=sql.Literal(run.run_id),
+                sobject=sql.Literal(sobject),
+                name=sql.Literal(one.name),
+                from_field=sql.Identifier(one.source.name),
+                value=text_value(one, alias),
+                cause=sql.Literal(Cause.LINKS_REWRITTEN.value),
+                reason=sql.Literal(sentence(Cause.LINKS_REWRITTEN)),
+                desired=run.table(Table.DESIRED, sobject),
+                source=run.table(SOURCE, sobject),
+                join=text_join(run, sobject, one, alias),
+                field=sql.Identifier(one.name),
+                target_wins=sql.Literal(Cause.TARGET_WINS.value),
+            )
+        )
 
 
 def _told(cause: Cause, one: FieldMapping) -> Cause:

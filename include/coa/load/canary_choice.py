@@ -19,6 +19,7 @@ WEIGHTS = {
     "audit": 4,
     "lookup": 4,
     "longest": 4,
+    "link_in_text": 4,
 }
 """What a stratum of a kind is worth while the canary lacks it; 1 for any other kind."""
 

@@ -52,9 +52,13 @@ class _Shown:
     kind: str
     field: FieldMapping
     by_value: bool
+    condition: sql.Composed | None = None
+    """SQL over `d`, in the place of having a value."""
 
     @property
     def value(self) -> sql.Composed:
+        if self.condition is not None:
+            return sql.SQL("CASE WHEN {} THEN '' END").format(self.condition)
         column = sql.SQL("d.{}").format(sql.Identifier(self.field.name))
         if self.by_value:
             return sql.SQL("COALESCE({}, '')").format(column)
@@ -63,7 +67,7 @@ class _Shown:
 
 def candidates(run: Run, carried: dict[str, list[FieldMapping]], seed: str, orders: int) -> list[Candidate]:
     """New orders of the plan for a canary of so many `orders`, in the seeded order of their ids."""
-    shown = {name: _what_is_shown(name, carried[name]) for name in LOADED}
+    shown = {name: _what_is_shown(run, name, carried[name]) for name in LOADED}
     longest: dict[str, set[Stratum]] = defaultdict(set)
     pool: set[str] = set()
     for name in LOADED:
@@ -88,9 +92,11 @@ def count_new_orders(run: Run) -> int:
     return int(run.db.value(sql.SQL("{} SELECT count(*) FROM new_order").format(_new_orders(run, ""))))
 
 
-def _what_is_shown(sobject: str, fields: list[FieldMapping]) -> list[_Shown]:
+def _what_is_shown(run: Run, sobject: str, fields: list[FieldMapping]) -> list[_Shown]:
     shown = []
     for one in fields:
+        if one.rule.rewrite_links:
+            shown.append(_Shown("link_in_text", one, False, _has_link(run, sobject, one)))
         if (sobject, one.name) in NAMED:
             shown.append(_Shown(NAMED[sobject, one.name], one, True))
         elif one.kind == "value" and one.target.type in ("picklist", "boolean"):
@@ -102,6 +108,12 @@ def _what_is_shown(sobject: str, fields: list[FieldMapping]) -> list[_Shown]:
         elif one.kind in ("value", "lookup"):
             shown.append(_Shown("lookup" if one.kind == "lookup" else "filled", one, False))
     return shown
+
+
+def _has_link(run: Run, sobject: str, one: FieldMapping) -> sql.Composed:
+    return sql.SQL(
+        "EXISTS (SELECT FROM {} x WHERE x.sobject = {} AND x.field = {} AND x.source_id = d.source_id AND x.fits)"
+    ).format(run.table(Table.TEXT_LINK), sql.Literal(sobject), sql.Literal(one.name))
 
 
 # ---- SQL -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from psycopg import sql
 from coa.extract.bulk import LONGEST_SOQL, ExtractSpec, query_into
 from coa.extract.rest_values import LONGEST_QUERY, by_ids, keep_records, read_few
 from coa.fields.bulk_values import bulk_cannot_carry
-from coa.fields.compare import Unresolved, changed_fields, comparisons
+from coa.fields.compare import LinksInTexts, Unresolved, changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.load.conditions import is_complete, not_held_back
 from coa.load.jobs import Loader
@@ -31,7 +31,6 @@ from coa.load_steps import (
     CUSTOMERS_CHUNK,
     FROZEN_TERMS,
     FROZEN_TERMS_EXACT,
-    LINKS,
     MENDING,
     MENDING_DATES,
     MENDING_EXACT,
@@ -65,19 +64,23 @@ def ids_a_query(sobject: str, names: Sequence[str]) -> int:
 class Pass:
     """One re-reading of some records, and the steps that it sends; `only` narrows the fields down.
 
-    `dates`: the step that puts received dates of orders right at the end of the pass.
+    `dates`: the step that puts received dates of orders right at the end of the pass. `in_texts`: what is expected of
+    texts whose links are rewritten.
     """
 
     by_bulk: LoadStep
     by_rest: LoadStep
     dates: LoadStep | None = None
     only: frozenset[str] | None = None
+    in_texts: LinksInTexts = LinksInTexts.REWRITTEN
 
 
-FINAL = Pass(CORRECTIONS, CORRECTIONS_EXACT, RECEIVED_DATES)
+FINAL = Pass(CORRECTIONS, CORRECTIONS_EXACT, RECEIVED_DATES, in_texts=LinksInTexts.LATER)
 WHILE_DRAFT = Pass(FROZEN_TERMS, FROZEN_TERMS_EXACT, only=FROZEN_DETAIL_FIELDS)
 AFTER_LINKS = Pass(CORRECTIONS_AFTER_LINKS, CORRECTIONS_AFTER_LINKS_EXACT, RECEIVED_DATES_AFTER_LINKS)
 MEND = Pass(MENDING, MENDING_EXACT, MENDING_DATES)
+LINKING = CORRECTIONS_AFTER_LINKS.after
+"""Names of the steps that set links."""
 
 
 def correct(
@@ -102,7 +105,7 @@ def correct(
         among = frozen_terms_at_stake(run, fields, chunk_no)
     if not reread(run, org, sobject, chunk_no, chosen, one_pass, among) and not learned:
         return
-    _plan_corrections(run, by_bulk, by_rest, chosen)
+    _plan_corrections(run, by_bulk, by_rest, chosen, one_pass.in_texts)
     if learned:
         _plan_expected(run, by_bulk, by_rest, chosen)
     loader.send(by_bulk)
@@ -129,9 +132,9 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
     """SQL on the plan (alias `p`): the records that a pass looks at."""
     if one_pass is AFTER_LINKS:
         return sql.SQL(
-            """EXISTS (SELECT FROM {} w WHERE w.step = {} AND w.sobject = p.sobject
+            """EXISTS (SELECT FROM {} w WHERE w.step = ANY ({}) AND w.sobject = p.sobject
                  AND w.source_id = p.source_id AND w.chunk_no = {} AND w.state = 'accepted')"""
-        ).format(run.table(Table.WORK), sql.Literal(LINKS.name), sql.Literal(chunk_no))
+        ).format(run.table(Table.WORK), sql.Literal(list(LINKING)), sql.Literal(chunk_no))
     if one_pass is MEND:
         return sql.SQL(
             "EXISTS (SELECT FROM {} m WHERE m.sobject = p.sobject AND m.source_id = p.source_id)"
@@ -206,27 +209,29 @@ def _read_into(run: Run, org: Org, spec: ExtractSpec, ids: list[str], table: sql
         query_into(run, org, replace(spec, where=f"Id IN ({text_list(some)})"), table, len(some))
 
 
-def forget_canary_corrections(run: Run, links: Step) -> None:
+def forget_canary_corrections(run: Run, sobject: str, chunk_no: int) -> None:
     """Records of the canary that get another link are corrected anew: a step has one row a record."""
     run.db.execute(
         sql.SQL(
-            """DELETE FROM {work} c USING {work} w WHERE w.step = %s AND w.sobject = %s AND w.chunk_no = %s
+            """DELETE FROM {work} c USING {work} w WHERE w.step = ANY (%s) AND w.sobject = %s AND w.chunk_no = %s
                  AND c.sobject = w.sobject AND c.source_id = w.source_id AND c.chunk_no = %s AND c.step = ANY (%s)"""
         ).format(work=run.table(Table.WORK)),
         [
-            links.name,
-            links.sobject,
-            links.chunk_no,
+            list(LINKING),
+            sobject,
+            chunk_no,
             CANARY_CHUNK,
             [step.name for step in (AFTER_LINKS.by_bulk, AFTER_LINKS.by_rest, AFTER_LINKS.dates) if step],
         ],
     )
 
 
-def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMapping]) -> None:
+def _plan_corrections(
+    run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMapping], in_texts: LinksInTexts
+) -> None:
     """One row a record with the fields that differ; by REST where Bulk could not carry one of them."""
     sobject, chunk_no = by_bulk.sobject, by_bulk.chunk_no
-    compared, joins = comparisons(run, sobject, fields, Unresolved.LEFT_ALONE)
+    compared, joins = comparisons(run, sobject, fields, Unresolved.LEFT_ALONE, in_texts)
     wanted = [c for c in compared if is_corrected(c.field)]
     run.db.execute(
         sql.SQL(
@@ -240,7 +245,7 @@ def _plan_corrections(run: Run, by_bulk: Step, by_rest: Step, fields: list[Field
                WHERE c.changed <> '{{}}' ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
-            uncarriable=_uncarriable(run, [c.field for c in wanted]),
+            uncarriable=uncarriable(run, [c.field for c in wanted]),
             by_rest=sql.Literal(by_rest.name),
             by_bulk=sql.Literal(by_bulk.name),
             chunk=sql.Literal(chunk_no),
@@ -281,7 +286,7 @@ def is_corrected(one: FieldMapping) -> bool:
     return one.updateable and not one.deferred and one.name != RECEIVED_AT
 
 
-def _uncarriable(run: Run, fields: list[FieldMapping]) -> sql.Composed:
+def uncarriable(run: Run, fields: list[FieldMapping]) -> sql.Composed:
     """SQL over `d` and `c.changed`: whether Bulk could not carry one of the changed values."""
     tests = [
         sql.SQL("({} = ANY (c.changed) AND {})").format(
@@ -313,7 +318,7 @@ def _plan_expected(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMap
                ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
-            uncarriable=_uncarriable(run, wanted),
+            uncarriable=uncarriable(run, wanted),
             by_rest=sql.Literal(by_rest.name),
             by_bulk=sql.Literal(by_bulk.name),
             sobject=sql.Literal(sobject),

@@ -12,7 +12,7 @@ from psycopg import sql
 from coa.fields.bulk_values import insert_fields
 from coa.fields.field_map import FieldMapping
 from coa.load.canary_state import canary_of
-from coa.load_steps import CANARY_CHUNK, CORRECTIONS, LINKS, RECEIVED_DATES
+from coa.load_steps import CANARY_CHUNK, CORRECTIONS, CORRECTIONS_AFTER_LINKS, RECEIVED_DATES
 from coa.model import DETAIL, FROZEN_DETAIL_FIELDS, LOADED
 from coa.plan.expected_corrections import NOT_BY_BULK
 from coa.staging.runs import Run
@@ -51,16 +51,21 @@ def is_learned(run: Run, sobject: str, chunk_no: int) -> bool:
 
 
 def links_are_learned(run: Run, sobject: str, chunk_no: int) -> bool:
-    """The same for what follows a link: only where the canary set one."""
-    return is_learned(run, sobject, chunk_no) and bool(
-        run.db.value(
+    """The same for what follows a link: only where the canary set one in each of the ways in which the chunk did."""
+    if not is_learned(run, sobject, chunk_no):
+        return False
+    sent = {
+        r["chunk_no"]: set(r["steps"])
+        for r in run.db.rows(
             sql.SQL(
-                """SELECT EXISTS (SELECT FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s
-                                    AND state = 'accepted')"""
+                """SELECT chunk_no, array_agg(DISTINCT step) AS steps FROM {}
+                   WHERE step = ANY (%s) AND sobject = %s AND state = 'accepted' GROUP BY 1"""
             ).format(run.table(Table.WORK)),
-            [LINKS.name, sobject, CANARY_CHUNK],
+            [list(CORRECTIONS_AFTER_LINKS.after), sobject],
         )
-    )
+    }
+    shown = sent.get(CANARY_CHUNK, set())
+    return bool(shown) and sent.get(chunk_no, set()) <= shown
 
 
 def frozen_terms_at_stake(run: Run, fields: list[FieldMapping], chunk_no: int) -> sql.Composed:

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from coa.extract.bulk import ExtractSpec
 from coa.extract.rest_values import by_ids, keep_records, read_few
-from coa.fields.compare import Comparison, comparisons
+from coa.fields.compare import Comparison, LinksInTexts, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried
 from coa.load.work import chunk_step_done
@@ -139,7 +139,7 @@ def _compare(
     names = _columns(fields)
     now = tables.create(connection, run, Table.REREAD, sobject, part="canary", fields=names)
     keep_records(run, connection, ExtractSpec(Table.REREAD, sobject, names), now, records)
-    compared, joins = comparisons(run, sobject, fields)
+    compared, joins = comparisons(run, sobject, fields, in_texts=LinksInTexts.EITHER)
     if compared:
         connection.execute(_effects(run, step, sobject, now, compared, joins))
     seen = run.table(Table.SEEN, sobject)

@@ -16,6 +16,7 @@ from coa.config import Settings
 from coa.fields.bulk_values import NULL_MARK, insert_fields, is_text
 from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
+from coa.fields.text_links import text_join, text_value
 from coa.load_steps import DELETE, INSERT, Step
 from coa.model import STATUS
 from coa.staging.runs import Run
@@ -26,11 +27,16 @@ SPOOL_BYTES = 8_000_000
 PLACEHOLDER = "-"
 
 
-def value_of(one: FieldMapping, n: int) -> sql.Composed:
-    """The value to write: a parent's target id comes from the ledger (alias `p<n>`)."""
+def value_of(run: Run, step: Step, one: FieldMapping, n: int) -> tuple[sql.Composed, list[sql.Composed]]:
+    """The value to write, and the join that it needs: a parent's target id comes from the ledger, and so do those of the
+    links in a text, which an insert carries as the source has them."""
     if one.kind == "parent":
-        return sql.SQL("{}.target_id").format(sql.Identifier(f"p{n}"))
-    return sql.SQL("d.{}").format(sql.Identifier(one.name))
+        alias = sql.Identifier(f"p{n}")
+        return sql.SQL("{}.target_id").format(alias), [parent_join(run, step.sobject, one, alias)]
+    if one.rule.rewrite_links and step.operation != INSERT:
+        alias = sql.Identifier(f"w{n}")
+        return text_value(one, alias), [text_join(run, step.sobject, one, alias)]
+    return sql.SQL("d.{}").format(sql.Identifier(one.name)), []
 
 
 def bulk_text(one: FieldMapping, value: sql.Composable, settings: Settings) -> sql.Composed:
@@ -62,7 +68,8 @@ def payload_query(run: Run, step: Step, job_key: int, fields: list[FieldMapping]
             """COPY (SELECT w.target_id AS "Id" FROM {work} w WHERE w.job_key = {job}
                      ORDER BY w.parent_id, w.source_id) TO STDOUT (FORMAT csv, HEADER true)"""
         ).format(work=run.table(Table.WORK), job=sql.Literal(job_key))
-    columns, joins = [], []
+    columns: list[sql.Composable] = []
+    joins: list[sql.Composable] = []
     if step.operation == INSERT:
         chosen = insert_fields(fields)
         status = default_status_to_send(fields)
@@ -73,9 +80,8 @@ def payload_query(run: Run, step: Step, job_key: int, fields: list[FieldMapping]
         chosen = [f for f in fields if f.name in changed]
         columns.append(sql.SQL('w.target_id AS "Id"').format())
     for n, one in enumerate(chosen):
-        value = value_of(one, n)
-        if one.kind == "parent":
-            joins.append(parent_join(run, step.sobject, one, sql.Identifier(f"p{n}")))
+        value, needed = value_of(run, step, one, n)
+        joins += needed
         sent = bulk_text(one, value, run.settings)
         if step.operation != INSERT:
             sent = sql.SQL("CASE WHEN {} = ANY (w.changed) THEN COALESCE({}, {}) END").format(

@@ -10,7 +10,6 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
 from coa.load.observation import observe
 from coa.load.payload import value_of
@@ -63,9 +62,9 @@ def _query(run: Run, step: Step, fields: list[FieldMapping]) -> sql.Composed:
     """At most some thousand rows at a time: source id, target id, changed, and the values."""
     columns, joins = [], []
     for n, one in enumerate(fields):
-        if one.kind == "parent":
-            joins.append(parent_join(run, step.sobject, one, sql.Identifier(f"p{n}")))
-        columns.append(sql.SQL("{} AS {}").format(value_of(one, n), sql.Identifier(one.name)))
+        value, needed = value_of(run, step, one, n)
+        joins += needed
+        columns.append(sql.SQL("{} AS {}").format(value, sql.Identifier(one.name)))
     return sql.SQL(
         """SELECT w.source_id, w.target_id, w.changed, {columns} FROM {work} w
            JOIN {desired} d ON d.source_id = w.source_id {joins}

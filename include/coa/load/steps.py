@@ -15,6 +15,7 @@ from coa.fields.field_map import FieldMapping
 from coa.load.conditions import has_parent, is_complete, list_left_draft, list_orphans, not_held_back
 from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, forget_canary_corrections, in_chunk
 from coa.load.jobs import Loader
+from coa.load.text_links import plan_links_in_texts, rewrites_links, send_links_in_texts
 from coa.load.work import chunk_step_done, mark_chunk_step
 from coa.load_steps import (
     CANARY_CHUNK,
@@ -173,12 +174,26 @@ def _linked_in(chunk_no: int) -> sql.Composed:
 def load_deferred_links(
     run: Run, org: Org, sobject: str, fields: list[FieldMapping], chunk_no: int = LINKS_CHUNK
 ) -> None:
-    """Links to records that may have been created later than the one that points: clone links first of all.
+    """Links to records that may have been created later than the one that points: clone links first of all, then those
+    in texts.
 
     `chunk_no`: `CANARY_CHUNK` for the records of the canary alone. Their links that are not due yet are set in the
     last round with those of all others.
     """
     deferred = [f for f in fields if f.deferred and f.updateable]
+    if not deferred and not rewrites_links(fields):
+        return
+    _plan_links(run, sobject, deferred, chunk_no)
+    plan_links_in_texts(run, sobject, fields, chunk_no, _linked_in(chunk_no))
+    if chunk_no != CANARY_CHUNK:
+        forget_canary_corrections(run, sobject, chunk_no)
+    if deferred:
+        Loader(run, org, fields).send(LINKS.on(sobject, chunk_no))
+    send_links_in_texts(run, org, sobject, fields, chunk_no)
+    correct(run, org, sobject, chunk_no, fields, AFTER_LINKS)
+
+
+def _plan_links(run: Run, sobject: str, deferred: list[FieldMapping], chunk_no: int) -> None:
     if not deferred:
         return
     step = LINKS.on(sobject, chunk_no)
@@ -222,7 +237,3 @@ def load_deferred_links(
             canary=sql.Literal(CANARY_CHUNK),
         )
     )
-    if chunk_no != CANARY_CHUNK:
-        forget_canary_corrections(run, step)
-    Loader(run, org, fields).send(step)
-    correct(run, org, sobject, chunk_no, fields, AFTER_LINKS)

@@ -30,6 +30,8 @@ NEXT_STEP = "correct the file (docs/mapping.md describes it) and trigger the run
 RECORD_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 API_NAME = re.compile(r"[A-Za-z]\w*")
 MAX_BYTES = 5_000_000
+SWITCHES = ("drop", "truncate", "rewrite_links")
+"""Rules of a field that may stand alone, as a word."""
 
 
 @dataclass
@@ -209,25 +211,28 @@ class _Reader:
         )
 
     def _rule(self, node: Node, path: str) -> FieldRule | None:
-        if isinstance(node, ScalarNode) and node.value in ("drop", "truncate"):
-            return FieldRule(drop=node.value == "drop", truncate=node.value == "truncate")
+        if isinstance(node, ScalarNode) and node.value in SWITCHES:
+            switched: dict[str, Any] = {node.value: True}
+            return FieldRule(**switched)
         known = [f.name for f in dataclass_fields(FieldRule)]
         if not isinstance(node, MappingNode):
-            self.faults.add(node, f"{path} must be `drop`, `truncate` or pairs of {', '.join(known)}")
+            switches = ", ".join(f"`{name}`" for name in SWITCHES)
+            self.faults.add(node, f"{path} must be {switches} or pairs of {', '.join(known)}")
             return None
         readers: dict[str, Callable[[Node, str], Any]] = {
             "source": self._api_name,
             "constant": self._text,
             "values": self._texts,
             "default": self._text,
-            "truncate": self._flag,
-            "drop": self._flag,
+            **dict.fromkeys(SWITCHES, self._flag),
         }
         said = {key: readers[key](value, f"{path}/{key}") for key, value in self._entries(node, path, known)}
         if said.get("drop") and len(said) > 1:
             self.faults.add(node, f"{path} is dropped and cannot have other rules")
         if said.get("constant") is not None and {"source", "values", "default"} & said.keys():
             self.faults.add(node, f"{path} has a constant: source, values and default would have no effect")
+        if said.get("constant") is not None and said.get("rewrite_links"):
+            self.faults.add(node, f"{path} has a constant: no link of a record stands in it")
         return FieldRule(**{key: value for key, value in said.items() if value is not None})
 
     def _api_name(self, node: Node, path: str) -> str | None:

@@ -17,6 +17,7 @@ class FieldRule:
     `source`: another source field (a rename). `constant`: this text for every record. `values`: source
     value -> target value, others stay. `default`: used where the source is empty. `truncate`: cut what
     is too long (the full text is kept as an explained difference). `drop`: do not carry the field.
+    `rewrite_links`: links to records that are moved lead to them in the target (`coa.fields.text_links`).
     """
 
     source: str = ""
@@ -25,6 +26,7 @@ class FieldRule:
     default: str | None = None
     truncate: bool = False
     drop: bool = False
+    rewrite_links: bool = False
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,25 @@ def plan_hash(run: Run) -> str:
     digest.update(json.dumps(params, sort_keys=True).encode())
     for group in groups:
         digest.update(group["h"].encode())
+    digest.update(_links_in_texts(run).encode())
     for row in deletion_rows(run):
         digest.update("|".join(str(row[k]) for k in ("sobject", "target_id", "action")).encode())
     return digest.hexdigest()
+
+
+def _links_in_texts(run: Run) -> str:
+    """Hash of the texts that are not written as they stand in `desired`; empty where no link is rewritten."""
+    if not run.has_table(Table.TEXT_LINK):
+        return ""
+    found = run.db.value(
+        sql.SQL(
+            """SELECT md5(string_agg(h, E'\\n' ORDER BY sobject, field, source_id)) FROM (
+                 SELECT sobject, field, source_id, md5(string_agg(concat_ws('|', literal, record_sobject, record_id, before,
+                          id_length), E'\\n' ORDER BY nth)) AS h
+                 FROM {} WHERE fits GROUP BY 1, 2, 3) t"""
+        ).format(run.table(Table.TEXT_LINK))
+    )
+    return str(found or "")
 
 
 def _orgs(run: Run) -> tuple[str, str]:

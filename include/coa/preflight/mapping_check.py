@@ -7,8 +7,18 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
+from coa.fields.text_links import TEXTS
 from coa.mapping.model import FieldRule, Mapping
-from coa.model import AUDIT_FIELDS, LOADED, MIGRATION_FIELDS, NEVER_WRITTEN, SYSTEM_FIELDS
+from coa.model import (
+    AUDIT_FIELDS,
+    CUSTOMER_ORG_ID,
+    DETAIL,
+    FROZEN_DETAIL_FIELDS,
+    LOADED,
+    MIGRATION_FIELDS,
+    NEVER_WRITTEN,
+    SYSTEM_FIELDS,
+)
 from coa.salesforce.describe import NUMBER_TYPES, Describe, Field
 from coa.staging.journal import Finding
 
@@ -68,6 +78,13 @@ def _faults(mapping: Mapping, source: Describes, target: Describes) -> Iterator[
     for sobject, pointed in mapping.id_fields.items():
         for name, to in pointed.items():
             path = ("id_fields", sobject, name)
+            if mapping.rule(sobject, name).rewrite_links:
+                yield (
+                    sobject,
+                    name,
+                    f"{name} cannot have rewrite_links: id_fields says that it is an id",
+                    path,
+                )
             for role, orgs in (("source", source), ("target", target)):
                 field = orgs[sobject].field(name)
                 if field is None:
@@ -97,6 +114,8 @@ def _rule_faults(
         yield f"the user of coa_target may not write {name}"
     if rule.source and source.field(rule.source) is None:
         yield f"the source's {sobject} has no field {rule.source}{_meant(rule.source, source)}"
+    if rule.rewrite_links:
+        yield from _rewriting_faults(sobject, name, field)
     if not rule.source and rule.constant is None and source.field(name) is None and rule.default is None:
         yield f"the source's {sobject} has no field {name}; name its source, a constant or a default"
     for what, value in (
@@ -108,6 +127,21 @@ def _rule_faults(
             fault = _unfit(field, value)
             if fault:
                 yield f"the {what} of {name} {fault}"
+
+
+def _rewriting_faults(sobject: str, name: str, field: Field) -> Iterator[str]:
+    """Why links in a field cannot be rewritten: that is an update, sent when all records are there."""
+    if sobject == DETAIL and name in FROZEN_DETAIL_FIELDS:
+        yield (
+            f"links in {name} cannot be rewritten: the package refuses to change it once the order has left Draft, and the "
+            "ids of the records are known only after that"
+        )
+    elif field.type not in TEXTS:
+        yield f"links are rewritten in texts, and {name} is {field.type} in the target"
+    elif name == CUSTOMER_ORG_ID or field.flag("unique") or field.flag("externalId"):
+        yield f"{name} is a key, in which no link is rewritten"
+    elif not field.updateable:
+        yield f"links are rewritten by an update, and the user of coa_target may not update {name}"
 
 
 def _unfit(field: Field, value: str) -> str:

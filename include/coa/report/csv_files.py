@@ -189,25 +189,35 @@ REFERENCE_COLUMNS = (
     "record_id",
     "record_sobject",
     "record_target_id",
+    "rewritten_to",
+    "kept_because",
     "source_url",
     "target_url",
 )
 
 
 def reference_rows(run: Run) -> Iterable[dict[str, Any]]:
-    """Ids and links of the source org inside texts, with what became of the record that they name."""
-    if not run.has_table(Table.REFERENCE):
+    """Ids and links of the source org inside texts, with what became of the record that they name, and of the link."""
+    if not run.has_table(Table.REFERENCE) or not run.has_table(Table.TEXT_LINK):
         return
     bases = _bases(run)
     for row in run.db.stream(
         sql.SQL(
             """SELECT r.sobject, r.source_id, l.target_id, r.field, r.kind, r.found, r.record_id,
-                      m.sobject AS record_sobject, m.target_id AS record_target_id
-               FROM {} r
+                      m.sobject AS record_sobject, m.target_id AS record_target_id,
+                      CASE WHEN r.kept = '' AND m.target_id IS NOT NULL
+                           THEN x.before || left(m.target_id, x.id_length) || substr(r.found, length(x.literal) + 1)
+                           ELSE '' END AS rewritten_to,
+                      CASE WHEN r.kept <> '' THEN r.kept WHEN m.target_id IS NULL THEN 'not_in_target' ELSE '' END
+                        AS kept_because
+               FROM {references} r
                LEFT JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = r.sobject AND l.source_id = r.source_id
                LEFT JOIN coa.ledger m ON m.pair_id = %s AND m.source_id = r.record_id
+               LEFT JOIN LATERAL (SELECT q.* FROM {links} q WHERE q.sobject = r.sobject AND q.field = r.field
+                 AND q.source_id = r.source_id AND q.record_id = r.record_id AND starts_with(r.found, q.literal)
+                 ORDER BY q.nth LIMIT 1) x ON r.kept = ''
                ORDER BY r.sobject, r.source_id, r.field, r.found"""
-        ).format(run.table(Table.REFERENCE)),
+        ).format(references=run.table(Table.REFERENCE), links=run.table(Table.TEXT_LINK)),
         [run.pair_id, run.pair_id],
     ):
         yield row | _urls(row, bases)

@@ -9,7 +9,7 @@ from coa.extract.bulk import ExtractSpec, ensure_state_table
 from coa.extract.extract import coa_specs, extract_all
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried, saved_describes
-from coa.mapping.model import Mapping
+from coa.mapping.model import FieldRule, Mapping
 from coa.model import COA_OBJECTS, LOADED
 from coa.preflight.check import stop_on_blockers
 from coa.preflight.orgs import describe_objects, identify
@@ -136,11 +136,12 @@ def snapshot(run: Run, target: Org, kind: str) -> dict[str, int]:
 
 
 def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, list[FieldMapping]]:
-    """What the run wrote and can be written back. Links hold the target's own ids here, so no ledger is asked."""
+    """What the run wrote and can be written back, as it was: links hold the target's own ids here, so that no ledger is
+    asked, neither for them nor for those in texts."""
     there = saved_describes(run, TARGET)
     return {
         sobject: [
-            replace(one, kind="lookup" if one.kind == "parent" else one.kind)
+            replace(one, kind="lookup" if one.kind == "parent" else one.kind, rule=FieldRule())
             for one in fields
             if one.updateable
             and one.name in there[sobject].fields

@@ -55,6 +55,7 @@ class Table(StrEnum):
     CUSTOM = "custom"
     PROBLEM = "problem"
     REFERENCE = "reference"
+    TEXT_LINK = "text_link"
     PLAN = "plan"
     DELETION = "deletion"
     EXPECTED_CORRECTIONS = "expected_corrections"
@@ -128,10 +129,19 @@ DECLARED: dict[Table, Declaration] = {
            reason text NOT NULL, next_step text NOT NULL, verdict text NOT NULL""",
         key=("sobject", "source_id", "reason_code", "field"),
     ),
-    # Ids and links of the source org inside texts.
+    # Ids and links of the source org inside texts; `kept`: why the text is carried as it is, empty for a link that is
+    # rewritten as soon as its record is there.
     Table.REFERENCE: Declaration(
         """sobject text NOT NULL, source_id text NOT NULL, field text NOT NULL, kind text NOT NULL,
-           found text NOT NULL, record_id text NOT NULL""",
+           found text NOT NULL, record_id text NOT NULL, kept text NOT NULL""",
+    ),
+    # Texts whose links are rewritten, in pieces (`coa.fields.text_links.Piece`); a text that does not fit stays as it is.
+    Table.TEXT_LINK: Declaration(
+        """sobject text NOT NULL, field text NOT NULL, source_id text NOT NULL, nth int NOT NULL, literal text NOT NULL,
+           record_sobject text NOT NULL, record_id text NOT NULL, before text NOT NULL, id_length int NOT NULL,
+           fits boolean NOT NULL""",
+        key=("sobject", "field", "source_id", "nth"),
+        indexes={"text_link_by_record": ("record_sobject", "record_id")},
     ),
     # Exactly one action a source record.
     Table.PLAN: Declaration(

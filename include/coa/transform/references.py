@@ -2,7 +2,8 @@
 
 A text arrives byte for byte, and with it what leads back to the org that it came from: the link opens the old org,
 and breaks when that org closes. They are found here, counted in the plan, and listed in `references.csv`; a lookup
-that merely stands in a text field is better named in the mapping file (`id_fields`).
+that merely stands in a text field is better named in the mapping file (`id_fields`), and links to records that are moved
+can be rewritten (`rewrite_links`, `coa.fields.text_links`).
 
 An id counts where it bears the key prefix of an sObject that the run knows and is one: 18 characters whose last three
 check the others, or 15 that a record of the source has. A link counts by its host: the source's own, or another host
@@ -17,25 +18,28 @@ from urllib.parse import urlsplit
 from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
+from coa.fields.text_links import TEXTS
 from coa.model import LOADED
 from coa.staging import tables
 from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
-TEXTS = frozenset({"string", "textarea", "url"})
 SHORTEST = 15
 """Characters of an id: no shorter field can hold a reference."""
 CODE = "reference_in_text"
+REWRITTEN = "links_rewritten"
 ID = r"\m[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?\M"
 IMAGE = r"/servlet/(?:rtaImage|servlet\.ImageServer|servlet\.FileDownload)[^\s\"'<>]*"
 SALESFORCE_HOSTS = r"(?:salesforce|force|visualforce|documentforce|salesforce-setup|salesforce-sites|salesforce-experience|site)"
 
 
 def find_references(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Finding]:
-    """Fills the table `reference` (sobject, source_id, field, kind, found, record_id); a finding a field and kind.
+    """Fills the table `reference`; a finding a field, and one where links are rewritten.
 
-    `record_id`: the 18-character id that a link or sentence names, empty where it names none that is known.
+    `record_id`: the 18-character id that a link or sentence names, empty where it names none that is known. `kept`:
+    `not_asked` (the mapping file does not want links rewritten), `no_record_link` (an image, a bare id, a page that is
+    not that of a moved object's record), `too_long` (the text would not fit); empty for what is rewritten.
     """
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.REFERENCE)
@@ -45,7 +49,8 @@ def find_references(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Fi
             if one.kind == "value" and one.source is not None and _may_refer(one):
                 _find_links(run, sobject, one)
                 _find_ids(run, sobject, one, known)
-    return _findings(run)
+    _tell_rewritten(run)
+    return [*_findings(run), *_rewritten_findings(run)]
 
 
 def _may_refer(one: FieldMapping) -> bool:
@@ -127,9 +132,25 @@ def _find_ids(run: Run, sobject: str, one: FieldMapping, known: sql.Composed) ->
 def _insert(run: Run, sobject: str, one: FieldMapping, query: sql.Composed) -> None:
     run.db.execute(
         sql.SQL(
-            """INSERT INTO {} (sobject, source_id, field, kind, found, record_id)
-               SELECT {}, q.* FROM ({}) q ON CONFLICT DO NOTHING"""
-        ).format(run.table(Table.REFERENCE), sql.Literal(sobject), query)
+            """INSERT INTO {} (sobject, source_id, field, kind, found, record_id, kept)
+               SELECT {}, q.*, {} FROM ({}) q ON CONFLICT DO NOTHING"""
+        ).format(
+            run.table(Table.REFERENCE),
+            sql.Literal(sobject),
+            sql.Literal("no_record_link" if one.rule.rewrite_links else "not_asked"),
+            query,
+        )
+    )
+
+
+def _tell_rewritten(run: Run) -> None:
+    """Which of the links found are among those that are rewritten."""
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {} r SET kept = CASE WHEN x.fits THEN '' ELSE 'too_long' END
+               FROM {} x WHERE x.sobject = r.sobject AND x.field = r.field AND x.source_id = r.source_id
+                 AND x.record_id = r.record_id AND r.kind = 'link' AND starts_with(r.found, x.literal)"""
+        ).format(run.table(Table.REFERENCE), run.table(Table.TEXT_LINK))
     )
 
 
@@ -154,8 +175,9 @@ def _findings(run: Run) -> list[Finding]:
         sql.SQL(
             """SELECT sobject, field, count(*) AS n, count(DISTINCT source_id) AS records,
                       count(*) FILTER (WHERE kind = 'image') AS images, count(*) FILTER (WHERE kind = 'link') AS links,
-                      (array_agg(DISTINCT source_id))[1:10] AS examples
-               FROM {} GROUP BY 1, 2 ORDER BY 1, 2"""
+                      (array_agg(DISTINCT source_id))[1:10] AS examples,
+                      count(*) FILTER (WHERE kept = 'too_long') AS too_long
+               FROM {} WHERE kept <> '' GROUP BY 1, 2 ORDER BY 1, 2"""
         ).format(run.table(Table.REFERENCE))
     )
     return [
@@ -164,9 +186,37 @@ def _findings(run: Run) -> list[Finding]:
             CODE,
             f"{r['records']} records of {r['sobject']} name the source org in {r['field']}: {r['links']} links, "
             f"{r['images']} images, {r['n'] - r['links'] - r['images']} ids. They are carried as they are, and lead "
-            "nowhere when the source closes.",
-            "see references.csv, which has the new ids of what was moved; put the texts right after the cut-over, or "
-            "by a custom rule.",
+            "nowhere when the source closes."
+            + (
+                f" {r['too_long']} links are not rewritten, for their texts would not fit."
+                * bool(r["too_long"])
+            ),
+            "see references.csv, which has the new ids of what was moved; have links to moved records rewritten "
+            "(rewrite_links in the mapping file), or put the texts right after the cut-over.",
+            sobject=r["sobject"],
+            field=r["field"],
+            count=r["records"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]
+
+
+def _rewritten_findings(run: Run) -> list[Finding]:
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT sobject, field, count(*) AS links, count(DISTINCT source_id) AS records,
+                      (array_agg(DISTINCT source_id))[1:10] AS examples
+               FROM {} WHERE kept = '' GROUP BY 1, 2 ORDER BY 1, 2"""
+        ).format(run.table(Table.REFERENCE))
+    )
+    return [
+        Finding(
+            "note",
+            REWRITTEN,
+            f"{r['links']} links in {r['field']} of {r['records']} records of {r['sobject']} lead to records of the source; "
+            "they are rewritten as soon as these records are in the target, and stay as they are until then.",
+            "nothing; references.csv has each link and what became of it.",
             sobject=r["sobject"],
             field=r["field"],
             count=r["records"],

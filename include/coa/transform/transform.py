@@ -18,6 +18,7 @@ from coa.transform.desired import build_desired
 from coa.transform.explain import explain
 from coa.transform.findings import data_findings
 from coa.transform.invalid_values import find_invalid_values
+from coa.transform.links_in_texts import cut_up_texts
 from coa.transform.maps import map_by_keys
 from coa.transform.provisioned import map_provisioned
 from coa.transform.references import find_references
@@ -50,6 +51,7 @@ def run_transform(run: Run, mapping: Mapping) -> None:
     explain(run, carried, mapping)
     findings += _not_carried_findings(run, mapping)
     findings += data_findings(run, carried, mapping)
+    cut_up_texts(run, carried)
     findings += find_references(run, carried)
     run.findings.replace("transform", findings)
 

@@ -22,6 +22,7 @@ from coa.explanations import Cause
 from coa.fields.compare import is_compared
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried
+from coa.fields.text_links import cut_up, fits, orgs_of, rewritten
 from coa.mapping.model import Mapping
 from coa.model import LOADED
 from coa.salesforce.composite import MOST_QUERIES, Read, granted, read_together, records_of
@@ -280,6 +281,7 @@ class _Batch:
         self.target = self._staged(Table.VERIFY, "Id", self.target_ids)
         self.target_again: dict[str, dict[str, Any]] = {}
         self.source_again: dict[str, dict[str, Any]] | None = None
+        self.orgs = orgs_of(run)
         self.told = self._told()
         self.parents = self._parents()
 
@@ -340,12 +342,15 @@ class _Batch:
             for row in self.source.values()
             if row.get(f.source.name)
         }
+        return self._counterparts(wanted)
+
+    def _counterparts(self, source_ids: set[str]) -> dict[tuple[str, str], str]:
         return {
             (r["sobject"], r["source_id"]): r["target_id"]
             for r in self.run.db.rows(
                 """SELECT sobject, source_id, target_id FROM coa.ledger
                    WHERE pair_id = %s AND source_id = ANY (%s) AND target_id IS NOT NULL""",
-                [self.run.pair_id, sorted(wanted)],
+                [self.run.pair_id, sorted(source_ids)],
             )
         }
 
@@ -427,10 +432,18 @@ class _Batch:
                 None,
             )
             return found, plain(kind, found)
-        if one.kind == "lookup" or "explained" in told or one.source is None:
-            return planned, plain(kind, planned)
-        value = _mapped(one, self.source[source_id])
+        value = planned
+        if one.kind != "lookup" and "explained" not in told and one.source is not None:
+            value = _mapped(one, self.source[source_id])
+        if one.rule.rewrite_links and value:
+            value = self._with_links(one, value)
         return value, plain(kind, value)
+
+    def _with_links(self, one: FieldMapping, text: str) -> str:
+        pieces = cut_up(text, self.orgs)
+        if not pieces or not fits(pieces, one.target.length, self.run.settings):
+            return text
+        return rewritten(pieces, self._counterparts({p.record_id for p in pieces}))
 
 
 _ANY = object()

@@ -11,7 +11,7 @@ from coa.extract.delta import read_back
 from coa.extract.extract import coa_specs, extract_all
 from coa.fields.compare import Unresolved, comparisons
 from coa.fields.hazards import find_hazards
-from coa.fields.links import explain_links_to_held
+from coa.fields.links import explain_links_in_texts, explain_links_to_held
 from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
 from coa.model import ORDER
@@ -53,7 +53,9 @@ def read_target(run: Run, target: Org) -> None:
 def run_verify(run: Run, mapping: Mapping) -> None:
     """Compares what was read with the plan; writes `coa.difference` and `coa.total` anew."""
     expect_planned(run)
-    explain_links_to_held(run, saved_carried(run, mapping))
+    carried = saved_carried(run, mapping)
+    explain_links_to_held(run, carried)
+    explain_links_in_texts(run, carried)
     prove(run, mapping, lambda sobject: run.table(TARGET, sobject), remember=True)
     mark_used(run, Table.VERIFY)
 

@@ -15,7 +15,7 @@ from coa.errors import ConfigurationError
 from coa.extract.extract import extract_org
 from coa.fields.compare import comparisons
 from coa.fields.field_map import lookup_objects
-from coa.fields.links import explain_links_outside
+from coa.fields.links import explain_links_in_texts, explain_links_outside
 from coa.fields.saved import saved_carried
 from coa.mapping.model import Mapping
 from coa.mapping.store import adopt
@@ -96,11 +96,13 @@ def extract_both(run: Run, source: Org, target: Org, mapping: Mapping) -> None:
 def compare_migrated(run: Run, mapping: Mapping, of_run: str) -> dict[str, int]:
     """Compares; unexplained differences by cause: migration, source, target, both, unknown."""
     run_transform(run, mapping)
-    explain_links_outside(run, saved_carried(run, mapping))
+    carried = saved_carried(run, mapping)
+    explain_links_outside(run, carried)
+    explain_links_in_texts(run, carried)
     expect_migrated(run, of_run)
     first = _first_snapshot(run)
     prove(run, mapping, first, remember=False)
-    for sobject, fields in saved_carried(run, mapping).items():
+    for sobject, fields in carried.items():
         compared, joins = comparisons(run, sobject, fields)
         class_field_differences(run, sobject, compared, joins)
     class_presence(run)
