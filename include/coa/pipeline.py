@@ -26,6 +26,7 @@ from coa.fields.saved import saved_carried, saved_describes
 from coa.kinds import kind_of
 from coa.load import load as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
+from coa.mapping.place import NamedBy
 from coa.mapping.store import freeze as freeze_mapping
 from coa.mapping.store import mapping_of
 from coa.plan import document as plan_stage
@@ -94,7 +95,9 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
     run.events.add("stage_ended", stage=name)
 
 
-def start(db: Database, settings: Settings, **asked: Any) -> Run:
+def start(
+    db: Database, settings: Settings, *, mapping_named_by: NamedBy = NamedBy.DEPLOYMENT, **asked: Any
+) -> Run:
     """The run of an Airflow run, with params and mapping file frozen for all that follows; `asked` as `Run.start` says.
 
     A retried call gives the same run with the same inputs. Raises `InvalidParams` for a param or a mapping file that
@@ -103,7 +106,7 @@ def start(db: Database, settings: Settings, **asked: Any) -> Run:
     run = Run.start(db, settings, **asked)
     if run.record.mode not in (rollback_scope.ROLLBACK, contract_stage.CONTRACT_MODE):
         # A roll-back goes by what the run that it undoes was told, a contract moves no record.
-        freeze_mapping(run)
+        freeze_mapping(run, mapping_named_by)
     return run
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from coa.errors import ConfigurationError
+from coa.files import MOST_KEY_BYTES, NotReadable, read_regular
 from coa.salesforce.auth import OrgConnection, check_url, is_loopback
 
 LEGACY_PREFIX = "extra__salesforce__"
@@ -114,13 +115,14 @@ def _private_key(name: str, extras: dict[str, str]) -> str:
     if not path:
         return ""
     try:
-        return Path(path).expanduser().read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        return read_regular(Path(path).expanduser(), MOST_KEY_BYTES).decode("utf-8")
+    except (NotReadable, UnicodeDecodeError) as error:
+        reason = str(error) if isinstance(error, NotReadable) else "it is not a text file"
+        # Without the error itself: that of the decoding holds the file's bytes.
         raise ConfigurationError(
             f"Connection {name}: the private key file {path} cannot be read: {reason}.",
             next_step="correct the extra `private_key_file_path`; the file must exist on every worker.",
-        ) from error
+        ) from None
 
 
 def _version(name: str, text: str) -> str:

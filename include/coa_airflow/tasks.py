@@ -27,6 +27,7 @@ from coa_airflow.running import failed_tasks, failures, record_failure, run_id_o
 from coa_airflow.waiting import waiting_task
 
 if TYPE_CHECKING:
+    from coa.mapping.place import NamedBy
     from coa.staging.runs import Run
 
 NOTE = "note"
@@ -42,6 +43,19 @@ def _under_grant(raw: dict[str, Any], conf: dict[str, Any], orgs: dict[str, str]
         return raw
     asked = {name: raw[name] for name in conf if name in raw}
     return {**granted, "mode": "delta", "dry_run": bool(raw.get("dry_run")), **asked}
+
+
+def _named_by(mapping: str, of_params: str) -> NamedBy:
+    """Whose word the path of a mapping file is; `of_params`: what the run's own params say.
+
+    In a headless run the params are those of whoever started the process. A variable is anybody's who may edit
+    variables, there as well: those of a served Airflow are copied for it.
+    """
+    from coa.mapping.place import FILE, NamedBy
+
+    if mapping in (os.environ.get(name, "").strip() for name in (FILE, "AIRFLOW_VAR_COA_MAPPING")):
+        return NamedBy.DEPLOYMENT
+    return NamedBy.DEPLOYMENT if os.environ.get(HEADLESS) and mapping == of_params else NamedBy.AIRFLOW
 
 
 @task
@@ -60,7 +74,8 @@ def start(
     raw = given(context["params"])
     if only_plan:
         raw["dry_run"] = True
-    if "mapping" in raw and not raw["mapping"]:
+    of_params = str(raw.get("mapping") or "")
+    if "mapping" in raw and not of_params:
         from coa_airflow.environment import setting
 
         raw["mapping"] = setting("coa_mapping", "COA_MAPPING")
@@ -75,6 +90,7 @@ def start(
         airflow_run_id=ti.run_id,
         triggered_by=who_triggers(dag_run),
         raw_params=raw,
+        mapping_named_by=_named_by(str(raw.get("mapping") or ""), of_params),
         origin=Origin(
             airflow_version=version("apache-airflow-core"),
             born=str(getattr(dag_run, "run_after", "") or ""),

@@ -139,6 +139,7 @@ def test_no_secret_shows_in_the_text_of_a_connection() -> None:
         ({"extra": {"consumer_key": "k", "consumer_secret": "s"}}, "does not say where the org is"),
         ({"host": MY_DOMAIN, "extra": {"version": "latest"}}, "version"),
         ({"host": MY_DOMAIN, "extra": {"private_key_file_path": "/no/such/server.key"}}, "No such file"),
+        ({"host": MY_DOMAIN, "extra": {"private_key_file_path": "/dev/zero"}}, "no regular file"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name_with_a_next_step(fields: dict[str, object], says: str) -> None:

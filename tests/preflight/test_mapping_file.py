@@ -12,6 +12,7 @@ import yaml
 from coa.errors import InvalidParams
 from coa.mapping.file import parse_mapping, read_mapping
 from coa.mapping.model import CustomRule, FieldRule, Mapping
+from coa.mapping.place import Place
 from coa.model import DETAIL, ORDER
 
 EXAMPLE = """
@@ -52,8 +53,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def read(text: str, folder: Path) -> Mapping:
+    return parse_mapping(text, folder / "m.yaml", Place(folder, custom_rules=True))
+
+
 def test_a_file_can_say_everything(folder: Path) -> None:
-    mapping = parse_mapping(EXAMPLE, folder / "mapping.yaml")
+    mapping = read(EXAMPLE, folder)
     rules = mapping.fields[ORDER]
     assert rules["CHANNEL_ORDERS__Order_Type__c"] == FieldRule(
         values={"New Cloud": "Initial", "No": "Yes"}, default="Initial"
@@ -76,13 +81,13 @@ def test_a_file_can_say_everything(folder: Path) -> None:
 
 
 def test_what_is_kept_with_a_run_is_what_was_read(folder: Path) -> None:
-    mapping = parse_mapping(EXAMPLE, folder / "mapping.yaml")
+    mapping = read(EXAMPLE, folder)
     assert Mapping.from_data(json.loads(json.dumps(mapping.as_data()))) == mapping
     assert isinstance(mapping.custom[DETAIL], CustomRule)
 
 
 def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
-    assert parse_mapping("# nothing\n", tmp_path / "m.yaml") == Mapping()
+    assert read("# nothing\n", tmp_path) == Mapping()
 
 
 def test_the_editors_schema_accepts_the_example_and_knows_the_same_sections(project: Path) -> None:
@@ -98,23 +103,26 @@ def test_the_editors_schema_accepts_the_example_and_knows_the_same_sections(proj
 BAD = {
     "tabs": ("fields:\n\tService_Order__c: {}\n", "line 2"),
     "open bracket": ("contracts: {A: B\n", "no YAML: line"),
-    "a list at the top": ("- fields\n", "line 1: the file must be `key: value` pairs, not a list"),
+    "a list at the top": ("- fields\n", "line 1, column 1: the file must be `key: value` pairs, not a list"),
     "plain text": ("just words\n", "must be `key: value` pairs"),
-    "unknown section": ("feilds: {}\n", "line 1: unknown key 'feilds' (is 'fields' meant?)"),
-    "section twice": ("owners: {a: b}\nowners: {c: d}\n", "line 2: 'owners' stands twice"),
+    "unknown section": ("feilds: {}\n", "line 1, column 1: an unknown key of the file (is 'fields' meant?)"),
+    "section twice": ("owners: {a: b}\nowners: {c: d}\n", "line 2, column 1: a key of the file stands twice"),
     "field twice": (
         "fields:\n  Service_Order__c:\n    A__c: drop\n    A__c: drop\n",
-        "line 4: 'A__c' stands",
+        "line 4, column 5: a key of fields/CHANNEL_ORDERS__Service_Order__c stands twice",
     ),
     "wrong version": ("version: 2\n", "version must be 1"),
     "fields as a list": (
         "fields: [Service_Order__c]\n",
-        "line 1: fields must be `key: value` pairs, not a list",
+        "line 1, column 9: fields must be `key: value` pairs, not a list",
     ),
-    "object that is not moved": ("fields:\n  Account: {}\n", "'Account' is none of the moved objects"),
+    "object that is not moved": (
+        "fields:\n  Account: {}\n",
+        "line 2, column 12: fields: this is none of the moved objects",
+    ),
     "unknown rule": (
         "fields:\n  Service_Order__c:\n    A__c: {from: B__c}\n",
-        "line 3: unknown key 'from'; known are source",
+        "line 3, column 12: an unknown key of fields/CHANNEL_ORDERS__Service_Order__c; known are source",
     ),
     "rule as a word": (
         "fields:\n  Service_Order__c:\n    A__c: keep\n",
@@ -122,11 +130,11 @@ BAD = {
     ),
     "links in a constant": (
         "fields:\n  Service_Order__c:\n    A__c: {constant: x, rewrite_links: true}\n",
-        "line 3: fields/CHANNEL_ORDERS__Service_Order__c/A__c has a constant: no link",
+        "line 3, column 11: fields/CHANNEL_ORDERS__Service_Order__c has a constant: no link",
     ),
     "flag that is none": (
         "fields:\n  Service_Order__c:\n    A__c: {drop: yes please}\n",
-        "drop must be true or false",
+        "must be true or false",
     ),
     "drop with more": (
         "fields:\n  Service_Order__c:\n    A__c: {drop: true, default: x}\n",
@@ -138,26 +146,29 @@ BAD = {
     ),
     "values as a list": (
         "fields:\n  Service_Order__c:\n    A__c: {values: [a, b]}\n",
-        "values must be `key: value` pairs, not a list",
+        "column 20: fields/CHANNEL_ORDERS__Service_Order__c must be `key: value` pairs, not a list",
     ),
-    "nested value": ("contracts: {A: {B: C}}\n", "contracts/A must be text, not pairs"),
-    "empty contract": ("contracts: {A: }\n", "contracts/A is empty"),
-    "products without contract": ("products: {P-1: P-2}\n", "products/P-1 must be `key: value` pairs"),
+    "nested value": ("contracts: {A: {B: C}}\n", "line 1, column 16: contracts must be text, not pairs"),
+    "empty contract": ("contracts: {A: }\n", "contracts is empty"),
+    "products without contract": ("products: {P-1: P-2}\n", "products must be `key: value` pairs"),
     "lookup key with a blank": (
         "lookups: {Account: [Account Number]}\n",
         "neither a field nor fields joined",
     ),
-    "lookup without key": ("lookups: {Account: []}\n", "lookups/Account names no field"),
-    "record id too short": ("records: {Account: {001A: 001000000000001}}\n", "'001A' is no record id"),
-    "decision unknown": ("duplicates: {a0X000000000001: skip}\n", "'skip' is neither load nor a record id"),
-    "owners file missing": ("owners_file: none.csv\n", "owners_file none.csv cannot be read"),
-    "owners file with one column": ("owners_file: one.csv\n", "row 2 of one.csv has no two values"),
+    "lookup without key": ("lookups: {Account: []}\n", "lookups names no field"),
+    "record id too short": ("records: {Account: {001A: 001000000000001}}\n", "no record id of 15 or 18"),
+    "decision unknown": (
+        "duplicates: {a0X000000000001: skip}\n",
+        "a decision is neither load nor a record id",
+    ),
+    "owners file missing": ("owners_file: none.csv\n", "owners_file cannot be read"),
+    "owners file with one column": ("owners_file: one.csv\n", "row 2 of owners_file has no two values"),
     "custom without function": ("custom: {Service_Order__c: rules.py}\n", "not of the form file.py:function"),
     "custom function missing": (
         "custom: {Service_Order__c: 'rules.py:other'}\n",
-        "defines no function other",
+        "does not define the function",
     ),
-    "custom file broken": ("custom: {Service_Order__c: 'broken.py:f'}\n", "broken.py is no Python, line 1"),
+    "custom file broken": ("custom: {Service_Order__c: 'broken.py:f'}\n", "is no Python, line 1"),
     "python object": ("owners: !!python/object:os.system {a: b}\n", None),
 }
 
@@ -168,10 +179,10 @@ def test_a_bad_file_gives_one_clear_message(kind: str, folder: Path) -> None:
     (folder / "one.csv").write_text("source,target\njoe@old.example\n")
     (folder / "broken.py").write_text("def f(:\n")
     if expected is None:
-        assert parse_mapping(text, folder / "m.yaml").owners == {"a": "b"}, "tags make no objects"
+        assert read(text, folder).owners == {"a": "b"}, "tags make no objects"
         return
     with pytest.raises(InvalidParams) as failure:
-        parse_mapping(text, folder / "m.yaml")
+        read(text, folder)
     assert expected in failure.value.message
     assert "Traceback" not in str(failure.value)
     assert failure.value.next_step
@@ -180,15 +191,15 @@ def test_a_bad_file_gives_one_clear_message(kind: str, folder: Path) -> None:
 def test_all_faults_come_together_in_the_order_of_the_file(folder: Path) -> None:
     text = "feilds: {}\ncontracts: [a]\nowners: {a: }\nversion: 3\n"
     with pytest.raises(InvalidParams) as failure:
-        parse_mapping(text, folder / "m.yaml")
+        read(text, folder)
     message = failure.value.message
-    positions = [message.index(f"line {n}:") for n in (1, 2, 3, 4)]
+    positions = [message.index(f"line {n},") for n in (1, 2, 3, 4)]
     assert positions == sorted(positions)
 
 
 def test_a_file_that_is_not_there_says_where_it_is_named() -> None:
     with pytest.raises(InvalidParams) as failure:
-        read_mapping("missing.yaml")
+        read_mapping("missing.yaml", Place(Path("mappings"), confined=False))
     assert "cannot be read" in failure.value.message
     assert "COA_MAPPING" in failure.value.next_step
 
@@ -196,4 +207,4 @@ def test_a_file_that_is_not_there_says_where_it_is_named() -> None:
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidParams, match="UTF-8"):
-        read_mapping(str(tmp_path / "m.yaml"))
+        read_mapping("m.yaml", Place(tmp_path))

@@ -88,7 +88,7 @@ lookups: {{Account: Unknown__c, Nothing__c: Name}}
     assert set(codes(outcome)) == {"mapping_wrong"}
     for said in (
         f"line 3: the target's {ORDER} has no field Order_Type__c (is {NS}Order_Type__c meant?)",
-        f"line 4: the default of {NS}Order_Type__c is missing in the target's picklist: Nonsense",
+        f"line 4: the default of {NS}Order_Type__c is missing in the target's picklist",
         f"line 5: the constant of {NS}Contract_Length__c is no number",
         f"line 6: the target computes {NS}Order_Total_Value__c",
         f"line 7: the default of {NS}Service_Start_Date__c is no date",

@@ -12,9 +12,11 @@ from psycopg import sql
 from coa import pipeline
 from coa.approval.terms import terms_of
 from coa.errors import ConfigurationError, InvalidParams
+from coa.mapping.place import NamedBy
 from coa.mapping.store import adopt, mapping_of
 from coa.staging.database import Database
 from coa.staging.runs import Run
+from coa.transform.custom import load_function
 from tests.engine.harness import FAST
 
 FILTER = "Name != 'x'"
@@ -27,9 +29,21 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def start(database: Database, name: str = "", dag_id: str = "coa_migrate", **params: Any) -> Run:
+def start(
+    database: Database,
+    name: str = "",
+    dag_id: str = "coa_migrate",
+    named_by: NamedBy = NamedBy.DEPLOYMENT,
+    **params: Any,
+) -> Run:
     return pipeline.start(
-        database, FAST, dag_id=dag_id, airflow_run_id=name or uuid4().hex, triggered_by="", raw_params=params
+        database,
+        FAST,
+        mapping_named_by=named_by,
+        dag_id=dag_id,
+        airflow_run_id=name or uuid4().hex,
+        triggered_by="",
+        raw_params=params,
     )
 
 
@@ -41,6 +55,29 @@ def test_later_tasks_use_what_was_read_and_not_the_file(database: Database, file
     assert mapping_of(later).owners == {"anna@old": "anna@new"}
     assert later.params.orders_where == FILTER
     assert (later.record.mapping_name, len(later.record.mapping_sha256)) == ("mapping.yaml", 64)
+
+
+def test_the_code_of_a_custom_rule_is_kept_and_hashed_with_the_file(
+    database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COA_CUSTOM_RULES", "true")
+    monkeypatch.setenv("COA_MAPPING_FOLDER", str(file.parent))
+    file.write_text("custom: {Service_Order__c: 'rules.py:tidy'}\n")
+    module = file.parent / "rules.py"
+    module.write_text("def tidy(desired, source):\n    return 'first'\n")
+    run = start(database, mapping="mapping.yaml")
+    module.write_text("def tidy(desired, source):\n    return 'second'\n")
+
+    (rule,) = mapping_of(Run.load(database, FAST, run.run_id)).custom.values()
+    later = start(database, mapping="mapping.yaml")
+
+    assert load_function(rule)(None, None) == "first"
+    assert later.row["mapping_sha256"] != run.row["mapping_sha256"]
+
+
+def test_a_file_that_a_form_may_not_name_ends_the_start(database: Database, file: Path) -> None:
+    with pytest.raises(InvalidParams, match="does not lie where this deployment reads mapping files from"):
+        start(database, mapping=str(file), named_by=NamedBy.AIRFLOW)
 
 
 def test_a_start_that_is_tried_again_changes_nothing(database: Database, file: Path) -> None:
@@ -80,7 +117,9 @@ def test_a_start_that_was_killed_before_it_read_the_file_reads_it_when_it_is_tri
 def test_a_bad_file_is_refused_at_the_start(database: Database, file: Path) -> None:
     file.write_text("feilds: {}\nowners: [a]\n")
 
-    with pytest.raises(InvalidParams, match=r"mapping\.yaml is not usable: line 1: .*'feilds'.*line 2:"):
+    with pytest.raises(
+        InvalidParams, match=r"mapping\.yaml is not usable: line 1, .*'fields' meant.*line 2,"
+    ):
         start(database, mapping=str(file))
 
     row = database.row("SELECT state, params FROM coa.run") or {}

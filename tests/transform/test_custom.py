@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,46 @@ def test_what_pandas_made_of_values_becomes_text_again() -> None:
     assert [_text(v) for v in values] == [None, None, None, None, "true", "12", "2024-01-02T03:04:05+00:00"]
 
 
-def test_a_worker_with_another_file_refuses_to_run_it(tmp_path: Path) -> None:
-    file = tmp_path / "rules.py"
-    file.write_text("def tidy(desired, source):\n    return desired\n")
-    rule = CustomRule(str(file), "tidy", sha256(file.read_bytes()).hexdigest())
-    assert load_function(rule)(BEFORE, BEFORE) is BEFORE
-    file.write_text("def tidy(desired, source):\n    return None\n")
-    with pytest.raises(InvalidParams, match="changed since the run began"):
-        load_function(rule)
+def rule(code: str) -> CustomRule:
+    return CustomRule("rules.py", "tidy", sha256(code.encode()).hexdigest(), code)
+
+
+GOOD = "def tidy(desired, source):\n    return desired\n"
+
+
+def test_what_was_kept_with_the_run_is_run_and_no_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COA_CUSTOM_RULES", "true")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules.py").write_text("raise SystemExit\n")
+
+    assert load_function(rule(GOOD))(BEFORE, BEFORE) is BEFORE
+
+
+@pytest.mark.parametrize("word", [None, "", "false"])
+def test_a_worker_that_runs_no_rules_refuses(monkeypatch: pytest.MonkeyPatch, word: str | None) -> None:
+    monkeypatch.delenv("COA_CUSTOM_RULES", raising=False)
+    if word is not None:
+        monkeypatch.setenv("COA_CUSTOM_RULES", word)
+
+    with pytest.raises(InvalidParams, match="this worker runs none") as refused:
+        load_function(rule("raise SystemExit\n"))
+    assert "COA_CUSTOM_RULES=true" in refused.value.next_step
+
+
+def test_code_that_was_not_kept_or_is_another_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COA_CUSTOM_RULES", "true")
+
+    for other in (replace(rule(GOOD), code=""), replace(rule(GOOD), code=GOOD + "#")):
+        with pytest.raises(InvalidParams, match="was not kept with the run"):
+            load_function(other)
+
+
+def test_an_error_of_a_rule_names_its_line_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COA_CUSTOM_RULES", "true")
+
+    with pytest.raises(ConfigurationError, match=r"importing it raised ValueError in line 2\. ") as broken:
+        load_function(rule("# a rule\nint('Jane Doe')\n"))
+    assert "Jane" not in str(broken.value)
+    assert broken.value.__suppress_context__

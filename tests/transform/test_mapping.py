@@ -135,9 +135,10 @@ def world(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -
         (folder / "rules.py").write_text(CUSTOM)
         (folder / "mapping.yaml").write_text(mapping_text(said))
         before = {n: {r["Id"]: r for r in pair.table(pair.source, n)} for n in (CUSTOMER, ORDER, DETAIL)}
-        done = Migrator(module_database, pair.source, pair.target, folder).migrate(
-            mapping=str(folder / "mapping.yaml")
-        )
+        with pytest.MonkeyPatch.context() as deployment:
+            deployment.setenv("COA_CUSTOM_RULES", "true")
+            deployment.setenv("COA_MAPPING_FOLDER", str(folder))
+            done = Migrator(module_database, pair.source, pair.target, folder).migrate(mapping="mapping.yaml")
         after = {
             n: {r[SOURCE_ID]: r for r in pair.table(pair.target, n) if r[SOURCE_ID]}
             for n in (CUSTOMER, ORDER, DETAIL)

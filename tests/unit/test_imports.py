@@ -19,6 +19,7 @@ LAYERS = (
         "child_environment",
         "errors",
         "explanations",
+        "files",
         "kinds",
         "model",
         "private_files",

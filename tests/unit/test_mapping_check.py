@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coa.mapping.file import parse_mapping
+from coa.mapping.place import Place
 from coa.model import CUSTOMER, CUSTOMER_ORG_ID, DETAIL, LOADED, NS, ORDER
 from coa.preflight.mapping_check import check_mapping
 from coa.salesforce.describe import Describe
@@ -40,7 +41,9 @@ def orgs() -> dict[str, Describe]:
     ],
 )
 def test_a_field_whose_links_nobody_can_rewrite(sobject: str, field: str, said: str) -> None:
-    mapping = parse_mapping(f"fields:\n  {sobject}:\n    {field}: rewrite_links\n", Path("mapping.yaml"))
+    mapping = parse_mapping(
+        f"fields:\n  {sobject}:\n    {field}: rewrite_links\n", Path("mapping.yaml"), Place(Path())
+    )
 
     (finding,) = check_mapping(mapping, orgs(), orgs())
 
@@ -53,7 +56,9 @@ def test_a_field_whose_links_nobody_can_rewrite(sobject: str, field: str, said: 
     ("sobject", "field"), [(ORDER, "Note__c"), (CUSTOMER, "Page__c"), (DETAIL, "Note__c"), (ORDER, FROZEN)]
 )
 def test_a_text_that_can_be_updated(sobject: str, field: str) -> None:
-    mapping = parse_mapping(f"fields:\n  {sobject}:\n    {field}: rewrite_links\n", Path("mapping.yaml"))
+    mapping = parse_mapping(
+        f"fields:\n  {sobject}:\n    {field}: rewrite_links\n", Path("mapping.yaml"), Place(Path())
+    )
 
     assert check_mapping(mapping, orgs(), orgs()) == []
 
@@ -63,6 +68,8 @@ def test_a_field_is_an_id_or_has_links() -> None:
         f"fields:\n  {ORDER}:\n    Note__c: rewrite_links\nid_fields: {{{ORDER}: {{Note__c: {ORDER}}}}}\n"
     )
 
-    (finding,) = check_mapping(parse_mapping(text_of_the_file, Path("mapping.yaml")), orgs(), orgs())
+    (finding,) = check_mapping(
+        parse_mapping(text_of_the_file, Path("mapping.yaml"), Place(Path())), orgs(), orgs()
+    )
 
     assert "line 4: Note__c cannot have rewrite_links" in finding.message

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coa.errors import ConfigurationError
+from coa.files import MOST_KEY_BYTES, NotReadable, read_regular
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -49,8 +50,8 @@ def _key() -> Ed25519PrivateKey | None:
     if not path:
         return None
     try:
-        key = load_pem_private_key(Path(path).read_bytes(), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        key = load_pem_private_key(read_regular(Path(path), MOST_KEY_BYTES), password=None)
+    except (NotReadable, ValueError, TypeError, UnsupportedAlgorithm) as error:
         # No word of the error itself: it may quote the file.
         raise ConfigurationError(
             f"The key that {SETTING} names cannot be read ({type(error).__name__}).", next_step=NEXT_STEP

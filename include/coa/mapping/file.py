@@ -3,6 +3,9 @@
 All values are text exactly as written (`No` stays `No`, `0012` stays `0012`), so the nodes of the YAML
 document are read here rather than Python values made of them. What needs the orgs' describes (does the
 field exist?) is checked in `coa.preflight.mapping_check`.
+
+A fault names line and column, and the words that a mapping file has by its nature; never what stands in this one: whoever
+names a file as a mapping learns nothing of it.
 """
 
 from __future__ import annotations
@@ -18,18 +21,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from coa.errors import InvalidParams
 from coa.mapping.model import CustomRule, FieldRule, Mapping
+from coa.mapping.place import CUSTOM_RULES, Place
+from coa.mapping.yaml_nodes import NoYaml, compose
 from coa.model import COA_OBJECTS, LOADED, NS
 from coa.soql_condition import NoCondition, check_condition
 
 NEXT_STEP = "correct the file (docs/mapping.md describes it) and trigger the run again."
 RECORD_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 API_NAME = re.compile(r"[A-Za-z]\w*")
-MAX_BYTES = 5_000_000
+MOST_TOLD = 50
 SWITCHES = ("drop", "truncate", "rewrite_links")
 """Rules of a field that may stand alone, as a word."""
 
@@ -38,67 +42,48 @@ SWITCHES = ("drop", "truncate", "rewrite_links")
 class MappingErrors:
     """What is wrong with a file so far."""
 
-    found: list[tuple[int, str]] = field(default_factory=list)
+    found: list[tuple[int, int, str]] = field(default_factory=list)
 
-    def add(self, node: Node | None, text: str) -> None:
-        self.found.append((node.start_mark.line + 1 if node is not None else 0, text))
+    def add(self, node: Node, text: str) -> None:
+        self.found.append((node.start_mark.line + 1, node.start_mark.column + 1, text))
 
     def message(self) -> str:
-        return "; ".join(f"line {line}: {text}" if line else text for line, text in sorted(self.found))
+        told = [f"line {line}, column {column}: {text}" for line, column, text in sorted(self.found)]
+        more = [f"{len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
+        return "; ".join(told[:MOST_TOLD] + more)
 
 
-def read_mapping(path: str) -> Mapping:
-    """The mapping that a file says. Raises `InvalidParams` that lists every fault with its line."""
-    where = Path(path).expanduser()
-    text = read_text(where, f"The mapping file {path}")
-    return parse_mapping(text, where)
+def read_mapping(path: str, place: Place) -> tuple[Mapping, str]:
+    """The mapping that a file says, and its text. Raises `InvalidParams` that lists every fault with its line."""
+    where = place.path(path)
+    text = place.read(where, f"The mapping file {path}")
+    return parse_mapping(text, where, place), text
 
 
-def parse_mapping(text: str, where: Path) -> Mapping:
-    """`where`: path of the file; files that it names are looked for beside it."""
+def parse_mapping(text: str, where: Path, place: Place) -> Mapping:
+    """`where`: path of the file; files that it names are looked for beside it, as far as the `place` allows."""
     name = f"The mapping file {where.name}"
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise InvalidParams(f"{name} is no YAML: {line}{error.problem}.", next_step=NEXT_STEP) from None
-    except yaml.YAMLError as error:
-        first = str(error).splitlines()[0]
-        raise InvalidParams(f"{name} is no YAML: {first}.", next_step=NEXT_STEP) from None
+        root = compose(text)
+    except NoYaml as fault:
+        raise InvalidParams(f"{name} is no YAML: {fault.position}{fault}.", next_step=NEXT_STEP) from None
     if root is None:
         return Mapping()
     faults = MappingErrors()
-    reader = _Reader(faults, where.parent)
+    reader = _Reader(faults, where.parent, place)
     mapping = reader.document(root)
     if faults.found:
         raise InvalidParams(f"{name} is not usable: {faults.message()}.", next_step=NEXT_STEP)
     return mapping
 
 
-def read_text(where: Path, name: str) -> str:
-    """The text of a file; `name` is how messages call it. Raises `InvalidParams` when it is larger than 5 MB or unreadable."""
-    try:
-        if where.stat().st_size > MAX_BYTES:
-            raise InvalidParams(f"{name} is larger than 5 MB.", next_step="split its maps into CSV files.")
-        return where.read_text("utf-8")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InvalidParams(
-            f"{name} cannot be read: {reason}.",
-            next_step="correct the param mapping, the variable coa_mapping or the environment COA_MAPPING; "
-            "each worker must see the file.",
-        ) from None
-    except UnicodeDecodeError:
-        raise InvalidParams(f"{name} is not UTF-8 text.", next_step="save it as UTF-8.") from None
-
-
 class _Reader:
     """Walks the document; collects faults and the line of each entry."""
 
-    def __init__(self, faults: MappingErrors, folder: Path) -> None:
+    def __init__(self, faults: MappingErrors, folder: Path, place: Place) -> None:
         self.faults = faults
         self.folder = folder
+        self.place = place
         self.lines: dict[str, int] = {}
 
     def document(self, root: Node) -> Mapping:
@@ -129,19 +114,18 @@ class _Reader:
         if _is_null(node):
             return []
         if not isinstance(node, MappingNode):
-            what = f"{path or 'the file'} must be `key: value` pairs, not {_kind(node)}"
-            self.faults.add(node, what)
+            self.faults.add(node, f"{_told(path)} must be `key: value` pairs, not {_kind(node)}")
             return []
         found: dict[str, Node] = {}
         for key_node, value in node.value:
             if not isinstance(key_node, ScalarNode):
-                self.faults.add(key_node, f"a key of {path or 'the file'} is {_kind(key_node)}")
+                self.faults.add(key_node, f"a key of {_told(path)} is {_kind(key_node)}")
                 continue
             key = key_node.value
             if key in found:
-                self.faults.add(key_node, f"{key!r} stands twice in {path or 'the file'}")
+                self.faults.add(key_node, f"a key of {_told(path)} stands twice")
             elif known is not None and key not in known:
-                self.faults.add(key_node, f"unknown key {key!r}{_meant(key, known)}")
+                self.faults.add(key_node, f"an unknown key of {_told(path)}{_meant(key, known)}")
             else:
                 found[key] = value
                 self.lines["/".join(p for p in (path, key) if p)] = key_node.start_mark.line + 1
@@ -149,7 +133,7 @@ class _Reader:
 
     def _text(self, node: Node, path: str) -> str | None:
         if not isinstance(node, ScalarNode):
-            self.faults.add(node, f"{path} must be text, not {_kind(node)}")
+            self.faults.add(node, f"{_told(path)} must be text, not {_kind(node)}")
             return None
         return "" if _is_null(node) else str(node.value)
 
@@ -158,22 +142,24 @@ class _Reader:
         try:
             if text and text.strip():
                 check_condition(text)
-        except NoCondition as fault:
-            self.faults.add(node, f"{path} is no SOQL condition: {fault}")
+        except NoCondition:
+            self.faults.add(
+                node, f"{path} is no SOQL condition (what follows WHERE, and no ORDER BY or LIMIT)"
+            )
             return None
         return text
 
     def _flag(self, node: Node, path: str) -> bool | None:
         if isinstance(node, ScalarNode) and node.style is None and node.value.lower() in ("true", "false"):
             return bool(node.value.lower() == "true")
-        self.faults.add(node, f"{path} must be true or false")
+        self.faults.add(node, f"{_told(path)} must be true or false")
         return None
 
     def _texts(self, node: Node, path: str) -> dict[str, str]:
         said = {key: (value, self._text(value, f"{path}/{key}")) for key, value in self._entries(node, path)}
-        for key, (value, text) in said.items():
+        for value, text in said.values():
             if text == "" and path.split("/")[-1] != "values":
-                self.faults.add(value, f"{path}/{key} is empty")
+                self.faults.add(value, f"{_told(path)} is empty")
         return {key: text for key, (_, text) in said.items() if text is not None}
 
     def _by_key(self, node: Node, path: str, read: Callable[[Node, str], Any]) -> dict[str, Any]:
@@ -188,13 +174,13 @@ class _Reader:
             sobject = NS + key if NS + key in COA_OBJECTS else key
             if loaded and sobject not in LOADED:
                 short = [name.removeprefix(NS) for name in LOADED]
-                self.faults.add(value, f"{path}: {key!r} is none of the moved objects {', '.join(short)}")
+                self.faults.add(value, f"{path}: this is none of the moved objects {', '.join(short)}")
                 continue
             if not API_NAME.fullmatch(sobject):
-                self.faults.add(value, f"{path}: {key!r} is no API name of an sObject")
+                self.faults.add(value, f"{path}: this is no API name of an sObject")
                 continue
             if sobject in found:
-                self.faults.add(value, f"{path}: {key!r} stands twice, with and without the namespace")
+                self.faults.add(value, f"{path}: an object stands twice, with and without the namespace")
             for old in [n for n in self.lines if n == f"{path}/{key}"]:
                 self.lines[f"{path}/{sobject}"] = self.lines[old]
             found[sobject] = read(value, f"{path}/{sobject}")
@@ -217,7 +203,7 @@ class _Reader:
         known = [f.name for f in dataclass_fields(FieldRule)]
         if not isinstance(node, MappingNode):
             switches = ", ".join(f"`{name}`" for name in SWITCHES)
-            self.faults.add(node, f"{path} must be {switches} or pairs of {', '.join(known)}")
+            self.faults.add(node, f"{_told(path)} must be {switches} or pairs of {', '.join(known)}")
             return None
         readers: dict[str, Callable[[Node, str], Any]] = {
             "source": self._api_name,
@@ -228,17 +214,19 @@ class _Reader:
         }
         said = {key: readers[key](value, f"{path}/{key}") for key, value in self._entries(node, path, known)}
         if said.get("drop") and len(said) > 1:
-            self.faults.add(node, f"{path} is dropped and cannot have other rules")
+            self.faults.add(node, f"{_told(path)} is dropped and cannot have other rules")
         if said.get("constant") is not None and {"source", "values", "default"} & said.keys():
-            self.faults.add(node, f"{path} has a constant: source, values and default would have no effect")
+            self.faults.add(
+                node, f"{_told(path)} has a constant: source, values and default would have no effect"
+            )
         if said.get("constant") is not None and said.get("rewrite_links"):
-            self.faults.add(node, f"{path} has a constant: no link of a record stands in it")
+            self.faults.add(node, f"{_told(path)} has a constant: no link of a record stands in it")
         return FieldRule(**{key: value for key, value in said.items() if value is not None})
 
     def _api_name(self, node: Node, path: str) -> str | None:
         text = self._text(node, path)
         if text is not None and not API_NAME.fullmatch(text):
-            self.faults.add(node, f"{path}: {text!r} is no API name of a field")
+            self.faults.add(node, f"{_told(path)} is no API name of a field")
         return text
 
     def _keys(self, node: Node, path: str) -> tuple[str, ...]:
@@ -246,9 +234,9 @@ class _Reader:
         keys = [self._text(one, path) for one in nodes]
         for one, key in zip(nodes, keys, strict=True):
             if key is not None and not all(API_NAME.fullmatch(part) for part in key.split("+")):
-                self.faults.add(one, f"{path}: {key!r} is neither a field nor fields joined by +")
+                self.faults.add(one, f"{_told(path)}: a key is neither a field nor fields joined by +")
         if not keys:
-            self.faults.add(node, f"{path} names no field")
+            self.faults.add(node, f"{_told(path)} names no field")
         return tuple(key for key in keys if key)
 
     def _ids(self, node: Node, path: str) -> dict[str, str]:
@@ -256,7 +244,7 @@ class _Reader:
         for key, value in self._entries_again(node):
             for text in (key, said.get(key, "")):
                 if text and not RECORD_ID.fullmatch(text):
-                    self.faults.add(value, f"{path}: {text!r} is no record id of 15 or 18 characters")
+                    self.faults.add(value, f"{_told(path)}: no record id of 15 or 18 characters")
         return said
 
     def _entries_again(self, node: Node) -> list[tuple[str, Node]]:
@@ -266,17 +254,17 @@ class _Reader:
         said = self._texts(node, path)
         for key, value in self._entries_again(node):
             if said.get(key) and not API_NAME.fullmatch(said[key]):
-                self.faults.add(value, f"{path}/{key}: {said[key]!r} is no API name of an sObject")
+                self.faults.add(value, f"{_told(path)}: no API name of an sObject")
         return {key: NS + name if NS + name in COA_OBJECTS else name for key, name in said.items()}
 
     def _duplicates(self, node: Node, path: str) -> dict[str, str]:
         said = self._texts(node, path)
         for key, value in self._entries_again(node):
             if not RECORD_ID.fullmatch(key):
-                self.faults.add(value, f"{path}: {key!r} is no record id of 15 or 18 characters")
+                self.faults.add(value, f"{path}: no record id of 15 or 18 characters")
             text = said.get(key, "load")
             if text != "load" and not RECORD_ID.fullmatch(text):
-                self.faults.add(value, f"{path}/{key}: {text!r} is neither load nor a record id")
+                self.faults.add(value, f"{path}: a decision is neither load nor a record id")
         return said
 
     def _owners_file(self, node: Node, path: str) -> dict[str, str]:
@@ -285,7 +273,7 @@ class _Reader:
         if not text:
             return {}
         try:
-            content = read_text(self.folder / text, f"owners_file {text}")
+            content = self.place.read(self.folder / text, path)
         except InvalidParams as error:
             self.faults.add(node, error.message.rstrip("."))
             return {}
@@ -294,7 +282,7 @@ class _Reader:
             if number == 1 or not any(row):
                 continue
             if len(row) < 2 or not row[0].strip() or not row[1].strip():
-                self.faults.add(node, f"row {number} of {text} has no two values")
+                self.faults.add(node, f"row {number} of {path} has no two values")
             else:
                 owners[row[0].strip()] = row[1].strip()
         return owners
@@ -304,24 +292,26 @@ class _Reader:
         if text is None:
             return None
         file, _, function = text.rpartition(":")
-        if not file.endswith(".py") or not function.isidentifier():
-            self.faults.add(node, f"{path}: {text!r} is not of the form file.py:function")
+        if not self.place.custom_rules:
+            self.faults.add(node, f"custom rules are code, and are run only where {CUSTOM_RULES} is true")
             return None
-        where = self.folder / file
+        if not file.endswith(".py") or not function.isidentifier():
+            self.faults.add(node, f"{_told(path)} is not of the form file.py:function")
+            return None
         try:
-            code = read_text(where, f"{path}: {file}")
+            code = self.place.read_rules(self.folder / file, "the module of a custom rule")
             tree = ast.parse(code)
         except InvalidParams as error:
             self.faults.add(node, error.message.rstrip("."))
             return None
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-            self.faults.add(node, f"{path}: {file} is no Python{line}")
+            self.faults.add(node, f"the module of a custom rule is no Python{line}")
             return None
         if not any(isinstance(one, ast.FunctionDef) and one.name == function for one in tree.body):
-            self.faults.add(node, f"{path}: {file} defines no function {function}")
+            self.faults.add(node, "the module of a custom rule does not define the function")
             return None
-        return CustomRule(str(where), function, sha256(code.encode()).hexdigest())
+        return CustomRule(file, function, sha256(code.encode()).hexdigest(), code)
 
 
 def _is_null(node: Node) -> bool:
@@ -331,7 +321,13 @@ def _is_null(node: Node) -> bool:
 def _kind(node: Node) -> str:
     if isinstance(node, MappingNode):
         return "pairs"
-    return "a list" if isinstance(node, SequenceNode) else f"{node.value!r}"
+    return "a list" if isinstance(node, SequenceNode) else "text"
+
+
+def _told(path: str) -> str:
+    """A place in the file by the words that every mapping file has: its section, and the object where it is a moved one."""
+    named = [part for n, part in enumerate(path.split("/")) if not n or part in LOADED]
+    return "/".join(filter(None, named)) or "the file"
 
 
 def _meant(key: str, known: Any) -> str:

@@ -33,13 +33,14 @@ class FieldRule:
 class CustomRule:
     """A Python function over chunks of desired rows, for what configuration cannot say.
 
-    `path` as the mapping file was found from it, `function` its name, `sha256` of the file when the run
-    began: a worker with another file refuses to run it.
+    `path` as the mapping file names it, `function` its name, `code` the module's text when the run started and
+    `sha256` its hash: what is kept with the run is what is run, whatever the file says by then.
     """
 
     path: str
     function: str
     sha256: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)

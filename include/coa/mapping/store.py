@@ -10,8 +10,9 @@ from pathlib import Path
 from psycopg import sql
 
 from coa.errors import ConfigurationError
-from coa.mapping.file import parse_mapping, read_text
+from coa.mapping.file import read_mapping
 from coa.mapping.model import Mapping
+from coa.mapping.place import FILE, NamedBy, place_for
 from coa.staging import tables
 from coa.staging.database import json_value
 from coa.staging.runs import Run
@@ -32,7 +33,7 @@ class _Read:
 
     @property
     def sha256(self) -> str:
-        """Over what was parsed, too: an owner's CSV and custom code belong to what the run was told."""
+        """Over what was parsed, too: an owner's CSV and the modules of custom rules belong to what the run was told."""
         return sha256((self.text + repr(self.mapping.as_data())).encode()).hexdigest() if self.path else ""
 
 
@@ -47,14 +48,15 @@ def mapping_of(run: Run) -> Mapping:
     return Mapping.from_data(data) if data else Mapping()
 
 
-def freeze(run: Run) -> None:
+def freeze(run: Run, named_by: NamedBy = NamedBy.DEPLOYMENT) -> None:
     """Reads the mapping file and keeps it with the run, its filter of orders in the run's params. Done once a run.
 
-    The file is what the param `mapping` names, else COA_MAPPING. Raises `InvalidParams` for one that nobody can use.
+    The file is what the param `mapping` names (`named_by`: whose word that is), else COA_MAPPING. Raises `InvalidParams`
+    for one that nobody can use, or that may not be read.
     """
     if run.has_table(Table.MAPPING_FILE):
         return
-    read = _read(run.params.mapping or os.environ.get("COA_MAPPING", ""))
+    read = _read(run.params.mapping or os.environ.get(FILE, ""), named_by)
     where = _both(run.params.orders_where, read.mapping.orders_where)
     params = {**run.record.given_params, **({"orders_where": where} if where else {})}
     with run.db.transaction() as connection:
@@ -94,12 +96,11 @@ def adopt(run: Run, other: str) -> None:
         )
 
 
-def _read(path: str) -> _Read:
+def _read(path: str, named_by: NamedBy) -> _Read:
     if not path:
         return _Read()
-    where = Path(path).expanduser()
-    text = read_text(where, f"The mapping file {path}")
-    return _Read(path, text, parse_mapping(text, where))
+    mapping, text = read_mapping(path, place_for(path, named_by))
+    return _Read(path, text, mapping)
 
 
 def _both(given: str, of_the_file: str) -> str:

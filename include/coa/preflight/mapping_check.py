@@ -161,7 +161,7 @@ def _unfit(field: Field, value: str) -> str:
         wanted = value.split(";") if field.type == "multipicklist" else [value]
         missing = [v for v in wanted if v not in field.picklist_values]
         if missing:
-            return f"is missing in the target's picklist: {', '.join(missing)}"
+            return "is missing in the target's picklist"
     if field.length and len(value) > field.length:
         return f"is longer than {field.length} characters"
     return ""

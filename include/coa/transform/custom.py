@@ -18,6 +18,7 @@ import logging
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import pandas
@@ -27,6 +28,7 @@ from psycopg import sql
 from coa.errors import ConfigurationError, InvalidParams
 from coa.fields.field_map import FieldMapping
 from coa.mapping.model import CustomRule, Mapping
+from coa.mapping.place import CUSTOM_RULES, custom_rules_allowed
 from coa.model import MIGRATION_FIELDS
 from coa.staging import tables
 from coa.staging.database import Row
@@ -50,27 +52,34 @@ def apply_custom_rules(run: Run, carried: dict[str, list[FieldMapping]], mapping
 
 
 def load_function(custom: CustomRule) -> Rule:
-    """Raises `InvalidParams` when this worker's file is not the one that the run began with."""
+    """The function of a module that was kept with the run; no file is read.
+
+    Raises `InvalidParams` where this worker runs no custom rules, or the run kept no code.
+    """
     where = Path(custom.path)
-    try:
-        code = where.read_bytes()
-    except OSError as error:
+    if not custom_rules_allowed():
         raise InvalidParams(
-            f"The custom rule {where.name} cannot be read by this worker: {error.strerror}.",
-            next_step="put the file where every worker sees it.",
-        ) from None
-    if sha256(code.decode("utf-8").encode()).hexdigest() != custom.sha256:
+            f"The mapping names the custom rule {where.name}, and this worker runs none.",
+            next_step=f"set {CUSTOM_RULES}=true on every worker, or take the rule out of the mapping file.",
+        )
+    if sha256(custom.code.encode()).hexdigest() != custom.sha256:
         raise InvalidParams(
-            f"The custom rule {where.name} changed since the run began, or this worker has another one.",
+            f"The code of the custom rule {where.name} was not kept with the run: an earlier version began it.",
             next_step="trigger a new run.",
         )
-    names: dict[str, Any] = {"__name__": where.stem, "__file__": str(where)}
+    names: dict[str, Any] = {"__name__": where.stem}
     try:
-        exec(compile(code, str(where), "exec"), names)
-    except Exception as error:
-        raise _broken(where.name, f"importing it raised {type(error).__name__}: {error}") from error
+        exec(compile(custom.code, where.name, "exec"), names)
+    except Exception as error:  # noqa: BLE001 - a rule may raise anything
+        raise _broken(where.name, f"importing it raised {_place_of(error, where.name)}") from None
     found: Rule = names[custom.function]
     return found
+
+
+def _place_of(error: Exception, module: str) -> str:
+    """Kind of an error, and its line in the module: what it says may quote a record."""
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == module]
+    return type(error).__name__ + (f" in line {lines[-1]}" if lines else "")
 
 
 def _broken(name: str, what: str) -> ConfigurationError:
@@ -92,8 +101,8 @@ def _apply(run: Run, sobject: str, fields: list[FieldMapping], function: Rule, n
         source = _frame(run, run.table(SOURCE, sobject), "Id", "", None, list(desired.index))
         try:
             result = function(desired.copy(), source.loc[desired.index])
-        except Exception as error:
-            raise _broken(name, f"it raised {type(error).__name__}: {error}") from error
+        except Exception as error:  # noqa: BLE001 - a rule may raise anything
+            raise _broken(name, f"it raised {_place_of(error, name.partition(':')[0])}") from None
         changed += _write_back(run, sobject, fields, desired, _checked(result, desired, fixed, name), name)
 
 

@@ -1,0 +1,99 @@
+"""Where mapping files and custom rules may be read from, and by whose word.
+
+COA_MAPPING_FOLDER: set, everything must lie below it. Unset, what the deployment itself names (COA_MAPPING, or PARAMS of
+a headless run, whose user could read it anyway) is read as it is; what a trigger form or a variable of a served Airflow
+names must lie below the project's `mappings/`. COA_CUSTOM_RULES=true allows `custom:`; rules are code, and are read only
+below that folder, whoever names the file.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from coa.errors import InvalidParams
+from coa.files import NotReadable, OutsideFolder, read_regular
+from coa.staging.folders import project_folder
+
+FILE = "COA_MAPPING"
+FOLDER = "COA_MAPPING_FOLDER"
+CUSTOM_RULES = "COA_CUSTOM_RULES"
+DEFAULT_FOLDER = "mappings"
+MAX_BYTES = 5_000_000
+
+
+class NamedBy(Enum):
+    """Whose word the path of a mapping file is."""
+
+    DEPLOYMENT = "deployment"
+    """The environment of the workers, or PARAMS of a headless run."""
+    AIRFLOW = "airflow"
+    """A trigger form, a run's conf or a variable of a served Airflow: anybody who may trigger."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """`folder`: custom rules lie below it, and everything where the place is `confined`, from which relative paths then
+    go out. `custom_rules`: whether the file may name code.
+    """
+
+    folder: Path
+    confined: bool = True
+    custom_rules: bool = False
+
+    def path(self, named: str) -> Path:
+        """A path as somebody named it."""
+        return self.folder / named if self.confined else Path(named).expanduser()
+
+    def read(self, where: Path, what: str) -> str:
+        """The text of a mapping file or of a list that it names; `what` is how messages call it. Raises `InvalidParams`."""
+        return _text(where, what, self.folder if self.confined else None)
+
+    def read_rules(self, where: Path, what: str) -> str:
+        """The text of a module of custom rules. Raises `InvalidParams`."""
+        return _text(where, what, self.folder)
+
+
+def place_for(path: str, named_by: NamedBy) -> Place:
+    """By this process's environment. Raises `InvalidParams` for a setting that cannot be used."""
+    said = os.environ.get(FOLDER, "").strip()
+    if said and not Path(said).is_dir():
+        raise InvalidParams(
+            f"The environment variable {FOLDER} names no folder.",
+            next_step="let it name the folder of the mapping files, on every worker, or unset it.",
+        )
+    # Whoever triggers may repeat what the deployment says: a standing approval does.
+    of_deployment = named_by is NamedBy.DEPLOYMENT or path == os.environ.get(FILE, "").strip()
+    folder = Path(said) if said else project_folder() / DEFAULT_FOLDER
+    return Place(folder.absolute(), bool(said) or not of_deployment, custom_rules_allowed())
+
+
+def custom_rules_allowed() -> bool:
+    """Whether this process runs code that a mapping file names. Raises `InvalidParams` for another word."""
+    value = os.environ.get(CUSTOM_RULES, "").strip().lower() or "false"
+    if value not in ("true", "false"):
+        raise InvalidParams(
+            f"The environment variable {CUSTOM_RULES} is {value!r}.", next_step="set it to true or false."
+        )
+    return value == "true"
+
+
+def _text(where: Path, what: str, below: Path | None) -> str:
+    try:
+        return read_regular(where, MAX_BYTES, below).decode("utf-8")
+    except OutsideFolder:
+        raise InvalidParams(
+            f"{what} does not lie where this deployment reads mapping files from.",
+            next_step=f"put it below the folder that {FOLDER} names (by default {DEFAULT_FOLDER}/ of the project), or let "
+            f"{FILE} name it in the environment of the workers.",
+        ) from None
+    except NotReadable as fault:
+        raise InvalidParams(
+            f"{what} cannot be read: {fault}.",
+            next_step=f"correct the param mapping, the variable coa_mapping or the environment {FILE}; each worker must "
+            "see the file.",
+        ) from None
+    except UnicodeDecodeError:
+        raise InvalidParams(f"{what} is not UTF-8 text.", next_step="save it as UTF-8.") from None
