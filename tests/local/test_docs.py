@@ -31,6 +31,16 @@ def test_each_make_command_exists(page: Path) -> None:
     assert named <= targets, named - targets
 
 
+def test_each_test_that_is_named_exists() -> None:
+    named = re.findall(r"`(\w+/\w+\.py)?(?:::(\w+))?`", (PROJECT / "docs/faults-found.md").read_text("utf-8"))
+    assert named
+    file = ""
+    for other, test in named:
+        # A second test of the same file stands without it.
+        file = other or file
+        assert not test or f"def {test}(" in (PROJECT / "tests" / file).read_text("utf-8"), f"{file}::{test}"
+
+
 def test_each_setting_of_the_environment_that_is_named_is_read_somewhere() -> None:
     code = "\n".join(
         path.read_text("utf-8")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pandas
 import pytest
 from psycopg import sql
 
@@ -33,17 +34,10 @@ def start(
     database: Database,
     name: str = "",
     dag_id: str = "coa_migrate",
-    named_by: NamedBy = NamedBy.DEPLOYMENT,
     **params: Any,
 ) -> Run:
     return pipeline.start(
-        database,
-        FAST,
-        mapping_named_by=named_by,
-        dag_id=dag_id,
-        airflow_run_id=name or uuid4().hex,
-        triggered_by="",
-        raw_params=params,
+        database, FAST, dag_id=dag_id, airflow_run_id=name or uuid4().hex, triggered_by="", raw_params=params
     )
 
 
@@ -71,13 +65,22 @@ def test_the_code_of_a_custom_rule_is_kept_and_hashed_with_the_file(
     (rule,) = mapping_of(Run.load(database, FAST, run.run_id)).custom.values()
     later = start(database, mapping="mapping.yaml")
 
-    assert load_function(rule)(None, None) == "first"
+    nothing = pandas.DataFrame()
+    assert load_function(rule)(nothing, nothing) == "first"
     assert later.row["mapping_sha256"] != run.row["mapping_sha256"]
 
 
 def test_a_file_that_a_form_may_not_name_ends_the_start(database: Database, file: Path) -> None:
     with pytest.raises(InvalidParams, match="does not lie where this deployment reads mapping files from"):
-        start(database, mapping=str(file), named_by=NamedBy.AIRFLOW)
+        pipeline.start(
+            database,
+            FAST,
+            mapping_named_by=NamedBy.AIRFLOW,
+            dag_id="coa_migrate",
+            airflow_run_id="manual__1",
+            triggered_by="",
+            raw_params={"mapping": str(file)},
+        )
 
 
 def test_a_start_that_is_tried_again_changes_nothing(database: Database, file: Path) -> None:

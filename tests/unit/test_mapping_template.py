@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coa.mapping.file import parse_mapping
+from coa.mapping.place import Place
 from coa.transform.template import template_text
 
 HOSTILE = st.sampled_from(
@@ -49,4 +50,4 @@ def test_names_stay_names(
     assert (read["version"], read["contracts"] or {}) == (1, found)
     # Products that were not found are comments below the contract that they belong to.
     assert (read["products"] or {}) == {name: None for name, rows in products.items() if rows}
-    assert parse_mapping(text, Path("mapping_template.yaml")).contracts == found
+    assert parse_mapping(text, Path("mapping_template.yaml"), Place(Path())).contracts == found

@@ -54,7 +54,7 @@ def ids_a_query(sobject: str, names: Sequence[str]) -> int:
     """How many ids a query on these fields has room for.
 
     >>> ids_a_query("Customer__c", ["Id", "Name"]), ids_a_query("Customer__c", ["A_long_field_name__c"] * 500)
-    (4543, 4044)
+    (4543, 4043)
     """
     bare = ExtractSpec("reread", sobject, list(names), "Id IN ()").soql
     return (LONGEST_SOQL - len(bare)) // ID_IN_A_LIST

@@ -65,7 +65,7 @@ def _count(text: str) -> None:
         if isinstance(event, AliasEvent):
             if any(anchor == event.anchor for anchor, _ in open_nodes):
                 raise _at(event, "an alias of what it stands in")
-            counted += sizes.get(event.anchor, 1)
+            counted += sizes.get(event.anchor or "", 1)
         elif isinstance(event, NodeEvent):
             counted += 1
             if isinstance(event, CollectionStartEvent):
@@ -83,4 +83,5 @@ def _count(text: str) -> None:
 
 
 def _at(event: Event, what: str) -> NoYaml:
-    return NoYaml(what, event.start_mark.line + 1, event.start_mark.column + 1)
+    mark = event.start_mark
+    return NoYaml(what, *((mark.line + 1, mark.column + 1) if mark else (0, 0)))
