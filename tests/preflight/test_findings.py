@@ -7,7 +7,8 @@ import pytest
 from coa.errors import RunStopped
 from coa.preflight.check import stop_on_blockers
 from coa.staging.database import Database
-from coa.staging.runs import Finding, Run
+from coa.staging.journal import Finding
+from coa.staging.runs import Run
 from tests.engine.harness import FAST
 
 DEPLOY = "deploy the migration fields (make setup-target)."
@@ -18,7 +19,7 @@ def test_one_remedy_of_several_blockers_is_told_once(database: Database) -> None
     run = Run.start(
         database, FAST, dag_id="coa_preflight", airflow_run_id="manual__1", triggered_by="", raw_params={}
     )
-    run.set_findings(
+    run.findings.replace(
         "preflight",
         [
             *(Finding("blocker", "fields", f"{name} lacks a field.", DEPLOY, sobject=name) for name in "ABC"),

@@ -67,7 +67,7 @@ def test_the_code_of_a_custom_rule_is_kept_and_hashed_with_the_file(
 
     nothing = pandas.DataFrame()
     assert load_function(rule)(nothing, nothing) == "first"
-    assert later.row["mapping_sha256"] != run.row["mapping_sha256"]
+    assert later.record.mapping_sha256 != run.record.mapping_sha256
 
 
 def test_a_file_that_a_form_may_not_name_ends_the_start(database: Database, file: Path) -> None:

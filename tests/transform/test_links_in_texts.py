@@ -160,7 +160,7 @@ def test_a_text_that_would_not_fit_is_carried_as_it_is(pair: Migrator, tmp_path:
     for name in BEFORE_PLAN[: BEFORE_PLAN.index("transform")]:
         walk.do(name)
     longer = f"https://{'a' * 60}.my.salesforce.com"
-    run.update(target_org={**run.row["target_org"], "instance_url": longer})
+    run.update(target_org={**run.record.target_org, "instance_url": longer})
 
     walk.do("transform")
 

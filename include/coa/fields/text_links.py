@@ -128,7 +128,7 @@ def orgs_of(run: Run) -> Orgs:
            WHERE run_id = %s AND org = 'source' AND sobject = ANY (%s) AND describe ->> 'keyPrefix' IS NOT NULL""",
         [run.run_id, list(LOADED)],
     )
-    source, target = (str(run.row[f"{role}_org"].get("instance_url", "")) for role in ("source", "target"))
+    source, target = (str(run.record.org(role).get("instance_url", "")) for role in ("source", "target"))
     return Orgs(source, target, {str(r["prefix"]): str(r["sobject"]) for r in rows})
 
 
