@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from rich.console import Console
+from tests.files import open_to_others
 
 from coa.errors import ConfigurationError
 from coa_airflow.local import check, server
@@ -360,8 +361,11 @@ def test_each_part_of_a_real_airflow_that_is_killed_is_back_within_30_seconds(tm
         )
         assert wait_until(lambda: api.unhealthy() == [], 120, every=1)
         last = list(pids().values())
+        # PostgreSQL makes and removes files of its own meanwhile, each of them for its user.
+        others = [path for name in ("airflow", "logs") for path in open_to_others(tmp_path / name)]
     finally:
         down = command("down")
     assert down.returncode == 0
+    assert others == []
     assert not [pid for pid in last if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
     assert "was started again (1 of" in (tmp_path / "logs" / "server.log").read_text()
