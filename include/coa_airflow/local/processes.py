@@ -16,7 +16,8 @@ import psutil
 class Group:
     """A program and everything it started.
 
-    `register`: a file that lists the groups of whoever starts them, for `end_registered` after a kill.
+    `register`: a file that lists the groups of whoever starts them (pid, time, name), for `end_registered`
+    after a kill.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Group:
             )
         if register:
             with register.open("a") as lines:
-                lines.write(f"{self.process.pid} {psutil.Process(self.process.pid).create_time()}\n")
+                lines.write(f"{self.process.pid} {psutil.Process(self.process.pid).create_time()} {name}\n")
 
     @property
     def running(self) -> bool:
@@ -66,7 +67,7 @@ def end_registered(register: Path) -> None:
     except FileNotFoundError:
         return
     for line in lines:
-        pid, created = line.split()
+        pid, created = line.split()[:2]
         if same_process(int(pid), float(created)):
             end_group(int(pid), seconds=5)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -46,6 +47,7 @@ class _Watch:
     state: State = State.RUNNING
     restarts: int = 0
     """In a row."""
+    restarts_ever: int = 0
     started: float = 0.0
     due: float = 0.0
 
@@ -86,8 +88,9 @@ class Supervisor:
         return self.states() != before
 
     def stop(self) -> None:
-        for watch in reversed(self._watches.values()):
-            watch.part.stop()
+        """All at once: each may take its time to end in order."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda watch: watch.part.stop(), self._watches.values()))
 
     def states(self) -> dict[str, str]:
         """By part, in words: running, since how many restarts, or not."""
@@ -115,6 +118,7 @@ class Supervisor:
             self._ended(watch, f"could not be started ({error})")
             return
         watch.state, watch.started = State.RUNNING, self._clock()
+        watch.restarts_ever += 1
         self._tell(f"{watch.part.name} was started again ({watch.restarts} of {RESTARTS}).")
 
     def _needed_lives(self, watch: _Watch) -> bool:
@@ -123,6 +127,6 @@ class Supervisor:
 
 
 def _words(watch: _Watch) -> str:
-    if watch.state is State.RUNNING and watch.restarts:
-        return f"{State.RUNNING.value}, started again {watch.restarts} time{'s' * (watch.restarts > 1)}"
+    if watch.state is State.RUNNING and watch.restarts_ever:
+        return f"{State.RUNNING.value}, started again {watch.restarts_ever} time{'s' * (watch.restarts_ever > 1)}"
     return watch.state.value
