@@ -6,8 +6,9 @@ READY := .venv/.complete
 HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
 
-.PHONY: help demo up down migrate preflight verify rollback contract contract-diff check airflow test test-unit test-orgsim test-airflow \
-	test-browser model test-long test-faults test-clients test-cluster test-package coverage bench lint format lock sbom wheel clean
+.PHONY: help demo up down migrate preflight verify rollback contract contract-diff check connect airflow test test-unit test-orgsim \
+	test-airflow test-browser docs screenshots model test-long test-faults test-clients test-cluster test-package test-pythons \
+	coverage bench lint format lock sbom wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -15,7 +16,7 @@ help:  ## this list
 $(READY): requirements.lock scripts/venv.sh
 	@scripts/venv.sh
 
-demo: $(READY)  ## two local orgs, Airflow, one whole migration (APPROVE=manual, WAIT=0, ORDERS=1000)
+demo: $(READY)  ## two local orgs, Airflow, one whole migration (APPROVE=manual, WAIT=0, ORDERS=1000, NOTIFY=smtp://127.0.0.1:2525)
 	@$(PY) -m coa_airflow.local.demo
 
 up: $(READY)  ## Airflow with its UI in the background, against the configured orgs (AIRFLOW_PORT=8080)
@@ -44,6 +45,9 @@ contract-diff: $(READY)  ## where a cassette of coa_contract differs from the lo
 
 check: $(READY)  ## are connections, staging and rights in order? Seconds; exit status 0 or 1
 	@$(PY) -m coa_airflow.local.check
+
+connect: $(READY)  ## a connection from an org that the Salesforce CLI knows (ALIAS=old-pbo ROLE=source)
+	@$(PY) -m coa_airflow.local.connect
 
 airflow: $(READY)  ## the command line of the local Airflow (ARGS='dags list')
 	@$(PY) -m coa_airflow.local.command $(ARGS)
@@ -92,6 +96,9 @@ test-cluster: $(READY)  ## docker-compose.yaml's components as processes, one Ce
 test-package: $(READY)  ## the wheels, built and installed into an empty environment
 	@$(PY) -m pytest tests/package -m package $(ARGS)
 
+test-pythons: $(READY)  ## the unit tests under each Python from 3.11 to 3.14 that is here (PYTHONS='3.12 3.13')
+	@scripts/pythons.sh
+
 lint: $(READY)  ## ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -101,9 +108,16 @@ format: $(READY)  ## ruff's format and fixes
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
+docs: $(READY)  ## the documentation as a site, .local/site/index.html; a link that leads nowhere fails
+	@uv=.venv/bin/uv; $$uv pip install --quiet --python $(PY) -r requirements-docs.txt -c constraints.txt
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict && echo "$(CURDIR)/.local/site/index.html"
+
+screenshots: $(READY)  ## docs/images anew, from a real run in a real Airflow (minutes)
+	@scripts/screenshots.sh
+
 lock: $(READY)  ## constraints.txt and both hashed locks anew, from the requirements and the extras of pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt \
+		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt requirements-docs.txt \
 		pyproject.toml --extra openlineage --extra notify --output-file constraints.txt
 	@$(HASHED) requirements.txt --output-file requirements.lock
 	@$(HASHED) requirements-runtime.txt requirements-celery.txt --output-file requirements-deployment.lock

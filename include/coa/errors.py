@@ -3,7 +3,7 @@
 `CoaError`
   `RetryableError`   try the same thing again later: nothing was lost
   `ConfigurationError`  a person has to change a setting, a right or an org; no retry helps
-  `RunStopped`       the run ends here by a rule of the house, on purpose
+  `RunStopped`       the run ends here on purpose, by one of our rules
   `RowsRejected`     the org refused planned rows and the policy says stop
 
 Every error carries `next_step`: the sentence that tells the reader what to do.

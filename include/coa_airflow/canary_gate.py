@@ -59,6 +59,7 @@ class CanaryApprovalOperator(AskingOperator):
             return self._ask(
                 run,
                 context,
+                about="canary",
                 subject=f"Load the rest of run {run.run_id}? Its canary is proved.",
                 body=f"{observed_markdown(run)}\n\nPlan hash `{plan_hash}`, observed `{seen}`.",
                 event=CANARY_ASKED,

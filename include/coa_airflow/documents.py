@@ -5,15 +5,15 @@ from __future__ import annotations
 MIGRATE = """
 ### Moves Channel Order App orders from the org `{source}` to the org `{target}`
 
-Orders, their details and customers arrive with their dates, prices, statuses and links; then all of it is
-read back and compared field by field. What cannot be moved is listed with the reason and what to do.
+Orders, their details and customers arrive with their dates, prices, statuses and links. Then everything is read back
+and compared field by field. What cannot be moved is listed with the reason and the next step.
 
 1. Define the connections `{source}` and `{target}` (type Salesforce), deploy the package in
    `include/salesforce_metadata` to the target, and start with a **dry run**.
-2. Read the plan in the run's artifacts folder, settle what is blocked, and trigger the real run.
+2. Read the plan in the run's artifacts folder, resolve what is blocked, and trigger the real run.
 3. When the task `approve` waits (*Required Actions*), read the plan and approve or reject it. Nothing is
    written to the target before that.
-4. A run that failed or was stopped can be triggered again at any time: no record is created twice.
+4. You can trigger a run that failed or was stopped again at any time: no record is created twice.
 
 | state of the run | means |
 |---|---|
@@ -30,26 +30,27 @@ Artifacts: `report.html`, `summary.json`, `plan.json`, `id_map.csv`, `rejected_r
 """
 
 PREFLIGHT = """
-### Would a migration run through? Writes nothing to any org.
+### Checks whether a migration would run, and computes its plan. Writes nothing to any org.
 
-Checks both orgs, reads them, matches, and computes the plan with every finding: the same steps and the
-same policies as `{prefix}_migrate` up to its gate. The report and `plan.json` are in the run's artifacts folder.
+The task `check` answers within seconds whether connections, fields and rights are in order. Then come the same steps
+as in `{prefix}_migrate`, with the same policies, up to the plan: both orgs are read, records are matched, and every
+finding is listed with its next step. The report and `plan.json` are in the run's artifacts folder.
 """
 
 VERIFY = """
-### Is what was moved still equal? Writes nothing to any org.
+### Compares what was moved with the source, at any time. Writes nothing to any org.
 
-Reads the source and the target again and compares every record that was moved, field by field. With
-`run_id` only what that run moved. Differences are in `differences.csv` of this run's artifacts folder.
+Reads the source and the target again and compares every record that was moved, field by field. With `run_id`, only
+the records of that run. Differences are in `differences.csv` in this run's artifacts folder.
 """
 
 ROLLBACK = """
 ### Undoes one run: deletes what it inserted, restores what it updated in the target
 
-Give the run in `run_id`. The DAG reads the target, makes a plan (deleted, restored, left) and asks for an
-approval of its own. Records that somebody changed since, and what belongs to them, are left and listed;
-`force` takes changed ones too, but never a record that the run did not insert. A roll-back that was
-interrupted is triggered again: it goes on with what is left. Roll back the newest run first.
+Name the run in `run_id`. The DAG reads the target, plans what to delete, restore or leave, and asks for a separate
+approval. Records that somebody has changed since, and records that belong to them, are left alone and listed. `force`
+includes changed records, but never deletes a record that the run did not insert. If a roll-back is interrupted, trigger
+it again: it continues with what is left. Roll back the newest run first.
 
 Artifacts: `plan.json`, `rolled_back.csv`, `rejected_rows.csv` (what was left, and why), `differences.csv`,
 `summary.json`.
@@ -58,9 +59,9 @@ Artifacts: `plan.json`, `rolled_back.csv`, `rejected_rows.csv` (what was left, a
 SYNC = """
 ### Scheduled deltas until cut-over, under a standing approval
 
-The same as `{prefix}_migrate` with `mode` = `delta`, but nobody is asked: the run is approved by the standing
-approval that was granted in the approval form of a `{prefix}_migrate` run, within its limits (until when, how
-many records a run, which actions). Without one, or beyond it, the run ends as `not_approved`.
+Works like `{prefix}_migrate` with `mode` = `delta`, without asking anybody: the run is covered by the standing approval
+that was granted in the approval form of a `{prefix}_migrate` run, within its limits (expiry date, records per run,
+actions). Without such an approval, or beyond its limits, the run ends as `not_approved`.
 
 Set the environment variable `COA_SYNC_SCHEDULE` (a cron expression, or `@hourly`) and unpause the DAG.
 Runs on one pair of orgs never overlap, whichever DAG they are of.

@@ -19,6 +19,8 @@ from coa.errors import RunStopped
 from coa.kinds import kind_of
 from coa_airflow.approvers import asked, may_answer, may_waive
 from coa_airflow.environment import HEADLESS, artifacts_of
+from coa_airflow.notify import notify
+from coa_airflow.notify.messages import gate_opened
 from coa_airflow.running import first_line, task_run
 from coa_airflow.ui.links import file_url, page_url
 
@@ -69,7 +71,7 @@ def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
             None,
             type=["null", "integer"],
             minimum=0,
-            title="Standing approval: records a run",
+            title="Standing approval: records per run",
             description="A scheduled run whose plan writes more is not approved. 0 withdraws "
             "what was granted before.",
         ),
@@ -110,11 +112,19 @@ class AskingOperator(HITLOperator):  # type: ignore[misc]  # Airflow has no type
             options=[APPROVE, REJECT], response_timeout=timedelta(hours=response_hours()), **kwargs
         )
 
-    def _ask(self, run: Run, context: Any, *, subject: str, body: str, event: str, **data: Any) -> Any:
+    def _ask(
+        self, run: Run, context: Any, *, about: str, subject: str, body: str, event: str, **data: Any
+    ) -> Any:
         """Waits for an answer of those who may give one; `event` and `data` keep what was shown."""
         self.subject, self.body = subject, body
         self.assigned_users = asked(str(run.record.triggered_by or "")) or None
         run.events.add(event, **data, assigned=[u["id"] for u in self.assigned_users or []])
+        notify(
+            run,
+            "gate",
+            lambda: gate_opened(run, about, response_hours()),
+            once=f"{about} {data['plan_hash']}",
+        )
         return super().execute(context)
 
     def _read(
@@ -188,6 +198,7 @@ class PlanApprovalOperator(AskingOperator):
             return self._ask(
                 run,
                 context,
+                about="plan",
                 subject=f"Approve the plan of run {run.run_id}?",
                 body=plan_text(run, plan_hash),
                 event=APPROVAL_ASKED,

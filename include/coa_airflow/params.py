@@ -86,7 +86,7 @@ _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
     "possible_duplicates": (
         "When the target already has something",
         "Orders that look like one in the target",
-        "`block_record` for a person's decision; `load` them all the same.",
+        "`block_record`: a person decides, in the mapping file; `load`: loads them anyway.",
     ),
     "conflict_policy": (
         "When the target already has something",
@@ -96,14 +96,14 @@ _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
     "learned_passes": (
         "Canary",
         "What the canary showed",
-        "`use`: where it showed nothing but what the plan expects, new records are corrected unread; "
-        "`ignore`: all are read back. Either way the proof reads everything.",
+        "`use`: where the canary showed only what the plan expects, new records are corrected without being read back "
+        "first; `ignore`: all are read back. The proof reads everything in either case.",
     ),
     "canary_gate": (
         "Canary",
         "After the canary",
-        "`continue` loads the rest when the canary is proved equal; `ask` asks a person first, with what was learnt; "
-        "`only` ends the run there, and writes no more.",
+        "`continue` loads the rest once the canary is proved; `ask` shows a person what was learnt and asks first; "
+        "`only` ends the run after the canary.",
     ),
     "deletions": (
         "When the target already has something",
@@ -112,9 +112,9 @@ _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
     ),
     "hidden_fields": (
         "What we cannot see",
-        "Field that an org has and its user does not see",
-        "`stop` the run, or `report` it and move the records without its values. Required, money and date fields "
-        "always stop.",
+        "Field that the user of an org cannot see",
+        "`stop` the run, or `report` the field and move the records without its values. Required, money and date "
+        "fields always stop the run.",
     ),
     "masked_values": (
         "What we cannot see",
@@ -163,8 +163,8 @@ def policy_params() -> dict[str, Param]:
         False,
         type="boolean",
         title="Accept jobs that could submit Drafts",
-        description_md="Our orders stand as Draft for a moment. With scheduled jobs or flows in the target that submit "
-        "Drafts the run stops, unless this says that they have been looked at.",
+        description_md="While they are loaded, orders are Drafts for a short time. The run stops if scheduled jobs or "
+        "flows in the target could submit Drafts. Tick this once you have made sure that they do no harm.",
         section="Which orders",
     )
     params["orders_where"] = Param(
@@ -181,8 +181,8 @@ def policy_params() -> dict[str, Param]:
         minimum=COUNTS["canary"][0],
         maximum=COUNTS["canary"][1],
         title="Orders of the canary",
-        description_md="So many orders, of every kind that the plan holds, are loaded, watched at each step and proved "
-        "before all others. 0: none. A plan of at most twice as many new orders has none.",
+        description_md="How many orders, of every kind in the plan, are loaded first, watched at each step and proved "
+        "before anything else is written. 0: none. A plan with at most twice as many new orders has no canary.",
         section="Canary",
     )
     params["chunk_size"] = Param(
@@ -190,7 +190,7 @@ def policy_params() -> dict[str, Param]:
         type=["null", "integer"],
         minimum=1,
         maximum=MOST_ORDERS_A_CHUNK,
-        title="Orders a chunk",
+        title="Orders per chunk",
         description_md="A chunk goes through all its steps before the next one starts. Empty: 2,000, and from 40,000 "
         "orders on a twentieth of them, 10,000 at most.",
         section="Size and files",
@@ -201,7 +201,7 @@ def policy_params() -> dict[str, Param]:
         minimum=1,
         maximum=16,
         title="Lanes",
-        description_md="Chunks that are on their way at the same time, each in a task of its own.",
+        description_md="How many chunks are loaded at the same time, each lane in its own task.",
         section="Size and files",
     )
     params["mapping"] = Param(
@@ -220,8 +220,8 @@ def _verify_sample() -> Param:
         _DEFAULTS.verify_sample,
         type=["integer", "string"],
         title="Sample that is read twice",
-        description_md="Of each sObject, a percentage such as `1%` or a number of records, at least 200; with every "
-        "record that differs. Read again by REST and compared by other code than the proof's. `0`: none.",
+        description_md="How much of each sObject is read a second time, by REST, and compared by separate code: a "
+        "percentage such as `1%`, or a number of records; at least 200, and every record that differs. `0`: none.",
         section="Size and files",
     )
 

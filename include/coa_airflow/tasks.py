@@ -5,6 +5,7 @@ Imports of the engine stay inside the tasks: DAG files are parsed again and agai
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,23 +16,22 @@ from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from coa.kinds import kind_of
-from coa.states import GOOD_STATES
 from coa_airflow.approvers import who_triggers
 from coa_airflow.canary_gate import refuse_asking_nobody
 from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
 from coa_airflow.gate import PLAN_SUMMARY
+from coa_airflow.notify.watch import tell_drafts
 from coa_airflow.pair import Pair, chosen
 from coa_airflow.params import given
 from coa_airflow.retries import PREFLIGHT_POLICY
-from coa_airflow.running import failed_tasks, failures, record_failure, run_id_of, task_run
+from coa_airflow.running import record_failure, run_id_of, task_run
 from coa_airflow.waiting import waiting_task
 
 if TYPE_CHECKING:
     from coa.mapping.place import NamedBy
     from coa.staging.runs import Run
 
-NOTE = "note"
-"""Key of the XCom that becomes the note of the Airflow run: see `coa_airflow.ui.notes`."""
+log = logging.getLogger(__name__)
 
 
 def _under_grant(raw: dict[str, Any], conf: dict[str, Any], orgs: dict[str, str]) -> dict[str, Any]:
@@ -120,6 +120,16 @@ def _started(*, dag_id: str, airflow_run_id: str, **row: Any) -> str:
 
 
 @task(retry_policy=PREFLIGHT_POLICY)
+def check() -> None:
+    """In seconds: do both orgs let us in, and are app, fields and rights there? Names all that is wrong at once."""
+    from coa_airflow.connection_check import check_run
+
+    with task_run() as run:
+        for item in check_run(run, lambda role: org(run, role)):
+            log.info(str(item))
+
+
+@task(retry_policy=PREFLIGHT_POLICY)
 def preflight() -> None:
     """Are these two different orgs, with the app, the fields and the rights that a run needs?"""
     from coa import pipeline
@@ -192,6 +202,7 @@ def _approved_run() -> Iterator[Run]:
 
     with task_run() as run:
         approval.require(run, str(run.record.plan_hash or ""))
+        tell_drafts(run)
         yield run
 
 
@@ -286,21 +297,3 @@ def report() -> None:
 
     with task_run(ending=True) as run:
         pipeline.report(run, artifacts_of(run.run_id))
-
-
-@task(trigger_rule="all_done", retries=2)
-def verdict() -> str:
-    """Decides the run's end state and fails unless it is a good one."""
-    from coa import pipeline
-    from coa.report.summary import note_of
-
-    ti: Any = get_current_context()["ti"]
-    with task_run(ending=True) as run:
-        failed = failed_tasks(ti)
-        message, crashed = failures(run, failed)
-        state = pipeline.finish(run, artifacts_of(run.run_id), message, crashed=crashed)
-        run.refresh()
-        ti.xcom_push(key=NOTE, value=note_of(run.record.summary or {}))
-        if state not in GOOD_STATES:
-            raise AirflowFailException(f"The run ended as {state}. {run.record.message}".strip())
-        return state.value

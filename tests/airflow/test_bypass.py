@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -20,6 +23,7 @@ from tests.airflow.conftest import FAST
 from tests.ui.live import Live, live_airflow
 
 from coa.model import LOADED, NS, ORDER, SOURCE_ID
+from coa_airflow.local.mailbox import Mail, mailbox
 
 pytestmark = [pytest.mark.lane, pytest.mark.airflow, pytest.mark.timeout(1800)]
 
@@ -77,6 +81,12 @@ class Gate(Live):
         assert answer.ok, answer.text
         return answer
 
+    def file(self, run_id: str, name: str) -> requests.Response:
+        """An artifact of a run, as the migration page gives it out."""
+        answer = self.request("GET", f"/coa/files/coa_migrate/{name}?run_id={quote(run_id, safe='')}")
+        assert answer.ok, answer.text
+        return answer
+
     def answer(self, run_id: str, option: str, user: str = "operator", **form: Any) -> requests.Response:
         body = {"chosen_options": [option], "params_input": {**self.form(run_id), **form}}
         return self.call("PATCH", f"{runs(run_id)}/taskInstances/approve/-1/hitlDetails", user, body)
@@ -116,10 +126,31 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.5)
 
 
+EVENTS = Path(tempfile.mkdtemp(prefix="coa-lineage-")) / "events.json"
+"""What Airflow's OpenLineage provider sent."""
+MAILS: list[Mail] = []
+"""What the deployment's mail server was given."""
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    with mailbox("127.0.0.1", 0, MAILS.append) as port:
+        yield from with_mail(tmp_path_factory, port)
+
+
+def with_mail(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Gate]:
+    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@coa.example"}
     environment = {
         **FAST,
+        "AIRFLOW_CONN_MAIL": json.dumps(
+            {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
+        ),
+        "COA_NOTIFY": json.dumps([{"by": "smtp", "conn_id": "mail", "to": ["ops@acme.com"]}]),
+        # Seconds: after the gate of a run has opened, and while the last test still looks.
+        "COA_REMIND_HOURS": str(60 / 3600),
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+            {"type": "file", "log_file_path": str(EVENTS), "append": True}
+        ),
         "COA_UI_ORDERS": "30",
         "AIRFLOW_VAR_COA_APPROVERS": "operator",
     }
@@ -215,6 +246,49 @@ def test_one_approval_by_who_was_asked_loads_once(live: Gate) -> None:
     ]
     # The last task before the report asked whether the source stood still: it did.
     assert run["summary"]["freeze"]["frozen"] is True
+
+
+def test_people_are_told_of_a_gate_reminded_by_airflows_deadline_and_told_of_the_end(live: Gate) -> None:
+    MAILS.clear()
+    run_id = live.trigger()
+    live.wait_for_gate(run_id)
+
+    wait_for(lambda: any("still waits" in mail.subject for mail in MAILS), "the reminder comes")
+    assert live.answer(run_id, "Reject", reason="Not today.").ok
+    ours = live.wait_for_end(run_id)["run_id"]
+
+    assert [mail.subject for mail in MAILS if ours in mail.subject] == [
+        f"The plan of run {ours} waits for an answer",
+        f"The plan of run {ours} still waits for an answer",
+        f"Run {ours} ended as not approved",
+    ]
+    assert "Order value in USD" in MAILS[0].text
+
+
+def test_lineage_and_proof_of_a_run_are_sent_by_airflows_provider(live: Gate) -> None:
+    """Of the run that was approved and loaded before."""
+    row = live.db.row("SELECT * FROM coa.run WHERE state = 'verified' ORDER BY run_id LIMIT 1")
+    assert row is not None
+    events = [json.loads(line) for line in EVENTS.read_text("utf-8").splitlines()]
+
+    ended = [
+        event
+        for event in events
+        if event["eventType"] == "COMPLETE" and event["job"]["name"] == "coa_migrate.verdict"
+    ]
+    assert len(ended) == 1
+    written = {one["name"]: one for one in ended[0]["outputs"]}
+    assert set(written) == set(LOADED)
+    plan = live.file(row["airflow_run_id"], "plan.json").json()
+    of_orders = {one["field"] for one in plan["lineage"] if one["sobject"] == ORDER}
+    assert set(written[ORDER]["facets"]["columnLineage"]["fields"]) == of_orders
+    proved = [one for one in ended[0]["inputs"] if "dataQualityAssertions" in one.get("inputFacets", {})]
+    assert {one["name"] for one in proved} == set(LOADED)
+    assert all(
+        assertion["success"]
+        for one in proved
+        for assertion in one["inputFacets"]["dataQualityAssertions"]["assertions"]
+    )
 
 
 def test_a_scheduled_delta_loads_under_the_standing_approval_and_stops_at_its_limits(live: Gate) -> None:

@@ -125,6 +125,7 @@ def test_the_preflight_dag_plans_and_writes_nothing(stage: Stage) -> None:
     run = stage.run("coa_preflight", **{n: v for n, v in LENIENT.items() if n != "require_approval"})
 
     assert run.state == "dry_run", run.message
+    assert run.tasks["check"] == "success"
     assert stage.records() == before
     assert (run.folder / "plan.json").exists()
 
@@ -409,6 +410,20 @@ def test_a_wrong_connection_fails_by_name_with_a_next_step_and_writes_nothing(
     assert "S3CRET" not in run.message
     assert stage.records() == before
     assert run.tasks["report"] == "success"
+
+
+@pytest.mark.lane
+def test_the_preflight_dag_begins_with_all_that_is_wrong_with_the_connections(stage: Stage) -> None:
+    stage.connect("source", connection_to(stage.source, consumer_secret="another"))
+    stage.connect("target", connection_to(stage.source))
+
+    run = stage.run("coa_preflight")
+
+    assert (run.state, run.tasks["check"], run.tasks["preflight"]) == ("failed", "failed", "upstream_failed")
+    assert tries(run.row["airflow_run_id"], "check") == 1
+    assert "source (coa_source): " in run.message
+    assert "no writeable field COA_Source_Id__c" in run.message
+    assert "another" not in run.message
 
 
 @pytest.mark.lane

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from coa.staging.embedded import EmbeddedPostgres
 from orgsim.launch import RunningOrg, running_pair
@@ -98,6 +99,15 @@ def test_what_is_wrong_is_told_with_the_next_step_and_status_1(
     assert "secret-word" not in "\n".join(lines)
 
 
+def test_a_setting_of_notifications_that_cannot_be_used_is_told(command: Command) -> None:
+    status, lines = command("check", COA_NOTIFY='[{"by": "fax", "conn_id": "coa_mail"}]')
+    _, usable = command("check", COA_NOTIFY='[{"by": "smtp", "conn_id": "coa_mail", "to": ["a@b.example"]}]')
+
+    assert status == 1
+    assert [line for line in lines if line.startswith("WRONG  notifications: coa_notify is not usable")]
+    assert "ok     notifications: smtp coa_mail." in usable
+
+
 def test_connections_that_are_missing_or_not_allowed_are_named(command: Command) -> None:
     status, lines = command("check")
     forbidden = command("check", PARAMS='{"target_conn_id": "billing_db"}')
@@ -129,3 +139,110 @@ def test_the_status_of_airflows_command_is_passed_on(command: Command) -> None:
     assert command("command", "no-such-command")[0] == 2
     assert command("command")[0] == 2
     assert lines
+
+
+# ---- connections of the Salesforce CLI -----------------------------------------------------------------
+SF = """#!{python}
+import json, sys
+words = sys.argv[1:]
+assert words[-3:] == ["--target-org", "old-pbo", "--json"], words
+known = {{"org display": {display}, "org auth show-access-token": {token}}}
+answer = known[" ".join(words[:-3])]
+print(json.dumps({{"status": 0, "result": answer, "warnings": []}} if "message" not in answer else answer))
+"""
+
+
+@pytest.fixture
+def salesforce_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Puts an `sf` of these answers on the PATH of a command; returns that PATH."""
+
+    def put(display: dict[str, object], token: dict[str, object]) -> str:
+        program = tmp_path / "sf"
+        program.write_text(SF.format(python=sys.executable, display=display, token=token))
+        program.chmod(0o755)
+        return os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+
+    return put
+
+
+def session(org: RunningOrg) -> str:
+    answer = requests.post(
+        f"{org.url}/services/oauth2/token",
+        data={
+            "grant_type": "client_credentials",
+            "client_id": org.consumer_key,
+            "client_secret": org.consumer_secret,
+        },
+        timeout=30,
+    )
+    return str(answer.json()["access_token"])
+
+
+@pytest.mark.parametrize("redacted", [True, False])
+def test_an_alias_of_the_salesforce_cli_becomes_a_connection_that_works(
+    command: Command, orgs: tuple[RunningOrg, RunningOrg], salesforce_cli: Callable[..., str], redacted: bool
+) -> None:
+    source, token = orgs[0], session(orgs[0])
+    shown = "[REDACTED] Use 'sf org auth show-access-token' to view" if redacted else token
+    path = salesforce_cli(
+        {"instanceUrl": source.url, "username": "ada@acme.com", "accessToken": shown, "apiVersion": "64.0"},
+        {"accessToken": token} if redacted else {"message": "not asked", "status": 1},
+    )
+
+    status, lines = command("connect", PATH=path, ALIAS="old-pbo", ROLE="source")
+    checked, items = command("check", AIRFLOW_CONN_COA_TARGET=connection(orgs[1]))
+
+    assert status == 0, lines
+    assert lines[0] == f"coa_source: ada@acme.com at {source.url}. The session is not renewed when it ends."
+    assert token not in "\n".join(lines)
+    assert checked == 0, items
+
+
+@pytest.mark.parametrize(
+    ("display", "asked", "says"),
+    [
+        ({"message": "No authorization information found for old-pbo.", "status": 1}, {}, "No authorization"),
+        ({"instanceUrl": "http://127.0.0.1:9", "accessToken": "x"}, {}, "does not tell username"),
+        ({"instanceUrl": "http://acme.example", "accessToken": "x", "username": "ada"}, {}, "coa_source"),
+        ({}, {"ROLE": "src"}, "ROLE is 'src'"),
+    ],
+)
+def test_what_the_salesforce_cli_cannot_give_is_told_with_the_next_step(
+    project: Path,
+    tmp_path: Path,
+    salesforce_cli: Callable[..., str],
+    display: dict[str, object],
+    asked: dict[str, str],
+    says: str,
+) -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "COA_"))}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "coa_airflow.local.connect"],
+        cwd=project,
+        env={**clean, "PATH": salesforce_cli(display, {}), "COA_LOCAL_FOLDER": str(tmp_path / "local"),
+             "ALIAS": "old-pbo", "ROLE": "source", **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Next step: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "local").exists()
+
+
+def test_without_the_salesforce_cli_the_way_by_hand_is_named(project: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "coa_airflow.local.connect"],
+        cwd=project,
+        env={**os.environ, "PATH": str(tmp_path), "ALIAS": "old-pbo", "ROLE": "source"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "docs/connect-your-orgs.md" in done.stderr

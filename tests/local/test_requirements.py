@@ -75,7 +75,7 @@ def test_the_version_that_is_tested_lies_in_the_range_that_is_promised(wanted: R
 
 
 def test_the_lock_holds_what_the_requirements_ask_for() -> None:
-    asked = pinned("requirements.txt", "requirements-celery.txt")
+    asked = pinned("requirements.txt", "requirements-celery.txt", "requirements-docs.txt")
     locked = pinned("constraints.txt")
 
     assert {name: locked.get(name) for name in asked} == asked

@@ -15,8 +15,10 @@ from tests.engine.harness import Migration
 from tests.engine.steps_seen import require_known_steps
 from tests.report.conftest import HOSTILE, LICENSE
 
-from coa.model import CUSTOMER, ORDER
+from coa.model import CUSTOMER, NS, ORDER, SOURCE_ID
+from coa.report import data_loader
 from coa.report.csv_files import DIFFERENCE_COLUMNS, ID_MAP_COLUMNS, REJECTED_COLUMNS, neutral, original
+from coa.report.data_loader import error_name, success_name
 from coa.report.page import markdown, record_link
 from coa.report.relink import RELINK_COLUMNS
 
@@ -34,7 +36,10 @@ FILES = {
     "references.csv",
     "observed.json",
     "license_coverage.csv",
+    "totals.csv",
+    "orders.csv",
     "audit.json",
+    *data_loader.NAMES,
 }
 
 
@@ -51,6 +56,27 @@ def header(migration: Migration, name: str) -> list[str]:
 def test_every_promised_file_is_there(reported: Migration) -> None:
     assert reported.state == "differences"
     assert {p.name for p in reported.folder.iterdir()} >= FILES
+
+
+def test_the_success_and_error_files_are_those_of_data_loader(reported: Migration) -> None:
+    left_out = rows(reported, "rejected_rows.csv")
+    for sobject, counts in reported.summary["objects"].items():
+        written = rows(reported, success_name(sobject))
+        failed = rows(reported, error_name(sobject))
+
+        assert header(reported, success_name(sobject)) == ["ID", SOURCE_ID, "STATUS"]
+        assert {row["STATUS"] for row in written} == {"Item Created"}
+        assert len(written) == counts["inserted"]
+        names = header(reported, error_name(sobject))
+        assert (names[0], names[-1]) == (SOURCE_ID, "ERROR")
+        assert {row[SOURCE_ID] for row in failed} == {
+            row["source_id"] for row in left_out if row["sobject"] == sobject
+        }
+        assert all(": " in row["ERROR"] for row in failed)
+    new_ids = {row["source_id"]: row["target_id"] for row in rows(reported, "id_map.csv")}
+    assert all(new_ids[row[SOURCE_ID]] == row["ID"] for row in rows(reported, success_name(ORDER)))
+    [first, *_] = rows(reported, error_name(ORDER))
+    assert first[NS + "Service_Order_Status__c"]
 
 
 def test_csv_columns_begin_as_promised(reported: Migration) -> None:

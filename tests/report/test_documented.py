@@ -17,6 +17,8 @@ from coa.report.csv_files import (
 )
 from coa.report.licenses import COVERAGE_COLUMNS
 from coa.report.relink import RELINK_COLUMNS
+from coa.report.totals import TOTAL_COLUMNS
+from coa.verify.totals import ORDER_COLUMNS
 
 TABLES = {
     "id_map.csv": ID_MAP_COLUMNS,
@@ -27,6 +29,8 @@ TABLES = {
     "references.csv": REFERENCE_COLUMNS,
     "license_coverage.csv": COVERAGE_COLUMNS,
     "corrections.csv": CORRECTION_COLUMNS,
+    "totals.csv": TOTAL_COLUMNS,
+    "orders.csv": ORDER_COLUMNS,
 }
 
 

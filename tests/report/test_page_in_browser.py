@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from importlib import resources
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 from tests.engine.harness import Migration
+
+from coa.model import ORDER
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -106,6 +109,42 @@ def test_it_prints(page: Any) -> None:
     paper = page.pdf(print_background=True)
     assert paper.startswith(b"%PDF")
     assert len(paper) > 20_000
+
+
+def pages(pdf: bytes) -> int:
+    """How many pages a PDF of Chromium has; its page objects are not compressed."""
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_the_summary_prints_on_two_pages_in_front_and_the_details_begin_on_another(page: Any) -> None:
+    whole = pages(page.pdf(prefer_css_page_size=True))
+    page.evaluate("document.querySelectorAll('main > :not(.summary), footer').forEach(e => e.hidden = true)")
+    summary = pages(page.pdf(prefer_css_page_size=True))
+    page.evaluate("document.querySelectorAll('main > *, footer').forEach(e => e.hidden = false)")
+    page.emulate_media(media="print")
+    begins = page.evaluate(
+        "getComputedStyle(document.querySelector('.summary').nextElementSibling).breakBefore"
+    )
+    page.emulate_media(media="screen")
+
+    assert 1 <= summary <= 2
+    assert whole > summary + 1
+    assert begins == "page"
+
+
+def test_the_summary_says_what_was_moved_what_it_is_worth_what_is_left_and_who_approved(
+    page: Any, reported: Migration
+) -> None:
+    text = page.evaluate("document.querySelector('.summary').innerText")
+
+    for heading in ("What was moved", "Order value", "What is left", "Who approved"):
+        assert heading in text
+    orders = reported.summary["objects"][ORDER]
+    assert f"Service Order\t{orders['extracted']}" in text
+    for row in reported.summary["amounts"]["currencies"]:
+        assert f"{row['currency']}\t{float(row['source']):,.2f}" in text
+    assert text.count("name, date, signature") == 3
+    assert "approved" in text
 
 
 def test_differences_link_to_both_records(page: Any, reported: Migration) -> None:

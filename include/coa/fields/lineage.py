@@ -32,19 +32,33 @@ PACKAGE_KEYS = {
 }
 
 
-def lineage(run: Run, mapping: Mapping) -> list[dict[str, str]]:
-    """One entry a target field that is written: `sobject`, `field`, `source` (field or empty) and `rule`."""
+AS_IS = "as in the source"
+
+
+def lineage(run: Run, mapping: Mapping) -> list[dict[str, Any]]:
+    """One entry a target field that is written: `sobject`, `field`, `source`, `sources`, `rule` and `as_is`.
+
+    `source` is for people; `sources` are the fields that it names, in the order in which they are asked. `as_is`: the
+    value arrives as it left, by no rule.
+    """
     source, target = saved_describes(run, SOURCE), saved_describes(run, TARGET)
     entries = []
     for sobject, fields in saved_carried(run, mapping).items():
         for one in fields:
-            origin = " else ".join(f.name for f in (one.source, one.fallback) if f is not None)
+            origins = [f.name for f in (one.source, one.fallback) if f is not None]
             steps = _steps(one, source, target, mapping, run.params)
             custom = mapping.custom.get(sobject)
             if custom is not None and one.kind != "parent":
                 steps.append(f"then custom rule {custom.function}, where it changes the value")
             entries.append(
-                {"sobject": sobject, "field": one.name, "source": origin, "rule": "; ".join(steps)}
+                {
+                    "sobject": sobject,
+                    "field": one.name,
+                    "source": " else ".join(origins),
+                    "sources": origins,
+                    "rule": "; ".join(steps),
+                    "as_is": steps == [AS_IS],
+                }
             )
     return entries
 
@@ -57,7 +71,7 @@ def _steps(
     params: RunParams,
 ) -> list[str]:
     if one.kind == "key":
-        return [_KEY_RULES.get(one.name, "as in the source")]
+        return [_KEY_RULES.get(one.name, AS_IS)]
     if one.kind == "parent":
         return [f"id of the {' or '.join(one.refers_to)} that this migration created or matched"]
     if one.kind == "lookup":
@@ -87,7 +101,7 @@ def _steps(
             if params.received_dates == "restore"
             else "the package's stamp stays (accept_reset)"
         )
-    return steps or ["as in the source"]
+    return steps or [AS_IS]
 
 
 def _lookup_steps(

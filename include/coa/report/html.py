@@ -20,6 +20,7 @@ from coa.report.casework import org_facts
 from coa.report.corrections import effects
 from coa.report.csv_files import difference_rows, rejected_rows
 from coa.report.page import environment, label
+from coa.report.reasons import plain_words
 from coa.report.summary import COUNTS, left_draft
 from coa.report.totals import DIMENSIONS, totals_of
 from coa.report.unproved import unproved_facts
@@ -29,6 +30,10 @@ from coa.verify.freeze_check import TOPICS, left_for_people
 
 MOST_ROWS = 1000
 """Rows of one list on the page; the CSV beside it has all."""
+MOST_IN_SUMMARY = 8
+"""Rows of each list of the summary, which has to fit on two printed pages."""
+BESIDE_THE_PLAN = frozenset({"in_flight", "moved_draft", "deleted_in_source"})
+"""What is left for people beside the records that were blocked, held or refused, which the summary lists by reason."""
 MOST_EVENTS = 500
 MOST_TEXT = 300
 """Characters of one value on the page."""
@@ -61,6 +66,7 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
     """The page; every text that comes from an org is escaped by the template."""
     template = environment().get_template("report.html.j2")
     script = _asset("report.js")
+    differences, left = _difference_counts(run), left_for_people(run)
     grade, words = VERDICTS.get(summary["state"], ("warn", ""))
     return template.render(
         run=run.record,
@@ -82,12 +88,15 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         titles=titles(run),
         dates=_dates(run, summary),
         drafts=list(islice(left_draft(run), MOST_ROWS)),
-        difference_counts=_difference_counts(run),
+        difference_counts=differences,
         differences=[_cut(r) for r in difference_rows(run, MOST_ROWS)],
         rejected_counts=_rejected_counts(run),
         rejected=[_cut(r) for r in islice(rejected_rows(run), MOST_ROWS)] if run.record.pair_id else [],
         most_rows=MOST_ROWS,
-        left=left_for_people(run),
+        most_summary=MOST_IN_SUMMARY,
+        besides=[one for one in left if one["topic"] in BESIDE_THE_PLAN],
+        explained=sum(one["n"] for one in differences if one["kind"] == "explained"),
+        left=left,
         effects=effects(run),
         topics=TOPICS,
         unproved=unproved_facts(run),
@@ -169,15 +178,16 @@ def _rejected_counts(run: Run) -> list[dict[str, Any]]:
 
         counts = run.db.rows(
             sql.SQL(
-                """SELECT sobject, action, reason_code, count(*) AS n FROM {}
+                """SELECT sobject, action, reason_code, min(reason) AS reason, count(*) AS n FROM {}
                    WHERE action IN ('blocked', 'held') GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 3"""
             ).format(run.table(Table.PLAN))
         )
-    return counts + run.db.rows(
+    refused = run.db.rows(
         """SELECT sobject, 'rejected' AS action, error_code AS reason_code, count(*) AS n FROM coa.rejection
            WHERE run_id = %s GROUP BY 1, 3 ORDER BY 4 DESC, 1, 3""",
         [run.run_id],
     )
+    return counts + [{**one, "reason": plain_words(one["reason_code"], "")[0]} for one in refused]
 
 
 def _events(run: Run) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,18 @@ DIMENSIONS = {
     "year": "Year",
 }
 MEASURES = ("orders", "details", "quantity", "value")
+
+
+TOTAL_COLUMNS = ("dimension", "label", "currency", *(f"{side}_{m}" for m in MEASURES for side in ("source", "target")),
+                 "equal")  # fmt: skip
+"""Columns of `totals.csv`."""
+
+
+def total_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """Every total of the report, one list."""
+    for dimension in DIMENSIONS:
+        for row in totals_of(run, dimension):
+            yield {**row, "dimension": dimension, "equal": "yes" if row["equal"] else "no"}
 
 
 def totals_of(run: Run, dimension: str) -> list[dict[str, Any]]:

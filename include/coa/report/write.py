@@ -21,11 +21,14 @@ from coa.report.csv_files import (
     rejected_rows,
     write_csv,
 )
+from coa.report.data_loader import write_data_loader_files
 from coa.report.html import report_html
 from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
 from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.report.summary import summarize
+from coa.report.totals import TOTAL_COLUMNS, total_rows
 from coa.staging.runs import Run
+from coa.verify.totals import ORDER_COLUMNS, order_rows
 
 __all__ = ["Folder", "write_artifacts", "write_json", "write_text"]
 
@@ -60,10 +63,13 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
         ("open_orders.csv", OPEN_ORDER_COLUMNS, open_rows),
         ("references.csv", REFERENCE_COLUMNS, reference_rows),
         ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
+        ("totals.csv", TOTAL_COLUMNS, total_rows),
+        ("orders.csv", ORDER_COLUMNS, order_rows),
     ):
         with artifacts.text(name, encoding="utf-8-sig") as file:
             count = write_csv(file, columns, rows(run) if run.record.pair_id is not None else [])
         artifacts.listed[-1]["rows"] = count
+    write_data_loader_files(run, artifacts)
     artifacts.write("casework.md", casework(run, summary))
     # A copy of the list: the trail cannot hold its own hash.
     artifacts.write_json_with(

@@ -6,10 +6,26 @@ target, with every detail that hangs on our orders there, expected or not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
-from coa.model import CONTRACT, DETAIL, DETAIL_ORDER, NS, ORDER, ORDER_CONTRACT, ORDER_TYPE, QUANTITY, STATUS
+from coa.fields.saved import saved_carried
+from coa.mapping.store import mapping_of
+from coa.model import (
+    CONTRACT,
+    DETAIL,
+    DETAIL_ORDER,
+    NS,
+    ORDER,
+    ORDER_CONTRACT,
+    ORDER_TYPE,
+    QUANTITY,
+    RECEIVED_AT,
+    STATUS,
+)
 from coa.plan.amounts import CURRENCIES, VALUE
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
@@ -31,12 +47,42 @@ def count_totals(run: Run, carried: list[FieldMapping]) -> None:
     run.db.execute(_insert(run, TARGET, _target_orders(run, year), _target_details(run)))
 
 
+ORDER_COLUMNS = ("side", "order_id", "source_id", "status", "order_type", "contract", "year", "received_at",
+                 "created_at", "currency", "details", "quantity", "value")  # fmt: skip
+"""Columns of `orders.csv`; one row an order, side and currency of its details."""
+
+
+def order_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """The orders that the totals count, source and target; nothing where nothing was proved."""
+    if not (run.has_table(Table.EXPECTED, ORDER) and run.has_table(Table.VERIFY, ORDER)):
+        return
+    year = year_field(saved_carried(run, mapping_of(run))[ORDER])
+    for side, orders, details in (
+        (SOURCE, _source_orders(run, year), _source_details(run)),
+        (TARGET, _target_orders(run, year), _target_details(run)),
+    ):
+        yield from run.db.stream(
+            sql.SQL(
+                """WITH o AS ({orders}), {by_order}
+                   SELECT {side} AS side, o.id AS order_id, o.source_id, o.status, o.order_type, o.contract, o.year,
+                          o.received_at, o.created_at, COALESCE(x.currency, '') AS currency,
+                          COALESCE(x.details, 0) AS details, COALESCE(x.quantity, 0) AS quantity, x.value
+                   FROM o LEFT JOIN x ON x.order_id = o.id ORDER BY o.source_id, x.currency"""
+            ).format(orders=orders, by_order=_BY_ORDER.format(details=details), side=sql.Literal(side))
+        )
+
+
+_BY_ORDER = sql.SQL(
+    """x AS MATERIALIZED (
+         SELECT order_id, currency, count(*) AS details, sum(quantity) AS quantity, sum(value) AS value
+         FROM ({details}) y GROUP BY 1, 2)"""
+)
+
+
 def _insert(run: Run, side: str, orders: sql.Composed, details: sql.Composed) -> sql.Composed:
     return sql.SQL(
         """WITH o AS MATERIALIZED ({orders}),
-                x AS MATERIALIZED (
-                  SELECT order_id, currency, count(*) AS details, sum(quantity) AS quantity, sum(value) AS value
-                  FROM ({details}) y GROUP BY 1, 2),
+                {by_order},
                 a AS (SELECT order_id, sum(details) AS details, sum(quantity) AS quantity FROM x GROUP BY 1),
                 l AS (SELECT o.id, v.dimension, COALESCE(v.label, '') AS label FROM o CROSS JOIN LATERAL (VALUES
                         ('all', ''), ('status', o.status), ('order_type', o.order_type), ('contract', o.contract),
@@ -49,14 +95,19 @@ def _insert(run: Run, side: str, orders: sql.Composed, details: sql.Composed) ->
            SELECT {run}, {side}, l.dimension, l.label, x.currency, count(DISTINCT l.id), sum(x.details),
                   COALESCE(sum(x.quantity), 0), COALESCE(sum(x.value), 0)
            FROM l JOIN x ON x.order_id = l.id WHERE x.currency <> '' GROUP BY 3, 4, 5"""
-    ).format(orders=orders, details=details, run=sql.Literal(run.run_id), side=sql.Literal(side))
+    ).format(
+        orders=orders,
+        by_order=_BY_ORDER.format(details=details),
+        run=sql.Literal(run.run_id),
+        side=sql.Literal(side),
+    )
 
 
 def _source_orders(run: Run, year: str) -> sql.Composed:
     # Contracts bear the target's names on both sides: on a merger they are recreated under other names.
     return sql.SQL(
-        """SELECT e.source_id AS id, d.{status} AS status, d.{type} AS order_type, c."Name" AS contract,
-                  left(s.{year}, 4) AS year
+        """SELECT e.source_id AS id, e.source_id, d.{status} AS status, d.{type} AS order_type,
+                  c."Name" AS contract, left(s.{year}, 4) AS year, {dates}
            FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id JOIN {source} s ON s."Id" = e.source_id
            LEFT JOIN {contracts} c ON c."Id" = d.{contract} WHERE NOT e.rejected"""
     ).format(
@@ -64,6 +115,7 @@ def _source_orders(run: Run, year: str) -> sql.Composed:
         type=sql.Identifier(ORDER_TYPE),
         contract=sql.Identifier(ORDER_CONTRACT),
         year=sql.Identifier(year),
+        dates=_dates(run, SOURCE, "s"),
         expected=run.table(Table.EXPECTED, ORDER),
         desired=run.table(Table.DESIRED, ORDER),
         source=run.table(SOURCE, ORDER),
@@ -73,8 +125,8 @@ def _source_orders(run: Run, year: str) -> sql.Composed:
 
 def _target_orders(run: Run, year: str) -> sql.Composed:
     return sql.SQL(
-        """SELECT t."Id" AS id, t.{status} AS status, t.{type} AS order_type, c."Name" AS contract,
-                  left(t.{year}, 4) AS year
+        """SELECT t."Id" AS id, e.source_id, t.{status} AS status, t.{type} AS order_type,
+                  c."Name" AS contract, left(t.{year}, 4) AS year, {dates}
            FROM {expected} e JOIN {verify} t ON t."Id" = e.target_id
            LEFT JOIN {contracts} c ON c."Id" = t.{contract}"""
     ).format(
@@ -82,9 +134,21 @@ def _target_orders(run: Run, year: str) -> sql.Composed:
         type=sql.Identifier(ORDER_TYPE),
         contract=sql.Identifier(ORDER_CONTRACT),
         year=sql.Identifier(year),
+        dates=_dates(run, Table.VERIFY, "t"),
         expected=run.table(Table.EXPECTED, ORDER),
         verify=run.table(Table.VERIFY, ORDER),
         contracts=run.table(TARGET, CONTRACT),
+    )
+
+
+def _dates(run: Run, kind: str, alias: str) -> sql.Composed:
+    """When an order was received by Salesforce and when it was created, as far as the org shows it."""
+    present = set(run.columns(kind, ORDER))
+    return sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(
+            sql.Identifier(alias, field) if field in present else sql.SQL("NULL::text"), sql.Identifier(name)
+        )
+        for field, name in ((RECEIVED_AT, "received_at"), ("CreatedDate", "created_at"))
     )
 
 

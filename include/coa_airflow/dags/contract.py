@@ -9,6 +9,7 @@ from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import CONTRACT
 from coa_airflow.params import connection_params
+from coa_airflow.verdict import verdict
 
 
 def build(edition: Edition) -> DAG:
@@ -36,6 +37,6 @@ def build(edition: Edition) -> DAG:
             approve=approve,
             load=load,
             report=tasks.report(),
-            verdict=tasks.verdict(),
+            verdict=verdict(),
         )
     return dag

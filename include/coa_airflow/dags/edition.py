@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from coa.errors import ConfigurationError
+from coa_airflow.notify.watch import deadlines
 from coa_airflow.pair import Pair
 from coa_airflow.retries import DEFAULT_ARGS
 
@@ -46,5 +47,5 @@ class Edition:
             default_args={**DEFAULT_ARGS, **({"owner": self.team} if self.team else {})},
             doc_md=doc.format(source=self.pair.source, target=self.pair.target, prefix=self.prefix),
             tags=[*tags, *([f"team:{self.team}"] if self.team else [])],
-            **{"schedule": None, **more},
+            **{"schedule": None, **({"deadline": deadlines()} if writes else {}), **more},
         )

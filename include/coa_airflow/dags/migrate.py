@@ -10,6 +10,7 @@ from coa_airflow.dags.stages import chain_in_order, extract_both, load_in_lanes
 from coa_airflow.documents import MIGRATE
 from coa_airflow.gate import PlanApprovalOperator, approval_form
 from coa_airflow.params import connection_params, migrate_params
+from coa_airflow.verdict import verdict_of
 
 
 def build(edition: Edition) -> DAG:
@@ -37,6 +38,6 @@ def build(edition: Edition) -> DAG:
             verify=tasks.verify(),
             freeze_check=tasks.freeze_check(),
             report=tasks.report(),
-            verdict=tasks.verdict(),
+            verdict=verdict_of(edition.pair)(),
         )
     return dag

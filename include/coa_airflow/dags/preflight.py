@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, chain
 
 from coa_airflow import tasks
 from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order, extract_both
 from coa_airflow.documents import PREFLIGHT
 from coa_airflow.params import connection_params, policy_params
+from coa_airflow.verdict import verdict
 
 
 def build(edition: Edition) -> DAG:
@@ -20,14 +21,17 @@ def build(edition: Edition) -> DAG:
         writes=False,
         doc=PREFLIGHT,
     ) as dag:
+        started, prepared = tasks.start(only_plan=True, connections=orgs), tasks.preflight()
+        # Not a stage of the pipeline: the quick answer before the thorough one.
+        chain(started, tasks.check(), prepared)
         chain_in_order(
-            start=tasks.start(only_plan=True, connections=orgs),
-            preflight=tasks.preflight(),
+            start=started,
+            preflight=prepared,
             extract=extract_both(),
             transform=tasks.transform(),
             reconcile=tasks.reconcile(),
             plan=tasks.plan(),
             report=tasks.report(),
-            verdict=tasks.verdict(),
+            verdict=verdict(),
         )
     return dag

@@ -10,6 +10,7 @@ from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import ROLLBACK
 from coa_airflow.gate import PlanApprovalOperator
 from coa_airflow.params import connection_params
+from coa_airflow.verdict import verdict
 
 
 def build(edition: Edition) -> DAG:
@@ -39,6 +40,6 @@ def build(edition: Edition) -> DAG:
             load=load,
             verify=rollback_tasks.verify(),
             report=tasks.report(),
-            verdict=tasks.verdict(),
+            verdict=verdict(),
         )
     return dag

@@ -9,6 +9,7 @@ from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order, extract_both, load_in_lanes
 from coa_airflow.documents import SYNC
 from coa_airflow.params import connection_params
+from coa_airflow.verdict import verdict_of
 
 
 def build(edition: Edition) -> DAG:
@@ -34,6 +35,6 @@ def build(edition: Edition) -> DAG:
             load=load_in_lanes(),
             verify=tasks.verify(),
             report=tasks.report(),
-            verdict=tasks.verdict(),
+            verdict=verdict_of(edition.pair)(),
         )
     return dag

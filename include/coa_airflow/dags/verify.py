@@ -9,6 +9,7 @@ from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import VERIFY
 from coa_airflow.params import connection_params, verify_params
+from coa_airflow.verdict import verdict
 
 
 def build(edition: Edition) -> DAG:
@@ -24,6 +25,6 @@ def build(edition: Edition) -> DAG:
             start=tasks.start(connections=orgs),
             verify=tasks.verify_migrated.override(task_id="verify")(),
             report=tasks.report(),
-            verdict=tasks.verdict(),
+            verdict=verdict(),
         )
     return dag

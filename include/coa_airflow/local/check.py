@@ -12,25 +12,19 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from coa.config import RunParams, Settings
-from coa.errors import CoaError, OrgUnavailable
-from coa.model import COA_OBJECTS
-from coa.preflight import checks
-from coa.preflight.orgs import identify
+from coa.errors import CoaError
 from coa.private_files import keep_files_private
 from coa.salesforce.auth import OrgConnection
-from coa.salesforce.composite import Read, read_together
-from coa.salesforce.describe import Describe, described
 from coa.salesforce.session import Org
 from coa.staging.embedded import EmbeddedPostgres
 from coa.staging.folders import logs_folder
-from coa.staging.journal import Finding
+from coa_airflow.connection_check import Item, Seen, asked, entered, look_at, rights
 from coa_airflow.connections import org_connection
 from coa_airflow.environment import STAGING_CONNECTION, artifacts_root, connection_in
 from coa_airflow.local.follow import staging_address
@@ -38,35 +32,12 @@ from coa_airflow.local.headless import params_from_environment
 from coa_airflow.local.home import common_environment
 from coa_airflow.local.server import known_server
 from coa_airflow.local.supervisor import State
+from coa_airflow.notify.channels import channels_of
 from coa_airflow.pair import Pair, chosen
 
 SECONDS = 15.0
 """So long an org may take to answer; most have within two."""
 OLDEST_POSTGRES = 14
-
-
-@dataclass(frozen=True)
-class Item:
-    """One line. `good` is None for what wants a look and stops nothing."""
-
-    name: str
-    good: bool | None
-    text: str
-    next_step: str = ""
-
-    def __str__(self) -> str:
-        mark = {True: "ok   ", None: "look ", False: "WRONG"}[self.good]
-        return f"{mark}  {self.name}: {self.text}" + (
-            f" Next step: {self.next_step}" if self.next_step else ""
-        )
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What an org showed of itself."""
-
-    identity: dict[str, Any]
-    describes: dict[str, Describe]
 
 
 def main() -> int:
@@ -95,7 +66,7 @@ def check(server: EmbeddedPostgres, raw: dict[str, Any]) -> list[Item]:
     answers: dict[str, Seen | Item] = {}
 
     def look(role: str, connection: OrgConnection) -> None:
-        answers[role] = _asked(f"{role} ({connection.name})", lambda: _look(connection, settings))
+        answers[role] = asked(f"{role} ({connection.name})", lambda: look_at(Org(connection, settings)))
 
     deadline = time.monotonic() + SECONDS
     threads = [
@@ -106,7 +77,7 @@ def check(server: EmbeddedPostgres, raw: dict[str, Any]) -> list[Item]:
     ]
     for thread in threads:
         thread.start()
-    items = [_staging(server), _artifacts(), *_local_airflow()]
+    items = [_staging(server), _artifacts(), *_notifications(), *_local_airflow()]
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -115,8 +86,8 @@ def check(server: EmbeddedPostgres, raw: dict[str, Any]) -> list[Item]:
         found = connection if isinstance(connection, Item) else answers.get(role) or _silent(role, connection)
         if isinstance(found, Seen):
             seen[role] = found
-        items.append(found if isinstance(found, Item) else _entered(role, found))
-    return [*items, *_rights(seen, params)]
+        items.append(found if isinstance(found, Item) else entered(role, found))
+    return [*items, *rights(seen, params)]
 
 
 def _impatient(settings: Settings) -> Settings:
@@ -126,15 +97,6 @@ def _impatient(settings: Settings) -> Settings:
         read_timeout=min(settings.read_timeout, SECONDS),
         request_retries=1,
     )
-
-
-def _asked(name: str, question: Callable[[], Seen]) -> Seen | Item:
-    try:
-        return question()
-    except OrgUnavailable as error:
-        return Item(name, False, error.message, error.next_step or "check its address and the network.")
-    except CoaError as error:
-        return Item(name, False, error.message, error.next_step)
 
 
 def _silent(role: str, connection: OrgConnection) -> Item:
@@ -166,40 +128,6 @@ def _fields(name: str) -> Any:
     from airflow.models.connection import Connection
 
     return Connection.get_connection_from_secrets(name)
-
-
-def _look(connection: OrgConnection, settings: Settings) -> Seen:
-    org = Org(connection, settings)
-    identity = identify(org)
-    answers = read_together(org, [Read(path=f"/sobjects/{n}/describe", kind="describe") for n in COA_OBJECTS])
-    return Seen(identity, {one.name: one for one in map(described, answers) if one is not None})
-
-
-def _entered(role: str, seen: Seen) -> Item:
-    who = seen.identity
-    kind = "sandbox" if who["is_sandbox"] else "production"
-    return Item(
-        f"{role} ({who['connection']})",
-        True,
-        f"{who['name']} {who['id']} ({kind}), {who['instance_url']}, API {who['api_version']}.",
-    )
-
-
-def _rights(seen: dict[str, Seen], params: RunParams) -> list[Item]:
-    findings: list[Finding] = []
-    if len(seen) == 2:
-        findings += checks.check_same_org(seen["source"].identity, seen["target"].identity)
-    for role, one in seen.items():
-        findings += checks.check_objects(role, one.describes)
-    if "target" in seen:
-        findings += checks.check_migration_fields(seen["target"].describes)
-        findings += checks.check_rights(seen["target"].describes, params)
-    wrong = [
-        Item("rights", None if f.severity != "blocker" else False, f.message, f.next_step) for f in findings
-    ]
-    if len(seen) < 2:
-        wrong.append(Item("rights", None, "not fully looked at: an org did not let us in."))
-    return wrong or [Item("rights", True, "the app, the migration fields and the rights to write are there.")]
 
 
 def _staging(server: EmbeddedPostgres) -> Item:
@@ -265,6 +193,18 @@ def _artifacts() -> Item:
     return Item(
         "artifacts", False, f"{folder} cannot be written.", "set COA_ARTIFACTS_PATH to a folder that can."
     )
+
+
+def _notifications() -> list[Item]:
+    """Whether the setting of the environment can be used; nothing where nobody is to be told.
+
+    A variable that was made in the browser is not looked at: asking Airflow for it would take seconds.
+    """
+    try:
+        told = channels_of(os.environ.get("AIRFLOW_VAR_COA_NOTIFY") or os.environ.get("COA_NOTIFY", ""))
+    except CoaError as error:
+        return [Item("notifications", False, error.message, error.next_step)]
+    return [Item("notifications", True, f"{', '.join(one.name for one in told)}.")] if told else []
 
 
 if __name__ == "__main__":

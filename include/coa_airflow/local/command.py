@@ -19,8 +19,8 @@ from coa.staging.embedded import AIRFLOW_DATABASE, EmbeddedPostgres
 from coa_airflow.local.home import common_environment
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status of the command; 2 when there was none or it could not be started."""
+def main(arguments: list[str], *, quiet: bool = False) -> int:
+    """Exit status of the command; 2 when there was none or it could not be started. `quiet`: errors only are shown."""
     keep_files_private()
     if not arguments:
         print("usage: make airflow ARGS='dags list'", file=sys.stderr)
@@ -33,7 +33,10 @@ def main(arguments: list[str]) -> int:
                 subprocess.run(
                     [*airflow, "db", "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL
                 )
-            return subprocess.run([*airflow, *arguments], env=environment, check=False).returncode
+            shown = subprocess.DEVNULL if quiet else None
+            return subprocess.run(
+                [*airflow, *arguments], env=environment, check=False, stdout=shown
+            ).returncode
     except CoaError as error:
         print(f"{error.message}\nNext step: {error.next_step}", file=sys.stderr)
         return 2

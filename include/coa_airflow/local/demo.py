@@ -3,11 +3,13 @@
 Environment: ORDERS=1000, SEED=7, APPROVE=manual (answer the gate yourself in the browser), WAIT=0 (end
 after the run, exit status = its verdict), AIRFLOW_PORT=8080, SOURCE_PORT=9101, TARGET_PORT=9102,
 PROFILE=cassette.json (the target behaves as the org of that contract).
+NOTIFY=smtp://127.0.0.1:2525 (show the mails that people would get).
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -18,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -33,6 +36,7 @@ from coa.staging.folders import local_folder, logs_folder
 from coa.states import GOOD_STATES
 from coa_airflow.local.api import AirflowApi
 from coa_airflow.local.home import passwords, port_from, require_free
+from coa_airflow.local.mailbox import Mail, mailbox
 from coa_airflow.local.processes import Group, end_registered, wait_until
 from coa_airflow.local.server import local_airflow, show_access, wait_until_up
 from coa_airflow.local.view import RunView, show_findings, show_totals
@@ -69,6 +73,8 @@ class Plan:
     wait: bool
     profile: str = ""
     """Path of a cassette that the target is to behave as; empty: the simulator as it is."""
+    mailbox: tuple[str, int] | None = None
+    """Host and port where the demo takes the mails of its run."""
 
     @classmethod
     def from_environment(cls) -> Plan:
@@ -81,6 +87,7 @@ class Plan:
             manual=os.environ.get("APPROVE", "") == "manual",
             wait=os.environ.get("WAIT", "1") not in ("0", "no", "false"),
             profile=_cassette(os.environ.get("PROFILE", "").strip()),
+            mailbox=_mailbox(os.environ.get("NOTIFY", "")),
         )
 
 
@@ -118,6 +125,8 @@ def demo(plan: Plan, console: Console) -> int:
         airflow = stack.enter_context(
             local_airflow(server, plan.airflow_port, _connections(plan), _register())
         )
+        if plan.mailbox:
+            stack.enter_context(mailbox(*plan.mailbox, lambda mail: _show_mail(mail, console)))
         for org in orgs:
             _wait_for_org(org)
         api = wait_until_up(airflow, plan.airflow_port)
@@ -259,7 +268,16 @@ def _connections(plan: Plan) -> dict[str, str]:
     def uri(port: int) -> str:
         return f"salesforce://http%3A%2F%2F127.0.0.1%3A{port}/?consumer_key=coa&consumer_secret=secret"
 
+    mail = {}
+    if plan.mailbox:
+        host, port = plan.mailbox
+        extra = {"disable_ssl": True, "disable_tls": True, "from_email": "airflow@coa.example"}
+        mail["AIRFLOW_CONN_COA_MAIL"] = json.dumps(
+            {"conn_type": "smtp", "host": host, "port": port, "extra": extra}
+        )
+        mail["COA_NOTIFY"] = json.dumps([{"by": "smtp", "conn_id": "coa_mail", "to": ["team@coa.example"]}])
     return {
+        **mail,
         "AIRFLOW_CONN_COA_SOURCE": uri(plan.source_port),
         "AIRFLOW_CONN_COA_TARGET": uri(plan.target_port),
         # The demo looks into the staging database: it must be its own.
@@ -306,6 +324,28 @@ def _number(variable: str, default: int) -> int:
     if not text.isdigit():
         raise ConfigurationError(f"{variable} is {text!r}.", next_step="set it to a whole number.")
     return int(text)
+
+
+def _mailbox(address: str) -> tuple[str, int] | None:
+    """Host and port of NOTIFY=smtp://host:port, None where it is empty."""
+    if not address:
+        return None
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None or parts.scheme != "smtp":
+        raise ConfigurationError(
+            f"NOTIFY is {address!r}.",
+            next_step="set it to an address of this machine: smtp://127.0.0.1:2525.",
+        )
+    return host, port
+
+
+def _show_mail(mail: Mail, console: Console) -> None:
+    console.print(f"\n[bold]Mail to {escape(mail.to)}: {escape(mail.subject)}[/bold]")
+    console.print("\n".join(f"  {escape(line)}" for line in mail.text.splitlines()) + "\n")
 
 
 def _interrupt(number: int, _frame: object) -> None:

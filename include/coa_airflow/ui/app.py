@@ -27,7 +27,7 @@ from coa_airflow.ui.staging import StagingUnavailable, reading
 
 log = logging.getLogger(__name__)
 
-FileName = Annotated[str, PathParam(pattern=r"^[a-z_]+\.[a-z]+$")]
+FileName = Annotated[str, PathParam(pattern=r"^[A-Za-z_]+\.[a-z]+$")]
 STATIC = Path(__file__).parent / "static"
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

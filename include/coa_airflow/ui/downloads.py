@@ -23,9 +23,12 @@ from coa.report.csv_files import (
     reference_rows,
     rejected_rows,
 )
+from coa.report.data_loader import NAMES as DATA_LOADER_FILES
 from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
 from coa.report.relink import RELINK_COLUMNS, relink_rows
+from coa.report.totals import TOTAL_COLUMNS, total_rows
 from coa.staging.runs import Run
+from coa.verify.totals import ORDER_COLUMNS, order_rows
 from coa_airflow.ui.staging import database
 
 BOM = "\ufeff"
@@ -41,6 +44,8 @@ LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]
     "relink": (RELINK_COLUMNS, relink_rows),
     "references": (REFERENCE_COLUMNS, reference_rows),
     "license_coverage": (COVERAGE_COLUMNS, coverage_rows),
+    "totals": (TOTAL_COLUMNS, total_rows),
+    "orders": (ORDER_COLUMNS, order_rows),
 }
 
 DOCUMENTS = {
@@ -53,6 +58,7 @@ DOCUMENTS = {
     "contract.md": "text/markdown; charset=utf-8",
     "casework.md": "text/markdown; charset=utf-8",
     "mapping_template.yaml": "application/yaml; charset=utf-8",
+    **dict.fromkeys(DATA_LOADER_FILES, "text/csv; charset=utf-8"),
 }
 """Artifacts that are given out as they lie in the run's folder, with their media types."""
 

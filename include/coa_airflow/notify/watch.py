@@ -1,0 +1,146 @@
+"""What nobody is at hand to notice: a question that is not answered, a run that does not end, orders left as Draft.
+
+Airflow's deadline alerts wake these functions in the triggerer, whatever the run's own tasks do or fail to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+
+from coa.errors import InvalidParams
+
+if TYPE_CHECKING:
+    from coa.staging.runs import Run
+
+REMIND_HOURS = "COA_REMIND_HOURS"
+RUN_HOURS = "COA_RUN_HOURS"
+DRAFT_MINUTES = "COA_DRAFT_MINUTES"
+DEFAULT_DRAFT_MINUTES = 60.0
+
+
+def deadlines() -> list[DeadlineAlert]:
+    """Alerts of a DAG that asks people and writes; none unless the environment asks for them.
+
+    Not by default: `airflow dags test` of Airflow 3.3 fails at the end of a DAG that has deadlines, because it looks up
+    stored alerts that it has not stored. Raises `InvalidParams` for a value that is no number.
+    """
+    alerts = [
+        DeadlineAlert(
+            name=f"waits for an answer after {hours:g} h",
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=timedelta(hours=hours),
+            callback=AsyncCallback(remind, {"hours": hours}),
+        )
+        for hours in _hours(REMIND_HOURS)
+    ]
+    return alerts + [
+        DeadlineAlert(
+            name=f"not ended after {hours:g} h",
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=timedelta(hours=hours),
+            callback=AsyncCallback(tell_late, {"hours": hours}),
+        )
+        for hours in _hours(RUN_HOURS)
+    ]
+
+
+def _hours(variable: str) -> list[float]:
+    text = os.environ.get(variable, "")
+    try:
+        hours = [float(part) for part in text.split(",") if part.strip()]
+        if all(0 < one < float("inf") for one in hours):
+            return sorted(set(hours))
+    except ValueError:
+        pass
+    raise InvalidParams(
+        f"The environment variable {variable} is {text!r}.",
+        next_step="set it to hours above 0, with commas between them, or to nothing.",
+    )
+
+
+def draft_minutes() -> float:
+    """For how long an order that is none may stand as Draft until people are told: COA_DRAFT_MINUTES, an hour."""
+    try:
+        minutes = float(os.environ.get(DRAFT_MINUTES, ""))
+    except ValueError:
+        return DEFAULT_DRAFT_MINUTES
+    return minutes if minutes >= 0 else DEFAULT_DRAFT_MINUTES
+
+
+async def remind(hours: float, context: Any = None) -> None:
+    """Called by Airflow `hours` after a run was queued, if it has not ended well since."""
+    await asyncio.to_thread(_look, context, hours, _remind)
+
+
+async def tell_late(hours: float, context: Any = None) -> None:
+    """The same for a run that should have ended by then."""
+    await asyncio.to_thread(_look, context, hours, _tell_late)
+
+
+def _look(context: Any, hours: float, tell: Any) -> None:
+    """Tells of the run that an Airflow run is, unless it has ended or never began."""
+    from coa.staging.runs import Run
+    from coa_airflow.environment import settings, staging
+
+    dag_run, db = context["dag_run"], staging()
+    row = db.row(
+        "SELECT run_id FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s AND state IS NULL",
+        [dag_run["dag_id"], dag_run["dag_run_id"]],
+    )
+    if row is None:
+        return
+    run = Run.load(db, settings(), str(row["run_id"]), ending=True)
+    tell(run, hours)
+    tell_drafts(run)
+
+
+def _remind(run: Run, hours: float) -> None:
+    from coa_airflow.notify import notify
+    from coa_airflow.notify.messages import reminder
+
+    waiting = open_question(run)
+    if waiting:
+        notify(run, "reminder", lambda: reminder(run, *waiting), once=f"{waiting[0]} {hours:g}")
+
+
+def _tell_late(run: Run, hours: float) -> None:
+    from coa_airflow.notify import notify
+    from coa_airflow.notify.messages import late
+
+    notify(run, "late", lambda: late(run, hours), once=f"{hours:g}")
+
+
+def open_question(run: Run) -> tuple[str, str] | None:
+    """(`plan` or `canary`, when it was asked) of the newest question that nobody has answered since."""
+    from coa_airflow.canary_gate import CANARY_ASKED
+    from coa_airflow.gate import APPROVAL_ASKED
+
+    asked = run.db.row(
+        """SELECT e.event, e.at FROM coa.event e WHERE e.run_id = %s AND e.event IN (%s, %s)
+             AND NOT EXISTS (SELECT FROM coa.approval a WHERE a.run_id = e.run_id AND a.answered_at >= e.at)
+           ORDER BY e.event_id DESC LIMIT 1""",
+        [run.run_id, APPROVAL_ASKED, CANARY_ASKED],
+    )
+    if asked is None:
+        return None
+    return "plan" if asked[
+        "event"
+    ] == APPROVAL_ASKED else "canary", f"{asked['at'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def tell_drafts(run: Run) -> None:
+    """Tells, once a run, that orders of it stand as Draft for longer than they may."""
+    from coa.load.drafts import overdue_drafts
+    from coa_airflow.notify import notify
+    from coa_airflow.notify.messages import left_as_draft
+
+    minutes = draft_minutes()
+    orders = overdue_drafts(run, minutes * 60)
+    if orders:
+        notify(run, "draft", lambda: left_as_draft(run, orders, minutes), once="overdue")

@@ -1,0 +1,60 @@
+"""deploy/helm/values.yaml: what can be checked without the chart, and with it where helm is installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+from tests.airflow_home import PROJECT  # before Airflow is imported
+from tests.local.test_requirements import pinned
+
+from coa.config import Settings
+
+FILE = PROJECT / "deploy/helm/values.yaml"
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
+    return read
+
+
+def test_it_asks_for_the_airflow_that_is_locked(values: dict[str, Any]) -> None:
+    assert values["airflowVersion"] == pinned("constraints.txt")["apache-airflow"]
+
+
+def test_each_of_its_variables_is_one_that_the_code_reads(values: dict[str, Any]) -> None:
+    code = "\n".join(path.read_text("utf-8") for path in (PROJECT / "include").rglob("*.py"))
+    engine = {f"COA_{name.upper()}" for name in Settings.__dataclass_fields__}
+
+    for name in [one["name"] for one in values["env"]] + [one["envName"] for one in values["secret"]]:
+        ours = name.removeprefix("AIRFLOW_CONN_")
+        assert name == "PYTHONPATH" or name in engine or ours in code or ours.lower() in code, name
+
+
+def test_no_secret_stands_in_it(values: dict[str, Any]) -> None:
+    assert not [one for one in values["env"] if "CONN" in one["name"] or "KEY" in one["name"]]
+    assert all(set(one) == {"envName", "secretName", "secretKey"} for one in values["secret"])
+
+
+def test_the_airflow_settings_exist(values: dict[str, Any]) -> None:
+    from airflow.configuration import conf
+
+    for section, settings in values["config"].items():
+        for name in settings:
+            assert conf.has_option(section, name), f"[{section}] {name}"
+
+
+@pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not installed")
+def test_the_chart_takes_it() -> None:
+    chart = ["--repo", "https://airflow.apache.org", "airflow"]
+
+    rendered = subprocess.run(
+        ["helm", "template", "coa", *chart, "-f", str(FILE)], capture_output=True, text=True, check=False
+    )
+
+    assert rendered.returncode == 0, rendered.stderr
+    assert "AIRFLOW_CONN_COA_STAGING" in rendered.stdout
