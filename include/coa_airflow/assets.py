@@ -39,7 +39,7 @@ def update_asset(run: Run, context: Any, state: RunState, kind: str) -> bool:
         return False
     from coa.report.summary import objects_of  # brings psycopg, which reading the DAG files must not
 
-    counts = objects_of((run.record.summary or {}))
+    counts = objects_of(run.record.summary or {})
     extra = {
         "run_id": run.run_id,
         "plan_hash": str(run.record.plan_hash),

@@ -95,7 +95,7 @@ def verdict_of(pair: Pair) -> Any:
 def _publish(run: Run, context: Any, state: RunState) -> None:
     from coa.report.summary import note_of
 
-    context["ti"].xcom_push(key=NOTE, value=note_of((run.record.summary or {})))
+    context["ti"].xcom_push(key=NOTE, value=note_of(run.record.summary or {}))
     kind = kind_of(run.record.dag_id)
     metrics.of_run((run.record.summary or {}), run.record.dag_id)
     update_asset(run, context, state, kind)

@@ -95,7 +95,7 @@ def ended(run: Run, state: RunState, artifacts: Any) -> Message:
 
     return Message(
         f"Run {run.run_id} ended as {state.replace('_', ' ')}",
-        (_orgs(run), note_of((run.record.summary or {})), *_amounts(run), f"Report: {artifacts}/report.html"),
+        (_orgs(run), note_of(run.record.summary or {}), *_amounts(run), f"Report: {artifacts}/report.html"),
         _page(run),
     )
 
