@@ -255,7 +255,7 @@ def _keep(run: Run, probes: ProbeOrg, asked: list[Any], *, removed: tuple[int, i
     for one in asked:
         counts[one.answer.state.value] += 1
     run.findings.replace("load_contract", list(_differing(asked)))
-    run.events.add("contract_answered", **counts)
+    run.events.add("contract_answered", "info", **counts)
     return counts
 
 

@@ -23,7 +23,7 @@ from coa.contract.probes import Access
 from coa.errors import CoaError, ConfigurationError
 from coa.private_files import keep_files_private
 from coa.salesforce.session import Org, OrgConnection
-from coa_airflow.local.home import with_our_packages
+from coa_airflow.local.worker import with_our_packages
 
 UNUSABLE = 2
 SHAPES = {
