@@ -54,6 +54,8 @@ FILES = {
     "demo-target": {"demo_target_certificate", "demo_target_key"},
     **{name: {"ca"} for name in AIRFLOW_SERVICES},
 }
+FROM_THE_HOST = {"worker": ["/opt/airflow/mappings"]}
+"""Service -> folders of the host that it may read: the task that starts a run reads the mapping file."""
 CAPABILITIES = {"postgres": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}}
 """What a service may keep: the image of PostgreSQL begins as root and becomes the server's user."""
 
@@ -187,8 +189,10 @@ def test_a_container_cannot_use_up_the_machine(services: dict[str, Any], name: s
 def test_a_container_writes_to_volumes_of_its_own_and_to_memory_alone(
     services: dict[str, Any], name: str
 ) -> None:
-    written = [mount for mount in services[name].get("volumes", []) if not mount.get("read_only")]
-    assert [mount for mount in written if mount["type"] != "volume"] == []
+    from_the_host = [mount for mount in services[name].get("volumes", []) if mount["type"] != "volume"]
+
+    assert [mount["target"] for mount in from_the_host] == FROM_THE_HOST.get(name, [])
+    assert all(mount["read_only"] for mount in from_the_host)
     assert [mount.split(":")[0] for mount in services[name]["tmpfs"] if "size=" not in mount] == []
 
 
