@@ -90,7 +90,7 @@ bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='
 
 test-cluster: $(READY)  ## docker-compose.yaml's components as processes, one Celery worker killed (Debian, root)
 	@scripts/cluster_programs.sh
-	@uv=.venv/bin/uv; $$uv pip install --quiet --python $(PY) -r requirements-celery.txt -c constraints.txt
+	@.venv/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements-deployment.lock
 	@$(PY) -m pytest tests/cluster -m cluster $(ARGS)
 
 test-package: $(READY)  ## the wheels, built and installed into an empty environment

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -236,6 +237,30 @@ def test_a_server_that_was_killed_comes_back_on_the_same_port(server: EmbeddedPo
     after = server.postmaster()
     assert after is not None
     assert (after.port, after.pid != before.pid) == (before.port, True)
+
+
+def test_a_server_that_takes_its_time_is_left_to_go_on(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a long recovery does: what ended it would make it begin anew."""
+    monkeypatch.setattr(embedded, "START_SECONDS", 0)
+
+    with pytest.raises(ConfigurationError, match="goes on starting"):
+        server.start()
+
+    monkeypatch.setattr(embedded, "START_SECONDS", 60)
+    wait_until_it_is_there(server)
+    first = pid_of(server)
+    server.start()
+    assert pid_of(server) == first
+    assert query(server, "SELECT 1") == (1,)
+
+
+def wait_until_it_is_there(server: EmbeddedPostgres) -> None:
+    until = time.monotonic() + 60
+    while server.postmaster() is None:
+        assert time.monotonic() < until, server.log_tail()
+        time.sleep(0.02)
 
 
 def test_a_port_that_somebody_else_has_by_now_is_given_up(server: EmbeddedPostgres) -> None:

@@ -280,8 +280,11 @@ class EmbeddedPostgres:
                 return True
             time.sleep(0.02)
         if process.poll() is None:
-            process.terminate()
-            process.wait(STOP_SECONDS)
+            # A recovery that is ended here would begin anew each time, and never come to its end.
+            raise ConfigurationError(
+                f"The embedded PostgreSQL in {self.folder} is not ready after {START_SECONDS} s; it goes on starting.",
+                next_step=f"try again in a minute; {self.log} says what it does.",
+            )
         return False
 
     def _wait_until_ready(self) -> None:
