@@ -67,6 +67,8 @@ def test_references_are_found_counted_and_listed(pair: Migrator) -> None:  # noq
         assert found == wanted, text
     moved = {r["record_target_id"] for r in listed if r["record_id"] == other}
     assert moved == {i for i, r in table(pair.target, ORDER).items() if r["COA_Source_Id__c"] == other}
+    template = (done.folder / "mapping_template.yaml").read_text("utf-8")
+    assert f'#     "{TEXT}": rewrite_links  # 2 records' in template
     finding = done.run.db.row(
         "SELECT count, severity FROM coa.finding WHERE run_id = %s AND code = 'reference_in_text' AND field = %s",
         [done.run.run_id, TEXT],

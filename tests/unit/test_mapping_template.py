@@ -10,7 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coa.mapping.file import parse_mapping
+from coa.mapping.model import FieldRule, Mapping
 from coa.mapping.place import Place
+from coa.model import DETAIL, ORDER
 from coa.transform.template import template_text
 
 HOSTILE = st.sampled_from(
@@ -51,3 +53,24 @@ def test_names_stay_names(
     # Products that were not found are comments below the contract that they belong to.
     assert (read["products"] or {}) == {name: None for name, rows in products.items() if rows}
     assert parse_mapping(text, Path("mapping_template.yaml"), Place(Path())).contracts == found
+
+
+def test_texts_with_links_are_rules_once_their_signs_are_taken_away() -> None:
+    texts = [
+        {"sobject": DETAIL, "field": "Note__c", "records": 3},
+        {"sobject": ORDER, "field": "Page__c", "records": 1},
+        {"sobject": ORDER, "field": "Text__c", "records": 12},
+    ]
+
+    text = template_text([], [], texts)
+
+    def read(document: str) -> Mapping:
+        return parse_mapping(document, Path("mapping_template.yaml"), Place(Path()))
+
+    assert read(text).fields == {}
+    head, _, rules = text.partition("# fields:")
+    rule = FieldRule(rewrite_links=True)
+    assert read(head + ("# fields:" + rules).replace("# ", "", 1).replace("\n# ", "\n")).fields == {
+        DETAIL: {"Note__c": rule},
+        ORDER: {"Page__c": rule, "Text__c": rule},
+    }

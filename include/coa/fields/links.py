@@ -99,19 +99,21 @@ def explain_links_to_held(run: Run, carried: dict[str, list[FieldMapping]]) -> N
 
 
 def explain_links_in_texts(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """Texts that are another one in the target because links in them lead there, as far as the ledger knows by now."""
+    """Texts of expected records that are another one in the target because links in them lead there, as far as the
+    ledger knows by now."""
     alias = sql.Identifier("rewritten")
     for sobject, one in ((sobject, f) for sobject, fields in carried.items() for f in fields):
         if not one.rule.rewrite_links or one.source is None:
             continue
         run.db.execute(
             sql.SQL(
-                """INSERT INTO coa.explained AS e (run_id, sobject, source_id, field, source_value, target_value, cause, reason)
+                """INSERT INTO coa.explained AS known (run_id, sobject, source_id, field, source_value, target_value, cause, reason)
                    SELECT {run}, {sobject}, d.source_id, {name}, s.{from_field}, {value}, {cause}, {reason}
-                   FROM {desired} d JOIN {source} s ON s."Id" = d.source_id {join}
-                   WHERE {value} IS DISTINCT FROM d.{field}
+                   FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id
+                   JOIN {source} s ON s."Id" = d.source_id {join}
+                   WHERE e.target_id IS NOT NULL AND {value} IS DISTINCT FROM d.{field}
                    ON CONFLICT (run_id, sobject, source_id, field) DO UPDATE SET target_value = EXCLUDED.target_value
-                     WHERE e.cause <> {target_wins}"""
+                     WHERE known.cause <> {target_wins}"""
             ).format(
                 run=sql.Literal(run.run_id),
                 sobject=sql.Literal(sobject),
@@ -120,6 +122,7 @@ def explain_links_in_texts(run: Run, carried: dict[str, list[FieldMapping]]) -> 
                 value=text_value(one, alias),
                 cause=sql.Literal(Cause.LINKS_REWRITTEN.value),
                 reason=sql.Literal(sentence(Cause.LINKS_REWRITTEN)),
+                expected=run.table(Table.EXPECTED, sobject),
                 desired=run.table(Table.DESIRED, sobject),
                 source=run.table(SOURCE, sobject),
                 join=text_join(run, sobject, one, alias),

@@ -7,11 +7,15 @@ the right name behind each source entry that is empty here.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import yaml
 from psycopg import sql
 
-from coa.model import CONTRACT, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
+from coa.fields.text_links import orgs_of
+from coa.model import CONTRACT, DETAIL, FROZEN_DETAIL_FIELDS, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
@@ -26,14 +30,14 @@ version: 1
 
 def mapping_template(run: Run) -> str:
     """The file's text, from the run's contract terms and products."""
-    return template_text(_contracts(run), _products(run))
+    return template_text(_contracts(run), _products(run), _texts_with_links(run))
 
 
-def template_text(contracts: list[Row], products: list[Row]) -> str:
+def template_text(contracts: list[Row], products: list[Row], texts: Sequence[Row] = ()) -> str:
     """The file's text: a YAML document in which names are data, whatever characters they hold.
 
     `contracts`: rows (name, target, rule, choices); `products`: the same with `contract`, sorted by it, and `product`
-    for the name. What has no `target` becomes a comment.
+    for the name. What has no `target` becomes a comment. `texts`: rows (sobject, field, records), sorted by sObject.
     """
     lines = [HEAD.rstrip(), "contracts:"]
     for row in contracts:
@@ -49,7 +53,21 @@ def template_text(contracts: list[Row], products: list[Row]) -> str:
         lines += _entry("    ", row["product"], row["target"], row["rule"], row["choices"])
     if not products:
         lines[-1] = "products: {}"
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_link_lines(texts)]) + "\n"
+
+
+def _link_lines(texts: Sequence[Row]) -> list[str]:
+    """Rules that nobody has asked for yet, as comments."""
+    if not texts:
+        return []
+    lines = [
+        "# Texts with links to records that are moved; without the # these lead to the target.",
+        "# fields:",
+    ]
+    for sobject, rows in groupby(texts, key=itemgetter("sobject")):
+        lines.append(f"#   {_scalar(sobject)}:")
+        lines += [f"#     {_scalar(r['field'])}: rewrite_links  # {r['records']} records" for r in rows]
+    return lines
 
 
 def _scalar(text: str) -> str:
@@ -112,4 +130,20 @@ def _products(run: Run) -> list[Row]:
             contract_map=run.table(Table.MAP, CONTRACT),
             used=used_products(run),
         )
+    )
+
+
+def _texts_with_links(run: Run) -> list[Row]:
+    """Fields with links that could be rewritten, and are not."""
+    if not run.has_table(Table.TEXT_LINK):
+        # An earlier version made the tables of this run.
+        return []
+    return run.db.rows(
+        sql.SQL(
+            """SELECT sobject, field, count(DISTINCT source_id) AS records FROM {}
+               WHERE kind = 'link' AND kept = 'not_asked' AND left(record_id, 3) = ANY (%s)
+                 AND NOT (sobject = %s AND field = ANY (%s))
+               GROUP BY 1, 2 ORDER BY 1, 2"""
+        ).format(run.table(Table.REFERENCE)),
+        [list(orgs_of(run).prefixes), DETAIL, sorted(FROZEN_DETAIL_FIELDS)],
     )

@@ -98,8 +98,8 @@ def compare_migrated(run: Run, mapping: Mapping, of_run: str) -> dict[str, int]:
     run_transform(run, mapping)
     carried = saved_carried(run, mapping)
     explain_links_outside(run, carried)
-    explain_links_in_texts(run, carried)
     expect_migrated(run, of_run)
+    explain_links_in_texts(run, carried)
     first = _first_snapshot(run)
     prove(run, mapping, first, remember=False)
     for sobject, fields in carried.items():
