@@ -115,6 +115,7 @@ def test_drift_and_errors_are_told_apart(moved: Migrator) -> None:
     assert summary["differences_by_origin"] == origins
 
 
+@pytest.mark.lane  # of what the test before it moved
 def test_one_run_can_be_named(moved: Migrator) -> None:
     first = moved.db.value("SELECT run_id FROM coa.run WHERE loaded_at IS NOT NULL ORDER BY run_id LIMIT 1")
     run, origins = verify(moved, run_id=first)
