@@ -32,14 +32,15 @@ def load_canary(run: Run, target: Org, mapping: Mapping) -> bool:
     if not canary["proved"]:
         write_canary(run, target, mapping)
         learnt = sum_up(run, saved_carried(run, mapping))
+        careful = sorted({*careful_objects(learnt), *canary["careful"]})
         differences = prove_canary(run, target, mapping, last=last)
         run.db.execute(
             """UPDATE coa.canary SET verified = %s, careful = %s, learned = %s, observed_hash = %s, proved = %s,
                       ended_at = %s WHERE run_id = %s""",
             [
                 proved_orders(run),
-                careful_objects(learnt),
-                learn(run, careful_objects(learnt)),
+                careful,
+                learn(run, careful),
                 observed_hash(learnt),
                 not differences,
                 datetime.now(UTC),

@@ -370,6 +370,8 @@ class Settings:
     """COA_DELTA_REST_ROWS: up to so many records, changed ones or read back after a step, come by REST, not by a Bulk job."""
     api_reserve: int = 1000
     """COA_API_RESERVE: calls of the daily allowance that are left to others."""
+    canary_days: int = 30
+    """COA_CANARY_DAYS: how long a proved canary may stand for that of a later run; 0: never."""
     lease_seconds: float = 900.0
     """COA_LEASE_SECONDS: how long a run that shows no life keeps a pair of orgs to itself."""
     embedded_cr: str = "rest"

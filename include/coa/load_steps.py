@@ -32,7 +32,9 @@ UNFINISHED_CHUNK = -6
 """What an earlier run left unfinished, before the canary."""
 MENDING_CHUNK = -7
 """What the reading for the proof found different, after everything else."""
-WATCHED_CHUNKS = (CANARY_CHUNK, UNFINISHED_CHUNK)
+TRIAL_CHUNK = -8
+"""The one order of the canary by which one pass is tried, before the others of it."""
+WATCHED_CHUNKS = (CANARY_CHUNK, UNFINISHED_CHUNK, TRIAL_CHUNK)
 
 
 class Phase(StrEnum):
@@ -92,11 +94,25 @@ EXTRACT_TARGET = LoadStep("extract_target", "Read from the target", Phase.READ, 
 CUSTOMERS = LoadStep(
     "customers", "Insert customers", Phase.WRITE, (CUSTOMER,), INSERT, chunk_no=CUSTOMERS_CHUNK
 )
-ORDERS = LoadStep("orders", "Insert orders as Draft", Phase.WRITE, (ORDER,), INSERT)
+ORDERS_ONE_PASS = LoadStep(
+    "orders_one_pass", "Insert orders with their status", Phase.WRITE, (ORDER,), INSERT
+)
+ORDERS = LoadStep(
+    "orders", "Insert orders as Draft", Phase.WRITE, (ORDER,), INSERT, after=("orders_one_pass",)
+)
 DETAILS = LoadStep("details", "Insert details", Phase.WRITE, (DETAIL,), INSERT, after=("orders",))
+# Orders of the canary, created released by this very run, of which the org refused details or changed something.
+BACK_TO_DRAFT = LoadStep(
+    "back_to_draft", "Set orders back to Draft", Phase.WRITE, (ORDER,), UPDATE, after=("details",)
+)
 # The package refuses changed special terms once the order has left Draft.
 FROZEN_TERMS = LoadStep(
-    "frozen_terms", "Correct special terms while Draft", Phase.WRITE, (DETAIL,), UPDATE, after=("details",)
+    "frozen_terms",
+    "Correct special terms while Draft",
+    Phase.WRITE,
+    (DETAIL,),
+    UPDATE,
+    after=("details", "back_to_draft"),
 )
 FROZEN_TERMS_EXACT = LoadStep(
     "frozen_terms_exact",
@@ -229,8 +245,10 @@ LOAD_STEPS: tuple[LoadStep, ...] = (
     EXTRACT_SOURCE,
     EXTRACT_TARGET,
     CUSTOMERS,
+    ORDERS_ONE_PASS,
     ORDERS,
     DETAILS,
+    BACK_TO_DRAFT,
     FROZEN_TERMS,
     FROZEN_TERMS_EXACT,
     STATUSES,

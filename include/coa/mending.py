@@ -27,7 +27,8 @@ from coa.verify.verify import read_target
 
 ROUNDS = 2
 MUCH = 0.01
-"""Above this share of an sObject's records what was learnt of it was not worth much."""
+"""Above this share of an sObject's new records what was learnt of it was not worth much: what is left to load, and the
+next run, go the careful way (`coa.load.learned`)."""
 
 
 def may_need_mending(run: Run) -> bool:
@@ -107,15 +108,18 @@ def _tell(run: Run) -> int:
                FROM {mend} m GROUP BY 1 ORDER BY 1"""
         ).format(mend=run.table(Table.MEND), plan=run.table(Table.PLAN))
     )
+    much = [str(r["sobject"]) for r in rows if r["records"] > MUCH * r["written"]]
+    run.db.execute("UPDATE coa.canary SET much_mended = %s WHERE run_id = %s", [much, run.run_id])
     run.findings.replace(
         "mend",
         [
             Finding(
-                "warning" if r["records"] > MUCH * r["written"] else "note",
+                "warning" if r["sobject"] in much else "note",
                 "mended",
                 f"{r['records']} records of {r['sobject']} were changed by the target in a way that the canary had not "
                 f"shown ({r['fields']}); they were put right before the proof.",
-                "nothing, if the proof is clean; with many of them set learned_passes to ignore for the next run.",
+                "nothing, if the proof is clean; above a hundredth of its records the object is read back before it is "
+                "corrected in the next run.",
                 sobject=r["sobject"],
                 count=r["records"],
                 examples=r["examples"],

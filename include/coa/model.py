@@ -44,8 +44,11 @@ PRODUCT_CONTRACT = NS + "Partner_Contract_Terms__c"
 PRICEBOOK_ENTRY_ID = NS + "Pricebook_Entry_Id__c"
 
 # Managed workflow rules, by their names in an org's Setup.
+WORKFLOW_DRAFT = "New Service Order - Must be Draft Status"
 WORKFLOW_RECEIVED = "Service Order Date Received"
 WORKFLOW_PRICING = "Populate Pricing fields"
+WORKFLOW_CONTRACT_KEY = "Partner Contract Term External ID"
+PACKAGE_WORKFLOWS = (WORKFLOW_DRAFT, WORKFLOW_RECEIVED, WORKFLOW_PRICING, WORKFLOW_CONTRACT_KEY)
 
 DRAFT = "Draft"
 IN_FLIGHT = ("Submitted", "Received", "In Process")

@@ -26,14 +26,18 @@ from coa.fields.saved import saved_carried, saved_describes
 from coa.kinds import kind_of
 from coa.load import load as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
+from coa.load.observed import expected_canary_markdown
 from coa.mapping.place import NamedBy
 from coa.mapping.store import freeze as freeze_mapping
 from coa.mapping.store import mapping_of
+from coa.model import ORDER
 from coa.plan import document as plan_stage
 from coa.plan.amounts import PLAN_AMOUNTS
 from coa.plan.counts import count_plan
 from coa.plan.expected_corrections import expect_corrections
-from coa.plan.reconcile import check_plan, run_reconcile
+from coa.plan.one_pass import one_pass_markdown
+from coa.plan.reconcile import action_counts, check_plan, run_reconcile
+from coa.plan.rules_off import rules_document, rules_off_markdown
 from coa.preflight.check import run_preflight
 from coa.preflight.orgs import bind
 from coa.report import corrections
@@ -162,7 +166,7 @@ def plan(run: Run, artifacts: Folder) -> str:
     Raises `RunStopped` (blocked) for blocking findings and when more is blocked than allowed.
     """
     if _plan_is_fixed(run, "plan"):
-        return plan_stage.plan_markdown(run, corrections.expected_corrections_markdown(run))
+        return _plan_page(run)
     with _stage(run, "plan"):
         run.update(plan_hash=plan_stage.plan_hash(run))
         count_plan(run)
@@ -171,12 +175,26 @@ def plan(run: Run, artifacts: Folder) -> str:
         document = plan_stage.plan_document(run)
         run.events.add(PLAN_AMOUNTS, plan_hash=run.record.plan_hash, amounts=document["amounts"])
         document["rehearsal"] = corrections.expected_corrections_document(run)
+        document["workflow_rules"] = rules_document(run)
         write_json(folder, "plan.json", document | {"lineage": lineage(run, mapping_of(run))})
         with (folder / "corrections.csv").open("w", encoding="utf-8-sig", newline="") as file:
             write_csv(file, corrections.COLUMNS, corrections.expected_corrections_rows(run))
         write_text(folder, "mapping_template.yaml", mapping_template(run))
         check_plan(run)
-        return plan_stage.plan_markdown(run, corrections.expected_corrections_markdown(run))
+        return _plan_page(run)
+
+
+def _plan_page(run: Run) -> str:
+    """What whoever approves reads."""
+    orders = {f.name: f for f in saved_carried(run, mapping_of(run))[ORDER]}
+    new_orders = action_counts(run)[ORDER].get("insert", 0)
+    afterwards = (
+        expected_canary_markdown(run, new_orders),
+        one_pass_markdown(run, orders),
+        rules_off_markdown(run),
+        corrections.expected_corrections_markdown(run),
+    )
+    return plan_stage.plan_markdown(run, "\n\n".join(part for part in afterwards if part))
 
 
 def prepare_load(run: Run, source: Org, target: Org) -> list[int]:

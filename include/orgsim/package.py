@@ -95,6 +95,14 @@ class Package:
             if self._org.settings.partner_trigger:
                 touched = self._partner_trigger(rows, current)
             for row in rows:
+                if (
+                    current is None
+                    and self._org.settings.orders_as_drafts
+                    and row.values.get(STATUS) != "Draft"
+                ):
+                    row.error = row.error or RowError(
+                        "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "Orders begin as Drafts.", ()
+                    )
                 self._check(
                     row,
                     "Contract_is_Required",
@@ -132,6 +140,10 @@ class Package:
         for row in rows:
             values = row.values
             order = orders.get(values.get(PARENT) or "", empty)
+            if current is None and self._org.settings.details_under_drafts and order.get(STATUS) != "Draft":
+                row.error = row.error or RowError(
+                    "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "Details belong to Drafts.", ()
+                )
             contract = contracts.get(order.get(CONTRACT) or "", empty)
             product = products.get(values.get(PRODUCT) or "", empty)
             product_contract = contracts.get(product.get(NS + "Partner_Contract_Terms__c") or "", empty)

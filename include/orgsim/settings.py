@@ -103,6 +103,10 @@ class Settings:
     overwrite_on_update: Annotated[
         list[str], "Object.Field=Value: a partner's automation writes the value after each update; repeatable"
     ] = field(default_factory=list)
+    orders_as_drafts: Annotated[bool, "a partner's trigger refuses new orders that are no Drafts"] = False
+    details_under_drafts: Annotated[
+        bool, "a partner's trigger refuses new details under an order that is no Draft"
+    ] = False
     restricted_picklists: Annotated[bool, "picklists of the package refuse unknown values"] = True
     utf16_lengths: Annotated[bool, "lengths of texts count UTF-16: an emoji is two characters"] = False
     drop_picklist_value: Annotated[

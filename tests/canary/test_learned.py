@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from coa import mending, pipeline
 from coa.load import corrections
+from coa.load.canary_state import much_mended_before
+from coa.load.learned import is_learned
 from coa.model import (
     CLONED_FROM,
     CUSTOMER,
@@ -127,6 +130,16 @@ def test_what_the_canary_did_not_show_is_mended_before_the_proof(pair: Migrator)
     assert told is not None
     assert told["count"] == mended
     assert LINE in told["message"]
+    document = json.loads((result.folder / "observed.json").read_text())
+    assert document["mended"] == [
+        {"sobject": DETAIL, "field": LINE, "cause": "unforeseen", "records": mended}
+    ]
+    assert "Mended before the proof" in (result.folder / "report.html").read_text()
+    # More than a hundredth: nothing of it is used for what would be left, nor learnt in the next run.
+    assert not is_learned(run, DETAIL, 0)
+    later = pair.start()
+    pair.walk(later).do("preflight")
+    assert much_mended_before(later) == {DETAIL}
     left_out = {i for (_, i), r in plan_rows(run).items() if r["action"] in ("blocked", "held")}
     assert check(pair.source, pair.target, left_out).clean
 

@@ -54,6 +54,6 @@ def sealed(module_database: Database, tmp_path_factory: pytest.TempPathFactory) 
         migrator = Migrator(module_database, source, target, tmp_path_factory.mktemp("artifacts"))
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(SETTING, str(private))
-            migration = migrator.migrate()
+            migration = migrator.migrate(canary=10)
         assert migration.state == "verified", migration.error
         yield Sealed(migration, migrator, private, public)

@@ -108,6 +108,8 @@ def test_the_statement_says_who_approved_what_and_how_it_was_done(sealed: Sealed
     assert said["run"]["state"] == "verified"
     assert said["source_org"]["id"] != said["target_org"]["id"]
     assert said["source_org"]["api_version"]
+    assert said["observed"]["canary"]["orders"] == 10
+    assert {row["effect"] for row in said["observed"]["observed"]} >= {"draft_reset", "price_copied"}
 
 
 def test_every_source_record_has_one_leaf_in_the_stated_order(sealed: Sealed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.model.beginning import BeginningBounds, BeginningSabotage
 from tests.model.protocol import Bounds, Sabotage
 
 CALM = Bounds(kills=0, lost=0, partial=0)
@@ -53,3 +54,27 @@ SHOWN_BY: dict[Sabotage, tuple[Bounds, str]] = {
     Sabotage.OWN_ONLY: (CALM._replace(undo=True), "an undo has deleted what is not ours"),
 }
 """Each sabotage: the bounds within which it shows, and the promise that it breaks."""
+
+
+BEGINNING_SMALL = BeginningBounds(kills=2)
+BEGINNING_FULL = BeginningBounds(orders=6, canary=3, kills=4)
+
+BEGINNING_SHOWN_BY: dict[BeginningSabotage, tuple[BeginningBounds, str]] = {
+    BeginningSabotage.SELECTION: (
+        BeginningBounds(switches=0),
+        "something beside the canary was written before its proof",
+    ),
+    BeginningSabotage.GO_ON: (
+        BeginningBounds(kills=0),
+        "an order was sent with its status after the rule was seen to be on",
+    ),
+    BeginningSabotage.LOOK: (
+        BeginningBounds(kills=0),
+        "a canary fails although nothing but the rule and the details was in its way",
+    ),
+    BeginningSabotage.UNIT: (
+        BeginningBounds(kills=0, switches=0),
+        "a canary fails although nothing but the rule and the details was in its way",
+    ),
+}
+"""The same for the beginning of a load."""

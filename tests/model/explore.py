@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from typing import Protocol as Shape
+from typing import TypeVar
 
-from tests.model.protocol import Protocol, State, tidy
+S = TypeVar("S", bound=Hashable)
+
+
+class Machine(Shape[S]):
+    """What can be walked through: `tidied` makes states that differ by history alone one."""
+
+    def first(self) -> S: ...
+
+    def moves(self, s: S, /) -> Iterator[tuple[str, S]]: ...
+
+    def tidied(self, before: S, after: S, /) -> S: ...
+
+    def broken(self, s: S, /) -> str: ...
+
+    def stuck(self, s: S, /) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -17,10 +34,10 @@ class Walk:
     trace: tuple[str, ...] = ()
 
 
-def explore(protocol: Protocol, most: int = 10_000_000) -> Walk:
+def explore(protocol: Machine[S], most: int = 10_000_000) -> Walk:
     """Raises `RuntimeError` when there are more states than `most`: nothing is proved then."""
     first = protocol.first()
-    reached: dict[State, tuple[State, str] | None] = {first: None}
+    reached: dict[S, tuple[S, str] | None] = {first: None}
     queue = deque([first])
     while queue:
         state = queue.popleft()
@@ -28,7 +45,7 @@ def explore(protocol: Protocol, most: int = 10_000_000) -> Walk:
             return Walk(len(reached), why, _way(reached, state))
         led_on = False
         for label, led_to in protocol.moves(state):
-            after = led_to if unchanged(state, led_to) else tidy(led_to)
+            after = protocol.tidied(state, led_to)
             if after != state:
                 led_on = True
                 if after not in reached:
@@ -41,17 +58,7 @@ def explore(protocol: Protocol, most: int = 10_000_000) -> Walk:
     return Walk(len(reached))
 
 
-def unchanged(state: State, after: State) -> bool:
-    """Whether a move left jobs and rows, and who looks at them, as they were: then there is nothing to tidy."""
-    return (
-        after.work is state.work
-        and after.jobs is state.jobs
-        and after.org_jobs is state.org_jobs
-        and [(p.job, p.org_job) for p in after.processes] == [(p.job, p.org_job) for p in state.processes]
-    )
-
-
-def _way(reached: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
+def _way(reached: dict[S, tuple[S, str] | None], state: S) -> tuple[str, ...]:
     labels = []
     while (step := reached[state]) is not None:
         state, label = step

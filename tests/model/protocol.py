@@ -179,6 +179,16 @@ def tidy(s: State) -> State:
     )
 
 
+def unchanged(state: State, after: State) -> bool:
+    """Whether a move left jobs and rows, and who looks at them, as they were: then there is nothing to tidy."""
+    return (
+        after.work is state.work
+        and after.jobs is state.jobs
+        and after.org_jobs is state.org_jobs
+        and [(p.job, p.org_job) for p in after.processes] == [(p.job, p.org_job) for p in state.processes]
+    )
+
+
 def put(items: tuple, at: int, item: object) -> tuple:  # type: ignore[type-arg]
     return (*items[:at], item, *items[at + 1 :])
 
@@ -212,6 +222,9 @@ class Protocol:
             connection=0,
             luck=Luck(b.kills, b.lost, b.partial, b.seconds, b.stalls, b.repointed, b.replanned),
         )
+
+    def tidied(self, before: State, after: State) -> State:
+        return after if unchanged(before, after) else tidy(after)
 
     # ---- all that can happen next ---------------------------------------------------------------
     def moves(self, s: State) -> Iterator[Move]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.bounds import SHOWN_BY, SMALL
+from tests.model.beginning import BeginningProtocol, BeginningSabotage
+from tests.model.bounds import BEGINNING_SHOWN_BY, BEGINNING_SMALL, SHOWN_BY, SMALL
 from tests.model.explore import explore
 from tests.model.protocol import Protocol, Sabotage
 
@@ -24,4 +25,17 @@ def test_every_interleaving_keeps_every_promise(name: str) -> None:
 def test_without_a_safety_step_a_promise_is_broken(sabotage: Sabotage) -> None:
     bounds, promise = SHOWN_BY[sabotage]
     walk = explore(Protocol(bounds, sabotage))
+    assert walk.broken == promise
+
+
+def test_every_interleaving_of_a_beginning_keeps_every_promise() -> None:
+    walk = explore(BeginningProtocol(BEGINNING_SMALL))
+    assert walk.broken == "", "\n".join(walk.trace)
+    assert walk.states > 300
+
+
+@pytest.mark.parametrize("sabotage", BeginningSabotage)
+def test_without_a_safety_step_of_the_beginning_a_promise_is_broken(sabotage: BeginningSabotage) -> None:
+    bounds, promise = BEGINNING_SHOWN_BY[sabotage]
+    walk = explore(BeginningProtocol(bounds, sabotage))
     assert walk.broken == promise

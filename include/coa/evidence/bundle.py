@@ -20,6 +20,7 @@ from coa.errors import ConfigurationError
 from coa.evidence import coa_verify_evidence as checker
 from coa.evidence.records import ensure_secret, hashed_fields, records
 from coa.evidence.signing import Signature, sign
+from coa.load.observed import observed_document
 from coa.model import LOADED
 from coa.staging.database import json_value
 from coa.staging.runs import Run
@@ -133,6 +134,8 @@ def _statement(run: Run, artifacts: Folder, state: str, tree: dict[str, Any]) ->
         "mapping": _mapping(run),
         "code": {**run.record.versions(), "coa-migration": coa.__version__},
         "tree": tree,
+        # What the target was seen to do with the first records; null for a run without a canary.
+        "observed": observed_document(run),
         "fields": hashed_fields(run),
         "files": files,
         "artifacts": sorted(_hashes(artifacts), key=lambda entry: str(entry["name"])),

@@ -6,17 +6,21 @@ In the plan they bear the chunk number `CANARY_CHUNK`; the order in which a chun
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
-from coa.load.canary_choice import MOST_ROWS, choose, has_canary
-from coa.load.canary_state import CHOSEN, UNFINISHED, counts
+from coa.load.canary_choice import MOST_ROWS, Candidate, choose, has_canary
+from coa.load.canary_reuse import fingerprint, reusable, strata_document, what_is_new
+from coa.load.canary_state import CHOSEN, UNFINISHED, counts, much_mended_before
 from coa.load.canary_strata import candidates, count_new_orders
+from coa.load.one_pass import plan_one_pass
 from coa.load_steps import CANARY_CHUNK, UNFINISHED_CHUNK
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.staging import tables
-from coa.staging.database import Row
+from coa.staging.database import Row, json_value
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -25,22 +29,55 @@ def choose_canary(run: Run, carried: dict[str, list[FieldMapping]]) -> int:
     """Fills `canary` unless an earlier try did; how many of the plan's new orders it holds."""
     if not run.has_table(Table.CANARY):
         new_orders = count_new_orders(run)
-        chosen: list[str] = []
-        if has_canary(new_orders, run.params.canary):
-            seed = str(run.record.plan_hash)
-            chosen = choose(candidates(run, carried, seed, run.params.canary), run.params.canary)
+        has_one = has_canary(new_orders, run.params.canary)
+        pool: list[Candidate] = []
+        reused: Row | None = None
+        if has_one:
+            pool = candidates(run, carried, str(run.record.plan_hash), run.params.canary)
+            reused = reusable(run, carried)
+        chosen = choose(what_is_new(pool, reused["strata"]) if reused else pool, run.params.canary)
         with run.db.transaction() as connection:
             tables.ensure(connection, run, Table.CANARY)
-            if chosen:
+            if has_one:
                 _keep_unfinished(run, connection)
                 _keep_chosen(run, connection, chosen)
-        if chosen:
-            run.db.execute(
-                "INSERT INTO coa.canary (run_id, orders) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                [run.run_id, counts(run)["orders"] + counts(run)["unfinished"]],
+                plan_one_pass(run, connection, carried, chosen)
+                # With the records, or a kill in between would leave a canary that no stage knows of.
+                _keep_row(run, connection, strata_document(pool, chosen), fingerprint(run, carried), reused)
+        if has_one:
+            run.events.add(
+                "canary_chosen", records=counts(run), reused_from=reused["run_id"] if reused else ""
             )
-            run.events.add("canary_chosen", records=counts(run))
     return counts(run)["orders"]
+
+
+def _keep_row(
+    run: Run,
+    connection: psycopg.Connection[Row],
+    strata: list[list[str]],
+    under: dict[str, Any] | None,
+    reused: Row | None,
+) -> None:
+    """The run's row of `coa.canary`; where all was taken over from another run there is nothing to prove."""
+    connection.execute(
+        sql.SQL(
+            """INSERT INTO coa.canary (run_id, orders, strata, fingerprint, reused_from, learned, careful, proved, ended_at)
+               SELECT %(run)s, n, %(strata)s, %(under)s, %(reused)s, %(learned)s, %(careful)s, d.done,
+                      CASE WHEN d.done THEN clock_timestamp() END
+               FROM (SELECT count(*) AS n FROM {} WHERE sobject = %(order)s) c
+               CROSS JOIN LATERAL (SELECT CASE WHEN n = 0 AND %(reused)s::text IS NOT NULL THEN true END AS done) d
+               ON CONFLICT DO NOTHING"""
+        ).format(run.table(Table.CANARY)),
+        {
+            "run": run.run_id,
+            "strata": json_value(strata),
+            "under": json_value(under) if under is not None else None,
+            "reused": reused["run_id"] if reused else None,
+            "learned": sorted(set(reused["learned"]) - much_mended_before(run)) if reused else [],
+            "careful": reused["careful"] if reused else [],
+            "order": ORDER,
+        },
+    )
 
 
 def _keep_chosen(run: Run, connection: psycopg.Connection[Row], orders: list[str]) -> None:

@@ -18,6 +18,16 @@ def canary_of(run: Run) -> Row | None:
     return run.db.row("SELECT * FROM coa.canary WHERE run_id = %s", [run.run_id])
 
 
+def much_mended_before(run: Run) -> set[str]:
+    """sObjects of which the last run on this pair had to mend much: what a canary shows of them is not worth much."""
+    found = run.db.value(
+        """SELECT c.much_mended FROM coa.canary c JOIN coa.run r USING (run_id)
+           WHERE r.pair_id = %s AND c.run_id <> %s AND r.loaded_at IS NOT NULL ORDER BY r.loaded_at DESC LIMIT 1""",
+        [run.pair_id, run.run_id],
+    )
+    return set(found or [])
+
+
 def counts(run: Run) -> dict[str, int]:
     """`orders`, `details`, `customers` that were chosen, and `unfinished` orders that come before them."""
     if not run.has_table(Table.CANARY):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.load.one_pass_state import of_one_pass
 from coa.load_steps import FROZEN_TERMS, FROZEN_TERMS_EXACT
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa.staging.runs import Run
@@ -18,6 +19,7 @@ PARENTS = {ORDER: CUSTOMER, DETAIL: ORDER}
 WHILE_DRAFT_STEPS = (FROZEN_TERMS.name, FROZEN_TERMS_EXACT.name)
 PARENT_REJECTED = "PARENT_REJECTED"
 DETAILS_REJECTED = "DETAILS_REJECTED"
+INCOMPLETE = "INCOMPLETE"
 
 
 def not_held_back(run: Run, alias: str = "p") -> sql.Composed:
@@ -37,22 +39,32 @@ def has_parent(run: Run, sobject: str) -> sql.Composed:
     ).format(pair=sql.Literal(run.pair_id), parent=sql.Literal(PARENTS[sobject]))
 
 
-def is_complete(run: Run) -> sql.Composed:
-    """Of an order: every planned detail is there, and its special terms, frozen once the order is released, are exact."""
+def planned_details_are_there(run: Run) -> sql.Composed:
+    """Of an order: every planned detail is there."""
     return sql.SQL(
         """(NOT EXISTS (SELECT FROM {plan} x LEFT JOIN coa.ledger xl
               ON xl.pair_id = {pair} AND xl.sobject = x.sobject AND xl.source_id = x.source_id
               WHERE x.sobject = {detail} AND x.parent_id = p.source_id AND x.action = 'insert'
-                AND xl.target_id IS NULL AND {not_held})
-            AND NOT EXISTS (SELECT FROM {work} xw JOIN {plan} x
-              ON x.sobject = xw.sobject AND x.source_id = xw.source_id
-              WHERE xw.sobject = {detail} AND xw.step = ANY ({steps}) AND xw.chunk_no = p.chunk_no
-                AND xw.state <> 'accepted' AND x.parent_id = p.source_id))"""
+                AND xl.target_id IS NULL AND {not_held}))"""
     ).format(
         plan=run.table(Table.PLAN),
         pair=sql.Literal(run.pair_id),
         detail=sql.Literal(DETAIL),
         not_held=not_held_back(run, "x"),
+    )
+
+
+def is_complete(run: Run) -> sql.Composed:
+    """Of an order: every planned detail is there, and its special terms, frozen once the order is released, are exact."""
+    return sql.SQL(
+        """({there} AND NOT EXISTS (SELECT FROM {work} xw JOIN {plan} x
+              ON x.sobject = xw.sobject AND x.source_id = xw.source_id
+              WHERE xw.sobject = {detail} AND xw.step = ANY ({steps}) AND xw.chunk_no = p.chunk_no
+                AND xw.state <> 'accepted' AND x.parent_id = p.source_id))"""
+    ).format(
+        there=planned_details_are_there(run),
+        plan=run.table(Table.PLAN),
+        detail=sql.Literal(DETAIL),
         work=run.table(Table.WORK),
         steps=sql.Literal(list(WHILE_DRAFT_STEPS)),
     )
@@ -100,5 +112,29 @@ def list_left_draft(run: Run, step: str, due: sql.Composed) -> None:
             step=sql.Literal(step),
             code=sql.Literal(DETAILS_REJECTED),
             due=due,
+        )
+    )
+
+
+def list_incomplete(run: Run, step: str, chunk_no: int) -> None:
+    """Orders of a chunk that were created released, and of which a detail did not arrive."""
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
+               SELECT {run}, p.sobject, p.source_id, {step}, {code}, 'a detail of it was refused'
+               FROM {plan} p JOIN coa.ledger l
+                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               WHERE p.sobject = {order} AND p.chunk_no = {chunk} AND l.target_id IS NOT NULL
+                 AND {one_pass} AND NOT {there} ON CONFLICT DO NOTHING"""
+        ).format(
+            run=sql.Literal(run.run_id),
+            step=sql.Literal(step),
+            code=sql.Literal(INCOMPLETE),
+            plan=run.table(Table.PLAN),
+            pair=sql.Literal(run.pair_id),
+            order=sql.Literal(ORDER),
+            chunk=sql.Literal(chunk_no),
+            one_pass=of_one_pass(run, ORDER),
+            there=planned_details_are_there(run),
         )
     )

@@ -20,6 +20,7 @@ from coa.fields.field_map import FieldMapping
 from coa.load.conditions import is_complete, not_held_back
 from coa.load.jobs import Loader
 from coa.load.learned import frozen_terms_at_stake, is_learned, links_are_learned
+from coa.load.one_pass_state import of_one_pass
 from coa.load.rest_update import send_exact
 from coa.load.work import forget_work
 from coa.load_steps import (
@@ -102,7 +103,10 @@ def correct(
         return
     among = sql.SQL("p.action = 'update'" if learned else "true").format()
     if one_pass is WHILE_DRAFT:
-        among = frozen_terms_at_stake(run, fields, chunk_no)
+        # Details of an order that was created released cannot be corrected in these any more.
+        among = sql.SQL("{} AND NOT {}").format(
+            frozen_terms_at_stake(run, fields, chunk_no), of_one_pass(run, DETAIL)
+        )
     if not reread(run, org, sobject, chunk_no, chosen, one_pass, among) and not learned:
         return
     _plan_corrections(run, by_bulk, by_rest, chosen, one_pass.in_texts)

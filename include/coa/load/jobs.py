@@ -13,6 +13,7 @@ next run) brings it to an end from that row and from what the org says of the jo
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import SEEK_END
 
@@ -25,8 +26,7 @@ from coa.load.payload import payload_query, row_bytes, spool
 from coa.load.results import apply_results, look_up_unknown
 from coa.load.retry import pause, release_deferred, require_outcomes
 from coa.load.work import analyze_work, pending
-from coa.load_steps import INSERT, Step
-from coa.model import ORDER
+from coa.load_steps import BACK_TO_DRAFT, INSERT, ORDERS, Step
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.pace import JobSize
 from coa.salesforce.session import Org
@@ -38,6 +38,8 @@ from coa.staging.tables import Table
 log = logging.getLogger(__name__)
 
 SMALLEST_JOB = 200
+MAKES_DRAFTS = (ORDERS.name, BACK_TO_DRAFT.name)
+"""Steps after which an order is a Draft."""
 # Causes of a failed job that sending the same rows again cannot cure.
 BROKEN_JOB = ("InvalidBatch", "ClientInputError", "InvalidJob", "InvalidEntity", "FeatureNotEnabled")
 
@@ -53,10 +55,10 @@ class Loader:
     def __post_init__(self) -> None:
         self.jobs = IngestJobs(self.org)
 
-    def send(self, step: Step) -> None:
+    def send(self, step: Step, between_jobs: Callable[[], None] | None = None) -> None:
         """Until no row of the step is pending: each is accepted or rejected then.
 
-        Raises `OrgUnavailable` when the org cannot be reached; a retry goes on where this stopped.
+        `between_jobs`: called before each job is planned; it may take pending rows out of the step. Raises `OrgUnavailable` when the org cannot be reached; a retry goes on where this stopped.
         """
         self.settle_open_jobs(step)
         look_up_unknown(self.run, self.org, step)
@@ -70,7 +72,12 @@ class Loader:
                 # Locks and half-failed jobs: smaller jobs, later.
                 rows_per_job = max(SMALLEST_JOB, rows_per_job // 2)
                 pause(self.run, self.org, tries)
-            while job := self._plan_job(step, rows_per_job):
+            while True:
+                if between_jobs is not None:
+                    between_jobs()
+                job = self._plan_job(step, rows_per_job)
+                if job is None:
+                    break
                 self._carry_out(job, step)
             look_up_unknown(self.run, self.org, step)
             release_deferred(self.run, step)
@@ -238,7 +245,10 @@ class Loader:
         log.warning("gave up job %s of %s: %s", job["job_id"] or job["job_key"], job["sobject"], why)
 
     def _advance(self, job: Row, state: str, job_id: str = "", size: int = 0) -> Row:
-        """Commits a job's new state before the next call; an order is a Draft from `submitted` on."""
+        """Commits a job's new state before the next call; an order is a Draft from `submitted` on.
+
+        One that is sent with its status is none, until the look that follows its job says so (`load.one_pass`).
+        """
         with self.run.db.transaction() as connection:
             advanced = connection.execute(
                 """UPDATE coa.job SET state = %s, job_id = COALESCE(NULLIF(%s, ''), job_id),
@@ -246,7 +256,7 @@ class Loader:
                    WHERE job_key = %s RETURNING *""",
                 [state, job_id, size, job["job_key"]],
             ).fetchone()
-            if state == "submitted" and job["operation"] == INSERT and job["sobject"] == ORDER:
+            if state == "submitted" and job["step"] in MAKES_DRAFTS:
                 connection.execute(
                     sql.SQL(
                         """UPDATE coa.ledger l SET draft_since = clock_timestamp(), draft_until = NULL

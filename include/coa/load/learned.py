@@ -11,10 +11,12 @@ from psycopg import sql
 
 from coa.fields.bulk_values import insert_fields
 from coa.fields.field_map import FieldMapping
-from coa.load.canary_state import canary_of
+from coa.load.canary_reuse import is_rechecked
+from coa.load.canary_state import canary_of, much_mended_before
+from coa.load.one_pass_state import ended_late, goes_one_pass
 from coa.load_steps import CANARY_CHUNK, CORRECTIONS, CORRECTIONS_AFTER_LINKS, RECEIVED_DATES
 from coa.model import DETAIL, FROZEN_DETAIL_FIELDS, LOADED
-from coa.plan.expected_corrections import NOT_BY_BULK
+from coa.plan.expected_corrections import NOT_BY_BULK, RECEIVED_STAMPED
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -29,25 +31,47 @@ def learn(run: Run, careful: list[str]) -> list[str]:
             sql.SQL(
                 """SELECT DISTINCT x.sobject FROM {} x JOIN {} p USING (sobject, source_id)
                    WHERE x.step = ANY (%s) AND p.action = 'insert' AND NOT EXISTS (
-                     SELECT FROM coa.observed o WHERE o.run_id = %s AND o.sobject = x.sobject
-                       AND o.field = x.field AND o.effect = x.effect AND o.surprise = '')"""
-            ).format(run.table(Table.EXPECTED_CORRECTIONS), run.table(Table.PLAN)),
-            [list(CORRECTED_IN), run.run_id],
+                     SELECT FROM coa.observed o WHERE o.run_id = ANY (%s) AND o.sobject = x.sobject
+                       AND o.field = x.field AND o.effect = x.effect AND o.surprise = '')
+                   -- An order that is created with its status never goes to Received.
+                     AND NOT (x.effect = %s AND {})"""
+            ).format(
+                run.table(Table.EXPECTED_CORRECTIONS),
+                run.table(Table.PLAN),
+                goes_one_pass(run, sql.SQL("x.source_id")),
+            ),
+            [list(CORRECTED_IN), _rests_on(run), RECEIVED_STAMPED],
         )
     }
+    canary = canary_of(run)
+    reused = canary["reused_from"] if canary else None
     shown = {
         r["sobject"]
         for r in run.db.rows(sql.SQL("SELECT DISTINCT sobject FROM {}").format(run.table(Table.CANARY)))
     }
-    return sorted(name for name in LOADED if name in shown and name not in careful and name not in unseen)
+    known = shown | set(canary["learned"]) if canary and reused else shown
+    unworthy = unseen | set(careful) | much_mended_before(run)
+    return sorted(name for name in LOADED if name in known and name not in unworthy)
+
+
+def _rests_on(run: Run) -> list[str]:
+    """The runs whose observations count: this one, and the one whose canary stands for it."""
+    canary = canary_of(run)
+    return [run.run_id, *([canary["reused_from"]] if canary and canary["reused_from"] else [])]
 
 
 def is_learned(run: Run, sobject: str, chunk_no: int) -> bool:
     """Whether a chunk of an sObject is sent by what was learnt; the canary's own chunks never are."""
-    if run.params.learned_passes != "use" or chunk_no <= CANARY_CHUNK:
+    if run.params.learned_passes != "use" or chunk_no <= CANARY_CHUNK or ended_late(run):
         return False
     canary = canary_of(run)
-    return bool(canary and canary["proved"] and sobject in canary["learned"])
+    return bool(
+        canary
+        and canary["proved"]
+        and is_rechecked(canary)
+        and sobject in canary["learned"]
+        and sobject not in canary["much_mended"]
+    )
 
 
 def links_are_learned(run: Run, sobject: str, chunk_no: int) -> bool:

@@ -10,13 +10,15 @@ from psycopg import sql
 from coa.approval import record as approval
 from coa.errors import RowsRejected, RunStopped
 from coa.fields.saved import saved_carried
+from coa.load.canary_reuse import recheck
 from coa.load.canary_state import canary_of, counts
 from coa.load.observation import begin_to_watch
+from coa.load.one_pass_state import one_pass_of
 from coa.load.prepare import prepare_load
 from coa.load.removal import remove
 from coa.load.steps import load_chunk, load_customer_records, load_deferred_links
 from coa.load.work import rejections
-from coa.load_steps import CANARY_CHUNK, UNFINISHED_CHUNK
+from coa.load_steps import CANARY_CHUNK, TRIAL_CHUNK, UNFINISHED_CHUNK
 from coa.mapping.model import Mapping
 from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
@@ -39,6 +41,8 @@ def load_canary(run: Run, target: Org, mapping: Mapping) -> None:
     if counts(run)["unfinished"]:
         load_chunk(run, target, carried, UNFINISHED_CHUNK)
     load_customer_records(run, target, carried, CANARY_CHUNK)
+    if one_pass_of(run) is not None:
+        load_chunk(run, target, carried, TRIAL_CHUNK)
     load_chunk(run, target, carried, CANARY_CHUNK)
     for sobject, fields in carried.items():
         load_deferred_links(run, target, sobject, fields, CANARY_CHUNK)
@@ -75,6 +79,7 @@ def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> Non
             run.lease.require()
             log.info("lane %d: chunk %d, %d orders", lane, chunk["chunk_no"], chunk["orders"])
             load_chunk(run, target, carried, chunk["chunk_no"])
+            recheck(run, chunk["chunk_no"])
         stop_if_rejected(run)
 
     with ThreadPoolExecutor(max(1, len(lanes))) as pool:

@@ -22,10 +22,10 @@ from coa.fields.compare import Comparison, LinksInTexts, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried
 from coa.load.work import chunk_step_done
-from coa.load_steps import INSERT, WATCHED_CHUNKS, Step
+from coa.load_steps import BACK_TO_DRAFT, INSERT, ORDERS_ONE_PASS, WATCHED_CHUNKS, Step
 from coa.mapping.store import mapping_of
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER, STATUS
-from coa.plan.expected_corrections import RECEIVED_STAMPED
+from coa.plan.expected_corrections import DRAFT_RESET, RECEIVED_STAMPED
 from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.database import Row
@@ -176,9 +176,10 @@ def _effects(
            CROSS JOIN LATERAL (VALUES {values}) AS v (field, expected, actual, was)
            CROSS JOIN LATERAL (SELECT s."Id" IS NULL OR COALESCE(v.field = ANY (w.changed), false) AS sent) z
            LEFT JOIN {expected} x ON x.sobject = {sobject} AND x.source_id = l.source_id AND x.field = v.field
-           CROSS JOIN LATERAL (SELECT CASE WHEN x.effect = {stamped} THEN {status_sent} ELSE s."Id" IS NULL END
-                                 AS due) y
-           WHERE k.sobject = {sobject} AND v.actual IS DISTINCT FROM v.expected
+           CROSS JOIN LATERAL (SELECT CASE WHEN x.effect = {stamped} THEN {status_sent}
+                                           WHEN x.effect = {reset} THEN s."Id" IS NULL AND NOT {as_it_is}
+                                           ELSE s."Id" IS NULL END AS due) y
+           WHERE k.sobject = {sobject} AND v.actual IS DISTINCT FROM v.expected AND NOT ({set_back} AND v.field = {status})
              AND (z.sent OR v.actual IS DISTINCT FROM v.was)
            ON CONFLICT DO NOTHING"""
     ).format(
@@ -196,6 +197,11 @@ def _effects(
         values=values,
         expected=run.table(Table.EXPECTED_CORRECTIONS),
         stamped=sql.Literal(RECEIVED_STAMPED),
+        reset=sql.Literal(DRAFT_RESET),
+        # Sent with its status, an order that is a Draft is a surprise; set back to Draft, it is none.
+        as_it_is=sql.Literal(step.name == ORDERS_ONE_PASS.name),
+        set_back=sql.Literal(step.name == BACK_TO_DRAFT.name),
+        status=sql.Literal(STATUS),
         # The stamp follows a status that was sent, whichever step sent it.
         status_sent=sql.SQL("COALESCE({} = ANY (w.changed), false)").format(sql.Literal(STATUS)),
     )

@@ -14,8 +14,9 @@ from psycopg import sql
 
 from coa.fields.bulk_values import is_text
 from coa.fields.field_map import FieldMapping
-from coa.load.canary_state import counts
-from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, STATUSES
+from coa.load.canary_choice import has_canary
+from coa.load.canary_state import canary_of, counts
+from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, ORDERS_ONE_PASS, STATUSES
 from coa.model import CUSTOMER, DETAIL, NS, ORDER
 from coa.plan.expected_corrections import DEFAULT_FILLED, DRAFT_RESET, PRICE_COPIED, RECEIVED_STAMPED
 from coa.staging.database import Row
@@ -70,6 +71,9 @@ def _stayed_away(run: Run) -> tuple[sql.Composed, dict[str, Any]]:
                   OR (x.effect = %(stamped)s AND x.step <> '' AND EXISTS (
                         SELECT FROM {work} w WHERE w.step = %(statuses)s AND w.sobject = x.sobject
                           AND w.source_id = x.source_id AND w.state = 'accepted')))
+             AND NOT (x.effect = %(reset)s AND EXISTS (
+                        SELECT FROM {work} w WHERE w.step = %(as_it_is)s AND w.sobject = x.sobject
+                          AND w.source_id = x.source_id AND w.state = 'accepted'))
              AND NOT EXISTS (SELECT FROM {effect} e WHERE e.sobject = x.sobject AND e.source_id = x.source_id
                                AND e.field = x.field AND e.effect = x.effect AND e.foreseen)
            GROUP BY 2, 3, 4, 5"""
@@ -86,17 +90,19 @@ def _stayed_away(run: Run) -> tuple[sql.Composed, dict[str, Any]]:
         "statuses": STATUSES.name,
         "rules": [DRAFT_RESET, PRICE_COPIED],
         "default": DEFAULT_FILLED,
+        "reset": DRAFT_RESET,
+        "as_it_is": ORDERS_ONE_PASS.name,
         "missing": DID_NOT_HAPPEN,
         "created": json.dumps(CREATED_BY),
     }
 
 
-def observed(run: Run) -> list[Row]:
-    """The rows of `coa.observed` of a run, in a fixed order."""
+def observed(run: Run, run_id: str = "") -> list[Row]:
+    """The rows of `coa.observed` of a run, in a fixed order; `run_id`: of another one."""
     return run.db.rows(
         """SELECT sobject, field, step, effect, surprise, records, becomes, example FROM coa.observed
            WHERE run_id = %s ORDER BY sobject, field, step, effect, surprise""",
-        [run.run_id],
+        [run_id or run.run_id],
     )
 
 
@@ -113,12 +119,14 @@ def careful_objects(rows: list[Row]) -> list[str]:
 def observed_document(run: Run) -> dict[str, Any] | None:
     """What `observed.json` holds; None for a run without a canary."""
     rows = observed(run)
-    if not counts(run)["orders"]:
+    canary = canary_of(run)
+    if canary is None:
         return None
     return {
         "run_id": run.run_id,
         "canary": counts(run),
-        "careful": careful_objects(rows),
+        "reused_from": canary["reused_from"],
+        "careful": sorted({*careful_objects(rows), *canary["careful"]}),
         "observed": [{**r, "expected": not r["surprise"]} for r in rows],
     }
 
@@ -131,6 +139,37 @@ def observed_markdown(run: Run) -> str:
         f"**{found['orders']} orders** with {found['details']} details and {found['customers']} customers were loaded "
         "and proved equal, field by field; nothing else is written yet.",
         "",
+        *_table(rows),
+    ]
+    return "\n".join(lines)
+
+
+def expected_canary_markdown(run: Run, new_orders: int) -> str:
+    """The part of the plan's page: whether the load begins with a canary, and what the last one on this pair showed."""
+    if not has_canary(new_orders, run.params.canary):
+        return (
+            f"**No canary:** the plan has {new_orders:,} new orders, and the canary {run.params.canary}; all records are "
+            "read back before they are corrected."
+        )
+    lines = [
+        f"**Canary:** the load begins with up to {run.params.canary} orders of every kind, with their details and "
+        f"customers, and proves them first; then: `{run.params.canary_gate}`. Kinds of orders that a canary of the last "
+        f"{run.settings.canary_days} days held under the very same conditions are not tried again."
+    ]
+    last = run.db.row(
+        """SELECT c.run_id FROM coa.canary c JOIN coa.run r USING (run_id)
+           WHERE r.pair_id = %s AND c.run_id <> %s AND c.reused_from IS NULL AND c.proved IS NOT NULL
+           ORDER BY c.ended_at DESC LIMIT 1""",
+        [run.pair_id, run.run_id],
+    )
+    rows = observed(run, str(last["run_id"])) if last else []
+    if last and rows:
+        lines += ["", f"What the canary of run `{last['run_id']}` saw this target do:", "", *_table(rows)]
+    return "\n".join(lines)
+
+
+def _table(rows: list[Row]) -> list[str]:
+    lines = [
         "| sObject | field | step | effect | as expected | records |",
         "|---|---|---|---|---|---:|",
     ]
@@ -139,7 +178,7 @@ def observed_markdown(run: Run) -> str:
         f"| {'yes' if not r['surprise'] else '**' + r['surprise'].replace('_', ' ') + '**'} | {r['records']:,} |"
         for r in rows
     ]
-    return "\n".join(lines)
+    return lines
 
 
 def _findings(rows: list[Row]) -> list[Finding]:

@@ -17,8 +17,8 @@ from coa.fields.bulk_values import NULL_MARK, insert_fields, is_text
 from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
 from coa.fields.text_links import text_join, text_value
-from coa.load_steps import DELETE, INSERT, Step
-from coa.model import STATUS
+from coa.load_steps import BACK_TO_DRAFT, DELETE, INSERT, ORDERS_ONE_PASS, Step
+from coa.model import DRAFT, STATUS
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -72,7 +72,10 @@ def payload_query(run: Run, step: Step, job_key: int, fields: list[FieldMapping]
     joins: list[sql.Composable] = []
     if step.operation == INSERT:
         chosen = insert_fields(fields)
-        status = default_status_to_send(fields)
+        as_it_is = step.name == ORDERS_ONE_PASS.name
+        status = "" if as_it_is else default_status_to_send(fields)
+        if as_it_is:
+            chosen += [f for f in fields if f.name == STATUS]
         if status:
             columns.append(sql.SQL("{} AS {}").format(sql.Literal(status), sql.Identifier(STATUS)))
     else:
@@ -82,6 +85,8 @@ def payload_query(run: Run, step: Step, job_key: int, fields: list[FieldMapping]
     for n, one in enumerate(chosen):
         value, needed = value_of(run, step, one, n)
         joins += needed
+        if step.name == BACK_TO_DRAFT.name:
+            value = sql.SQL("{}").format(DRAFT)
         sent = bulk_text(one, value, run.settings)
         if step.operation != INSERT:
             sent = sql.SQL("CASE WHEN {} = ANY (w.changed) THEN COALESCE({}, {}) END").format(

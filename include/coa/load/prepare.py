@@ -10,8 +10,8 @@ from coa.errors import RunStopped
 from coa.extract.changed_since import DELETED, changed_since
 from coa.fields.saved import saved_carried
 from coa.load.canary import choose_canary
+from coa.load.totals import set_totals
 from coa.load.write_gate import begin_to_write, refuse_changed_target, require_go_ahead
-from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, STATUSES
 from coa.mapping.model import Mapping
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, SOURCE_ID
 from coa.plan.deletions import planned_deletions
@@ -75,7 +75,7 @@ def check_again(run: Run, source: Org, target: Org) -> None:
         run, target, lambda name, ids: _rests_on(run, target, name, [i for i in ids if i not in ours])
     )
     hold_back_changed(run, source)
-    _set_totals(run)
+    set_totals(run)
 
 
 def _leave_canary(run: Run, connection: psycopg.Connection[Row]) -> None:
@@ -209,29 +209,8 @@ def _cut_lanes(run: Run) -> list[int]:
         ).format(chunk=run.table(Table.CHUNK), plan=run.table(Table.PLAN)),
         [run.params.lanes, ORDER],
     )
-    _set_totals(run)
+    set_totals(run)
     lanes = run.db.rows(
         sql.SQL("SELECT DISTINCT lane FROM {} WHERE lane >= 0 ORDER BY lane").format(run.table(Table.CHUNK))
     )
     return [int(r["lane"]) for r in lanes]
-
-
-def _set_totals(run: Run) -> None:
-    """How many rows each step will send, for whoever watches."""
-    for step, sobject in ((CUSTOMERS, CUSTOMER), (ORDERS, ORDER), (DETAILS, DETAIL)):
-        total = run.db.value(
-            sql.SQL(
-                """SELECT count(*) FROM {} p WHERE sobject = %s AND action = 'insert' AND NOT EXISTS (
-                     SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"""
-            ).format(run.table(Table.PLAN), run.table(Table.CHANGED_SINCE_PLAN)),
-            [sobject],
-        )
-        run.progress.add(step.name, sobject, total=int(total))
-    statuses = run.db.value(
-        sql.SQL(
-            """SELECT count(*) FROM {} WHERE sobject = %s AND ((action = 'insert' AND status <> 'Draft')
-                 OR (action = 'update' AND %s = ANY (changed)))"""
-        ).format(run.table(Table.PLAN)),
-        [ORDER, "CHANNEL_ORDERS__Service_Order_Status__c"],
-    )
-    run.progress.add(STATUSES.name, ORDER, total=int(statuses))

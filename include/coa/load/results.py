@@ -16,7 +16,7 @@ from psycopg import sql
 from coa.errors import ConfigurationError, IncompleteExtract
 from coa.extract.pages import PAGE_TRIES, split_header
 from coa.load.retry import reject_worn_out, transient
-from coa.load_steps import DELETE, INSERT, STATUSES, Step
+from coa.load_steps import BACK_TO_DRAFT, DELETE, INSERT, STATUSES, Step
 from coa.model import SOURCE_ID
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org
@@ -193,6 +193,15 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job
                           updated_at = clock_timestamp()
                    FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
                      AND l.sobject = w.sobject AND l.source_id = w.source_id AND l.target_id = w.target_id"""
+            ).format(run.table(Table.WORK)),
+            {"run": run.run_id, "job": job_key, "pair": run.pair_id},
+        )
+    elif step.name == BACK_TO_DRAFT.name:
+        connection.execute(
+            sql.SQL(
+                """UPDATE coa.ledger l SET step = 'created', last_run = %(run)s, updated_at = clock_timestamp()
+                   FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
+                     AND l.sobject = w.sobject AND l.source_id = w.source_id"""
             ).format(run.table(Table.WORK)),
             {"run": run.run_id, "job": job_key, "pair": run.pair_id},
         )

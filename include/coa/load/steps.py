@@ -1,6 +1,7 @@
 """The life of a chunk of orders, step by step; each step can be started again after any interruption.
 
-orders (insert, Draft) -> details (insert, while Draft) -> statuses -> corrections -> received dates.
+orders (insert, Draft) -> details (insert, while Draft) -> statuses -> corrections -> received dates. Where one pass is
+tried, orders are created with their status, and need no statuses and received dates (`coa.load.one_pass`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from coa.fields.field_map import FieldMapping
 from coa.load.conditions import has_parent, is_complete, list_left_draft, list_orphans, not_held_back
 from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, forget_canary_corrections, in_chunk
 from coa.load.jobs import Loader
+from coa.load.one_pass import insert_as_they_are, settle_units
+from coa.load.one_pass_state import is_open, of_one_pass, one_pass_of
 from coa.load.text_links import plan_links_in_texts, rewrites_links, send_links_in_texts
 from coa.load.work import chunk_step_done, mark_chunk_step
 from coa.load_steps import (
@@ -25,8 +28,9 @@ from coa.load_steps import (
     LINKS,
     LINKS_CHUNK,
     ORDERS,
+    ORDERS_ONE_PASS,
     STATUSES,
-    UNFINISHED_CHUNK,
+    WATCHED_CHUNKS,
     Step,
 )
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
@@ -52,7 +56,7 @@ def load_chunk(run: Run, org: Org, carried: dict[str, list[FieldMapping]], chunk
     """Takes one chunk through all its steps; those that are done already are skipped."""
     steps: tuple[tuple[str, Callable[[], None]], ...] = (
         ("orders", lambda: _insert_orders(run, org, carried[ORDER], chunk_no)),
-        ("details", lambda: _insert_details(run, org, carried[DETAIL], chunk_no)),
+        ("details", lambda: _insert_details(run, org, carried, chunk_no)),
         ("statuses", lambda: _set_statuses(run, org, carried[ORDER], chunk_no)),
         ("corrections_details", lambda: correct(run, org, DETAIL, chunk_no, carried[DETAIL])),
         ("corrections_orders", lambda: correct(run, org, ORDER, chunk_no, carried[ORDER])),
@@ -78,11 +82,12 @@ def _plan_inserts(run: Run, step: Step) -> None:
                FROM {plan} p JOIN coa.ledger l
                  ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                WHERE p.sobject = {sobject} AND p.action = 'insert'
-                 AND {in_chunk} AND l.target_id IS NULL AND {not_held} AND {has_parent}
+                 AND {in_chunk} AND l.target_id IS NULL AND {not_held} AND {has_parent} AND {of_step}
                ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
+            of_step=_of_step(run, step),
             chunk=sql.Literal(step.chunk_no),
             in_chunk=in_chunk(step.chunk_no),
             # Only details are kept together by parent: orders lock nothing of their customers.
@@ -96,18 +101,34 @@ def _plan_inserts(run: Run, step: Step) -> None:
     )
 
 
+def _of_step(run: Run, step: Step) -> sql.Composed:
+    """SQL on the plan (alias `p`): orders that are created by this step, not by the other one."""
+    if step.sobject != ORDER:
+        return sql.SQL("true").format()
+    as_it_is = of_one_pass(run, ORDER)
+    return as_it_is if step.name == ORDERS_ONE_PASS.name else sql.SQL("NOT {}").format(as_it_is)
+
+
 def _insert_orders(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
+    """Those that can be, as they are, where one pass is tried; all others as Drafts."""
+    if one_pass_of(run) is not None:
+        as_they_are = ORDERS_ONE_PASS.on(ORDER, chunk_no)
+        if is_open(run):
+            _plan_inserts(run, as_they_are)
+        insert_as_they_are(run, org, fields, as_they_are)
     step = ORDERS.on(ORDER, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
     list_orphans(run, ORDER, step.name, chunk_no)
 
 
-def _insert_details(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
+def _insert_details(run: Run, org: Org, carried: dict[str, list[FieldMapping]], chunk_no: int) -> None:
     """Details, then at once those fields of theirs that are frozen when the order leaves Draft."""
+    fields = carried[DETAIL]
     step = DETAILS.on(DETAIL, chunk_no)
     _plan_inserts(run, step)
     Loader(run, org, fields).send(step)
+    settle_units(run, org, carried, chunk_no)
     list_orphans(run, DETAIL, step.name, chunk_no)
     correct(run, org, DETAIL, chunk_no, fields, WHILE_DRAFT)
 
@@ -147,10 +168,11 @@ def _due_statuses(run: Run, chunk_no: int) -> sql.Composed:
            JOIN {desired} d ON d.source_id = p.source_id
            LEFT JOIN {target} t ON t."Id" = l.target_id
            WHERE p.sobject = {order} AND p.chunk_no = {chunk} AND l.target_id IS NOT NULL AND {not_held}
-             AND ((p.action = 'insert' AND d.{status} IS DISTINCT FROM {draft})
+             AND ((p.action = 'insert' AND d.{status} IS DISTINCT FROM {draft} AND NOT {one_pass})
                   OR (p.action = 'update' AND {status_name} = ANY (p.changed)))"""
     ).format(
         complete=is_complete(run),
+        one_pass=of_one_pass(run, ORDER),
         status=sql.Identifier(STATUS),
         draft=sql.Literal(DRAFT),
         plan=run.table(Table.PLAN),
@@ -168,7 +190,7 @@ def _linked_in(chunk_no: int) -> sql.Composed:
     """SQL on the plan (alias `p`): the records whose links a round sets."""
     if chunk_no != CANARY_CHUNK:
         return sql.SQL("true").format()
-    return sql.SQL("p.chunk_no IN ({}, {})").format(sql.Literal(CANARY_CHUNK), sql.Literal(UNFINISHED_CHUNK))
+    return sql.SQL("p.chunk_no = ANY ({})").format(sql.Literal(list(WATCHED_CHUNKS)))
 
 
 def load_deferred_links(

@@ -30,10 +30,10 @@ from coa.preflight.package import (
     inactive_validation_rules,
     package_version,
     version_text,
-    workflow_rules_off,
+    workflow_rules,
 )
 from coa.preflight.probe import Probe
-from coa.preflight.rights import INACTIVE_OWNERS, check_user, has_permission
+from coa.preflight.rights import INACTIVE_OWNERS, check_user, has_permission, permission_sets
 from coa.salesforce.describe import Describe
 from coa.salesforce.session import Org
 from coa.staging.journal import Finding
@@ -122,10 +122,11 @@ def _check_both(
     if inactive is not None:
         run.learn(TARGET, inactive_validation_rules=inactive)
     findings += check_validation_rules(inactive)
-    off = workflow_rules_off(target)
-    if off is not None:
-        run.learn(TARGET, inactive_workflow_rules=off)
-    findings += check_workflow_rules(off)
+    rules = workflow_rules(target)
+    off = sorted(name for name, active in (rules or {}).items() if active is False)
+    if rules is not None:
+        run.learn(TARGET, workflow_rules=rules, inactive_workflow_rules=off)
+    findings += check_workflow_rules(off, _loaded_with_rules_off(run, off))
     automation = check_automation(target)
     run.learn(TARGET, automation=entries_of(automation))
     findings += automation
@@ -136,7 +137,20 @@ def _check_both(
     if user_id and has_permission(target, user_id, INACTIVE_OWNERS):
         run.learn(TARGET, keeps_inactive_owners=True)
     findings += check_elsewhere(source, describes[SOURCE])
+    # Under what a canary is loaded: another run may rest on it as long as all of this is the same.
+    run.learn(TARGET, permission_sets=permission_sets(target, user_id), not_told=sorted(target.refused))
     return findings + _note_masked(run, (source, target), carried)
+
+
+def _loaded_with_rules_off(run: Run, off: list[str]) -> bool:
+    """Whether an earlier run on this pair has written while one of these rules was off."""
+    return bool(
+        run.db.value(
+            """SELECT EXISTS (SELECT FROM coa.run WHERE pair_id = %s AND run_id <> %s AND loaded_at IS NOT NULL
+                 AND jsonb_exists_any(target_org -> 'inactive_workflow_rules', %s::text[]))""",
+            [run.record.pair_id, run.run_id, off],
+        )
+    )
 
 
 def _note_masked(
@@ -163,10 +177,11 @@ def _prefetch(run: Run, source: Probe, target: Probe, describes: dict[str, dict[
     target.prefetch(
         package_version,
         inactive_validation_rules,
-        workflow_rules_off,
+        workflow_rules,
         check_automation,
         lambda probe: check_submit_jobs(probe, run.params.accept_submit_jobs),
         lambda probe: check_user(probe, str(run.record.target_org.get("user_id", ""))),
+        lambda probe: permission_sets(probe, str(run.record.target_org.get("user_id", ""))),
         lambda probe: moved_before(probe, describes[TARGET]),
     )
 

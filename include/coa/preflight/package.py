@@ -100,10 +100,11 @@ def check_validation_rules(inactive: list[str] | None) -> list[Finding]:
     ]
 
 
-def workflow_rules_off(probe: Probe) -> list[str] | None:
-    """The managed workflow rules that stamp and reset values and are switched off; None when the org lists none.
+def workflow_rules(probe: Probe) -> dict[str, bool | None] | None:
+    """The managed workflow rules that stamp and reset values -> whether each is active; None where the org lists none.
 
-    Only Metadata tells whether a rule is active, and it can be asked for one rule at a time (Tooling API).
+    A rule whose state the org does not tell is None, and counts as active. Only Metadata tells whether a rule is active,
+    and it can be asked for one rule at a time (Tooling API).
     """
     rows = probe.rows(
         "workflow rules of the package",
@@ -124,25 +125,37 @@ def workflow_rules_off(probe: Probe) -> list[str] | None:
 
     quiet.prefetch(metadata)
     known = zip(rows, metadata(quiet), strict=False)
-    return [
-        str(row.get("Name")) for row, one in known if isinstance(one, dict) and one.get("active") is False
-    ]
+    return {
+        str(row.get("Name")): one.get("active") if isinstance(one, dict) and "active" in one else None
+        for row, one in known
+    }
 
 
-def check_workflow_rules(off: list[str] | None) -> list[Finding]:
-    """A note on workflow rules of the package that are switched off in the target."""
+def check_workflow_rules(off: list[str], off_in_a_load: bool) -> list[Finding]:
+    """On workflow rules of the package that are off in the target: a warning once a load has made use of it."""
     if not off:
         return []
     return [
         Finding(
-            "note",
+            "warning" if off_in_a_load else "note",
             "workflow_rules_off",
-            f"The target has switched off {len(off)} workflow rules of the package: {', '.join(off)}.",
-            "nothing for the migration, which does not rely on them; switch them on again if that was for the load.",
+            f"The target has switched off {len(off)} workflow rules of the package: {', '.join(off)}. "
+            + (
+                "They were off when an earlier run loaded; as long as they are, new orders of the partner's own are "
+                "not treated as the package means it."
+                if off_in_a_load
+                else "The migration does not rely on them."
+            ),
+            f"when the last load is over, switch them on again: {clicks(off, 'Activate')}.",
             count=len(off),
             examples=off,
         )
     ]
+
+
+def clicks(rules: list[str], button: str) -> str:
+    """Where an admin switches rules on or off; the package's are listed with those of the org."""
+    return f"Setup > Process Automation > Workflow Rules > {', '.join(rules)} > {button}"
 
 
 def short_name(name: str) -> str:

@@ -43,6 +43,15 @@ def check_user(probe: Probe, user_id: str) -> list[Finding]:
     return findings
 
 
+def permission_sets(probe: Probe, user_id: str) -> list[str] | None:
+    """Ids of the user's permission sets, the profile's own among them; None when the org does not tell."""
+    rows = probe.rows(
+        "permission sets of the user",
+        f"SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = '{user_id}'",
+    )
+    return None if rows is None else sorted(str(r.get("PermissionSetId")) for r in rows)
+
+
 def has_permission(probe: Probe, user_id: str, permission: str) -> bool | None:
     """None when the org does not tell."""
     # Not noted: where the org has not switched a permission on, the field does not exist.

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from psycopg import sql
 
-from coa.load.conditions import DETAILS_REJECTED, PARENT_REJECTED
+from coa.load.conditions import DETAILS_REJECTED, INCOMPLETE, PARENT_REJECTED
 from coa.plan.deletions import left_rows
 from coa.report.reasons import plain_words
 from coa.staging.runs import Run
@@ -125,7 +125,11 @@ def _sobject_of(run: Run, table: str) -> str:
     return table.removeprefix("map__")
 
 
-REASON_OF_CODE = {PARENT_REJECTED: "parent_blocked", DETAILS_REJECTED: "order_incomplete"}
+REASON_OF_CODE = {
+    PARENT_REJECTED: "parent_blocked",
+    DETAILS_REJECTED: "order_incomplete",
+    INCOMPLETE: "incomplete",
+}
 """What follows from another record's refusal; everything else the org itself refused."""
 
 

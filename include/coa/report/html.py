@@ -13,8 +13,12 @@ from typing import Any
 from markupsafe import Markup
 
 from coa.approval.record import approvals
+from coa.load.mended import mended
+from coa.load.observed import observed
 from coa.model import ORDER, RECEIVED_AT
 from coa.plan.amounts import OUTCOMES, titles
+from coa.plan.one_pass import WAYS
+from coa.plan.rules_off import saving_words
 from coa.report import audit, charts
 from coa.report.casework import org_facts
 from coa.report.corrections import effects
@@ -98,6 +102,10 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         explained=sum(one["n"] for one in differences if one["kind"] == "explained"),
         left=left,
         effects=effects(run),
+        observed=observed(run),
+        mended=mended(run),
+        ways=WAYS,
+        rules_off=saving_words(run),
         topics=TOPICS,
         unproved=unproved_facts(run),
         approvals=approvals(run),

@@ -67,6 +67,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "the order stays a Draft in the target, for not all of its details are there as they should be",
         "mend the rows of its details and run again soon: a Draft could be submitted to Salesforce.",
     ),
+    "INCOMPLETE": (
+        "the order was created released, and not all of its details are there",
+        "mend the rows of its details and run again: the next run brings them.",
+    ),
     "NO_RESULT": ("the org gave no result for the row in any try", "run again."),
 }
 

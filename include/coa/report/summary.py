@@ -8,6 +8,7 @@ from psycopg import sql
 
 from coa.evidence.bundle import evidence_of
 from coa.load.canary_state import canary_of
+from coa.load.one_pass_state import one_pass_document
 from coa.load_steps import CREATING, DELETIONS
 from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.plan.amounts import amounts
@@ -69,6 +70,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "created_dates": _dates(run, "CreatedDate", list(LOADED)),
         "draft_exposure": _draft_exposure(run),
         "canary": _canary(run),
+        "one_pass": one_pass_document(run),
         "corrections": compare_with_load(run),
         "freeze": freeze_of(run),
         "evidence": evidence_of(run),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coa.artifacts import Artifacts, Folder, as_json
+from coa.load.mended import mended
 from coa.load.observed import observed_document
 from coa.report.audit import audit_document, events
 from coa.report.casework import casework
@@ -54,7 +55,7 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
     artifacts.write_json("summary.json", summary)
     learnt = observed_document(run)
     if learnt is not None:
-        artifacts.write_json("observed.json", learnt)
+        artifacts.write_json("observed.json", learnt | {"mended": mended(run)})
     for name, columns, rows in (
         ("id_map.csv", ID_MAP_COLUMNS, id_map_rows),
         ("rejected_rows.csv", REJECTED_COLUMNS, rejected_rows),

@@ -63,6 +63,7 @@ class Table(StrEnum):
     CANARY = "canary"
     SEEN = "seen"
     EFFECT = "effect"
+    ONE_PASS = "one_pass"
     MEND = "mend"
     CHUNK = "chunk"
     WORK = "work"
@@ -181,6 +182,11 @@ DECLARED: dict[Table, Declaration] = {
         """nth bigint GENERATED ALWAYS AS IDENTITY, sobject text, source_id text, field text, step text,
            sent boolean NOT NULL, was text, becomes text, wanted text, effect text, foreseen boolean NOT NULL""",
         key=("sobject", "source_id", "field", "step"),
+    ),
+    # New orders that are no Drafts, where one pass is tried: `way` is `one_pass`, or why the order goes today's way.
+    # `looked_at`: it was asked for after its job, whether the target made it a Draft or changed its received date.
+    Table.ONE_PASS: Declaration(
+        "source_id text, way text NOT NULL, looked_at boolean NOT NULL DEFAULT false", key=("source_id",)
     ),
     # What the reading for the proof found different in records of ours, and in which of at most two rounds.
     Table.MEND: Declaration(
