@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from psycopg import sql
@@ -278,7 +279,14 @@ def test_a_verification_has_evidence_of_its_own_and_a_stopped_run_has_none(seale
     )
     edit = migrator.target.control
     edit("PATCH", f"records/{ORDER}/{moved['Id']}", {STATUS: "Rejected"}, raw="true")
-    run = migrator.start(run_id=sealed.migration.run.run_id)
+    run = pipeline.start(
+        migrator.db,
+        migrator.settings,
+        dag_id="coa_verify",
+        airflow_run_id=f"test-{uuid4().hex}",
+        triggered_by="test",
+        raw_params={"run_id": sealed.migration.run.run_id},
+    )
     pipeline.verify_run(run, *migrator.orgs())
     ended = migrator.finish(run)
     assert ended.state == "differences"
