@@ -335,24 +335,25 @@ def test_a_plan_that_found_more_against_it_since_is_not_the_one_that_was_approve
         contract.allowed_access(walk.run)
 
 
-def test_another_run_on_the_org_is_waited_for(
+def test_a_contract_and_another_run_on_its_org_wait_for_one_another(
     database: Database, sandbox: Callable[..., RunningOrg], tmp_path: Path
 ) -> None:
     org = sandbox(orders=0)
-    first = Walk(database, org, tmp_path, **WAIVED).begin()
+    first, second = (Walk(database, org, tmp_path, **WAIVED) for _ in range(2))
     pair = database.value(
         "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('00Dother', %s) RETURNING pair_id",
         [org.org_id],
     )
-    first.run.lease.release()
     first.run.update(pair_id=pair)
     first.run.lease.take()
-    second = Walk(database, org, tmp_path, **WAIVED)
 
-    with pytest.raises(PairBusy, match=first.run.run_id):
+    with pytest.raises(PairBusy, match=f"{first.run.run_id} .*one of the same orgs"):
         contract.begin(second.run, second.org, lambda _row: False)
-
-    assert not second.run.lease.is_held()
+    first.run.lease.release()
+    contract.begin(second.run, second.org, lambda _row: False)
+    with pytest.raises(PairBusy, match=second.run.run_id):
+        first.run.lease.take()
+    first.run.lease.take(lambda _row: True)
 
 
 def test_marks_of_another_staging_database_are_told_and_left(

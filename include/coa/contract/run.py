@@ -22,7 +22,6 @@ from coa.contract.ledger import MemoryLedger, close_keys, open_key, open_keys
 from coa.contract.marks import new_key
 from coa.contract.probe_org import ProbeOrg
 from coa.contract.probes import Access
-from coa.errors import PairBusy
 from coa.model import COA_OBJECTS, NS
 from coa.preflight.check import stop_on_blockers
 from coa.preflight.checks import check_objects
@@ -73,7 +72,7 @@ def begin(run: Run, org: Org, lease_holder_ended: HolderEnded | None = None) -> 
 
 
 def _take_org(run: Run, identity: dict[str, Any], lease_holder_ended: HolderEnded | None) -> None:
-    """The org is both sides of its pair: the lease and the binding of sessions are then those of every run."""
+    """The org is both sides of its pair, and so all of it is taken (`coa.staging.lease`)."""
     pair_id = run.db.value(
         """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES (%s, %s)
            ON CONFLICT (source_org_id, target_org_id) DO UPDATE SET source_org_id = EXCLUDED.source_org_id
@@ -82,18 +81,6 @@ def _take_org(run: Run, identity: dict[str, Any], lease_holder_ended: HolderEnde
     )
     run.update(pair_id=pair_id, source_org=identity, target_org=identity)
     run.lease.take(lease_holder_ended)
-    holder = run.db.row(
-        """SELECT r.* FROM coa.lease l JOIN coa.run r USING (run_id)
-           WHERE l.run_id <> %s AND l.expires_at > clock_timestamp() AND r.state IS NULL
-             AND %s IN (r.source_org ->> 'id', r.target_org ->> 'id')""",
-        [run.run_id, identity["id"]],
-    )
-    if holder and not (lease_holder_ended and lease_holder_ended(holder)):
-        run.lease.release()
-        raise PairBusy(
-            f"Run {holder['run_id']} ({holder['dag_id']}) works on this org: records of probes would come in its way.",
-            next_step="run the contract when that run has ended.",
-        )
 
 
 def take_leftovers_away(run: Run, org: Org) -> None:

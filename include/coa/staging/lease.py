@@ -25,20 +25,36 @@ class Lease:
     def take(self, holder_ended: HolderEnded | None = None) -> None:
         """Makes this run the only one on its pair of orgs; raises `PairBusy` when another one lives.
 
-        Without `holder_ended` only an expired lease is taken over.
+        A pair of one org with itself is the whole org: it is in the way of every pair that the org belongs to. Without
+        `holder_ended` only an expired lease is taken over.
         """
         pair_id, run_id = self.record.require_pair(), self.record.run_id
         with self.db.transaction() as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [pair_id])
-            held = connection.execute(
-                """SELECT r.*, l.expires_at, l.expires_at < clock_timestamp() AS expired
-                   FROM coa.lease l JOIN coa.run r USING (run_id) WHERE l.pair_id = %s""",
+            # By org, in one order: two pairs may have an org in common.
+            connection.execute(
+                """SELECT pg_advisory_xact_lock(hashtextextended('coa org ' || o, 0)) FROM (
+                     SELECT DISTINCT unnest(ARRAY[source_org_id, target_org_id]) AS o FROM coa.org_pair
+                     WHERE pair_id = %s ORDER BY 1) x""",
                 [pair_id],
-            ).fetchone()
-            lives = held and held["run_id"] != run_id and not held["expired"] and held["state"] is None
-            if held and lives and not (holder_ended and holder_ended(held)):
+            )
+            holders = connection.execute(
+                """SELECT r.*, l.expires_at, l.pair_id AS held_pair FROM coa.org_pair mine
+                   JOIN coa.org_pair p ON p.pair_id = mine.pair_id
+                     OR (p.source_org_id = p.target_org_id
+                         AND p.target_org_id IN (mine.source_org_id, mine.target_org_id))
+                     OR (mine.source_org_id = mine.target_org_id
+                         AND mine.target_org_id IN (p.source_org_id, p.target_org_id))
+                   JOIN coa.lease l ON l.pair_id = p.pair_id JOIN coa.run r ON r.run_id = l.run_id
+                   WHERE mine.pair_id = %s AND l.run_id <> %s AND l.expires_at >= clock_timestamp()
+                     AND r.state IS NULL ORDER BY l.expires_at""",
+                [pair_id, run_id],
+            ).fetchall()
+            for held in holders:
+                if holder_ended and holder_ended(held):
+                    continue
+                where = "the same pair of orgs" if held["held_pair"] == pair_id else "one of the same orgs"
                 raise PairBusy(
-                    f"Run {held['run_id']} ({held['dag_id']}) works on the same pair of orgs.",
+                    f"Run {held['run_id']} ({held['dag_id']}) works on {where}.",
                     next_step=f"wait until it ends, or until its lease expires at {held['expires_at']:%H:%M:%S}.",
                 )
             connection.execute(
