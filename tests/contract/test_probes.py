@@ -151,6 +151,7 @@ def test_without_leave_questions_are_told_as_not_asked(sandbox: Callable[..., Ru
         ({"hard_delete": True}, "rest.delete.hard", "allowed"),
         ({"draft_job": True}, "package.submit-jobs", "found"),
         ({"package_version": "1.39"}, "package.rule.pricing", "active"),
+        ({"page_size": 1}, "bulk.query.locator", "null_at_end_and_rereadable"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -162,6 +163,13 @@ def test_an_org_of_another_kind_answers_otherwise(
     (asked,) = ask_all(org, Access.STATUS, [one for one in _facts() if one.id == fact_id])
 
     assert told(asked) == answer
+
+
+def test_records_of_probes_are_not_taken_for_those_of_the_org(sandbox: Callable[..., RunningOrg]) -> None:
+    asked = {one.fact.id: one.answer.answer for one in ask_all(probe_org(sandbox(empty=True)), Access.WRITE)}
+
+    assert asked["package.provisioned"] == "absent"
+    assert asked["order.insert.bare"] == "accepted"
 
 
 def test_an_org_that_refuses_the_records_of_the_stage_is_told_so_by_each_question(

@@ -131,6 +131,20 @@ def test_a_production_org_is_refused_before_anything_is_written(
     assert marked(org) == 0
     allowed = Walk(database, org, tmp_path, **WAIVED, allow_production=True).begin().answer()
     assert allowed.ask()["answered"] > 80
+    assert allowed.finish() == RunState.VERIFIED
+
+
+def test_what_was_left_is_deleted_even_if_the_next_run_may_not_ask(
+    database: Database, sandbox: Callable[..., RunningOrg], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org = sandbox(sandbox=False)
+    leave_records(Walk(database, org, tmp_path, **WAIVED, allow_production=True), monkeypatch)
+    assert marked(org) > 10
+
+    with pytest.raises(RunStopped, match="no sandbox"):
+        Walk(database, org, tmp_path, **WAIVED).begin()
+
+    assert marked(org) == 0
 
 
 def test_nothing_is_written_without_an_approval_of_this_plan(
@@ -179,17 +193,22 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, answers: int) -> None:
     monkeypatch.setattr(Lease, "renew", count)
 
 
+def leave_records(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills the run in the middle of its questions."""
+    walk.begin().answer()
+    with monkeypatch.context() as patch:
+        patch.setattr(contract, "clean", _never)
+        kill_after(patch, 90)
+        with pytest.raises(Killed):
+            contract.ask(walk.run, walk.org)
+
+
 def test_what_a_killed_run_left_is_deleted_before_anything_else(
     database: Database, sandbox: Callable[..., RunningOrg], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     org = sandbox()
     before = values_of(org)
-    first = Walk(database, org, tmp_path, **WAIVED).begin().answer()
-    with monkeypatch.context() as patch:
-        patch.setattr(contract, "clean", _never)
-        kill_after(patch, 40)
-        with pytest.raises(Killed):
-            contract.ask(first.run, first.org)
+    leave_records(Walk(database, org, tmp_path, **WAIVED), monkeypatch)
     assert marked(org) > 10
 
     Walk(database, org, tmp_path, **WAIVED).begin()

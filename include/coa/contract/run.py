@@ -54,17 +54,16 @@ def begin(run: Run, org: Org, lease_holder_ended: HolderEnded | None = None) -> 
     """
     run.update(mode=CONTRACT_MODE)
     identity = identify(org)
-    findings = check_production(identity, allowed=run.params.allow_production)
-    run.findings.replace("preflight", findings)
-    stop_on_blockers(run)
     _take_org(run, identity, lease_holder_ended)
+    if run.params.role == TARGET:
+        # Before anything may end the run: what is left is ours, whatever this run may do.
+        take_leftovers_away(run, org)
+    findings = check_production(identity, allowed=run.params.allow_production)
     described = describe_objects(run, org, run.params.role, list(COA_OBJECTS))
     findings += check_objects(run.params.role, described)
     run.findings.replace("preflight", findings)
     stop_on_blockers(run)
-    if run.params.role == TARGET:
-        take_leftovers_away(run, org)
-        findings += check_strange_marks(org)
+    findings += check_strange_marks(org)
     probe = Probe(org, run.params.role)
     findings += ways_to_submit(probe)
     findings += probe.findings()
