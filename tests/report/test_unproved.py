@@ -84,6 +84,14 @@ def test_the_newest_contract_of_this_target_answers(run: Run) -> None:
     assert found["text.rest.cr"]["by"] == ""
 
 
+def test_another_org_answers_where_this_target_was_not_asked_and_is_told_as_such(run: Run) -> None:
+    keep(run, "00D000000000009AAA", {"text.rest.cr": "kept"})
+
+    found = rows(run)
+
+    assert (found["text.rest.cr"]["by"], found["text.rest.cr"]["holds"]) == ("contract in another org", True)
+
+
 @pytest.mark.parametrize(
     ("surprise", "stamp", "date_only"),
     [("", ("canary", "stamped_over"), ("canary", "kept")), (DID_NOT_HAPPEN, ("canary", "kept"), ("", ""))],
@@ -121,6 +129,6 @@ def test_the_page_has_the_section(run: Run) -> None:
         unproved=unproved_facts(run)
     )
 
-    assert "This target has answered 1 of them" in shown
-    assert "1 do not hold in it" in shown
+    assert "1 of them were answered" in shown
+    assert "1 do not hold" in shown
     assert BY_ID["text.emoji"].change in shown

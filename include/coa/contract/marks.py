@@ -30,9 +30,14 @@ def mark(key: str, number: int) -> str:
     >>> mark("0a1b2c3d", 7)
     'COAPRB0a1b2c3d007'
     """
-    return f"{PREFIX}{key}{number:03d}"
+    return f"{beginning(key)}{number:03d}"
+
+
+def beginning(key: str) -> str:
+    """What the marks of a run have in common."""
+    return PREFIX + key
 
 
 def bears_mark(sobject: str, key: str) -> str:
     """SOQL condition: the record was made under this key."""
-    return f"{MARK_FIELDS[sobject]} LIKE '{PREFIX}{key}%'"
+    return f"{MARK_FIELDS[sobject]} LIKE '{beginning(key)}%'"

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from coa.contract.fact import NotAskable
 from coa.contract.ledger import Ledger
-from coa.contract.marks import MARK_FIELDS, mark
+from coa.contract.marks import MARK_FIELDS, beginning, mark
 from coa.errors import OrgRefused
 from coa.model import DRAFT, NEVER_WRITTEN, STATUS
 from coa.salesforce.bulk import IngestJobs, JobStatus, QueryJobs
@@ -384,7 +384,7 @@ class ProbeOrg:
 
     # ---- inside ---------------------------------------------------------------------------------
     def _ready(self, sobject: str, values: dict[str, Any]) -> dict[str, Any]:
-        bears = str(values.get(MARK_FIELDS[sobject], "")).startswith(mark(self.ledger.key, 0)[:-3])
+        bears = str(values.get(MARK_FIELDS[sobject], "")).startswith(beginning(self.ledger.key))
         return values if bears else {**self.marked(sobject, {}), **values}
 
     def _write_down(self, sobject: str, rows: Sequence[dict[str, Any]]) -> None:

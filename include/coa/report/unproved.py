@@ -1,7 +1,8 @@
 """On which unproved facts a migration's promises rest, and which of them its target has answered itself.
 
-A fact counts as unproved when neither documentation nor metadata of real orgs says it. Two things answer it: the newest
-contract of this target (`coa_contract`), and the canary of this run, which was read back and proved.
+A fact counts as unproved when neither documentation nor metadata of real orgs says it. Two things answer it: a contract
+(`coa_contract`), the newest of this target or else of another org, such as its sandbox, whose id is another one; and the
+canary of this run, which was read back and proved.
 """
 
 from __future__ import annotations
@@ -18,22 +19,24 @@ from coa.staging.runs import Run
 
 NOTHING = "nothing"
 """Begins what rests on a fact that the product does not need."""
+BORNE_OUT = "proved"
+"""The answer of a canary to a fact that has no question of its own."""
 
 
 def unproved_facts(run: Run) -> list[dict[str, Any]]:
     """Rows (id, sentence, standing, rests, change, by, answer, holds) in the catalogue's order.
 
-    `by`: `contract`, `canary`, or empty where this target has not answered; `holds` is None then.
+    `by`: `contract`, `contract in another org`, `canary`, or empty where nobody has answered; `holds` is None then.
     """
-    by_contract, by_canary = _contract_answers(run), _canary_answers(run)
+    (by, by_contract), by_canary = _contract_answers(run), _canary_answers(run)
     return [
-        _row(fact, by_contract.get(fact.id, ""), by_canary.get(fact.id, ""))
+        _row(fact, by, by_contract.get(fact.id, ""), by_canary.get(fact.id, ""))
         for fact in FACTS
         if fact.standing not in PROVED and not fact.rests.startswith(NOTHING)
     ]
 
 
-def _row(fact: Fact, by_contract: str, by_canary: str) -> dict[str, Any]:
+def _row(fact: Fact, contract: str, by_contract: str, by_canary: str) -> dict[str, Any]:
     # What this run has seen itself is the fresher word.
     answer = by_canary or by_contract
     return {
@@ -42,26 +45,24 @@ def _row(fact: Fact, by_contract: str, by_canary: str) -> dict[str, Any]:
         "standing": fact.standing.value,
         "rests": fact.rests,
         "change": fact.change,
-        "by": "canary" if by_canary else "contract" if by_contract else "",
+        "by": "canary" if by_canary else contract if by_contract else "",
         "answer": answer,
         "holds": (fact.harmless(answer) or answer == BORNE_OUT) if answer else None,
     }
 
 
-BORNE_OUT = "proved"
-"""The answer of a canary to a fact that has no question of its own."""
-
-
-def _contract_answers(run: Run) -> dict[str, str]:
-    """Of the newest contract of this target, whichever role it was asked in."""
+def _contract_answers(run: Run) -> tuple[str, dict[str, str]]:
+    """Who answered, and what: the newest contract of this target, whichever role it was asked in, else of any org."""
     kept = run.db.row(
-        """SELECT cassette FROM coa.contract_cassette WHERE org_id = %s ORDER BY made_at DESC LIMIT 1""",
+        """SELECT cassette, org_id = %s AS of_target FROM coa.contract_cassette
+           ORDER BY of_target DESC, made_at DESC LIMIT 1""",
         [str(run.record.target_org.get("id", ""))],
     )
     if kept is None:
-        return {}
+        return "", {}
     answers = cassette_of(kept["cassette"], "the kept cassette").answers
-    return {name: one.answer for name, one in answers.items() if one.state == AnswerState.ANSWERED}
+    given = {name: one.answer for name, one in answers.items() if one.state == AnswerState.ANSWERED}
+    return "contract" if kept["of_target"] else "contract in another org", given
 
 
 def _canary_answers(run: Run) -> dict[str, str]:
