@@ -109,6 +109,7 @@ def test_a_contract_is_verified_leaves_nothing_and_names_what_differs(
         summary["facts"][name] for name in ("answered", "not_askable", "not_asked")
     )
     assert summary["records"]["left"] == 0
+    assert summary["records"]["deleted"] == sum(summary["records"]["made"].values())
     text = (walk.folder / "contract.md").read_text("utf-8")
     assert "## text.length-unit" in text
     assert "`order.insert.status`: it makes an order something else than Draft" in text

@@ -12,10 +12,10 @@ from hashlib import sha256
 from typing import Any
 
 from coa.approval import record as approval
-from coa.contract.ask import ask_all, askable, count_beforehand
+from coa.contract.ask import Asked, ask_all, askable, count_beforehand
 from coa.contract.cassette import make_cassette
 from coa.contract.catalogue import FACTS
-from coa.contract.cleanup import clean
+from coa.contract.cleanup import Removed, clean
 from coa.contract.fact import AnswerState
 from coa.contract.guard import check_production, check_strange_marks, ways_to_submit
 from coa.contract.ledger import MemoryLedger, close_keys, open_key, open_keys
@@ -202,7 +202,7 @@ def ask(run: Run, org: Org) -> dict[str, int]:
     access = allowed_access(run)
     if access == Access.READ:
         probes = ProbeOrg(org, MemoryLedger(new_key()))
-        return _keep(run, probes, ask_all(probes, access), removed=(0, 0))
+        return _keep(run, probes, ask_all(probes, access), Removed())
     run.lease.require()
     take_leftovers_away(run, org)
     if run.record.loaded_at is None:
@@ -221,21 +221,33 @@ def ask(run: Run, org: Org) -> dict[str, int]:
     written = open_keys(run.db, org.organization_id())
     removed = clean(org, written)
     close_keys(run.db, [one.key for one in written])
-    return _keep(run, probes, asked, removed=(removed.deleted, removed.in_recycle_bin))
+    return _keep(run, probes, asked, removed)
 
 
-def _keep(run: Run, probes: ProbeOrg, asked: list[Any], *, removed: tuple[int, int]) -> dict[str, int]:
+def _keep(run: Run, probes: ProbeOrg, asked: list[Asked], removed: Removed) -> dict[str, int]:
     """Writes the cassette down; nothing of a live record is in it."""
     cassette = make_cassette(
         probes, asked, role=run.params.role, is_sandbox=bool(run.record.target_org["is_sandbox"])
     )
     made = {name: len(ids) for name, ids in probes.made.items()}
+    # Probes delete some themselves.
+    deleted = max(removed.deleted, sum(made.values()) - removed.left)
     run.db.execute(
         """INSERT INTO coa.contract_cassette (run_id, org_id, role, cassette, made, deleted, in_recycle_bin, remaining)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (run_id) DO UPDATE SET cassette = EXCLUDED.cassette, made = EXCLUDED.made,
-             deleted = EXCLUDED.deleted, in_recycle_bin = EXCLUDED.in_recycle_bin, made_at = clock_timestamp()""",
-        [run.run_id, run.org_id(TARGET), run.params.role, json_value(cassette), json_value(made), *removed],
+             deleted = EXCLUDED.deleted, in_recycle_bin = EXCLUDED.in_recycle_bin, remaining = EXCLUDED.remaining,
+             made_at = clock_timestamp()""",
+        [
+            run.run_id,
+            run.org_id(TARGET),
+            run.params.role,
+            json_value(cassette),
+            json_value(made),
+            deleted,
+            removed.in_recycle_bin,
+            removed.left,
+        ],
     )
     counts = {state.value: 0 for state in AnswerState}
     for one in asked:
@@ -245,7 +257,7 @@ def _keep(run: Run, probes: ProbeOrg, asked: list[Any], *, removed: tuple[int, i
     return counts
 
 
-def _differing(asked: list[Any]) -> list[Finding]:
+def _differing(asked: list[Asked]) -> list[Finding]:
     """A finding for each fact that this org does not bear out: a warning where the product has to be told."""
     return [
         Finding(
