@@ -253,7 +253,7 @@ def _keep(run: Run, probes: ProbeOrg, asked: list[Asked], removed: Removed) -> d
     for one in asked:
         counts[one.answer.state.value] += 1
     run.findings.replace("load_contract", list(_differing(asked)))
-    run.events.add("contract_answered", "info", **counts)
+    run.events.add("contract_answered", answers=counts)
     return counts
 
 
