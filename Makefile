@@ -85,8 +85,8 @@ test-clients: $(READY)  ## other people's Salesforce clients, and 10,000 bad req
 model: $(READY)  ## every interleaving of the load protocol within bounds, and what each missing safety step leads to
 	@$(PY) -m tests.model
 
-bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', needs npm and curl)
-	@$(PY) -m bench $(if $(SIZES),--sizes $(SIZES)) $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(ARGS)
+bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', ORG=slow, needs npm and curl)
+	@$(PY) -m bench$(if $(filter slow,$(ORG)),.slow) $(if $(SIZES),--sizes $(SIZES)) $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(ARGS)
 
 test-cluster: $(READY)  ## docker-compose.yaml's components as processes, one Celery worker killed (Debian, root)
 	@scripts/cluster_programs.sh

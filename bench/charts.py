@@ -11,7 +11,7 @@ from bench.results import MIB, summaries
 from bench.subjects import SUBJECTS
 
 Record = dict[str, Any]
-_PALETTE = ("#0b6e4f", "#58b09c", "#c1440e", "#e08e45", "#7b4b94", "#2f6690", "#888888")
+_PALETTE = ("#0b6e4f", "#58b09c", "#c1440e", "#e08e45", "#7b4b94", "#2f6690", "#d4a017", "#888888")
 COLOURS = dict(zip(SUBJECTS, _PALETTE, strict=True))
 
 

@@ -107,7 +107,7 @@ def _intro(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _table(head: list[str], body: list[list[str]]) -> str:
+def table(head: list[str], body: list[list[str]]) -> str:
     rows = [head, ["---", *["--:"] * (len(head) - 1)], *body]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -118,7 +118,7 @@ def costs(of: list[Record]) -> str:
     head = ["", "wall s", "x ours", "client CPU s", "database CPU s", "orgs' CPU s", "others' CPU s",
             "largest process MiB",
             "all processes MiB", "database MiB", "API calls", "MB up", "MB down", "runs"]  # fmt: skip
-    return _table(
+    return table(
         head,
         [
             [
@@ -172,7 +172,7 @@ def correctness(of: list[Record]) -> str:
                 f"{v.customers_doubled:,}",
             ]
         )
-    return _table(head, body)
+    return table(head, body)
 
 
 def share(count: int, of: int) -> str:
@@ -198,19 +198,19 @@ def throughput(of: list[Record]) -> str:
             [
                 SUBJECTS[one["subject"]].title,
                 f"{read:,.1f}",
-                _ratio(read, floor.get("read")),
+                ratio(read, floor.get("read")),
                 f"{load:,.1f}",
-                _ratio(load, floor.get("load")),
+                ratio(load, floor.get("load")),
                 f"{rows:,}",
                 f"{rows / load:,.0f}" if load else "",
                 f"{work:,.1f}",
-                _ratio(load, work),
+                ratio(load, work),
             ]
         )
-    return _table(head, body)
+    return table(head, body)
 
 
-def _ratio(value: float, of: float | None) -> str:
+def ratio(value: float, of: float | None) -> str:
     return f"{value / of:.2f}" if of else ""
 
 
@@ -226,7 +226,7 @@ def _minimum(of: list[Record]) -> str:
         "measured",
         "above it",
     ]
-    return _table(
+    return table(
         head,
         [
             [
@@ -254,4 +254,4 @@ def _fits(of: list[Record]) -> str:
             line = fits([one["orders"] for one in same], [one[name] for one in same])
             row += [f"{line.fixed:,.1f}", f"{line.slope * 1000:,.2f}", f"{100 * line.worst:.0f} %"]
         body.append(row)
-    return _table(head, body)
+    return table(head, body)

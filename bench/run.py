@@ -23,17 +23,25 @@ Record = dict[str, Any]
 
 @contextmanager
 def staged(
-    work: Path, subject: Subject, orders: int, poll_seconds: float, server: EmbeddedPostgres, **source: Any
+    work: Path,
+    subject: Subject,
+    orders: int,
+    poll_seconds: float,
+    server: EmbeddedPostgres,
+    *,
+    both: dict[str, Any],
+    source: dict[str, Any],
 ) -> Iterator[Scene]:
-    """Orgs, folder and, for ours, a staging database."""
+    """Orgs, folder and, for ours, a staging database; `both` are settings of both orgs."""
     folder = work / "runs" / f"{subject.name}-{orders}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (work / "tools").mkdir(exist_ok=True)
     subject.install(work / "tools")
     database = scene.staging_database(server) if subject.staging else nullcontext("")
-    with database as url, scene.orgs(folder, orders, {**subject.source, **source}, subject.target) as pair:
-        yield Scene(pair[0], pair[1], folder, work / "tools", pair[2], poll_seconds, url)
+    settings = ({**both, **subject.source, **source}, {**both, **subject.target})
+    with database as url, scene.orgs(folder, orders, *settings) as pair:
+        yield Scene(pair[0], pair[1], folder, work / "tools", pair[2], poll_seconds, url, own_pace=bool(both))
 
 
 def one(
@@ -44,10 +52,15 @@ def one(
     server: EmbeddedPostgres,
     *,
     sample: bool = False,
+    both: dict[str, Any] | None = None,
     **source: Any,
 ) -> Record:
-    """Measures once; `source` are settings of the source org. Raises `RuntimeError` when the command failed."""
-    with staged(work, subject, orders, poll_seconds, server, **source) as at:
+    """Measures once; `source` are settings of the source org, `both` of both.
+
+    Raises `RuntimeError` when the command failed. With settings of both, how long jobs take is part of what is
+    measured: ours then looks at them at its own pace.
+    """
+    with staged(work, subject, orders, poll_seconds, server, both=both or {}, source=source) as at:
         command, environment = subject.command(at)
         if sample:
             environment["BENCH_SAMPLE"] = "1"
@@ -90,6 +103,11 @@ def one(
             "read_job_seconds": _seconds(new_jobs[0]),
             "load_job_seconds": _seconds(job for job in new_jobs[1] if "Ingest" in job["kind"]),
             "rows_loaded": sum(job["processed"] for job in new_jobs[1] if "Ingest" in job["kind"]),
+            "writes": [
+                [job["object"], job["operation"], job["processed"]]
+                for job in new_jobs[1]
+                if "Ingest" in job["kind"]
+            ],
             "phases": phases.read(at.folder),
         }
         if subject.staging:

@@ -38,6 +38,8 @@ class Scene:
     certificate: Path
     poll_seconds: float
     staging_url: str = ""
+    own_pace: bool = False
+    """Whether ours looks at jobs when it thinks fit, and not as often as the others."""
 
     def environment(self, **more: str) -> dict[str, str]:
         """Nothing of the caller's Airflow or project settings; the orgs' certificate is trusted."""

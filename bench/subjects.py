@@ -43,6 +43,8 @@ class Subject:
 
 
 def _polls(scene: Scene) -> dict[str, str]:
+    if scene.own_pace:
+        return {}
     gap = str(scene.poll_seconds)
     return {"COA_POLL_FIRST_SECONDS": gap, "COA_POLL_MAX_SECONDS": gap}
 
@@ -110,6 +112,11 @@ def _naive(scene: Scene) -> tuple[list[str], dict[str, str]]:
     return python("-m", "bench.clients.naive", *arguments), scene.environment()
 
 
+def _reference(scene: Scene) -> tuple[list[str], dict[str, str]]:
+    arguments = (scene.source.url, scene.target.url, str(scene.poll_seconds), str(scene.folder))
+    return python("-m", "bench.clients.reference", *arguments), scene.environment()
+
+
 def _floor(scene: Scene) -> tuple[list[str], dict[str, str]]:
     where = (scene.source.url, scene.target.url, str(scene.folder))
     environment = scene.environment()
@@ -158,6 +165,10 @@ SUBJECTS = {
         Subject(
             "naive", "simple-salesforce script", "bulk2; second pass sets status, date and clone link", _naive,
             source=PREPARED,
+        ),
+        Subject(
+            "reference", "smallest correct load", "in memory, no proof, no crash safety; all right at the end",
+            _reference,
         ),
         Subject(
             "floor", "floor: curl", "the same records down and up once, no work done", _floor, source=PREPARED,

@@ -98,21 +98,19 @@ def list_orphans(run: Run, sobject: str, step: str, chunk_no: int) -> None:
     )
 
 
-def list_left_draft(run: Run, step: str, due: sql.Composed) -> None:
-    """Orders that have to stay Drafts: those of `due` (source_id, waits) that wait."""
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
-               SELECT {run}, {order}, s.source_id, {step}, {code},
-                      'a detail of it was refused, or its special terms could not be written'
-               FROM ({due}) s WHERE s.waits ON CONFLICT DO NOTHING"""
-        ).format(
-            run=sql.Literal(run.run_id),
-            order=sql.Literal(ORDER),
-            step=sql.Literal(step),
-            code=sql.Literal(DETAILS_REJECTED),
-            due=due,
-        )
+def left_draft(run: Run, step: str, due: str) -> sql.Composed:
+    """INSERT that lists orders which have to stay Drafts: those of the query `due` (source_id, waits) that wait."""
+    return sql.SQL(
+        """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
+           SELECT {run}, {order}, s.source_id, {step}, {code},
+                  'a detail of it was refused, or its special terms could not be written'
+           FROM {due} s WHERE s.waits ON CONFLICT DO NOTHING"""
+    ).format(
+        run=sql.Literal(run.run_id),
+        order=sql.Literal(ORDER),
+        step=sql.Literal(step),
+        code=sql.Literal(DETAILS_REJECTED),
+        due=sql.Identifier(due),
     )
 
 

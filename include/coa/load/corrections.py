@@ -310,16 +310,17 @@ def _plan_expected(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMap
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id, target_id, changed)
                SELECT CASE WHEN {uncarriable} THEN {by_rest} ELSE {by_bulk} END,
-                      {sobject}, {chunk}, p.source_id, {parent_id}, l.target_id, c.changed
-               FROM {plan} p JOIN coa.ledger l
-                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
-               JOIN {desired} d ON d.source_id = p.source_id
-               CROSS JOIN LATERAL (SELECT array_agg(x.field ORDER BY x.field) AS changed FROM {expected} x
-                 WHERE x.sobject = {sobject} AND x.source_id = p.source_id AND x.step = {expected_in}
-                   AND x.field = ANY ({names})) c
-               WHERE p.sobject = {sobject} AND p.action = 'insert' AND {in_chunk} AND l.target_id IS NOT NULL
-                 AND c.changed IS NOT NULL AND {not_held}
-               ON CONFLICT DO NOTHING"""
+                      {sobject}, {chunk}, c.source_id, {parent_id}, l.target_id, c.changed
+               -- From the expected corrections, for most records have none.
+               FROM (SELECT p.source_id, p.parent_id, array_agg(x.field ORDER BY x.field) AS changed
+                     FROM {plan} p JOIN {expected} x ON x.sobject = p.sobject AND x.source_id = p.source_id
+                     WHERE p.sobject = {sobject} AND p.action = 'insert' AND {in_chunk} AND {not_held}
+                       AND x.step = {expected_in} AND x.field = ANY ({names})
+                     GROUP BY p.source_id, p.parent_id) c
+               JOIN coa.ledger l
+                 ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = c.source_id
+               JOIN {desired} d ON d.source_id = c.source_id
+               WHERE l.target_id IS NOT NULL ON CONFLICT DO NOTHING"""
         ).format(
             work=run.table(Table.WORK),
             uncarriable=uncarriable(run, wanted),
@@ -327,7 +328,7 @@ def _plan_expected(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMap
             by_bulk=sql.Literal(by_bulk.name),
             sobject=sql.Literal(sobject),
             chunk=sql.Literal(chunk_no),
-            parent_id=sql.SQL("p.parent_id") if sobject == DETAIL else sql.SQL("NULL"),
+            parent_id=sql.SQL("c.parent_id") if sobject == DETAIL else sql.SQL("NULL"),
             plan=run.table(Table.PLAN),
             pair=sql.Literal(run.pair_id),
             desired=run.table(Table.DESIRED, sobject),

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from coa.fields.compare import is_unresolved, parent_join
 from coa.fields.field_map import FieldMapping
-from coa.load.conditions import has_parent, is_complete, list_left_draft, list_orphans, not_held_back
+from coa.load.conditions import has_parent, is_complete, left_draft, list_orphans, not_held_back
 from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, forget_canary_corrections, in_chunk
 from coa.load.jobs import Loader
 from coa.load.one_pass import insert_as_they_are, settle_units
@@ -139,22 +139,23 @@ def _set_statuses(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int)
     An order that is a Draft leaves it only when all its planned details are there, special terms and all.
     """
     step = STATUSES.on(ORDER, chunk_no)
-    due = _due_statuses(run, chunk_no)
     run.db.execute(
         sql.SQL(
-            """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
-               SELECT {step}, {order}, {chunk}, s.source_id, s.target_id, ARRAY[{status_name}]
-               FROM ({due}) s WHERE NOT s.waits ON CONFLICT DO NOTHING"""
+            """WITH due AS MATERIALIZED ({due}), sent AS (
+                 INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
+                 SELECT {step}, {order}, {chunk}, s.source_id, s.target_id, ARRAY[{status_name}]
+                 FROM due s WHERE NOT s.waits ON CONFLICT DO NOTHING)
+               {left_draft}"""
         ).format(
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
             order=sql.Literal(ORDER),
             chunk=sql.Literal(chunk_no),
             status_name=sql.Literal(STATUS),
-            due=due,
+            due=_due_statuses(run, chunk_no),
+            left_draft=left_draft(run, step.name, "due"),
         )
     )
-    list_left_draft(run, step.name, due)
     Loader(run, org, fields).send(step)
 
 

@@ -152,7 +152,10 @@ DECLARED: dict[Table, Declaration] = {
            next_step text NOT NULL DEFAULT '', changed text[] NOT NULL DEFAULT '{}', status text, created_at text,
            desired_hash text NOT NULL, chunk_no int""",
         key=("sobject", "source_id"),
-        indexes={"plan_by_parent": ("sobject", "parent_id"), "plan_by_chunk": ("sobject", "chunk_no")},
+        indexes={
+            "plan_by_parent": ("sobject", "parent_id"),
+            "plan_by_chunk": ("sobject", "chunk_no", "action"),
+        },
         # Room for a second version of each row on its page: numbering the chunks then changes no index.
         storage="fillfactor = 45",
     ),

@@ -18,7 +18,7 @@ from orgsim.bulk.csvtext import (
     check_line_ending,
     records,
 )
-from orgsim.bulk.jobs import Job, Jobs
+from orgsim.bulk.jobs import BATCH, Job, Jobs
 from orgsim.dml import CHUNK, WriteOptions
 from orgsim.errors import RowError
 from orgsim.rows import ColumnBinding, Row, UnknownColumn, bind, decode_cells
@@ -28,7 +28,6 @@ from orgsim.values import java_double
 if TYPE_CHECKING:
     from orgsim.org import Org
 
-BATCH = 10_000
 _LOCKED = RowError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 200 records")
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete")
 
@@ -57,7 +56,7 @@ class Ingest:
         self._delimiter = DELIMITERS[job.delimiter]
         self._line_ending = LINE_ENDINGS[job.line_ending]
         self._writer = Writer(self._delimiter, self._line_ending)
-        self._started = 0.0
+        self._started, self._total = 0.0, 0
         self._random = random.Random(f"{org.settings.seed} {job.id}")
 
     def run(self) -> None:
@@ -122,6 +121,8 @@ class Ingest:
         if not text.strip():
             raise BadCsv("InvalidBatch : Unable to find any headers in CSV file: upload is empty")
         check_line_ending(text, self._job.line_ending, crlf_in_quotes=self._org.settings.crlf_in_quotes)
+        if self._org.settings.rows_per_second:
+            self._total = sum(1 for _ in records(text, self._delimiter)) - 1
         rows = records(text, self._delimiter)
         header = next(rows)
         if len(self._delimiter.join(header)) > 32_000:
@@ -221,7 +222,7 @@ class Ingest:
                 org.dml.chunk(job.operation, self._sobject, rows, options, key)
             done += zip(rows, cells, strict=True)
             job.processed += len(rows)
-            self._jobs.keep_rate(job, job.object, job.processed, self._started)
+            self._jobs.keep_rate(job, job.object, job.processed, self._started, self._total)
             job.failed += sum(1 for row in rows if row.error is not None)
         org.locks.release(job.id)
         self._results(done, bindings)

@@ -22,6 +22,8 @@ _SEVEN_DAYS = 7 * 86400
 _HOLD_LOOK_SECONDS = 0.05
 _ONE_DAY = 86400
 MOST_QUEUED = 64
+BATCH = 10_000
+"""Rows of an internal batch of a Bulk 2.0 job ("Understanding Bulk API 2.0 Ingest")."""
 
 
 def timestamp(seconds: float) -> str:
@@ -145,10 +147,15 @@ class Jobs:
             stopped = job.stop.wait(_HOLD_LOOK_SECONDS)
         return not stopped
 
-    def keep_rate(self, job: Job, name: str, rows: int, started: float) -> None:
-        """Waits until an org of this speed would have worked off so many rows since `started` (`time.perf_counter`)."""
-        rate = rate_of(self._org.settings.rows_per_second, name)
+    def keep_rate(self, job: Job, name: str, rows: int, started: float, total: int = 0) -> None:
+        """Waits until an org of this speed would have worked off so many rows since `started` (`time.perf_counter`).
+
+        `total`: rows of the job; its batches of 10,000 are worked off side by side, as many as the org has places.
+        """
+        settings = self._org.settings
+        rate = rate_of(settings.rows_per_second, name)
         if rate:
+            rate *= min(max(-(-total // BATCH), 1), settings.bulk_workers)
             job.stop.wait(max(0.0, started + rows / rate - time.perf_counter()))
 
     def shutdown(self) -> None:
