@@ -64,12 +64,12 @@ def one(
         command, environment = subject.command(at)
         if sample:
             environment["BENCH_SAMPLE"] = "1"
-        both = (at.source, at.target)
+        pair = (at.source, at.target)
         details = at.source.count(f"SELECT COUNT() FROM {DETAIL}")
-        for org in both:
+        for org in pair:
             org.control("POST", "reset-counters")
-        before = [len(org.control("GET", "stats")["jobs"]) for org in both]
-        busy = [scene.processor_seconds(org) for org in both]
+        before = [len(org.control("GET", "stats")["jobs"]) for org in pair]
+        busy = [scene.processor_seconds(org) for org in pair]
         postmaster = server.postmaster()
         used = measure.run(
             command,
@@ -79,8 +79,8 @@ def one(
             limit=LIMIT,
             servers={"postgres": postmaster.pid} if subject.staging and postmaster else {},
         )
-        busy = [scene.processor_seconds(org) - was for org, was in zip(both, busy, strict=True)]
-        stats = [org.control("GET", "stats") for org in both]
+        busy = [scene.processor_seconds(org) - was for org, was in zip(pair, busy, strict=True)]
+        stats = [org.control("GET", "stats") for org in pair]
         said = (at.folder / "log.txt").read_text("utf-8", "replace")
         if used.status or subject.says not in said:
             raise RuntimeError(f"{subject.name} did not succeed, exit status {used.status}:\n{said[-3000:]}")

@@ -30,8 +30,8 @@ REFERENCE = "reference"
 def passes(reference: Record) -> list[Pass]:
     """What a correct load sends, from what the smallest one sent, and the reading back by which it is proved."""
     sent: dict[tuple[str, str], list[int]] = {}
-    for name, operation, rows in reference["writes"]:
-        sent.setdefault((name, operation), []).append(rows)
+    for name, operation, processed in reference["writes"]:
+        sent.setdefault((name, operation), []).append(processed)
 
     def rows(name: str, operation: str, number: int = 0) -> int:
         jobs = sent.get((name, operation), [])

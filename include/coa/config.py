@@ -368,6 +368,8 @@ class Settings:
     its transaction commits; Salesforce ends a transaction after 10 minutes at the latest."""
     delta_rest_rows: int = 1000
     """COA_DELTA_REST_ROWS: up to so many records, changed ones or read back after a step, come by REST, not by a Bulk job."""
+    extract_rest_rows: int = 1000
+    """COA_EXTRACT_REST_ROWS: sObjects that are only looked up come by REST, not by a Bulk query, up to so many records."""
     api_reserve: int = 1000
     """COA_API_RESERVE: calls of the daily allowance that are left to others."""
     canary_days: int = 30

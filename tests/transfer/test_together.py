@@ -51,6 +51,18 @@ def test_a_refusal_has_the_words_of_a_call_of_its_own_and_harms_no_other_answer(
     assert refused.code == "INVALID_FIELD"
     with pytest.raises(OrgRefused, match="Nonsense__c"):
         granted(refused)
+    with pytest.raises(OrgRefused) as alone:
+        bad.alone(org)
+    assert (refused.message, refused.next_step) == (alone.value.message, alone.value.next_step)
+
+
+def test_a_refusal_that_asking_again_cannot_change_costs_no_second_call(org: Org) -> None:
+    org.user_id()
+    org.drain_call_counts()
+    read_together(
+        org, [count_of(ORDER), Read(soql=f"SELECT Nonsense__c FROM {ORDER}"), count_of("Nonsense__c")]
+    )
+    assert org.drain_call_counts() == {"composite": 1}
 
 
 def test_all_pages_of_an_answer_are_read() -> None:
@@ -81,4 +93,4 @@ def test_a_probe_notes_what_it_was_refused_although_it_asked_ahead(org: Org) -> 
 
     assert check(probe) == (org.count(ORDER), None)
     assert probe.refused == {"nonsense": "INVALID_FIELD"}
-    assert org.drain_call_counts() == {"query": 1}
+    assert org.drain_call_counts() == {}

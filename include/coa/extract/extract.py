@@ -8,6 +8,7 @@ from psycopg import sql
 
 from coa.extract.bulk import ExtractSpec, ensure_state_table, extract_object
 from coa.extract.delta import extract_changes
+from coa.extract.few import extract_few
 from coa.fields.field_map import lookup_objects
 from coa.fields.lookups import lookup_fields
 from coa.fields.saved import saved_carried, saved_describes
@@ -50,11 +51,19 @@ def coa_specs(run: Run, role: str, kind: str = "") -> list[ExtractSpec]:
 
 
 def extract_all(run: Run, org: Org, specs: list[ExtractSpec]) -> dict[str, int]:
-    """Several sObjects at a time; the first error ends the stage when the others are through."""
+    """Several sObjects at a time; the first error ends the stage when the others are through.
+
+    What is loaded comes by Bulk however few it is: the second reading, by REST, shall be another way.
+    """
+    few = extract_few(run, org, [spec for spec in specs if spec.sobject not in LOADED])
     with ThreadPoolExecutor(run.settings.extract_threads) as pool:
-        waiting = [(spec.sobject, pool.submit(extract_object, run, org, spec)) for spec in specs]
+        waiting = [
+            (spec.sobject, pool.submit(extract_object, run, org, spec))
+            for spec in specs
+            if spec.sobject not in few
+        ]
         raise_worst([future for _, future in waiting])
-        return {sobject: future.result() for sobject, future in waiting}
+        return few | {sobject: future.result() for sobject, future in waiting}
 
 
 def _lookup_specs(run: Run, role: str, mapping: Mapping) -> list[ExtractSpec]:

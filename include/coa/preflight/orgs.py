@@ -40,10 +40,15 @@ def identify(org: Org) -> dict[str, Any]:
 def bind(run: Run, role: str, org: Org) -> Org:
     """The org, which from now on answers only if it is the one that the run was made for.
 
-    Until a run has joined a pair there is nothing to compare with: preflight decides which orgs it is made for.
+    Until a run has joined a pair there is nothing to compare with: preflight decides which orgs it is made for. The
+    API version is that of preflight from then on, so that a run sees one from its first task to its last.
     """
     expected = run.org_id(role)
-    return org.bind(expected, f"run {run.run_id}") if expected else org
+    if not expected:
+        return org
+    org.bind(expected, f"run {run.run_id}")
+    org.use_version(str(run.row[f"{role}_org"].get("api_version") or ""))
+    return org
 
 
 def describe_objects(run: Run, org: Org, role: str, names: list[str]) -> dict[str, Describe]:

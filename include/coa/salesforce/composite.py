@@ -13,10 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 from coa.errors import AmbiguousWrite, OrgRefused
-from coa.salesforce.session import Org
+from coa.salesforce.session import Org, advice_for, error_in
 
 MOST_REQUESTS = 25
 MOST_QUERIES = 5
+UNSEEN = ("INVALID_FIELD", "INVALID_TYPE")
+"""Codes of a query on what is not there for this user (SOAP API guide, "ExceptionCode")."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def read_together(org: Org, reads: list[Read]) -> list[Any | OrgRefused]:
     """The answers in the order of the reads, as few calls as possible; a refusal stands in the place of its answer.
 
     A subrequest that fails is made once more alone: there it has the retries, and its refusal the words, of any
-    other call.
+    other call. Not one for a field or an sObject that the user does not see: asked again, it is refused again.
     """
     answers: dict[int, Any | OrgRefused] = {}
     for tooling in (False, True):
@@ -102,8 +104,8 @@ def _parts(reads: list[tuple[int, Read]]) -> Iterator[list[tuple[int, Read]]]:
         yield part
 
 
-def _bodies(org: Org, part: list[Read], tooling: bool) -> list[Any | None]:
-    """None where a subrequest failed, or where the org takes no composite request at all."""
+def _bodies(org: Org, part: list[Read], tooling: bool) -> list[Any | OrgRefused | None]:
+    """A refusal that stands; None where a subrequest failed otherwise, or where the org takes no composite request."""
     body = {
         "allOrNone": False,
         "compositeRequest": [
@@ -118,7 +120,20 @@ def _bodies(org: Org, part: list[Read], tooling: bool) -> list[Any | None]:
     except (OrgRefused, AmbiguousWrite):
         return [None] * len(part)
     found = {str(r["referenceId"]): r for r in answer["compositeResponse"]}
-    return [
-        found[f"r{n}"]["body"] if found.get(f"r{n}", {}).get("httpStatusCode") == 200 else None
-        for n in range(len(part))
-    ]
+    return [_body(org, one, found.get(f"r{n}", {})) for n, one in enumerate(part)]
+
+
+def _body(org: Org, one: Read, answer: dict[str, Any]) -> Any | OrgRefused | None:
+    status = answer.get("httpStatusCode")
+    if status == 200:
+        return answer["body"]
+    code, message = error_in(answer.get("body"))
+    if code not in UNSEEN:
+        return None
+    return OrgRefused(
+        f"{org.name}: GET {org.data_path}{one.resource} answered {status} {code} {message}.",
+        status=int(status or 0),
+        code=code,
+        said=message,
+        next_step=advice_for(code, org.name),
+    )

@@ -140,6 +140,11 @@ class Org:
                 self._version = self.connection.api_version.lstrip("v") or self._choose_version()
             return self._version
 
+    def use_version(self, version: str) -> None:
+        """Saves asking which versions are offered; the connection's own choice stands, and so does one made before."""
+        with self._lock:
+            self._version = self._version or self.connection.api_version.lstrip("v") or version
+
     @property
     def data_path(self) -> str:
         return f"/services/data/v{self.api_version}"
@@ -506,9 +511,13 @@ def url_on(instance_url: str, path: str, name: str) -> str:
 def error_of(response: requests.Response) -> tuple[str, str]:
     """(errorCode, message) of a Salesforce error body; empty when it is something else."""
     try:
-        body = response.json()
+        return error_in(response.json())
     except (ValueError, requests.RequestException):
         return "", ""
+
+
+def error_in(body: Any) -> tuple[str, str]:
+    """(errorCode, message) of the JSON of an error; empty when it is something else."""
     first = body[0] if isinstance(body, list) and body else body
     if not isinstance(first, dict):
         return "", ""

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
 from psycopg import sql
@@ -79,10 +79,13 @@ def read_again(run: Run, mapping: Mapping, target: Org, source: Org | None) -> R
     reading = Reading()
     if run.params.verify_sample != 0:
         _draw(run, mapping)
-        for sobject, fields in saved_carried(run, mapping).items():
-            source = _compare_object(
-                run, sobject, [f for f in fields if is_compared(f, run.params)], target, source, reading
-            )
+        batches = [
+            _batches(run, sobject, [f for f in fields if is_compared(f, run.params)])
+            for sobject, fields in saved_carried(run, mapping).items()
+        ]
+        # Of each sObject the next ones: a small sample then costs a call an org.
+        for together in zip_longest(*batches):
+            source = _compare(run, [batch for batch in together if batch], target, source, reading)
         reading.source_read = source is not None
         _unprove(run)
         run.events.add(
@@ -214,11 +217,9 @@ def _insert_sample(run: Run, sobject: str, query: sql.Composed, params: list[Any
     )
 
 
-# ---- one sObject --------------------------------------------------------------------------------
-def _compare_object(
-    run: Run, sobject: str, fields: list[FieldMapping], target: Org, source: Org | None, reading: Reading
-) -> Org | None:
-    """Compares the sampled records in bounded batches; the source, None once it did not answer."""
+# ---- the records --------------------------------------------------------------------------------
+def _batches(run: Run, sobject: str, fields: list[FieldMapping]) -> Iterator[_Batch]:
+    """The sampled records of an sObject, in bounded batches."""
     rows = run.db.stream(
         sql.SQL("SELECT source_id, target_id FROM {} WHERE sobject = %s ORDER BY target_id").format(
             run.table(Table.SAMPLE)
@@ -232,33 +233,56 @@ def _compare_object(
         for role, kind in (("source", SOURCE), ("target", Table.VERIFY))
     }
     while batch := list(islice(rows, IDS_A_QUERY * MOST_QUERIES)):
-        comparer = _Batch(run, sobject, fields, batch, watermarks)
-        comparer.read_target(target)
-        if source is not None:
-            try:
-                comparer.read_source(source)
-            except (RetryableError, ConfigurationError) as error:
-                run.events.add("source_not_read_again", level="warning", message=error.message)
-                source = None
-        found = list(comparer.disagreements(reading))
-        _write(run, sobject, found)
-        reading.disagreements[sobject] += len(found)
+        yield _Batch(run, sobject, fields, batch, watermarks)
+
+
+def _compare(
+    run: Run, batches: list[_Batch], target: Org, source: Org | None, reading: Reading
+) -> Org | None:
+    """Reads these records again and compares them; the source, None once it did not answer."""
+    again = read_by_rest(target, [batch.of_target() for batch in batches])
+    for batch, records in zip(batches, again, strict=True):
+        batch.target_again = records
+    if source is not None:
+        try:
+            again = read_by_rest(source, [batch.of_source() for batch in batches])
+        except (RetryableError, ConfigurationError) as error:
+            run.events.add("source_not_read_again", level="warning", message=error.message)
+            source = None
+        else:
+            for batch, records in zip(batches, again, strict=True):
+                batch.source_again = records
+    for batch in batches:
+        found = list(batch.disagreements(reading))
+        _write(run, batch.sobject, found)
+        reading.disagreements[batch.sobject] += len(found)
     return source
 
 
-def read_by_rest(org: Org, sobject: str, ids: list[str], fields: list[str]) -> dict[str, dict[str, Any]]:
-    """Record id -> its fields as JSON; without those that the org does not have (any more)."""
-    ids = [i for i in ids if i.isalnum()]  # Anything else is no id, and no text for a query.
-    names = ", ".join(dict.fromkeys(["Id", STAMP, *fields]))
-    queries = [
-        Read(soql=f"SELECT {names} FROM {sobject} WHERE Id IN ('" + "', '".join(part) + "')")
-        for part in (ids[n : n + IDS_A_QUERY] for n in range(0, len(ids), IDS_A_QUERY))
-    ]
-    return {
-        str(record["Id"]): record
-        for answer in read_together(org, queries)
-        for record in records_of(org, granted(answer))
-    }
+@dataclass(frozen=True)
+class _Wanted:
+    """Records of one sObject that are read again."""
+
+    sobject: str
+    ids: list[str]
+    fields: list[str]
+
+    def queries(self) -> list[Read]:
+        ids = [i for i in self.ids if i.isalnum()]  # Anything else is no id, and no text for a query.
+        names = ", ".join(dict.fromkeys(["Id", STAMP, *self.fields]))
+        return [
+            Read(soql=f"SELECT {names} FROM {self.sobject} WHERE Id IN ('" + "', '".join(part) + "')")
+            for part in (ids[n : n + IDS_A_QUERY] for n in range(0, len(ids), IDS_A_QUERY))
+        ]
+
+
+def read_by_rest(org: Org, wanted: list[_Wanted]) -> list[dict[str, dict[str, Any]]]:
+    """For each: record id -> its fields as JSON; without those that the org does not have (any more)."""
+    queries = [(place, query) for place, one in enumerate(wanted) for query in one.queries()]
+    found: list[dict[str, dict[str, Any]]] = [{} for _ in wanted]
+    for (place, _), answer in zip(queries, read_together(org, [q for _, q in queries]), strict=True):
+        found[place] |= {str(record["Id"]): record for record in records_of(org, granted(answer))}
+    return found
 
 
 class _Batch:
@@ -285,11 +309,10 @@ class _Batch:
         self.told = self._told()
         self.parents = self._parents()
 
-    def read_target(self, org: Org) -> None:
-        names = [f.name for f in self.fields]
-        self.target_again = read_by_rest(org, self.sobject, self.target_ids, names)
+    def of_target(self) -> _Wanted:
+        return _Wanted(self.sobject, self.target_ids, [f.name for f in self.fields])
 
-    def read_source(self, org: Org) -> None:
+    def of_source(self) -> _Wanted:
         columns = set(self.run.columns(SOURCE, self.sobject))
         self.source_fields = {
             one.name: one.type
@@ -297,7 +320,7 @@ class _Batch:
             for one in (f.source, f.fallback)
             if one is not None and one.name in columns
         }
-        self.source_again = read_by_rest(org, self.sobject, self.source_ids, list(self.source_fields))
+        return _Wanted(self.sobject, self.source_ids, list(self.source_fields))
 
     # ---- what the first path has ----------------------------------------------------------------
     def _staged(self, kind: str, key: str, ids: list[str]) -> dict[str, Row]:
