@@ -11,6 +11,7 @@ from psycopg import sql
 from coa.extract.bulk import ExtractSpec, ensure_state_table, extract_object
 from coa.extract.few import extract_few
 from coa.model import CONTRACT, PRODUCT
+from coa.preflight.orgs import describe_objects
 from coa.salesforce.session import Org
 from coa.staging.database import Database
 from coa.staging.runs import SOURCE, Run
@@ -31,7 +32,7 @@ def running() -> Iterator[RunningOrg]:
         yield org
 
 
-def started(database: Database, most: int) -> Run:
+def started(running: RunningOrg, database: Database, most: int) -> Run:
     run = Run.start(
         database,
         replace(FAST, extract_rest_rows=most),
@@ -41,6 +42,8 @@ def started(database: Database, most: int) -> Run:
         raw_params=LENIENT,
     )
     ensure_state_table(run)
+    # Values are converted by the types that preflight found.
+    describe_objects(run, opened(running), SOURCE, [spec.sobject for spec in SPECS])
     return run
 
 
@@ -53,7 +56,7 @@ def table(run: Run, sobject: str) -> list[dict[str, object]]:
 
 
 def test_both_ways_fill_the_same_tables(running: RunningOrg, database: Database) -> None:
-    by_rest, by_bulk = started(database, 1000), started(database, 0)
+    by_rest, by_bulk = started(running, database, 1000), started(running, database, 0)
     rows = extract_few(by_rest, opened(running), SPECS)
     assert extract_few(by_bulk, opened(running), SPECS) == {}
     for spec in SPECS:
@@ -66,18 +69,18 @@ def test_both_ways_fill_the_same_tables(running: RunningOrg, database: Database)
 
 
 def test_few_records_cost_two_calls_and_are_not_read_again(running: RunningOrg, database: Database) -> None:
-    run, org = started(database, 1000), opened(running)
-    org.user_id()
+    run, org = started(running, database, 1000), opened(running)
+    org.count("User")
     org.drain_call_counts()
     rows = extract_few(run, org, SPECS)
-    assert org.drain_call_counts() == {"login": 1, "composite": 2}
+    assert org.drain_call_counts() == {"composite": 2}
     assert extract_few(run, org, SPECS) == {}
     assert [extract_object(run, org, spec) for spec in SPECS] == [rows[spec.sobject] for spec in SPECS]
     assert org.drain_call_counts() == {}
 
 
 def test_more_records_than_that_are_left_to_a_bulk_query(running: RunningOrg, database: Database) -> None:
-    run, org = started(database, 1), opened(running)
+    run, org = started(running, database, 1), opened(running)
     assert extract_few(run, org, SPECS) == {}
     assert not run.has_table(Table.SOURCE, PRODUCT)
 
@@ -86,6 +89,6 @@ def test_what_the_org_refuses_is_left_to_a_bulk_query_which_tells_it(
     running: RunningOrg, database: Database
 ) -> None:
     unknown = ExtractSpec(SOURCE, "User", ["Id", "Nonsense__c"])
-    run = started(database, 1000)
+    run = started(running, database, 1000)
     assert extract_few(run, opened(running), [unknown]) == {}
     assert not run.has_table(Table.SOURCE, "User")

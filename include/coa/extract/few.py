@@ -73,7 +73,7 @@ def _keep(run: Run, spec: ExtractSpec, records: list[Row]) -> int:
         )
         tables.analyze(connection, run, table, spec.sobject)
     step = extract_step(spec.kind).name
-    run.reset_progress(step, spec.sobject, total=len(records))
-    run.progress(step, spec.sobject, done=len(records), total=len(records))
+    run.progress.reset(step, spec.sobject, total=len(records))
+    run.progress.add(step, spec.sobject, done=len(records))
     log.info("extracted %s %s: %d rows by REST", spec.kind, spec.sobject, len(records))
     return len(records)

@@ -10,7 +10,7 @@ from coa.salesforce.composite import Read, read_together
 from coa.salesforce.describe import Describe, described
 from coa.salesforce.session import Org, id18
 from coa.staging.database import json_value
-from coa.staging.runs import Run
+from coa.staging.runs import SOURCE, Run
 
 ORGANIZATION_FIELDS = "Id, Name, IsSandbox, OrganizationType, InstanceName"
 
@@ -47,7 +47,8 @@ def bind(run: Run, role: str, org: Org) -> Org:
     if not expected:
         return org
     org.bind(expected, f"run {run.run_id}")
-    org.use_version(str(run.row[f"{role}_org"].get("api_version") or ""))
+    made_for = run.record.source_org if role == SOURCE else run.record.target_org
+    org.use_version(str(made_for.get("api_version") or ""))
     return org
 
 

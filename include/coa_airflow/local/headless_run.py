@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from coa.private_files import keep_files_private
@@ -41,11 +43,28 @@ def main(dag_id: str, params: dict[str, Any]) -> int:
     return 0
 
 
-def _import_what_needs_no_settings() -> None:
-    """Libraries of Airflow's API and our engine; Airflow itself reads its settings while it is imported."""
-    import cadwyn  # noqa: F401
+LIBRARIES = (
+    "coa.pipeline",
+    "cadwyn",
+    "libcst",
+    "sqlalchemy.orm",
+    "opentelemetry.sdk.trace",
+    "httpx",
+    "a2wsgi",
+    "svcs",
+    "jsonschema",
+    "jinja2",
+    "cryptography.fernet",
+)
+"""What takes longest to import of all that Airflow's code imports, but for Airflow itself; our engine first."""
 
-    import coa.pipeline  # noqa: F401
+
+def _import_what_needs_no_settings() -> None:
+    """While the server starts. Airflow itself reads its settings while it is imported."""
+    for name in LIBRARIES:
+        # Another version of Airflow may do without one of them: then nothing is gained by it.
+        with suppress(ImportError):
+            import_module(name)
 
 
 def _end_with_parent() -> None:
