@@ -64,7 +64,9 @@ class Loader:
         look_up_unknown(self.run, self.org, step)
         # A try that was killed between two rounds left them.
         release_deferred(self.run, step)
-        analyze_work(self.run)
+        if pending(self.run, step):
+            # Many steps of a chunk have nothing to send.
+            analyze_work(self.run)
         rows_per_job = self.run.settings.rows_per_job
         tries = 0
         while pending(self.run, step):
