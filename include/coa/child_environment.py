@@ -53,6 +53,8 @@ class Child(Enum):
     """A local org."""
     AIRFLOW = "airflow"
     """A part of Airflow that runs no task: metadata and staging, not the orgs."""
+    SALESFORCE_CLI = "salesforce_cli"
+    """`sf`, which keeps its logins in the user's home."""
     WORKER = "worker"
     """What runs tasks or waits for an org's jobs: the orgs' connections too."""
 
@@ -60,6 +62,7 @@ class Child(Enum):
 NAMES = {
     Child.SERVER: PROGRAM,
     Child.SIMULATOR: (*PROGRAM, *PYTHON),
+    Child.SALESFORCE_CLI: (*PROGRAM, *NETWORK, "XDG_*", "SF_*", "SFDX_*"),
     Child.AIRFLOW: (*PROGRAM, *PYTHON, *NETWORK, *AIRFLOW, *STORES),
     Child.WORKER: (*PROGRAM, *PYTHON, *NETWORK, *AIRFLOW, *STORES),
 }

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from coa.child_environment import Child, child_environment
 from coa.errors import CoaError, ConfigurationError
 from coa_airflow.connections import org_connection
 from coa_airflow.environment import connection_in
@@ -94,7 +95,7 @@ def _sf(*words: str, alias: str) -> dict[str, Any]:
             timeout=SECONDS,
             check=False,
             # Its warnings about newer versions would stand before the JSON.
-            env={**os.environ, "SF_SKIP_NEW_VERSION_CHECK": "true"},
+            env={**child_environment(Child.SALESFORCE_CLI), "SF_SKIP_NEW_VERSION_CHECK": "true"},
         )
         answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
