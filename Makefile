@@ -6,9 +6,9 @@ READY := .venv/.complete
 HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
 
-.PHONY: help demo up down migrate preflight verify rollback contract contract-diff check connect airflow test test-unit test-orgsim \
-	test-airflow test-browser docs screenshots model test-long test-faults test-clients test-cluster test-package test-pythons \
-	coverage bench lint format lock sbom wheel clean
+.PHONY: help demo up down migrate preflight verify rollback contract contract-diff check connect airflow purge test test-unit \
+	test-orgsim test-airflow test-browser docs screenshots model test-long test-faults test-clients test-cluster test-package \
+	test-pythons coverage bench lint format lock sbom wheel clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -51,6 +51,9 @@ connect: $(READY)  ## a connection from an org that the Salesforce CLI knows (AL
 
 airflow: $(READY)  ## the command line of the local Airflow (ARGS='dags list')
 	@$(PY) -m coa_airflow.local.command $(ARGS)
+
+purge: $(READY)  ## deletes what old runs, one run or all runs keep of a person (ARGS='--older-than 90 --dry-run')
+	@$(PY) -m coa_airflow.local.purge $(ARGS)
 
 test: $(READY)  ## every kind of test, of the long ones a fixed sample (ARGS='-k name')
 	@$(PY) -m pytest --numprocesses auto --dist worksteal $(ARGS)

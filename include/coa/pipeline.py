@@ -45,7 +45,7 @@ from coa.report.contract import write_contract_artifacts
 from coa.report.csv_files import write_csv
 from coa.report.facts import facts_of
 from coa.report.write import Folder, write_artifacts, write_json, write_text
-from coa.retention import drop_idle_syncs
+from coa.retention.idle_syncs import drop_idle_syncs
 from coa.rollback import plan as rollback_plan_stage
 from coa.rollback import roll_back as rollback_stage
 from coa.rollback import scope as rollback_scope
@@ -353,8 +353,9 @@ def contract_ask(run: Run, org: Org) -> dict[str, int]:
 
 
 def report(run: Run, artifacts: Folder) -> None:
-    """All artifacts as the run stands now; works for a run that stopped anywhere."""
+    """All artifacts as the run stands now; works for a run that stopped anywhere, unless it was purged."""
     run.refresh()
+    run.require_data()
     state = run.record.state or "running"
     _write_artifacts(run, artifacts, state)
     evidence.seal(run, artifacts, state)
@@ -372,9 +373,11 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
     """Decides the state of a run that is over, writes the artifacts, gives the pair free; the state.
 
     `error`: message of the tasks that failed, None when none did. `crashed`: one of them failed by something else
-    than a rule of ours or refused rows; without it, any error counts as such.
+    than a rule of ours or refused rows; without it, any error counts as such. Raises `ConfigurationError` for a run
+    that was purged.
     """
     run.refresh()
+    run.require_data()
     crashed = error is not None if crashed is None else crashed
     stopped_as = run.record.stopped_state
     if run.record.mode == contract_stage.CONTRACT_MODE:

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,10 +20,12 @@ from coa import pipeline
 from coa.errors import ConfigurationError
 from coa.evidence import coa_verify_evidence as checker
 from coa.evidence.signing import SETTING, check_key
+from coa.fields.customers import COMPANY
 from coa.model import CUSTOMER, DETAIL, LOADED, NS, ORDER, SOURCE_ID, STATUS
-from coa.retention import purge
+from coa.retention.purge import purge
 from coa.staging.tables import Table
 from tests.evidence.conftest import AWKWARD, Sealed, new_key
+from tests.retention.planted import files_that_name, tables_that_name
 
 KINDS = {"source": (Table.SOURCE, "Id"), "plan": (Table.DESIRED, "source_id"), "target": (Table.VERIFY, "Id")}
 
@@ -105,7 +106,8 @@ def test_the_statement_says_who_approved_what_and_how_it_was_done(sealed: Sealed
     assert [(a["kind"], a["answered_by"], a["plan_hash"]) for a in said["approvals"]] == [
         ("waiver", "test", run.record.plan_hash)
     ]
-    assert said["params"] == run.record.params
+    assert said["params"] == {n: v for n, v in run.record.params.items() if n != "orders_where"}
+    assert {"reason", "form"}.isdisjoint(said["approvals"][0])
     assert said["run"]["state"] == "verified"
     assert said["source_org"]["id"] != said["target_org"]["id"]
     assert said["source_org"]["api_version"]
@@ -305,14 +307,35 @@ def test_a_verification_has_evidence_of_its_own_and_a_stopped_run_has_none(seale
 def test_a_purge_keeps_root_signature_and_leaves_and_takes_the_salts(
     sealed: Sealed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Last of the module: the run is purged."""
+    """Last of the module: its runs are purged."""
     run, folder = sealed.migration.run, sealed.migration.folder
     before = {p.name: p.read_bytes() for p in sealed.bundle.iterdir()}
     run.update(artifacts=str(folder))
-    purge(run.db, asdict(run.record))
+    names = [
+        r["name"]
+        for r in run.db.rows(
+            sql.SQL("SELECT DISTINCT {} AS name FROM {}").format(
+                sql.Identifier(COMPANY), run.table(Table.SOURCE, CUSTOMER)
+            )
+        )
+    ]
+    assert any(list(files_that_name(folder, name)) for name in names)
+    for other in run.db.rows("SELECT * FROM coa.run"):
+        purge(run.db, other)
+    for name in [*names, AWKWARD[:20]]:
+        assert tables_that_name(run.db, name) == []
+        assert list(files_that_name(folder, name)) == []
     assert {p.name for p in sealed.bundle.iterdir()} == set(before) - {checker.SALTS}
     assert all(p.read_bytes() == before[p.name] for p in sealed.bundle.iterdir())
     assert not run.has_table(Table.EVIDENCE)
+    lines = (sealed.bundle / checker.LEAVES).read_bytes().split(b"\n")[1:-1]
+    for number, line in enumerate(lines):
+        tree = checker.Tree(followed=number)
+        for one in lines:
+            tree.add(one)
+        root = tree.root()
+        assert root.hex() == statement(sealed.bundle)["tree"]["root"]
+        assert checker.climb(checker.leaf_hash(line), tree.path) == root
     customer = next(r for r in leaves(sealed.bundle) if r["sobject"] == CUSTOMER)
     assert checker.main([str(folder), customer["source_id"]]) == 0
     told = capsys.readouterr().out

@@ -258,9 +258,10 @@ def test_a_gap_a_double_and_a_misspelt_name_are_refused(names: tuple[str, ...]) 
 
 
 def test_the_statements_can_be_looked_at_without_running_them(
-    bare_url: str, capsys: pytest.CaptureFixture[str]
+    bare_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert schema.main(["--staging", bare_url, "--sql"]) == 0
+    monkeypatch.setenv("COA_STAGING_URL", bare_url)
+    assert schema.main(["--sql"]) == 0
 
     shown = capsys.readouterr().out
     assert f"schema version 0 of {newest_version()}" in shown
@@ -268,8 +269,11 @@ def test_the_statements_can_be_looked_at_without_running_them(
     assert contents(bare_url) == []
 
 
-def test_one_command_brings_a_database_up_to_date(bare_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert schema.main(["--staging", bare_url, "--apply"]) == 0
+def test_one_command_brings_a_database_up_to_date(
+    bare_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COA_STAGING_URL", bare_url)
+    assert schema.main(["--apply"]) == 0
 
     assert f"schema version {newest_version()} of {newest_version()}" in capsys.readouterr().out
     assert len(records(bare_url)) == newest_version()

@@ -25,6 +25,7 @@ LAYERS = (
         "private_files",
         "soql_condition",
         "states",
+        "wording",
     ),
     ("config", "decide", "failures", "load_steps"),
     ("staging", "stages"),

@@ -31,6 +31,11 @@ EVIDENCED = frozenset(
     {RunState.VERIFIED, RunState.DIFFERENCES, RunState.ROWS_REJECTED, RunState.CANARY_VERIFIED}
 )
 """States that can have evidence: of runs whose proof came to its end. The others claim nothing of any record."""
+ANSWER = ("kind", "approved", "answered_by", "answered_at", "plan_hash", "observed_hash")
+TEXT_PARAMS = frozenset({"orders_where"})
+TEXT_VERSIONS = frozenset({"mapping"})
+"""What the statement says of an answer, and what it leaves out: texts that may name a person. They stand in
+`audit.json`, whose hash is in the statement. So a purge can take them away and leave the signature whole."""
 FILES = (checker.LEAVES, checker.SALTS, checker.PROGRAM, checker.STATEMENT, checker.SIGNATURE)
 
 
@@ -129,10 +134,13 @@ def _statement(run: Run, artifacts: Folder, state: str, tree: dict[str, Any]) ->
         "source_org": run.record.source_org,
         "target_org": run.record.target_org,
         "plan_hash": run.record.plan_hash,
-        "approvals": approvals(run),
-        "params": run.record.params,
+        "approvals": [{name: answer[name] for name in ANSWER} for answer in approvals(run)],
+        "params": {name: value for name, value in run.record.params.items() if name not in TEXT_PARAMS},
         "mapping": _mapping(run),
-        "code": {**run.record.versions(), "coa-migration": coa.__version__},
+        "code": {
+            **{name: value for name, value in run.record.versions().items() if name not in TEXT_VERSIONS},
+            "coa-migration": coa.__version__,
+        },
         "tree": tree,
         # What the target was seen to do with the first records; null for a run without a canary.
         "observed": observed_document(run),
@@ -152,10 +160,8 @@ def _tree(run: Run) -> dict[str, Any] | None:
 
 
 def _mapping(run: Run) -> dict[str, Any] | None:
-    """Path and SHA-256 of the mapping file; None where the run had none."""
-    if not run.has_table(Table.MAPPING_FILE):
-        return None
-    return run.db.row(sql.SQL("SELECT path, sha256 FROM {}").format(run.table(Table.MAPPING_FILE)))
+    """SHA-256 of the mapping file; None where the run had none."""
+    return {"sha256": run.record.mapping_sha256} if run.record.mapping_sha256 else None
 
 
 def _hashes(folder: Folder, prefix: str = "") -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ from coa.staging import tables
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table, identifier
 
+ERASED = "what it was before is not known any more: personal data was deleted from the run"
 TOUCHED = "changed in the target after the run wrote it"
 LOOK = "look at the record; force rolls it back all the same."
 PARENTS = {ORDER: ORDER_CUSTOMER, DETAIL: DETAIL_ORDER}
@@ -186,6 +187,31 @@ def plan_restores(run: Run, original: Run, sobject: str, fields: list[FieldMappi
             resumed=sql.Literal(_begun_by_earlier_rollbacks(run, sobject)),
             changed=changed_fields(compared),
             touched=_touched(run, original, sobject, or_before=True),
+        )
+    )
+
+
+def list_erased(run: Run, original: Run, sobject: str) -> None:
+    """What the run updated and whose pre-image went with a person's data (`coa.retention.person`): it stays."""
+    parent = PARENTS.get(sobject)
+    run.db.execute(
+        sql.SQL(
+            """INSERT INTO {plan} (sobject, source_id, target_id, parent_id, action, wanted, reason_code, reason,
+                                   next_step)
+               SELECT {sobject}, p.source_id, t."Id", {parent}, 'left', 'restore', 'pre_image_erased', {reason}, {look}
+               FROM {original_plan} p JOIN {now} t ON t."Id" = p.target_id
+               WHERE p.sobject = {sobject} AND p.action = 'update'
+                 AND NOT EXISTS (SELECT FROM {before} b WHERE b."Id" = p.target_id)
+               ON CONFLICT DO NOTHING"""
+        ).format(
+            plan=run.table(Table.ROLLBACK),
+            sobject=sql.Literal(sobject),
+            parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
+            reason=sql.Literal(ERASED),
+            look=sql.Literal("put the record right by hand."),
+            original_plan=original.table(Table.PLAN),
+            now=run.table(TARGET, sobject),
+            before=original.table(TARGET, sobject),
         )
     )
 

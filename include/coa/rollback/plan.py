@@ -10,7 +10,13 @@ from psycopg import sql
 
 from coa.mapping.model import Mapping
 from coa.model import LOADED, NS
-from coa.rollback.actions import adopt_unknown, list_deleted_by_run, plan_deletes, plan_restores
+from coa.rollback.actions import (
+    adopt_unknown,
+    list_deleted_by_run,
+    list_erased,
+    plan_deletes,
+    plan_restores,
+)
 from coa.rollback.dependents import keep_what_belongs_together
 from coa.rollback.scope import original_of, restorable_fields
 from coa.staging import tables
@@ -29,6 +35,7 @@ def make_plan(run: Run, mapping: Mapping) -> str:
         adopt_unknown(run, original, sobject)
         plan_deletes(run, original, sobject)
         plan_restores(run, original, sobject, fields[sobject])
+        list_erased(run, original, sobject)
     list_deleted_by_run(run, original)
     while keep_what_belongs_together(run):
         pass

@@ -59,6 +59,10 @@ class RunRecord:
     loaded_at: datetime | None
     """The first write to the target."""
     finished_at: datetime | None
+    purged_at: datetime | None
+    """When what it kept was deleted (`coa.retention`); it can go on no more."""
+    erased_at: datetime | None
+    """When one person's data was deleted from it; it can go on no more."""
     summary: Json | None
 
     @classmethod

@@ -6,7 +6,7 @@ import platform
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,6 +33,30 @@ TARGET = "target"
 def new_run_id(now: datetime | None = None) -> str:
     """`YYYYMMDDTHHMMSSZ-<6 hex>`: sorts by time, unique without a database."""
     return f"{(now or datetime.now(UTC)):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def run_named(db: Database, name: str) -> str:
+    """Our id of the run that is meant by it, or by the id of its Airflow run.
+
+    Raises `ConfigurationError` when there is none, or when Airflow runs of several DAGs have that id.
+    """
+    found = db.rows(
+        "SELECT run_id, dag_id FROM coa.run WHERE run_id = %s OR (airflow_run_id = %s AND airflow_run_id <> '') ORDER BY 1",
+        [name, name],
+    )
+    if not found:
+        raise ConfigurationError(
+            f"There is no run {name} in the staging database {db.display_url}.",
+            next_step="take a run_id from the artifacts folder or from the table coa.run, or the id of its Airflow run.",
+        )
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"Airflow runs of several DAGs have the id {name}.",
+            next_step="name one by its own id: "
+            + ", ".join(f"{r['run_id']} ({r['dag_id']})" for r in found)
+            + ".",
+        )
+    return str(found[0]["run_id"])
 
 
 @dataclass(frozen=True)
@@ -135,6 +159,7 @@ class Run:
                 )
                 db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(run_id))))
             elif db.value("SELECT state FROM coa.run WHERE run_id = %s", [run_id]) is not None:
+                cls.load(db, settings, run_id, ending=True).require_data()
                 _reopen(db, run_id, from_the_start=True)
         return cls.load(db, settings, run_id)
 
@@ -152,10 +177,35 @@ class Run:
         return cls(record, db, read(params), settings)
 
     def reopen(self) -> None:
-        """A task that is cleared takes up a run that was over, with the tables that it has."""
+        """A task that is cleared takes up a run that was over, with the tables that it has.
+
+        Raises `ConfigurationError` when data of it was deleted since.
+        """
+        self.require_data()
         if self.record.state is not None or self.record.stopped_state is not None:
             _reopen(self.db, self.run_id, from_the_start=False)
             self.refresh()
+
+    def require_data(self) -> None:
+        """Raises `ConfigurationError` when the run was purged, or one person's data was deleted from it.
+
+        What is left would be loaded or proved as if it were all; and its evidence is to stay as it was sealed.
+        """
+        if self.record.purged_at is not None or self.record.erased_at is not None:
+            raise ConfigurationError(
+                f"Personal data of run {self.run_id} was deleted: it cannot go on, and its artifacts stay as they are.",
+                next_step="trigger a new run; what this one created is in the ledger.",
+            )
+
+    def name_other(self) -> None:
+        """Puts our id of the run that the param `run_id` names into the params, where Airflow's was given.
+
+        Raises `ConfigurationError` as `run_named` does.
+        """
+        meant = run_named(self.db, self.params.run_id)
+        if meant != self.params.run_id:
+            self.update(params={**self.record.params, "run_id": meant})
+            self.params = replace(self.params, run_id=meant)
 
     def refresh(self) -> None:
         """Reads the run's record again: other tasks may have written it."""

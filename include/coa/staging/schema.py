@@ -11,7 +11,6 @@ next one. Its record in `coa.schema_version` is part of its transaction, so a mi
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -196,18 +195,13 @@ def _refuse_during_load(connection: Connection, migration: Migration, database: 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit status."""
     keep_files_private()
+    from coa.staging.command import add_staging, staging_url
     from coa.staging.database import Database
-    from coa.staging.embedded import EmbeddedPostgres
 
     parser = argparse.ArgumentParser(prog="python -m coa.staging.schema", description=__doc__.split("\n")[0])
     parser.add_argument("--apply", action="store_true", help="bring the schema up to date")
     parser.add_argument("--sql", action="store_true", help="show the statements of what would be run")
-    parser.add_argument(
-        "--staging",
-        default=os.environ.get("COA_STAGING_URL", ""),
-        metavar="URL",
-        help="PostgreSQL URL (or COA_STAGING_URL); default: the embedded database of the project",
-    )
+    add_staging(parser)
     given = parser.parse_args(arguments)
 
     def show(url: str) -> None:
@@ -223,11 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         db.dispose()
 
     try:
-        if given.staging:
-            show(given.staging)
-        else:
-            with EmbeddedPostgres().in_use() as server:
-                show(server.url())
+        with staging_url(given.staging) as url:
+            show(url)
     except CoaError as error:
         print(error, file=sys.stderr)
         return 1

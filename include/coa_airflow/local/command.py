@@ -25,18 +25,21 @@ def main(arguments: list[str], *, quiet: bool = False) -> int:
     if not arguments:
         print("usage: make airflow ARGS='dags list'", file=sys.stderr)
         return 2
+    return run_module("airflow", arguments, quiet=quiet)
+
+
+def run_module(module: str, arguments: list[str], *, quiet: bool = False) -> int:
+    """`python -m <module>` with the local Airflow's configuration; its exit status, 2 when it could not be started."""
     try:
         with EmbeddedPostgres().in_use() as server:
             environment = common_environment(server)
-            airflow = [sys.executable, "-m", "airflow"]
+            python = [sys.executable, "-m"]
             if not _has_tables(server.url(AIRFLOW_DATABASE)):
-                subprocess.run(
-                    [*airflow, "db", "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL
-                )
+                migrate = [*python, "airflow", "db", "migrate"]
+                subprocess.run(migrate, env=environment, check=True, stdout=subprocess.DEVNULL)
             shown = subprocess.DEVNULL if quiet else None
-            return subprocess.run(
-                [*airflow, *arguments], env=environment, check=False, stdout=shown
-            ).returncode
+            command = [*python, module, *arguments]
+            return subprocess.run(command, env=environment, check=False, stdout=shown).returncode
     except CoaError as error:
         print(f"{error.message}\nNext step: {error.next_step}", file=sys.stderr)
         return 2
