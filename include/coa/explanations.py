@@ -6,6 +6,7 @@ sentence. To add one: a member and its sentence here, and the migration that let
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -50,6 +51,38 @@ SENTENCES: dict[Cause, str] = {
     Cause.FOLLOWS_FROM_DETAILS: "follows from explained differences of its details",
     Cause.DETAIL_LEFT: "a detail that is gone from the source stays in the target",
 }
+
+
+TITLES: dict[str, str] = {
+    Cause.CUSTOM_RULE: "by a custom rule",
+    Cause.MAPPING_FILE: "by the mapping file",
+    Cause.OWNER_POLICY: "owners replaced (owner_policy)",
+    Cause.CREATOR_UNMATCHED: "creators without a counterpart",
+    Cause.LOOKUP_BLANK: "lookups left blank (unmatched_lookup_policy)",
+    Cause.PICKLIST_BLANK: "picklist values left blank (picklist_policy)",
+    Cause.INVALID_BLANK: "values that the target refuses, left blank (invalid_values)",
+    Cause.TRUNCATED: "texts cut off (too_long_policy)",
+    Cause.TARGET_WINS: "changed in the target, which wins (conflict_policy)",
+    Cause.CLONE_NOT_MOVED: "clone links to orders that are not moved",
+    Cause.LINK_NOT_MOVED: "links to records that are not moved",
+    Cause.LINK_CHANGED_SINCE: "links to records that changed since the plan",
+    Cause.LINKS_REWRITTEN: "links in texts rewritten (rewrite_links)",
+    Cause.CONTRACT_FROM_ORDER: "contract terms taken from the order (blank_contract)",
+    Cause.RECEIVED_DATES_RESET: "received dates reset (received_dates)",
+    Cause.FOLLOWS_FROM_DETAILS: "roll-ups that follow from their details",
+    Cause.DETAIL_LEFT: "details that stay in the target",
+}
+"""What a group of explained differences is called where only their numbers are told."""
+
+
+def told(counts: Mapping[str, int]) -> str:
+    """Numbers of explained differences by cause, as a text; most first, empty for none.
+
+    >>> told({"truncated": 2, "owner_policy": 1080})
+    '1,080 owners replaced (owner_policy), 2 texts cut off (too_long_policy)'
+    """
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{number:,} {TITLES.get(cause, 'for another stated reason')}" for cause, number in most)
 
 
 def sentence(cause: Cause, **facts: object) -> str:

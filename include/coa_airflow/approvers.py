@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from coa.errors import ConfigurationError, InvalidParams, RunStopped
@@ -23,15 +24,16 @@ VARIABLE = "coa_approvers"
 NOT_APPROVED = "not_approved"
 
 
-def approvers() -> frozenset[str]:
+def approvers(variable: Callable[[], str] | None = None) -> frozenset[str]:
     """Names of the deployment's list less those that the variable leaves out; empty: there is no list.
 
-    Raises `ConfigurationError` when the variable leaves nobody.
+    `variable` reads the Airflow variable; by default as tasks do. Raises `ConfigurationError` when the variable leaves
+    nobody.
     """
     listed = _names(os.environ.get(LIST, "") or _from_airflow_cfg())
     if not listed:
         return frozenset()
-    narrowed = _variable()
+    narrowed = _names(variable()) if variable else _variable()
     left = listed & narrowed if narrowed else listed
     if not left:
         raise ConfigurationError(

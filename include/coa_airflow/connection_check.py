@@ -61,7 +61,7 @@ def look_at(org: Org) -> Seen:
     from coa.salesforce.composite import Read, read_together
     from coa.salesforce.describe import described
 
-    identity = identify(org)
+    identity = {**identify(org), "unknown_extras": org.connection.unknown_extras}
     answers = read_together(org, [Read(path=f"/sobjects/{n}/describe", kind="describe") for n in COA_OBJECTS])
     return Seen(identity, {one.name: one for one in map(described, answers) if one is not None})
 
@@ -70,10 +70,12 @@ def entered(role: str, seen: Seen) -> Item:
     """The line of an org that let us in."""
     who = seen.identity
     kind = "sandbox" if who["is_sandbox"] else "production"
+    unread = ", ".join(who["unknown_extras"])
     return Item(
         f"{role} ({who['connection']})",
         True,
-        f"{who['name']} {who['id']} ({kind}), {who['instance_url']}, API {who['api_version']}.",
+        f"{who['name']} {who['id']} ({kind}), {who['instance_url']}, API {who['api_version']}."
+        + (f" Extras that nobody reads: {unread}." if unread else ""),
     )
 
 

@@ -7,6 +7,7 @@ Fields and extras are those of the Salesforce provider (short names, or the olde
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -16,6 +17,14 @@ from coa.files import MOST_KEY_BYTES, NotReadable, read_regular
 from coa.salesforce.auth import OrgConnection, check_url, is_loopback
 
 LEGACY_PREFIX = "extra__salesforce__"
+READ = frozenset(
+    {
+        *("domain", "instance", "instance_url", "session_id", "security_token", "audience", "version"),
+        *("consumer_key", "consumer_secret", "private_key", "private_key_file_path"),
+    }
+)
+KNOWN = READ | {"organization_id", "client_id", "proxies"}
+"""Extras of the Salesforce provider; those that only it reads are no mistakes either."""
 GENERAL_LOGIN = "https://login.salesforce.com"
 
 
@@ -64,7 +73,14 @@ def org_connection(name: str, fields: ConnectionFields) -> OrgConnection:
         session_id=extras.get("session_id", ""),
         instance_url=check_url(instance_url, name) if instance_url else "",
         api_version=_version(name, extras.get("version", "")),
+        unknown_extras=tuple(_named(extra) for extra in sorted(set(extras) - KNOWN)),
     )
+
+
+def _named(extra: str) -> str:
+    """The name of an extra that nobody reads, and the one that may be meant; never its value."""
+    close = get_close_matches(extra, sorted(READ), 1)
+    return f"{extra} (is {close[0]} meant?)" if close else extra
 
 
 def _extras(raw: dict[str, Any]) -> dict[str, str]:

@@ -47,13 +47,13 @@ the records of that run. Differences are in `differences.csv` in this run's arti
 ROLLBACK = """
 ### Undoes one run: deletes what it inserted, restores what it updated in the target
 
-Name the run in `run_id`. The DAG reads the target, plans what to delete, restore or leave, and asks for a separate
-approval. Records that somebody has changed since, and records that belong to them, are left alone and listed. `force`
-includes changed records, but never deletes a record that the run did not insert. If a roll-back is interrupted, trigger
-it again: it continues with what is left. Roll back the newest run first.
+Name the run in `run_id`, by its own id or that of its Airflow run. The DAG reads the target, plans what to delete,
+restore or leave, and asks for a separate approval. Records that somebody has changed since, and records that belong to
+them, are left alone and listed. `force` includes changed records, but never deletes a record that the run did not
+insert. If a roll-back is interrupted, trigger it again: it continues with what is left. Roll back the newest run first.
 
-Artifacts: `plan.json`, `rolled_back.csv`, `rejected_rows.csv` (what was left, and why), `differences.csv`,
-`summary.json`.
+Artifacts: `report.html`, `plan.json`, `rolled_back.csv`, `rejected_rows.csv` (what was left, and why),
+`differences.csv`, `summary.json`.
 """
 
 SYNC = """

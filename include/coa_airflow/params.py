@@ -7,19 +7,22 @@ from typing import Any
 from airflow.sdk import Param
 
 from coa.config import CHOICES, COUNTS, MOST_ORDERS_A_CHUNK, RunParams
+from coa_airflow.choice_words import values_display
 from coa_airflow.pair import OTHERS, ROLES, allowed
 
 _DEFAULTS = RunParams()
+OPEN_SECTION = "Run Parameters"
+"""The one section that Airflow's form opens by itself; by this name, in every language (`ConfigForm` of 3.3)."""
 
 _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
     # name: (section, title, description)
     "mode": (
-        "What to do",
+        OPEN_SECTION,
         "Mode",
         "`full` reads everything; `delta` only what changed since the last run of this pair of orgs.",
     ),
     "on_row_failure": (
-        "What to do",
+        OPEN_SECTION,
         "When the org refuses a row",
         "`stop` ends the load at the first refused row; `continue` loads the rest. Either way the run "
         "ends as `rows_rejected`.",
@@ -136,6 +139,7 @@ def policy_params() -> dict[str, Param]:
             CHOICES[name][0],
             type="string",
             enum=list(CHOICES[name]),
+            values_display=values_display(name),
             title=title,
             description_md=description,
             section=section,
@@ -148,7 +152,7 @@ def policy_params() -> dict[str, Param]:
         title="Blocked records allowed",
         description_md="A number or a percentage such as `2%`. More than that ends the run as `blocked`. "
         "Empty: no limit when a person approves, 0 when nobody does. Held records do not count.",
-        section="What to do",
+        section=OPEN_SECTION,
     )
     params["owner_policy"] = Param(
         _DEFAULTS.owner_policy,
@@ -173,7 +177,7 @@ def policy_params() -> dict[str, Param]:
         title="Only orders where",
         description_md="SOQL condition on the source's Service Orders, such as `CreatedDate >= 2020-01-01T00:00:00Z`. "
         "Only the customers that these orders use are moved.",
-        section="Which orders",
+        section=OPEN_SECTION,
     )
     params["canary"] = Param(
         _DEFAULTS.canary,
@@ -209,7 +213,7 @@ def policy_params() -> dict[str, Param]:
         type=["null", "string"],
         title="Mapping file",
         description_md="Path of a YAML file. Empty: the variable `coa_mapping`, else the environment's `COA_MAPPING`.",
-        section="Size and files",
+        section=OPEN_SECTION,
     )
     params["verify_sample"] = _verify_sample()
     return params
@@ -233,7 +237,7 @@ def migrate_params() -> dict[str, Param]:
             type="boolean",
             title="Dry run",
             description_md="Everything up to the plan; writes nothing to any org.",
-            section="What to do",
+            section=OPEN_SECTION,
         ),
         "require_approval": Param(
             True,
@@ -241,7 +245,7 @@ def migrate_params() -> dict[str, Param]:
             title="Ask a person before the first write",
             description_md="Off: the waiver is recorded with your name and the plan's hash, and no blocked record is "
             "tolerated unless *Blocked records allowed* says so.",
-            section="What to do",
+            section=OPEN_SECTION,
         ),
     }
     return {**first, **policy_params()}
@@ -253,7 +257,8 @@ def verify_params() -> dict[str, Param]:
             "",
             type=["null", "string"],
             title="Run",
-            description_md="The run to verify, such as `20261123T144200Z-a1b2c3`. Empty: all that was migrated.",
+            description_md="The run to verify, such as `20261123T144200Z-a1b2c3`, or the id of its Airflow run. Empty: "
+            "all that was migrated.",
         ),
         "verify_sample": _verify_sample(),
     }
@@ -269,7 +274,7 @@ def connection_params(named: dict[str, str]) -> dict[str, Param]:
             title=f"Connection of the {ROLES[name]}",
             description_md=f"Airflow connection of the {ROLES[name]} org; others than `{value}` are offered when "
             f"the deployment lists them in `{OTHERS}`.",
-            section="Which orgs",
+            section=OPEN_SECTION,
         )
         for name, value in named.items()
     }

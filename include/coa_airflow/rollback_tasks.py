@@ -18,7 +18,8 @@ def rollback_params() -> dict[str, Param]:
             "",
             type=["null", "string"],
             title="Run to undo",
-            description_md="Its id, such as `20261123T144200Z-a1b2c3`; the artifacts folders are named by it.",
+            description_md="Its id, such as `20261123T144200Z-a1b2c3`, by which the artifacts folders are named, or "
+            "the id of its Airflow run.",
         ),
         "dry_run": Param(
             False, type="boolean", title="Dry run", description_md="Makes the plan and writes nothing."

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk import Connection
 
 from coa.errors import ConfigurationError
-from coa.salesforce.auth import OrgConnection
+from coa.salesforce.auth import OrgConnection, login
 from coa_airflow.connections import org_connection
 from coa_airflow.hook import CoaSalesforceHook
 
@@ -192,3 +192,14 @@ def test_the_hook_reads_the_environment_in_both_forms(monkeypatch: pytest.Monkey
 
     assert CoaSalesforceHook("coa_source").org.connection.login_url == LOCAL
     assert CoaSalesforceHook("coa_target").org.connection.login_url == "http://127.0.0.1:9102"
+
+
+def test_extras_that_nobody_reads_are_named_with_the_one_that_is_meant_and_without_values() -> None:
+    read = from_json(
+        host=LOCAL, extra={"consumer_key": "k", "consumer_secrt": "hidden", "team": "x", "proxies": "p"}
+    )
+
+    assert read.unknown_extras == ("consumer_secrt (is consumer_secret meant?)", "team")
+    with pytest.raises(ConfigurationError, match="nobody reads: consumer_secrt") as refused:
+        login(read, post=lambda *_: (500, None, ""))
+    assert "hidden" not in str(refused.value)

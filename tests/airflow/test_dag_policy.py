@@ -14,6 +14,7 @@ import pytest
 from coa.config import CHOICES, RunParams
 from coa.kinds import KINDS
 from coa.stages import EXTRACT, STAGES
+from coa_airflow.params import OPEN_SECTION
 
 KNOWN = tuple(f"coa_{kind}" for kind in KINDS)
 OF_OTHER_DAGS = {"run_id", "force", "role", "allow_production", "status_probes"}
@@ -50,6 +51,45 @@ def test_the_end_of_a_run_is_told_whatever_became_of_it(dags: Any, dag_id: str) 
 
     assert [t.task_id for t in dag.leaves] == ["verdict"]
     assert {t.task_id for t in dag.tasks if t.trigger_rule == "all_done"} == {"report", "verdict"}
+
+
+@pytest.mark.parametrize("dag_id", KNOWN)
+def test_the_end_of_a_run_waits_for_everything_that_still_works(dags: Any, dag_id: str) -> None:
+    """A lane that failed fails what follows it at once, while other lanes go on writing."""
+    dag = dags.get_dag(dag_id)
+    before = {t.task_id: t.get_flat_relative_ids(upstream=True) for t in dag.tasks}
+    beside = {
+        one
+        for one in before
+        for two in before
+        if one != two and one not in before[two] and two not in before[one]
+    }
+    several = {t.task_id for t in dag.tasks if t.is_mapped}
+
+    assert beside | several <= dag.get_task("report").upstream_task_ids
+    assert bool(several) == (dag_id in ("coa_migrate", "coa_sync"))
+
+
+def test_the_form_opens_with_what_everybody_decides_and_shows_words_for_codes(dags: Any) -> None:
+    params = dags.get_dag("coa_migrate").params
+    schemas = {name: params.get_param(name).schema for name in params}
+    # Airflow's form opens the section of this name and no other.
+    opened = {name for name, schema in schemas.items() if schema.get("section", OPEN_SECTION) == OPEN_SECTION}
+
+    assert {
+        "dry_run",
+        "mode",
+        "require_approval",
+        "max_blocked",
+        "orders_where",
+        "mapping",
+        "source_conn_id",
+    } <= opened
+    assert next(iter(schemas)) in opened
+    for name, allowed in CHOICES.items():
+        shown = schemas[name]["values_display"]
+        assert set(shown) == set(allowed), name
+        assert all(words.endswith(f" ({code})") for code, words in shown.items()), name
 
 
 def test_a_dag_that_does_not_write_has_no_task_that_could(dags: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,22 @@ def test_the_template_of_the_mapping_names_what_was_not_found(planted: Outcome) 
     assert '# "Acquired Agreement":' in text
     assert '# "P-NEW":' in text
     assert '"ISVforce Agreement 2012": "ISVforce Agreement 2012"  # by Name' in text
+
+
+def test_owners_are_told_by_name_and_stand_in_the_template(planted: Outcome) -> None:
+    text = (planted.folder / "mapping_template.yaml").read_text()
+    found = [
+        f for (code, _, _), f in planted.findings.items() if code in ("owners_unmatched", "owners_inactive")
+    ]
+    assert len(found) == 2
+    for finding in found:
+        assert re.match(
+            r"\d+ owners? of [\d,]+ records? (have|has|are|is) .*: [^,]+, \S+@\S+ \(", finding["message"]
+        )
+    owners = text.split("owners:")[1]
+    assert "not found in the target" in owners
+    assert "inactive in the target as" in owners
+    assert "@" in owners
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 from coa.model import NS, ORDER
 from coa.preflight.capacity import Volume, _storage
 from coa.preflight.jobs import SUBMIT_NAME
+from coa.salesforce.session import Org
 from coa.staging.database import Database
 from orgsim.launch import running_org
 from tests.engine.harness import Migrator
@@ -37,8 +38,31 @@ def codes(outcome: Outcome, severity: str = "blocker") -> list[str]:
 
 def test_one_org_for_both_connections_stops(migrator: Migrator) -> None:
     outcome = preflight(replace(migrator, target=migrator.source))
-    assert "same_org" in codes(outcome)
-    assert "lead to the same org" in outcome.error
+    # What else is missing there follows from it, and would hide it.
+    assert codes(outcome) == ["same_org"]
+    assert outcome.error.startswith("(1) The connections coa_source and coa_target lead to the same org")
+
+
+def test_swapped_connections_are_told_as_what_they_are(migrator: Migrator) -> None:
+    outcome = preflight(replace(migrator, source=migrator.target, target=migrator.source))
+    assert codes(outcome) == ["orgs_swapped"]
+    assert "look swapped" in outcome.error
+
+
+def test_an_extra_that_nobody_reads_is_named_and_never_its_value(
+    migrator: Migrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = Migrator.orgs
+
+    def with_extra(self: Migrator) -> tuple[Org, Org]:
+        source, target = connect(self)
+        source.connection = replace(source.connection, unknown_extras=("versoin (is version meant?)",))
+        return source, target
+
+    monkeypatch.setattr(Migrator, "orgs", with_extra)
+    outcome = preflight(migrator)
+    found = outcome.findings["connection_extra_unknown_source", "", ""]
+    assert (found["severity"], "versoin (is version meant?)" in found["message"]) == ("warning", True)
 
 
 def test_a_refused_login_is_a_finding_that_names_the_connection(migrator: Migrator) -> None:

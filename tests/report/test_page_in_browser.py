@@ -48,6 +48,12 @@ def test_it_asks_for_nothing_but_itself(page: Any) -> None:
     assert page.complaints == []
 
 
+def test_the_widest_table_of_counts_is_not_cut_at_1280_pixels(page: Any) -> None:
+    look(page, 1280, "light")
+    fits = "[...document.querySelectorAll('.counts')].every(t => t.scrollWidth <= t.parentNode.clientWidth)"
+    assert page.evaluate(fits)
+
+
 def test_hostile_text_does_nothing(page: Any) -> None:
     assert page.evaluate("document.title").startswith("differences")
     assert page.evaluate("document.images.length") == 0

@@ -16,6 +16,7 @@ from tests.reconcile.pairs import create, dump, edit, like, table
 from coa import pipeline
 from coa.errors import CoaError, RunStopped
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, NS, ORDER, SOURCE_ID
+from coa.retention.person import Person, erase
 
 COMMENT = NS + "Error_Comment__c"
 STATUS = NS + "Service_Order_Status__c"
@@ -34,6 +35,9 @@ def test_after_a_migration_and_its_roll_back_the_target_is_as_it_was_before(pair
     result = roll_back(pair, migrated.run)
     assert result.state == "verified", result.error
     assert dump(pair.target) == before
+    page = (result.folder / "report.html").read_text()
+    assert f"Roll-back of run <code>{migrated.run.run_id}</code>" in page
+    assert "Everything in the plan was undone and proved" in page
     written = migrated.summary["objects"]
     for sobject, counts in result.summary["objects"].items():
         assert counts["deleted"] == counts["to_delete"] == written[sobject]["inserted"]
@@ -113,6 +117,7 @@ def test_a_dry_run_tells_and_writes_nothing(pair: Migrator) -> None:
     result = roll_back(pair, migrated.run, dry_run=True)
     assert result.state == "dry_run"
     assert dump(pair.target) == before
+    assert "Nothing was written." in (result.folder / "report.html").read_text()
     document = json.loads((result.folder / "plan.json").read_text())
     assert document["objects"][ORDER]["to_delete"] == migrated.summary["objects"][ORDER]["inserted"]
 
@@ -151,3 +156,31 @@ def test_an_unknown_run_and_one_that_wrote_nothing_cannot_be_undone(pair: Migrat
         begin(pair, dry.run)
     with pytest.raises(CoaError, match="no run"):
         begin(pair, replace(dry.run, record=replace(dry.run.record, run_id="20200101T000000Z-000000")))
+
+
+def test_a_record_whose_pre_image_went_with_a_persons_data_is_left_and_the_rest_is_undone(
+    pair: Migrator,
+) -> None:
+    """The run is named by the id of its Airflow run."""
+    pair.migrate()
+    orders = table(pair.source, ORDER)
+    moved = [r[SOURCE_ID] for r in table(pair.target, ORDER).values() if r[SOURCE_ID]][:2]
+    for one, text in zip(moved, ("by Zoe Quill", "by nobody"), strict=True):
+        edit(pair.source, ORDER, one, **{COMMENT: text})
+    added = create(pair.source, ORDER, **like(orders[moved[0]]))
+    delta = pair.migrate(mode="delta")
+    assert delta.state == "verified", delta.error
+    # The reading before the delta did not know the name; the person's record is named by its id as well.
+    erase(pair.db, Person.named(["Zoe Quill", moved[0]]))
+
+    by_airflow = replace(delta.run.record, run_id=delta.run.record.airflow_run_id)
+    result = roll_back(pair, replace(delta.run, record=by_airflow))
+
+    assert result.state == "verified", (result.error, rows(result, "differences.csv"))
+    there = {r[SOURCE_ID]: r[COMMENT] for r in table(pair.target, ORDER).values()}
+    assert there[moved[0]] == "by Zoe Quill"
+    assert there[moved[1]] != "by nobody"
+    assert added not in there
+    assert [(r["source_id"], r["reason_code"]) for r in rows(result, "rejected_rows.csv")] == [
+        (moved[0], "pre_image_erased")
+    ]

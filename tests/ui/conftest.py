@@ -93,11 +93,17 @@ def get(page_client: Any, monkeypatch: pytest.MonkeyPatch) -> Get:
 
     monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", by_dag)
 
-    def call(path: str, user: str | None = "viewer", **query: str) -> Any:
-        headers = {}
+    def call(
+        path: str,
+        user: str | None = "viewer",
+        method: str = "GET",
+        headers: dict[str, str] | None = None,
+        **query: str,
+    ) -> Any:
+        headers = dict(headers or {})
         if user:
             token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=user, role=roles[user]))
             headers["Authorization"] = f"Bearer {token}"
-        return page_client.get(path, params=query, headers=headers)
+        return page_client.request(method, path, params=query, headers=headers)
 
     return call

@@ -169,12 +169,17 @@ def test_the_shell_is_open_and_tells_nothing(get: Get) -> None:
     assert "manual__1" not in answer.text
 
 
-def test_no_endpoint_changes_anything(airflow_app: Any) -> None:
+def test_the_one_endpoint_that_changes_something_withdraws_a_standing_approval(airflow_app: Any) -> None:
     from coa_airflow.ui.app import create_app
 
-    methods = {m for route in create_app().routes for m in getattr(route, "methods", None) or ()}
+    changing = {
+        (method, route.path)
+        for route in create_app().routes
+        for method in getattr(route, "methods", None) or ()
+        if method not in ("GET", "HEAD")
+    }
 
-    assert methods <= {"GET", "HEAD"}
+    assert changing == {("POST", "/api/standing/{standing_id}/withdraw")}
 
 
 def test_no_connection_value_and_no_record_value_is_in_an_answer(get: Get, database: Database) -> None:

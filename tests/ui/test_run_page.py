@@ -46,6 +46,12 @@ def test_a_run_in_the_middle_of_its_load(get: Get, database: Database) -> None:
     }
     assert (details["extracted"], details["insert"], details["blocked"]) == (400_150, 400_000, 150)
     assert (details["written"], details["rejected"], details["verified"]) == (62_000, 12, None)
+    # Customers, orders and details together: what is left of the load, whatever step it is in.
+    assert (page["overall"]["phase"], page["overall"]["settled"], page["overall"]["planned"]) == (
+        "write",
+        800 + 15_500 + 62_012,
+        500_800,
+    )
 
 
 def test_a_step_tells_what_was_planned_sent_accepted_and_rejected(get: Get, database: Database) -> None:

@@ -9,7 +9,7 @@ from string import Formatter
 
 import pytest
 
-from coa.explanations import SENTENCES, Cause, sentence
+from coa.explanations import SENTENCES, TITLES, Cause, sentence
 from coa.staging.schema import migrations
 
 INCLUDE = Path(__file__).parents[2] / "include"
@@ -21,6 +21,10 @@ BY_SENTENCE = re.compile(
 )
 TEXTS = frozenset({"message", "next_step", "reason"})
 PARSING = frozenset({"split", "rsplit", "partition", "rpartition", "startswith", "endswith", "find", "index"})
+
+
+def test_each_cause_has_a_title() -> None:
+    assert set(TITLES) == set(Cause)
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda p: "/".join(p.parts[-3:]))

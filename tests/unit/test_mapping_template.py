@@ -44,11 +44,19 @@ def test_names_stay_names(
         for product, choices in found
     ]
 
-    text = template_text(rows, lost)
+    people: list[dict[str, Any]] = [
+        {"key": name, "name": name, "records": 2, "inactive": n % 2 == 1, "target": name}
+        for n, name in enumerate(contracts)
+    ]
+
+    text = template_text(rows, lost, people)
 
     read = yaml.safe_load(text)
     found = {name: target for name, (target, _) in contracts.items() if target is not None}
-    assert set(read) == {"version", "contracts", "products"}
+    assert set(read) == {"version", "contracts", "products", "owners"}
+    # An owner is never found: each is a comment, for a person to fill in.
+    assert not read["owners"]
+    assert sum(line.startswith("  # ") for line in text.split("owners:")[1].splitlines()) == len(people)
     assert (read["version"], read["contracts"] or {}) == (1, found)
     # Products that were not found are comments below the contract that they belong to.
     assert (read["products"] or {}) == {name: None for name, rows in products.items() if rows}
@@ -62,7 +70,7 @@ def test_texts_with_links_are_rules_once_their_signs_are_taken_away() -> None:
         {"sobject": ORDER, "field": "Text__c", "records": 12},
     ]
 
-    text = template_text([], [], texts)
+    text = template_text([], [], [], texts)
 
     def read(document: str) -> Mapping:
         return parse_mapping(document, Path("mapping_template.yaml"), Place(Path()))

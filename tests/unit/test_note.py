@@ -29,6 +29,16 @@ def test_a_migration_tells_what_it_wrote_and_a_dry_run_what_it_would() -> None:
     assert "0 details: nothing to do" in written
 
 
+def test_what_differs_on_purpose_is_said_beside_the_verdict() -> None:
+    done = summary("verified", COUNTS, order={"extracted": 70, "inserted": 70})
+
+    note = note_of({**done, "explained": {"owner_policy": 1080, "truncated": 2}})
+
+    assert note.endswith(
+        "1,082 values differ on purpose: 1,080 owners replaced (owner_policy), 2 texts cut off (too_long_policy)"
+    )
+
+
 def test_a_roll_back_has_other_counts() -> None:
     counts = {"to_delete": 60, "to_restore": 3, "left": 2, "deleted": 59, "restored": 3, "rejected": 1}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from coa.approval.terms import differences, named, terms_of
@@ -18,6 +19,8 @@ from coa.plan.deletions import planned_deletions
 from coa.staging.database import json_value
 from coa.staging.runs import Run
 from coa.staging.tables import Table
+
+Connection = psycopg.Connection[dict[str, Any]]
 
 ACTIONS = ("insert", "update", "delete")
 FIELDS = ("standing_until", "standing_records", "standing_actions")
@@ -96,6 +99,22 @@ def revoke(run: Run) -> int:
         "UPDATE coa.standing_approval SET revoked_at = clock_timestamp() WHERE pair_id = %s AND revoked_at IS NULL",
         [run.pair_id],
     )
+
+
+def withdraw(connection: Connection, standing_id: int, by: str) -> bool:
+    """Withdraws one, whoever granted it, and writes down in its run who did; False when it was withdrawn before."""
+    gone = connection.execute(
+        """UPDATE coa.standing_approval SET revoked_at = clock_timestamp()
+           WHERE standing_id = %s AND revoked_at IS NULL RETURNING granted_in""",
+        [standing_id],
+    ).fetchone()
+    if gone is None:
+        return False
+    connection.execute(
+        "INSERT INTO coa.event (run_id, level, event, data) VALUES (%s, 'info', 'standing_approval_withdrawn', %s)",
+        [gone["granted_in"], json_value({"by": by, "count": 1, "standing_id": standing_id})],
+    )
+    return True
 
 
 def current(run: Run) -> dict[str, Any] | None:

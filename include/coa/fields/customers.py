@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.model import CUSTOMER, CUSTOMER_ORG_ID
+from coa.model import CUSTOMER, CUSTOMER_ORG_ID, NS
 from coa.staging.runs import SOURCE, Run
+
+COMPANY = NS + "Customer_Company_Name__c"
+
+
+def customer_called(run: Run, alias: str) -> sql.Composed:
+    """SQL: what people call a customer of the source (`alias`): its company, else its number, which is its Name."""
+    names = ["Name"] if COMPANY not in run.columns(SOURCE, CUSTOMER) else [COMPANY, "Name"]
+    return sql.SQL("COALESCE({})").format(
+        sql.SQL(", ").join(sql.SQL("NULLIF({}, '')").format(sql.Identifier(alias, name)) for name in names)
+    )
 
 
 def customers_alike(run: Run, targets: sql.Identifier) -> sql.Composed:

@@ -12,6 +12,7 @@ from coa.salesforce.session import Org
 from coa.staging.journal import Finding
 from coa.staging.runs import Run
 from coa.staging.tables import Table
+from coa.wording import counted
 
 CODE = "hazard"
 NEXT_STEP = "find out who set it and whether the order was sent to Salesforce, then clear the field."
@@ -84,7 +85,7 @@ def _finding(sobject: str, name: str, ids: list[str]) -> Finding:
     return Finding(
         "warning",
         CODE,
-        f"{name} is set in the target on {len(ids)} records of {sobject} that this migration created: they could be "
+        f"{name} is set in the target on {counted(len(ids), 'record')} of {sobject} that this migration created: they could be "
         "sent to Salesforce again.",
         NEXT_STEP,
         sobject=sobject,

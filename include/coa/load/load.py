@@ -24,6 +24,7 @@ from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
 from coa.staging.tables import Table
+from coa.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ def stop_if_rejected(run: Run) -> None:
     count = rejections(run)
     if count and run.params.on_row_failure == "stop":
         raise RowsRejected(
-            f"The target refused {count} records; on_row_failure is stop.",
+            f"The target refused {counted(count, 'record')}; on_row_failure is stop.",
             next_step="see rejected_rows.csv, mend the causes, and run again: what is written stays and is known.",
         )
 

@@ -12,6 +12,7 @@ from coa.load.work import create_work_tables
 from coa.model import LOADED
 from coa.salesforce.session import Org
 from coa.staging.runs import TARGET, Run
+from coa.wording import counted
 
 Touched = Callable[[str, Changes], Iterable[str]]
 """sObject and its records that changed in the target -> those of them that the plan rests on."""
@@ -48,7 +49,7 @@ def refuse_changed_target(run: Run, target: Org, touched: Touched) -> None:
         concerned = sorted(touched(sobject, changed[sobject])) if changed[sobject] else []
         if concerned:
             raise RunStopped(
-                f"{len(concerned)} records of {sobject} changed in the target after the plan was made "
+                f"{counted(len(concerned), 'record')} of {sobject} changed in the target after the plan was made "
                 f"(such as {concerned[0]}).",
                 state="blocked",
                 next_step="trigger a new run: its plan will take the target as it is now.",

@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.config import RunParams
+from coa.fields.customers import customer_called
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, NS, ORDER, ORDER_CUSTOMER, ORDER_TYPE, STATUS
 from coa.plan.amounts import amounts, amounts_markdown
 from coa.plan.deletions import deletion_counts, deletion_rows
@@ -231,7 +232,7 @@ def _left_out(run: Run) -> list[str]:
     reasons = run.db.rows(
         sql.SQL(
             """SELECT p.sobject, p.action, p.reason_code, min(p.reason) AS reason, count(*) AS n,
-                      (array_agg(DISTINCT concat_ws(', ', o."Name", c."Name")))[1:{examples}] AS examples
+                      (array_agg(DISTINCT concat_ws(', ', o."Name", {called})))[1:{examples}] AS examples
                FROM {plan} p
                LEFT JOIN {orders} o ON o."Id" = CASE p.sobject WHEN {order} THEN p.source_id
                                                      WHEN {detail} THEN p.parent_id END
@@ -239,6 +240,7 @@ def _left_out(run: Run) -> list[str]:
                                                         ELSE o.{of_customer} END
                WHERE p.reason_code <> '' AND p.action IN ('blocked', 'held') GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 3 LIMIT {listed}"""
         ).format(
+            called=customer_called(run, "c"),
             examples=sql.Literal(EXAMPLES),
             listed=sql.Literal(LISTED_REASONS),
             plan=run.table(Table.PLAN),

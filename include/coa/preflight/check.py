@@ -56,16 +56,20 @@ def run_preflight(
     when another run works on the same pair.
     """
     identities = _identify_both(run, source, target)
-    findings = checks.check_same_org(identities[SOURCE], identities[TARGET])
-    if not findings:
-        _join_pair(run, identities)
-        run.lease.take(lease_holder_ended)
+    _stop_on(run, checks.check_same_org(identities[SOURCE], identities[TARGET]))
+    _join_pair(run, identities)
+    run.lease.take(lease_holder_ended)
     describes = {
         role: describe_objects(run, org, role, list(COA_OBJECTS))
         for role, org in ((SOURCE, source), (TARGET, target))
     }
+    _stop_on(run, checks.check_swapped(describes[SOURCE], describes[TARGET]))
     missing = [f for role in (SOURCE, TARGET) for f in checks.check_objects(role, describes[role])]
-    findings += missing
+    findings = missing + [
+        f
+        for role, org in ((SOURCE, source), (TARGET, target))
+        for f in checks.check_extras(role, org.connection)
+    ]
     findings += checks.check_migration_fields(describes[TARGET])
     findings += checks.check_structure_writeable(describes[TARGET])
     findings += checks.check_rights(describes[TARGET], run.params)
@@ -81,7 +85,6 @@ def run_preflight(
 FATAL = (
     "field_not_writeable",
     "migration_field_type",
-    "same_org",
     "connection_",
     "coa_missing_",
     "mapping_wrong",
@@ -89,6 +92,13 @@ FATAL = (
     "api_allowance_",
 )
 """Blockers after which there is nothing to look at, or nothing to look at it with."""
+
+
+def _stop_on(run: Run, causes: list[Finding]) -> None:
+    """Ends the run by what makes everything else that could be found a mere consequence of it."""
+    if causes:
+        run.findings.replace("preflight", causes)
+        stop_on_blockers(run)
 
 
 def _is_fatal(finding: Finding) -> bool:

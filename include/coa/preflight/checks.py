@@ -27,6 +27,7 @@ from coa.model import (
     SOURCE_NUMBER,
     STATUS,
 )
+from coa.salesforce.auth import OrgConnection
 from coa.salesforce.describe import Describe
 from coa.staging.journal import Finding
 
@@ -46,6 +47,40 @@ def check_same_org(source: dict[str, Any], target: dict[str, Any]) -> list[Findi
             "same_org",
             f"The connections coa_source and coa_target lead to the same org {source['id']} ({source['name']}).",
             "point coa_target at the org that the orders shall move to.",
+        )
+    ]
+
+
+def check_extras(role: str, connection: OrgConnection) -> list[Finding]:
+    """A warning for extras of the connection that nobody reads: a misspelt one has no effect, without a word."""
+    if not connection.unknown_extras:
+        return []
+    return [
+        Finding(
+            "warning",
+            f"connection_extra_unknown_{role}",
+            f"The connection {connection.name} has extras that nobody reads: {', '.join(connection.unknown_extras)}.",
+            "correct their names, or remove them; docs/connect-your-orgs.md lists those that count.",
+            count=len(connection.unknown_extras),
+        )
+    ]
+
+
+def check_swapped(source: dict[str, Describe], target: dict[str, Describe]) -> list[Finding]:
+    """A blocker when the fields of our metadata are in the source and not in the target: the wrong way round."""
+
+    def deployed(describes: dict[str, Describe]) -> set[str]:
+        return {n for n in LOADED if n in describes and SOURCE_ID in describes[n].fields}
+
+    if deployed(target) or not deployed(source):
+        return []
+    return [
+        Finding(
+            "blocker",
+            "orgs_swapped",
+            f"The source has the migration fields ({SOURCE_ID}) and the target has none: the connections coa_source "
+            "and coa_target look swapped.",
+            "swap the two connections; if they are right, deploy include/salesforce_metadata to the target.",
         )
     ]
 

@@ -12,6 +12,7 @@ from coa.preflight.probe import Probe
 from coa.salesforce.describe import Describe
 from coa.salesforce.soql import text_list
 from coa.staging.journal import Finding
+from coa.wording import counted, verb
 
 MOVE_LATER = "move them afterwards with id_map.csv, or accept that they stay behind."
 NOT_OURS = frozenset(NS + n for n in ("Customer_Order_Product_History__c", "Service_Order_Log__c"))
@@ -96,7 +97,8 @@ def _pointing_here(probe: Probe, source: dict[str, Describe]) -> list[Finding]:
                 Finding(
                     "warning",
                     "records_pointing_here",
-                    f"{count} records of {sobject} point at COA records by {field}; they are not moved.",
+                    f"{counted(count, 'record')} of {sobject} {verb(count, 'points', 'point')} at COA records by {field}, and "
+                    f"{verb(count, 'is', 'are')} not moved.",
                     "set the lookup in the target's records by relink.csv and id_map.csv after the load.",
                     sobject=sobject,
                     field=field,

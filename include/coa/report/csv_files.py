@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from psycopg import sql
 
 from coa.load.conditions import DETAILS_REJECTED, INCOMPLETE, PARENT_REJECTED
+from coa.model import DETAIL, ORDER
 from coa.plan.deletions import left_rows
+from coa.report.named import NAMED_COLUMNS, named, place_of
 from coa.report.reasons import plain_words
-from coa.staging.runs import Run
+from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table, table_name
-from coa.verify.freeze_check import open_order_rows
+from coa.verify.freeze_check import open_orders
 
-ID_MAP_COLUMNS = ("sobject", "source_id", "target_id", "action", "origin", "inserted_run")
+ID_MAP_COLUMNS = ("sobject", "source_id", "target_id", "action", "origin", "inserted_run", "order_number")
+"""No customer's name: the file stays when personal data is purged."""
 REJECTED_COLUMNS = (
     "sobject",
     "source_id",
@@ -28,6 +31,7 @@ REJECTED_COLUMNS = (
     "step",
     "error_code",
     "source_url",
+    *NAMED_COLUMNS,
 )
 DIFFERENCE_COLUMNS = (
     "sobject",
@@ -41,6 +45,7 @@ DIFFERENCE_COLUMNS = (
     "origin",
     "source_url",
     "target_url",
+    *NAMED_COLUMNS,
 )
 OPEN_ORDER_COLUMNS = (
     "topic",
@@ -51,6 +56,7 @@ OPEN_ORDER_COLUMNS = (
     "next_step",
     "source_url",
     "target_url",
+    *NAMED_COLUMNS,
 )
 # What spreadsheets take for a formula at the start of a cell, the full-width forms too; and the quote itself,
 # so that taking one leading quote away always gives back what was there.
@@ -97,10 +103,19 @@ def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
     if run.has_table(Table.PLAN):
         yield from run.db.stream(
             sql.SQL(
-                """SELECT p.sobject, p.source_id, l.target_id, p.action, l.origin, l.inserted_run
-                   FROM {} p JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = p.sobject
-                     AND l.source_id = p.source_id ORDER BY 1, 2"""
-            ).format(run.table(Table.PLAN)),
+                """SELECT p.sobject, p.source_id, l.target_id, p.action, l.origin, l.inserted_run, o."Name" AS order_number
+                   FROM {plan} p JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = p.sobject
+                     AND l.source_id = p.source_id
+                   LEFT JOIN {orders} o ON o."Id" = CASE p.sobject WHEN {order} THEN p.source_id
+                                                        WHEN {detail} THEN p.parent_id END
+                   ORDER BY {place}, 2"""
+            ).format(
+                plan=run.table(Table.PLAN),
+                orders=run.table(SOURCE, ORDER),
+                order=sql.Literal(ORDER),
+                detail=sql.Literal(DETAIL),
+                place=place_of("p.sobject"),
+            ),
             [run.pair_id],
         )
     for table in run.db.rows(
@@ -138,19 +153,23 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
     one list, with what to do."""
     base = str(run.record.source_org.get("instance_url", ""))
     if run.has_table(Table.PLAN):
-        for r in run.db.stream(
+        for r in _named_stream(
+            run,
             sql.SQL(
                 """SELECT sobject, source_id, reason_code, reason, next_step, field, action FROM {}
-                   WHERE action IN ('blocked', 'held') ORDER BY sobject, reason_code, source_id"""
-            ).format(run.table(Table.PLAN))
+                   WHERE action IN ('blocked', 'held')"""
+            ).format(run.table(Table.PLAN)),
+            "reason_code",
         ):
             yield {**r, "step": "plan", "source_url": f"{base}/{r['source_id']}"}
     if run.has_table(Table.CHANGED_SINCE_PLAN):
-        for r in run.db.stream(
+        for r in _named_stream(
+            run,
             sql.SQL(
-                """SELECT h.sobject, h.source_id, h.reason FROM {} h JOIN {} p USING (sobject, source_id)
-                   WHERE p.action IN ('insert', 'update') ORDER BY 1, 2"""
-            ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN))
+                """SELECT sobject, source_id, h.reason FROM {} h JOIN {} p USING (sobject, source_id)
+                   WHERE p.action IN ('insert', 'update')"""
+            ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN)),
+            "reason",
         ):
             yield {
                 **r,
@@ -163,24 +182,32 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
             }
     for r in left_rows(run):
         yield {**r, "field": "", "action": "left", "step": "plan", "source_url": f"{base}/{r['source_id']}"}
-    for r in run.db.stream(
-        """SELECT sobject, source_id, step, error_code, error, fields FROM coa.rejection
-           WHERE run_id = %s ORDER BY sobject, error_code, source_id""",
-        [run.run_id],
+    for r in _named_stream(
+        run,
+        sql.SQL(
+            "SELECT sobject, source_id, step, error_code, error, fields FROM coa.rejection WHERE run_id = {}"
+        ).format(sql.Literal(run.run_id)),
+        "error_code",
     ):
         reason, next_step = plain_words(r["error_code"], r["error"])
         yield {
-            "sobject": r["sobject"],
-            "source_id": r["source_id"],
+            **r,
             "reason_code": REASON_OF_CODE.get(r["error_code"], "refused_by_org"),
             "reason": reason,
             "next_step": next_step,
             "field": r["fields"],
             "action": "rejected",
-            "step": r["step"],
-            "error_code": r["error_code"],
             "source_url": f"{base}/{r['source_id']}",
         }
+
+
+def _named_stream(run: Run, query: sql.Composed, group: str) -> Iterator[dict[str, Any]]:
+    """Customers before orders before details, and within each by the column `group` and what people know it by."""
+    return run.db.stream(
+        sql.SQL("SELECT * FROM ({}) n ORDER BY {}, {}, order_number, source_id").format(
+            named(run, query), place_of(), sql.Identifier(group)
+        )
+    )
 
 
 REFERENCE_COLUMNS = (
@@ -230,7 +257,12 @@ def reference_rows(run: Run) -> Iterable[dict[str, Any]]:
 def open_rows(run: Run) -> Iterable[dict[str, Any]]:
     """Moved orders that are not settled: in flight, or Drafts in both orgs."""
     bases = _bases(run)
-    for row in open_order_rows(run):
+    query = open_orders(run)
+    if query is None:
+        return
+    for row in run.db.stream(
+        sql.SQL("{} ORDER BY topic, status, order_number, source_id").format(named(run, query))
+    ):
         yield row | _urls(row, bases)
 
 
@@ -248,11 +280,15 @@ def _urls(row: dict[str, Any], bases: dict[str, str]) -> dict[str, str]:
 def difference_rows(run: Run, limit: int | None = None) -> Iterable[dict[str, Any]]:
     """Unexplained ones first."""
     bases = _bases(run)
-    for row in run.db.stream(
+    found = sql.SQL(
         """SELECT sobject, source_id, target_id, field, source_value, target_value, kind, reason,
                   cause AS origin
-           FROM coa.difference WHERE run_id = %s
-           ORDER BY kind = 'explained', sobject, source_id, target_id, field LIMIT %s""",
-        [run.run_id, limit],
+           FROM coa.difference WHERE run_id = {}
+           ORDER BY kind = 'explained', {place}, source_id, target_id, field LIMIT {}"""
+    ).format(sql.Literal(run.run_id), sql.Literal(limit), place=place_of())
+    for row in run.db.stream(
+        sql.SQL("SELECT * FROM ({}) n ORDER BY kind = 'explained', {}, source_id, target_id, field").format(
+            named(run, found), place_of()
+        )
     ):
         yield row | _urls(row, bases)

@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from coa.approval.record import approvals
+from coa.explanations import told
 from coa.load.mended import mended
 from coa.load.observed import observed
 from coa.model import ORDER, RECEIVED_AT
@@ -78,6 +79,7 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         counts=COUNTS,
         grade=grade,
         words=words,
+        on_purpose=told(summary["explained"]),
         origins=ORIGINS,
         source=org_facts(run, "source"),
         target=org_facts(run, "target"),

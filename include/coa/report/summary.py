@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.evidence.bundle import evidence_of
+from coa.explanations import told
 from coa.load.canary_state import canary_of
 from coa.load.one_pass_state import one_pass_document
 from coa.load_steps import CREATING, DELETIONS
@@ -81,6 +82,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "deletions": _deletions(run),
         "amounts": amounts(run),
         "differences_by_origin": _causes(run),
+        "explained": explained_counts(run),
     }
 
 
@@ -140,6 +142,10 @@ def note_of(summary: dict[str, Any]) -> str:
         parts.append(
             f"{looked_at:,} {PLURALS.get(sobject, sobject)}: {said or ('nothing to do' if good else 'nothing written')}"
         )
+    if summary.get("explained"):
+        parts.append(
+            f"{sum(summary['explained'].values()):,} values differ on purpose: {told(summary['explained'])}"
+        )
     return "; ".join(parts)
 
 
@@ -155,6 +161,19 @@ def _deletions(run: Run) -> dict[str, dict[str, int]]:
         ):
             counts[r["sobject"]]["deleted"] = int(r["n"])
     return counts
+
+
+def explained_counts(run: Run) -> dict[str, int]:
+    """Values that differ on purpose, by `coa.explanations.Cause`: what stands beside "proved equal"."""
+    return {
+        str(r["cause"]): int(r["n"])
+        for r in run.db.rows(
+            """SELECT COALESCE(x.cause, 'other') AS cause, count(*) AS n
+               FROM coa.difference d LEFT JOIN coa.explained x USING (run_id, sobject, source_id, field)
+               WHERE d.run_id = %s AND d.kind = 'explained' GROUP BY 1 ORDER BY 1""",
+            [run.run_id],
+        )
+    }
 
 
 def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:

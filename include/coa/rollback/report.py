@@ -17,7 +17,8 @@ from coa.report.csv_files import (
 )
 from coa.report.reasons import plain_words
 from coa.report.summary import UNDO_COUNTS, _api_calls, _seconds
-from coa.report.write import Folder, write_json
+from coa.report.write import Folder, write_json, write_text
+from coa.rollback.page import rollback_html
 from coa.rollback.plan import plan_counts
 from coa.staging.runs import Run
 from coa.staging.tables import Table
@@ -107,4 +108,5 @@ def write_rollback_artifacts(run: Run, folder: Folder, state: str) -> dict[str, 
             write_csv(file, columns, rows(run))
     summary = summarize_rollback(run, state)
     write_json(folder, "summary.json", summary)
+    write_text(folder, "report.html", rollback_html(run, summary, left_rows(run)))
     return summary

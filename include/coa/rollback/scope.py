@@ -34,8 +34,9 @@ def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) 
     if not run.params.run_id:
         raise ConfigurationError(
             "No run is named that should be undone.",
-            next_step="set the param run_id; the artifacts folders are named by it.",
+            next_step="set the param run_id: its id, by which the artifacts folders are named, or that of its Airflow run.",
         )
+    run.name_other()
     original = original_of(run)
     findings = _check_original(original)
     run.findings.replace("preflight", findings)

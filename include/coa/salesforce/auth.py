@@ -43,6 +43,8 @@ class OrgConnection:
     instance_url: str = ""
     api_version: str = ""
     """Such as `67.0`; empty: the highest that the org offers, up to the newest tested."""
+    unknown_extras: tuple[str, ...] = ()
+    """What the connection has beside all that we know, each with the known name that it may be meant for."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def login(connection: OrgConnection, post: Post) -> Token:
     if c.username and c.password:
         return _soap(c, post)
     raise ConfigurationError(
-        f"Connection {c.name} holds nothing to log in with.",
+        f"Connection {c.name} holds nothing to log in with."
+        + (f" It has extras that nobody reads: {', '.join(c.unknown_extras)}." if c.unknown_extras else ""),
         next_step="set consumer_key and consumer_secret (client credentials), or consumer_key, private_key and "
         "login (JWT bearer), or session_id and instance_url.",
     )

@@ -24,11 +24,11 @@ from coa.model import (
 )
 from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
-from coa.staging.tables import Table
 from coa.transform.catalog_findings import check_catalog
 from coa.transform.currency_findings import check_currency
-from coa.transform.desired import keeps_inactive_owners
 from coa.transform.mapping_findings import check_mapping_used
+from coa.transform.owners import check_owners
+from coa.wording import counted, verb
 
 
 def data_findings(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> list[Finding]:
@@ -41,7 +41,7 @@ def data_findings(run: Run, carried: dict[str, list[FieldMapping]], mapping: Map
         *_duplicate_keys(run),
         *_earlier_migration(run),
         *_open_orders(run),
-        *_owners(run),
+        *check_owners(run),
         *_ids_in_text(run, carried, mapping),
     ]
 
@@ -129,7 +129,7 @@ def _earlier_migration(run: Run) -> list[Finding]:
                 Finding(
                     "note",
                     "earlier_migration",
-                    f"{count} records of {sobject} came into the source by an earlier migration; in the target they "
+                    f"{counted(count, 'record')} of {sobject} came into the source by an earlier migration; in the target they "
                     "bear the source's ids and numbers, not those of the org before.",
                     "keep the id_map.csv of the earlier migration if the chain matters.",
                     sobject=sobject,
@@ -167,12 +167,12 @@ def _open_orders(run: Run) -> list[Finding]:
             ),
         )
         if count:
-            verb = "are moved" if policy == "load" else "stay in the source"
+            fate = "are moved" if policy == "load" else "stay in the source"
             findings.append(
                 Finding(
                     "warning" if policy == "load" else "note",
                     code,
-                    f"{count} orders stand as {', '.join(statuses)}: they {why}. They {verb}.",
+                    f"{counted(count, 'order')} {verb(count, 'stands', 'stand')} as {', '.join(statuses)}: such orders {why}. They {fate}.",
                     next_step,
                     sobject=ORDER,
                     field=STATUS,
@@ -181,53 +181,6 @@ def _open_orders(run: Run) -> list[Finding]:
                 )
             )
     return findings
-
-
-def _owners(run: Run) -> list[Finding]:
-    """Owners of records without a counterpart among the target's users, or with an inactive one."""
-    if not (
-        run.has_table(SOURCE, "User") and run.has_table(Table.MAP, "User") and run.has_table(TARGET, "User")
-    ):
-        return []
-    owned = sql.SQL(" UNION ALL ").join(
-        sql.SQL('SELECT "OwnerId" AS id FROM {}').format(run.table(SOURCE, name))
-        for name in LOADED
-        if "OwnerId" in run.columns(SOURCE, name)
-    )
-    rows = run.db.rows(
-        sql.SQL(
-            """SELECT CASE WHEN t."Id" IS NULL THEN 'owners_unmatched' ELSE 'owners_inactive' END AS code,
-                      count(*) AS users, sum(o.n)::bigint AS records,
-                      (array_agg(o.id ORDER BY o.n DESC, o.id))[1:10] AS examples
-               FROM (SELECT id, count(*) AS n FROM ({owned}) x WHERE id LIKE '005%%' GROUP BY id) o
-               LEFT JOIN {map} m ON m.source_id = o.id
-               LEFT JOIN {users} t ON t."Id" = m.target_id
-               WHERE t."Id" IS NULL OR (t."IsActive" <> 'true' AND NOT {kept}) GROUP BY 1 ORDER BY 1"""
-        ).format(
-            kept=sql.Literal(keeps_inactive_owners(run)),
-            owned=owned,
-            map=run.table(Table.MAP, "User"),
-            users=run.table(TARGET, "User"),
-        ),
-    )
-    what = {
-        "owners_unmatched": "have no counterpart among the target's users",
-        "owners_inactive": "are inactive in the target",
-    }
-    return [
-        Finding(
-            "warning",
-            r["code"],
-            f"{r['users']} owners of {r['records']} records {what[r['code']]}; owner_policy {run.params.owner_policy} "
-            "decides about their records.",
-            "map them in the mapping file (owners), create or activate the users, or set owner_policy.",
-            sobject="User",
-            field="OwnerId",
-            count=int(r["records"]),
-            examples=list(r["examples"]),
-        )
-        for r in rows
-    ]
 
 
 def _ids_in_text(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> list[Finding]:
@@ -275,7 +228,7 @@ def _ids_in_text(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapp
                     Finding(
                         "warning",
                         "id_stored_as_text",
-                        f"{count} records of {sobject} store a record id of the source as text in {one.name}; it is "
+                        f"{counted(count, 'record')} of {sobject} {verb(count, 'stores', 'store')} a record id of the source as text in {one.name}; it is "
                         "carried as it is and means nothing in the target.",
                         "name the object it points at in the mapping file (id_fields), or drop the field.",
                         sobject=sobject,

@@ -1,7 +1,7 @@
-"""`mapping_template.yaml`: the map of contract terms and products, filled in as far as the orgs agree.
+"""`mapping_template.yaml`: the map of contract terms, products and owners, filled in as far as the orgs agree.
 
-On a merger Salesforce recreates contract terms under another name; what is left to a person is to write
-the right name behind each source entry that is empty here.
+On a merger Salesforce recreates contract terms under another name, and people have other user names; what is left to a
+person is to write the right name behind each source entry that is empty here.
 """
 
 from __future__ import annotations
@@ -20,24 +20,29 @@ from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.transform.catalog_findings import used_contracts, used_products
+from coa.transform.owners import owners_left
+from coa.wording import counted
 
 LONGEST_KEY = 1000
-HEAD = """# Contract terms and products in use in the source, with what was found in the target.
+HEAD = """# Contract terms, products and owners in use in the source, with what was found in the target.
 # Fill in what is commented out, remove the #, and give the file to the next run (param mapping).
 version: 1
 """
 
 
 def mapping_template(run: Run) -> str:
-    """The file's text, from the run's contract terms and products."""
-    return template_text(_contracts(run), _products(run), _texts_with_links(run))
+    """The file's text, from the run's contract terms, products, owners and texts with links."""
+    return template_text(_contracts(run), _products(run), owners_left(run), _texts_with_links(run))
 
 
-def template_text(contracts: list[Row], products: list[Row], texts: Sequence[Row] = ()) -> str:
+def template_text(
+    contracts: list[Row], products: list[Row], owners: list[Row], texts: Sequence[Row] = ()
+) -> str:
     """The file's text: a YAML document in which names are data, whatever characters they hold.
 
     `contracts`: rows (name, target, rule, choices); `products`: the same with `contract`, sorted by it, and `product`
-    for the name. What has no `target` becomes a comment. `texts`: rows (sobject, field, records), sorted by sObject.
+    for the name; `owners`: see `owners_left`. What has no `target`, and every owner, becomes a comment. `texts`: rows
+    (sobject, field, records), sorted by sObject.
     """
     lines = [HEAD.rstrip(), "contracts:"]
     for row in contracts:
@@ -53,6 +58,10 @@ def template_text(contracts: list[Row], products: list[Row], texts: Sequence[Row
         lines += _entry("    ", row["product"], row["target"], row["rule"], row["choices"])
     if not products:
         lines[-1] = "products: {}"
+    lines.append("owners:")
+    lines += [_owner(row) for row in owners]
+    if not owners:
+        lines[-1] = "owners: {}"
     return "\n".join([*lines, *_link_lines(texts)]) + "\n"
 
 
@@ -89,6 +98,15 @@ def _entry(
         return [*before, f"{last} {_scalar(target)}  # {rule}"]
     told = ", ".join(_scalar(c) for c in choices or [])
     return [f"{indent}# {_scalar(name or '')}:   # not found; the target has: {told or 'nothing alike'}"]
+
+
+def _owner(row: Row) -> str:
+    why = (
+        f"inactive in the target as {_scalar(row['target'] or '')}"
+        if row["inactive"]
+        else "not found in the target"
+    )
+    return f"  # {_scalar(row['key'])}:   # {_scalar(row['name'] or '')}, {counted(row['records'], 'record')}: {why}"
 
 
 def _contracts(run: Run) -> list[Row]:

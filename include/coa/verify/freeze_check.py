@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from psycopg import sql
@@ -16,6 +15,7 @@ from coa.salesforce.session import Org
 from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
+from coa.wording import counted
 
 CHECKED = "freeze_checked"
 """Event of a run: somebody asked whether the source stood still; data: frozen (null: it did not answer), changed."""
@@ -43,7 +43,7 @@ def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Findi
             Finding(
                 "warning",
                 "source_not_frozen",
-                f"{len(records)} records of {sobject} changed in the source since the run read it"
+                f"{counted(len(records), 'record')} of {sobject} changed in the source since the run read it"
                 + (f", {deleted} of them were deleted." if deleted else "."),
                 "run another delta, and take away edit rights in the source before the last one.",
                 sobject=sobject,
@@ -174,18 +174,15 @@ def _count_open_orders(run: Run) -> list[dict[str, Any]]:
     )
 
 
-def open_order_rows(run: Run) -> Iterator[dict[str, Any]]:
-    """Each moved order that is not settled, with its record in the target."""
-    if run.has_table(Table.PLAN):
-        yield from run.db.stream(
-            sql.SQL(
-                """SELECT o.topic, o.sobject, o.source_id, l.target_id, o.status, o.next_step
-                   FROM ({}) o LEFT JOIN coa.ledger l
-                     ON l.pair_id = %s AND l.sobject = o.sobject AND l.source_id = o.source_id
-                   ORDER BY 1, 5, 3"""
-            ).format(_open_orders(run)),
-            [run.pair_id],
-        )
+def open_orders(run: Run) -> sql.Composed | None:
+    """SQL for each moved order that is not settled, with its record in the target; None without a plan."""
+    if not run.has_table(Table.PLAN):
+        return None
+    return sql.SQL(
+        """SELECT o.topic, o.sobject, o.source_id, l.target_id, o.status, o.next_step
+           FROM ({}) o LEFT JOIN coa.ledger l
+             ON l.pair_id = {} AND l.sobject = o.sobject AND l.source_id = o.source_id"""
+    ).format(_open_orders(run), sql.Literal(run.pair_id))
 
 
 def _of_plan(run: Run, action: str, topic: str) -> list[dict[str, Any]]:

@@ -46,6 +46,8 @@ def begin(run: Run, source: Org, target: Org) -> str:
 
     Raises `ConfigurationError` when nothing was migrated between these orgs, or the run is of another pair.
     """
+    if run.params.run_id:
+        run.name_other()
     of_run = run.params.run_id
     run.update(source_org=identify(source), target_org=identify(target))
     pair_id = run.db.value(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import TaskGroup, chain
+from airflow.sdk import DAG, TaskGroup, chain
 
 from coa.stages import EXTRACT, LOAD, in_order, members
 from coa_airflow import tasks
@@ -42,5 +42,18 @@ def load_in_lanes() -> TaskGroup:
 
 
 def chain_in_order(**made: Any) -> None:
-    """Puts tasks and groups, by the names of their stages, one after another as the pipeline has them."""
+    """Puts tasks and groups, by the names of their stages, one after another as the pipeline has them.
+
+    A task that failed ends those that come after it at once, while others go on beside it. The end of the run is told
+    when nothing works on it any more: `report` waits for every task that may run beside another.
+    """
     chain(*(made[name] for name in in_order(made)))
+    for task in _side_by_side(made["report"].operator.dag):
+        task.set_downstream(made["report"])
+
+
+def _side_by_side(dag: DAG) -> list[Any]:
+    """Tasks of which several instances run at once, or that may run at the same time as another one."""
+    before = {task.task_id: task.get_flat_relative_ids(upstream=True) for task in dag.tasks}
+    ordered = {name: before[name] | {n for n, ids in before.items() if name in ids} for name in before}
+    return [t for t in dag.tasks if t.is_mapped or len(ordered[t.task_id]) < len(before) - 1]

@@ -44,6 +44,7 @@ from coa_airflow.local.worker import with_our_packages
 
 DAG_ID = "coa_migrate"
 RUN_SECONDS = 1800
+"""For so long the demo watches a run that works; the time in which a person thinks does not count."""
 ANSWER_SECONDS = 3.0
 PARAMS = {
     # The seeded source has Drafts that the demo moves as well, and records that cannot be moved by
@@ -154,11 +155,11 @@ def _migrate(plan: Plan, operator: AirflowApi, db: Database, console: Console) -
     airflow_run = operator.trigger(DAG_ID, PARAMS)
     ui = f"{operator.base_url}/dags/{DAG_ID}/runs/{airflow_run}"
     console.print(f"\n[bold]{DAG_ID}[/bold]  {ui}")
-    deadline = time.monotonic() + RUN_SECONDS
+    patience = Patience(RUN_SECONDS)
     gate = Gate(plan, operator, db, console)
     next_look = 0.0
     with RunView(db, console) as view:
-        while time.monotonic() < deadline:
+        while patience.lasts(time.monotonic(), paused=gate.waits_for_a_person):
             time.sleep(0.3)
             if not view.run_id:
                 view.run_id = str(
@@ -176,6 +177,21 @@ def _migrate(plan: Plan, operator: AirflowApi, db: Database, console: Console) -
 
 
 @dataclass
+class Patience:
+    """How long something is waited for, pauses not counted."""
+
+    seconds: float
+    last: float | None = None
+
+    def lasts(self, now: float, *, paused: bool) -> bool:
+        """Whether some of it is left at `now`; `paused`: the time since the last call does not count."""
+        if self.last is not None and not paused:
+            self.seconds -= now - self.last
+        self.last = now
+        return self.seconds > 0
+
+
+@dataclass
 class Gate:
     """Shows the plan when the run asks, and answers as the demo's operator unless a person wants to."""
 
@@ -185,9 +201,11 @@ class Gate:
     console: Console
     shown: bool = False
     answer_at: float = 0.0
+    waits_for_a_person: bool = False
 
     def attend(self, airflow_run: str, view: RunView) -> None:
         form = self.operator.open_question(DAG_ID, airflow_run, "approve")
+        self.waits_for_a_person = form is not None and self.plan.manual
         if form is None:
             return
         if not self.shown:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from coa.explanations import told
 from coa.load_steps import label_of
 from coa.stages import BY_NAME
 from coa.staging.database import Database
@@ -168,6 +169,12 @@ def show_totals(summary: dict[str, Any] | None, console: Console) -> None:
         label = sobject.removeprefix("CHANNEL_ORDERS__").removesuffix("__c").replace("_", " ")
         table.add_row(f"  {label}", *(f"{(counts or {}).get(name) or 0:,}" for name in shown))
     console.print(table)
+    on_purpose = (summary or {}).get("explained") or {}
+    if on_purpose:
+        console.print(
+            f"  Beside that, {sum(on_purpose.values()):,} values differ on purpose: {escape(told(on_purpose))}.",
+            highlight=False,
+        )
 
 
 def show_answers(summary: dict[str, Any] | None, console: Console) -> None:

@@ -1,6 +1,7 @@
 """The page's own small app: open shells without data, and data behind Airflow's permissions.
 
-No endpoint changes anything: approving, clearing and triggering are done on Airflow's own pages.
+One endpoint changes something: it withdraws a standing approval. Approving is done by Airflow's own API, from this page
+as well; clearing and triggering on Airflow's own pages.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi import Path as PathParam
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
+from coa.approval.standing import withdraw
 from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, RunIdInPath, readable_dags, run_or_404
 from coa_airflow.ui.cache import CostCache
 from coa_airflow.ui.downloads import DOCUMENTS, LISTS, artifact_bytes, csv_stream
 from coa_airflow.ui.overview import airflow_state, all_runs, beside, dags_with_runs, state_of_headless_run
 from coa_airflow.ui.problems import problems
 from coa_airflow.ui.run_data import run_page
-from coa_airflow.ui.staging import StagingUnavailable, reading
+from coa_airflow.ui.staging import StagingUnavailable, reading, writing
+from coa_airflow.ui.standing import grants
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ def create_app() -> FastAPI:
     app.middleware("http")(_headers)
     _add_shells(app)
     _add_data(app)
+    _add_standing(app)
     _add_files(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
@@ -112,6 +116,34 @@ def _add_data(app: FastAPI) -> None:
         row = run_or_404(dag_id, run_id)
         with reading() as connection:
             return {"runs": beside(connection, row, readable_dags(dags_with_runs(connection), user))}
+
+
+def _add_standing(app: FastAPI) -> None:
+    @app.get("/api/standing")
+    def standing(user: GetUserDep) -> dict[str, Any]:
+        with reading() as connection:
+            return {"grants": grants(connection, readable_dags(dags_with_runs(connection), user), user)}
+
+    @app.post("/api/standing/{standing_id}/withdraw", dependencies=[Depends(_from_our_page)])
+    def withdraw_standing(standing_id: int, user: GetUserDep) -> dict[str, Any]:
+        with writing() as connection:
+            dag_ids = readable_dags(dags_with_runs(connection), user)
+            found = {g["id"]: g for g in grants(connection, dag_ids, user)}.get(standing_id)
+            if found is None:
+                raise HTTPException(404, "There is no such standing approval.")
+            if not found["may_withdraw"]:
+                over = found["state"] in ("expired", "withdrawn")
+                raise HTTPException(409 if over else 403, "It is over already." if over else NOT_YOURS)
+            return {"withdrawn": withdraw(connection, standing_id, str(user.get_name()))}
+
+
+NOT_YOURS = "Only those who may approve a plan may withdraw a standing approval."
+
+
+def _from_our_page(x_coa_page: Annotated[str, Header()] = "") -> None:
+    """A page of another origin cannot send this header without being asked for permission first."""
+    if not x_coa_page:
+        raise HTTPException(403, "This is done on the page Browse > Migrations.")
 
 
 def _add_files(app: FastAPI) -> None:

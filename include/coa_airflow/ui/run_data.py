@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from coa.explanations import told
 from coa.plan.amounts import amounts_shown
 from coa.salesforce.auth import is_loopback
 from coa_airflow.ui.access import find_run, is_ours
 from coa_airflow.ui.stages import approval_state, stage_row
-from coa_airflow.ui.steps import object_rows, short, step_rows
+from coa_airflow.ui.standing import chosen_policies
+from coa_airflow.ui.steps import object_rows, overall, short, step_rows
 
 if TYPE_CHECKING:
     from coa_airflow.ui.staging import Connection
@@ -74,6 +76,7 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
     # Not by the box: runs of earlier versions had no second reading, and theirs is never done.
     proved = any(e["event"] == "stage_ended" and e["stage"] == "verify" for e in stage_events)
     summary = valid_summary(run, events)
+    steps = step_rows(progress, sent)
     return {
         "page": "run",
         "now": now.timestamp(),
@@ -83,7 +86,8 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
         "run": _head(run, now),
         "stages": stages,
         "objects": object_rows(plan, progress, summary, proved),
-        "steps": step_rows(progress, sent),
+        "steps": steps,
+        "overall": None if over else overall(steps, now.timestamp()),
         "jobs": _jobs(connection, run, sum(j["jobs"] for j in sent)),
         "api": _api_calls(connection, run, events),
         "approval": _approval(state, answers),
@@ -106,6 +110,8 @@ def _head(run: dict[str, Any], now: datetime) -> dict[str, Any]:
         "message": run["message"],
         "triggered_by": run["triggered_by"],
         "plan_hash": run["plan_hash"],
+        "policies": chosen_policies(run["params"]),
+        "mapping": run["mapping_name"],
         "source": _org(run["source_org"]),
         "target": _org(run["target_org"]),
         "started": run["started_at"].timestamp(),
@@ -256,4 +262,9 @@ def _proof(summary: dict[str, Any] | None) -> dict[str, Any] | None:
     if not summary:
         return None
     names = ("received_dates", "created_dates", "draft_exposure")
-    return {name: summary.get(name) for name in names}
+    # Runs of earlier versions did not count them.
+    on_purpose = summary.get("explained") or {}
+    return {
+        **{name: summary.get(name) for name in names},
+        "on_purpose": {"values": sum(on_purpose.values()), "reasons": told(on_purpose)},
+    }

@@ -1,4 +1,4 @@
-"""The staging database as the API server reaches it: read only, and never for long.
+"""The staging database as the API server reaches it: read only but for one statement, and never for long.
 
 A task asks the Task SDK for the connection; this process has no supervisor to ask, so it goes through
 Airflow's own secrets backends (environment, secrets backend, metadata database).
@@ -117,12 +117,24 @@ def _other_version(error: ConfigurationError) -> StagingUnavailable:
 @contextmanager
 def reading() -> Iterator[Connection]:
     """One read-only snapshot: all numbers of an answer belong together. Raises `StagingUnavailable`."""
+    with _transaction("ISOLATION LEVEL REPEATABLE READ, READ ONLY") as connection:
+        yield connection
+
+
+@contextmanager
+def writing() -> Iterator[Connection]:
+    """A transaction that may write: for the one thing that the page changes. Raises `StagingUnavailable`."""
+    with _transaction("READ WRITE") as connection:
+        yield connection
+
+
+@contextmanager
+def _transaction(mode: str) -> Iterator[Connection]:
     try:
         staging = database()
         with staging.transaction() as connection:
             connection.execute(
-                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
-                f" SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
+                f"SET TRANSACTION {mode}; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
             )
             # Every time: a program may have brought it up to date since this process connected.
             require_current(connection, staging.display_url)

@@ -62,6 +62,31 @@ def step_rows(progress: list[dict[str, Any]], jobs: list[dict[str, Any]]) -> lis
     return sorted(rows.values(), key=_position)
 
 
+PHASES = (Phase.READ.value, Phase.WRITE.value, Phase.PROVE.value)
+SURE_AFTER_SECONDS = 5
+"""A rate that was watched for less says nothing of the time that is left."""
+
+
+def overall(rows: list[dict[str, Any]], now: float) -> dict[str, Any] | None:
+    """How far the phase is that works now: `phase`, `settled` and `planned` rows, `seconds_left` (None: not known yet).
+
+    `rows`: of `step_rows`. None when none has rows left: between two phases nobody knows how much will come.
+    """
+    for phase in reversed(PHASES):
+        own = [row for row in rows if row["phase"] == phase]
+        settled = sum(row["accepted"] + row["rejected"] for row in own)
+        planned = sum(row["planned"] for row in own)
+        if not own:
+            continue
+        if settled >= planned:
+            return None
+        watched = now - min(row["started"] for row in own)
+        known = settled > 0 and watched >= SURE_AFTER_SECONDS
+        left = round((planned - settled) / (settled / watched)) if known else None
+        return {"phase": phase, "settled": settled, "planned": planned, "seconds_left": left}
+    return None
+
+
 def _position(row: dict[str, Any]) -> tuple[int, int, str]:
     known = PLACE.get(row["step"], len(PLACE))
     place = OBJECTS.index(row["sobject"]) if row["sobject"] in OBJECTS else len(OBJECTS)

@@ -110,9 +110,9 @@ const REFUSALS = {
   403: "You may not read the runs of this DAG. Ask an Airflow administrator for the right to see it.",
 };
 
-/** JSON of one of our endpoints, by a path relative to the page; raises `Refused`. */
-export async function load(path) {
-  const answer = await fetch(path, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+/** JSON of one of our endpoints, by a path relative to the page, or of Airflow's; raises `Refused`. */
+export async function load(path, { headers = {}, refusals = REFUSALS, ...more } = {}) {
+  const answer = await fetch(path, { headers: { Accept: "application/json", ...headers }, credentials: "same-origin", ...more });
   if (answer.ok) return answer.json();
   let detail = "";
   try {
@@ -120,7 +120,7 @@ export async function load(path) {
   } catch {
     detail = ""; // a proxy's own error page is no JSON
   }
-  throw new Refused(answer.status, REFUSALS[answer.status] ?? (typeof detail === "string" && detail ? detail : `The server answered ${answer.status}.`));
+  throw new Refused(answer.status, refusals[answer.status] ?? (typeof detail === "string" && detail ? detail : `The server answered ${answer.status}.`));
 }
 
 export function notice(text, tone = "") {

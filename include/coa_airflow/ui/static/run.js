@@ -1,5 +1,6 @@
 // The page of one run: polls the cheap data, asks for the groups of problems when they may have changed.
 import { airflowLink, badge, clock, duration, followTheme, load, make, moment, notice, number, outsideLink, poll, section, stateOf, table, title } from "./parts.js";
+import { decision } from "./decide.js";
 import { drawSteps } from "./steps.js";
 import { drawBeside, drawDifferences, drawFindings, drawProblems } from "./problems.js";
 
@@ -50,7 +51,7 @@ function draw(data) {
   section("head", headData(data), drawHead);
   // Seconds of what runs now change with each poll: whole ones are enough.
   section("stages", data.stages.map((s) => ({ ...s, seconds: s.seconds === null ? null : s.seconds < 10 && s.state === "done" ? s.seconds : Math.round(s.seconds) })), drawStages);
-  section("approval", [data.approval, data.run, waitsFor(data)].map((x, i) => (i === 1 ? { dag: x.dag_id, run: x.airflow_run_id, hash: x.plan_hash, dry: x.dry_run } : x)), drawApproval);
+  section("approval", [data.approval, data.run, waitsFor(data)].map((x, i) => (i === 1 ? { dag: x.dag_id, run: x.airflow_run_id, hash: x.plan_hash, dry: x.dry_run, policies: x.policies, mapping: x.mapping } : x)), drawApproval);
   section("objects", data.objects, drawObjects);
   section("amounts", data.amounts, drawAmounts);
   drawSteps(data);
@@ -84,6 +85,7 @@ function drawHead(run) {
   return [
     make("div", { class: "verdict" }, badge(run.state, run.over), make("span", { class: "kind" }, `${run.dry_run ? "dry run" : "migration"}, ${run.mode}`), make("code", {}, run.run_id)),
     words && make("p", { class: "message" }, words),
+    run.proof?.on_purpose.values > 0 && make("p", { class: "message" }, `Beside that, ${number(run.proof.on_purpose.values)} values differ on purpose: ${run.proof.on_purpose.reasons}.`),
     make("dl", { class: "facts" },
       org("Source", run.source), org("Target", run.target),
       fact("Started", moment(run.started), run.triggered_by && make("span", { class: "faint" }, ` by ${run.triggered_by}`)),
@@ -109,7 +111,9 @@ function drawApproval([approval, run, waits]) {
   if (waits) {
     return make("div", { class: "call" },
       make("p", {}, make("strong", {}, "The plan waits for an answer."), " Nothing is written to the target before it is approved."),
-      airflowLink(page, "Read and answer the plan", { class: "button", "data-key": "answer" }), hash);
+      make("p", {}, `Policies: ${run.policies.join(", ") || "all as by default"}. Mapping file: ${run.mapping || "none"}.`),
+      decision(run.dag, run.run), hash,
+      airflowLink(page, "The plan's page, with cases and standing approval", { "data-key": "answer" }));
   }
   const words = {
     approved: `Approved by ${approval.by}, ${moment(approval.at)}.`,

@@ -1,5 +1,6 @@
 // All migrations, by pair of orgs, newest first.
 import { airflowLink, badge, duration, followTheme, load, make, moment, notice, number, poll, section, table } from "./parts.js";
+import { drawStanding } from "./standing.js";
 
 const NAMES = { preflight: "Preflight", migrate: "Migration", sync: "Sync", verify: "Verification", rollback: "Roll-back" };
 
@@ -12,6 +13,8 @@ async function step() {
   document.getElementById("content").hidden = false;
   notice(runs.length ? "" : "No migration has run yet. Trigger coa_migrate with dry_run to see what one would do.");
   section("content", runs, draw);
+  const { grants } = await load("api/standing");
+  section("standing", grants, drawStanding);
   return runs.some((r) => !r.over) ? 5 : 30;
 }
 

@@ -20,19 +20,35 @@ export function rate(key, row, now, live) {
 
 export function drawSteps(data) {
   const rows = data.steps;
-  const shape = rows.map((r) => [r.step, r.name]);
-  section("steps", shape, () => skeleton(rows));
+  const live = (row) => !data.over && row.accepted + row.rejected < row.planned;
+  const shape = rows.map((r) => [r.step, r.name, live(r)]);
+  section("steps", shape, () => skeleton(rows, live));
+  section("overall", data.overall, drawOverall);
   for (const row of rows) fill(row, data.now, !data.over);
 }
 
 const keyOf = (row) => `${row.step}|${row.name}`;
 
-function skeleton(rows) {
-  const blocks = PHASES.map(([phase, name]) => {
-    const own = rows.filter((r) => r.phase === phase);
-    return own.length > 0 && [make("h3", {}, name), table(`${name}: rows by step and sObject`, columns(), own, { class: "steps" })];
-  });
+/** What works now stands first; what is done below it, phase by phase. */
+function skeleton(rows, live) {
+  const block = (name, own) => own.length > 0 && [make("h3", {}, name), table(`${name}: rows by step and sObject`, columns(), own, { class: "steps" })];
+  const blocks = [
+    block("Under way", rows.filter(live)),
+    ...PHASES.map(([phase, name]) => block(name, rows.filter((r) => r.phase === phase && !live(r)))),
+  ];
   return [title("steps-title", "Steps"), rows.length ? blocks : make("p", { class: "empty" }, "No step has moved a row yet.")];
+}
+
+/** One bar for the phase that works now, and how long it will take at its pace so far. */
+function drawOverall(overall) {
+  if (!overall) return null;
+  const [, name] = PHASES.find(([phase]) => phase === overall.phase);
+  const words = `${number(overall.settled)} of ${number(overall.planned)} rows${overall.seconds_left === null ? "" : `, about ${remaining(overall.seconds_left)} left`}`;
+  const share = percent(overall.settled, overall.planned);
+  const done = make("span", { class: "done" });
+  done.style.width = `${share}%`;
+  const bar = make("div", { class: "bar", role: "progressbar", "aria-label": `${name}, all steps`, "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.floor(share), "aria-valuetext": words }, done);
+  return make("div", { class: "meter" }, make("span", {}, name), bar, make("span", { class: "number" }, words));
 }
 
 function columns() {
