@@ -8,6 +8,7 @@ import smtplib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,6 +78,42 @@ def test_an_open_gate_is_told_once_with_what_it_is_about_and_where_to_answer(
     assert "Channel Order App orders from Old PBO to New PBO" in mails[0].text
     assert "within 24 hours" in mails[0].text
     assert "http://localhost:8080/dags/coa_migrate/runs/manual__1/plugin/coa-migration" in mails[0].text
+
+
+def test_the_gate_tells_people_when_it_asks(
+    run: Run, mails: list[Mail], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.standard.operators.hitl import HITLOperator
+
+    from coa_airflow.gate import PlanApprovalOperator, approval_form
+
+    monkeypatch.setattr(HITLOperator, "execute", lambda self, context: "asked")
+    gate = PlanApprovalOperator(task_id="approve", params=approval_form())
+
+    asked = gate._ask(
+        run, {}, about="plan", subject="?", body="the plan", event=APPROVAL_ASKED, plan_hash="p"
+    )
+
+    assert asked == "asked"
+    assert len(events(run, APPROVAL_ASKED)) == 1
+    assert [mail.subject for mail in mails] == [f"The plan of run {run.run_id} waits for an answer"]
+
+
+def test_the_verdict_tells_people_how_the_run_ended(run: Run, mails: list[Mail]) -> None:
+    from coa_airflow.verdict import _publish
+
+    summary = {"state": "failed", "run_id": run.run_id, "mode": "full", "message": "No right.", "objects": {}}
+    run.update(summary=summary, message="No right.")
+    pushed: dict[str, str] = {}
+    context = {
+        "ti": SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value})),
+        "task": SimpleNamespace(outlets=[], told=None),
+    }
+
+    _publish(run, context, RunState.FAILED)
+
+    assert pushed["note"].startswith(f"failed ({run.run_id}): No right.")
+    assert [mail.subject for mail in mails] == [f"Run {run.run_id} ended as failed"]
 
 
 @pytest.mark.parametrize(("state", "kind"), [(RunState.VERIFIED, "verdict"), (RunState.BLOCKED, "failure")])
