@@ -135,11 +135,12 @@ class RunParams:
         """`chunk_size`, or what suits a run with work on so many orders.
 
         A chunk costs about six jobs and its orders stand as Draft while it is on its way: small ones are safer,
-        large ones cost fewer API calls. So 2,000, and from 40,000 orders on a twentieth of them, 10,000 at most.
+        large ones cost fewer API calls. So 2,000, and from 40,000 orders on a twentieth of them, 10,000 at most. Of
+        fewer than 6,000 orders a third, 250 at least: an org that takes its time works on several chunks side by side.
         """
         if self.chunk_size is not None:
             return self.chunk_size
-        return min(MOST_ORDERS_A_CHUNK, max(2000, math.ceil(orders / 20)))
+        return min(MOST_ORDERS_A_CHUNK, max(250, min(2000, math.ceil(orders / 3)), math.ceil(orders / 20)))
 
     def blocked_limit(self, records: int) -> int | None:
         """How many of `records` may be blocked; None means no limit."""

@@ -195,8 +195,8 @@ def policy_params() -> dict[str, Param]:
         minimum=1,
         maximum=MOST_ORDERS_A_CHUNK,
         title="Orders per chunk",
-        description_md="A chunk goes through all its steps before the next one starts. Empty: 2,000, and from 40,000 "
-        "orders on a twentieth of them, 10,000 at most.",
+        description_md="A chunk goes through all its steps before the next one starts. Empty: a third of the "
+        "orders, 250 to 2,000, and from 40,000 orders on a twentieth of them, 10,000 at most.",
         section="Size and files",
     )
     params["lanes"] = Param(

@@ -37,5 +37,10 @@ def test_an_emptied_chunk_size_is_none_given() -> None:
 def test_chunks_grow_with_the_run_within_bounds(one: int, other: int) -> None:
     small, large = (RunParams().orders_a_chunk(orders) for orders in sorted((one, other)))
 
-    assert 2000 <= small <= large <= MOST_ORDERS_A_CHUNK
+    assert 250 <= small <= large <= MOST_ORDERS_A_CHUNK
+    assert RunParams().orders_a_chunk(10_000) == 2000
     assert RunParams().orders_a_chunk(100_000) == 5000
+
+
+def test_a_small_run_has_three_chunks_so_that_its_lanes_have_work_side_by_side() -> None:
+    assert RunParams().orders_a_chunk(1000) == 334
