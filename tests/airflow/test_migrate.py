@@ -106,6 +106,18 @@ def test_params_that_nobody_can_use_end_the_run_at_once_and_say_so_everywhere(
     assert run.row["artifacts"] == str(run.folder)
 
 
+@pytest.mark.lane
+def test_a_file_that_a_form_names_is_opened_only_where_mappings_lie(stage: Stage) -> None:
+    run = stage.migrate(mapping="/etc/passwd")
+
+    assert (run.state, run.airflow_state) == ("failed", "failed")
+    assert run.message.startswith(
+        "start: The mapping file /etc/passwd does not lie where this deployment reads mapping files from."
+    )
+    assert tries(run.row["airflow_run_id"], "start") == 1
+    assert "root:" not in (run.folder / "report.html").read_text()
+
+
 def tries(airflow_run_id: str, task_id: str) -> int:
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
