@@ -153,7 +153,7 @@ def _plant_tables(run: Run) -> None:
         schema, table = run.table(kind, sobject)._obj
         types = types_of(run.db, schema, table)
         ids = {c: RECORD for c in types if c in ("Id", "source_id", "target_id")}
-        fixed = {"sobject": ORDER, "kind": str(Table.SOURCE), "action": "left", "step": "orders", "nth": None}
+        fixed = {"sobject": ORDER, "kind": str(Table.SOURCE), "action": "left", "step": "orders"}
         if kind is Table.PLAN:
             fixed["action"] = "insert"
         values = {
@@ -162,7 +162,8 @@ def _plant_tables(run: Run) -> None:
                 fixed.get(column, _value(type_, marked=holds is not Holds.PLAIN and column not in one.key)),
             )
             for column, type_ in types.items()
-            if column != "nth"
+            # PostgreSQL numbers the effects itself.
+            if (kind, column) != (Table.EFFECT, "nth")
         }
         _insert(run.db, run.table(kind, sobject), values)
     run.db.execute(
