@@ -61,7 +61,12 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
 
 
 def session(url: str, **changes: str) -> Org:
-    connection = {"consumer_key": "key", "consumer_secret": "top secret", "api_version": "67.0", **changes}
+    connection: dict[str, Any] = {
+        "consumer_key": "key",
+        "consumer_secret": "top secret",
+        "api_version": "67.0",
+        **changes,
+    }
     return Org(
         OrgConnection(name="coa_target", login_url=url, **connection), Settings(retry_first_seconds=0.01)
     )

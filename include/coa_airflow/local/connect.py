@@ -19,6 +19,7 @@ from typing import Any
 
 from coa.child_environment import Child, child_environment
 from coa.errors import CoaError, ConfigurationError
+from coa.private_files import keep_files_private
 from coa_airflow.connections import org_connection
 from coa_airflow.environment import connection_in
 from coa_airflow.local import command
@@ -29,6 +30,7 @@ CONNECTIONS = {"source": "coa_source", "target": "coa_target"}
 
 def main() -> int:
     """Exit status 0 when the connection was kept."""
+    keep_files_private()
     try:
         alias, name = _asked_for()
         org = org_of_alias(alias)
