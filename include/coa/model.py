@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from hashlib import sha1
 
+from coa.codes import DifferenceKind
+
 NAMESPACE = "CHANNEL_ORDERS"
 NS = NAMESPACE + "__"
 
@@ -148,20 +150,20 @@ def table_slug(sobject: str) -> str:
     return slug[:39] + "_" + sha1(sobject.encode()).hexdigest()[:8]
 
 
-def difference_kind(sobject: str, field_name: str) -> str:
+def difference_kind(sobject: str, field_name: str) -> DifferenceKind:
     """The `kind` of a difference in this field, as `differences.csv` names it."""
     if field_name == STATUS:
-        return "status"
+        return DifferenceKind.STATUS
     if field_name in PRICE_FIELDS:
-        return "price"
+        return DifferenceKind.PRICE
     if field_name in (RECEIVED_AT, ORIGINAL_RECEIVED_AT):
-        return "received_date"
+        return DifferenceKind.RECEIVED_DATE
     if field_name == "CreatedDate":
-        return "created_date"
+        return DifferenceKind.CREATED_DATE
     if field_name == CLONED_FROM:
-        return "clone_link"
+        return DifferenceKind.CLONE_LINK
     if field_name in ("OwnerId", "CreatedById"):
-        return "owner"
+        return DifferenceKind.OWNER
     if field_name in ROLLUPS:
-        return "rollup"
-    return "field"
+        return DifferenceKind.ROLLUP
+    return DifferenceKind.FIELD

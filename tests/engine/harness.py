@@ -88,11 +88,11 @@ class Migrator:
             Org(connection_to(self.target, "coa_target"), self.settings),
         )
 
-    def start(self, **params: Any) -> Run:
+    def start(self, dag_id: str = "coa_migrate", /, **params: Any) -> Run:
         return pipeline.start(
             self.db,
             self.settings,
-            dag_id="coa_migrate",
+            dag_id=dag_id,
             airflow_run_id=f"test-{uuid4().hex}",
             triggered_by="test",
             raw_params={**LENIENT, **params},

@@ -14,6 +14,7 @@ INCLUDE = Path(__file__).parents[2] / "include"
 PACKAGES = ("coa", "coa_airflow", "orgsim")
 
 LAYERS = (
+    ("codes",),
     (
         "artifacts",
         "child_environment",

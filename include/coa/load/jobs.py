@@ -19,6 +19,7 @@ from os import SEEK_END
 
 from psycopg import sql
 
+from coa.codes import JobState, RowState
 from coa.errors import AmbiguousWrite, ConfigurationError, OrgRefused
 from coa.fields.field_map import FieldMapping
 from coa.load.observation import observe
@@ -166,14 +167,14 @@ class Loader:
         self.run.lease.require()
         try:
             job_id = self.jobs.create(step.sobject, step.operation)
-            job = self._advance(job, "open", job_id=job_id)
+            job = self._advance(job, JobState.OPEN, job_id=job_id)
             with spool(self.run, payload_query(self.run, step, job["job_key"], self.fields)) as csv:
                 size = csv.seek(0, SEEK_END)
                 self.jobs.upload(job_id, csv)
-            job = self._advance(job, "uploaded", size=size)
+            job = self._advance(job, JobState.UPLOADED, size=size)
             self.run.lease.require()
             self.jobs.close(job_id)
-            job = self._advance(job, "submitted")
+            job = self._advance(job, JobState.SUBMITTED)
         except AmbiguousWrite as lost:
             log.warning("%s The job is read back.", lost.message)
             self._bring_to_end(job, step)
@@ -189,7 +190,7 @@ class Loader:
         if status is None:
             self._abandon(job, step, "the org does not know it any more")
             return
-        if status.state == "Open" and job["state"] == "open":
+        if status.state == "Open" and job["state"] == JobState.OPEN:
             # Whether the upload arrived whole cannot be read back; nothing was processed yet.
             self.jobs.abort(job["job_id"])
             self._abandon(job, step, "upload without an answer")
@@ -201,8 +202,8 @@ class Loader:
             except (AmbiguousWrite, OrgRefused) as error:
                 log.warning("closing job %s: %s", job["job_id"], error.message)
             status = self.jobs.status(job["job_id"]) or status
-        if job["state"] != "submitted":
-            job = self._advance(job, "submitted")
+        if job["state"] != JobState.SUBMITTED:
+            job = self._advance(job, JobState.SUBMITTED)
         if not status.over:
             just_begun = known is not None
             status = self.jobs.wait(
@@ -231,7 +232,8 @@ class Loader:
 
     def _abandon(self, job: Row, step: Step, why: str) -> None:
         """Gives a job up that processed nothing; inserts are looked up all the same before they are sent again."""
-        state = "unknown" if step.operation == INSERT and job["state"] != "planned" else "pending"
+        sent = step.operation == INSERT and job["state"] != JobState.PLANNED
+        state = RowState.UNKNOWN if sent else RowState.PENDING
         with self.run.db.transaction() as connection:
             connection.execute(
                 sql.SQL("UPDATE {} SET state = %s WHERE job_key = %s AND state = 'sent'").format(
@@ -246,7 +248,7 @@ class Loader:
             )
         log.warning("gave up job %s of %s: %s", job["job_id"] or job["job_key"], job["sobject"], why)
 
-    def _advance(self, job: Row, state: str, job_id: str = "", size: int = 0) -> Row:
+    def _advance(self, job: Row, state: JobState, job_id: str = "", size: int = 0) -> Row:
         """Commits a job's new state before the next call; an order is a Draft from `submitted` on.
 
         One that is sent with its status is none, until the look that follows its job says so (`load.one_pass`).
@@ -258,7 +260,7 @@ class Loader:
                    WHERE job_key = %s RETURNING *""",
                 [state, job_id, size, job["job_key"]],
             ).fetchone()
-            if state == "submitted" and job["step"] in MAKES_DRAFTS:
+            if state is JobState.SUBMITTED and job["step"] in MAKES_DRAFTS:
                 connection.execute(
                     sql.SQL(
                         """UPDATE coa.ledger l SET draft_since = clock_timestamp(), draft_until = NULL

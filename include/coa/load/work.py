@@ -1,7 +1,6 @@
 """The work list of a run: one row for each record and step that has to be sent to the org.
 
-States of a row: `pending` -> `sent` (in a job) -> `accepted` | `rejected`; `unknown` (sent, no outcome) is
-looked up before it is sent again. Tables `work` and `chunk` live in the schema of the run.
+States of a row: `coa.codes.RowState`. Tables `work` and `chunk` live in the schema of the run.
 """
 
 from __future__ import annotations

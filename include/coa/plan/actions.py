@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import ReasonCode
 from coa.explanations import Cause, sentence
 from coa.fields.bulk_values import bulk_cannot_carry
 from coa.fields.compare import Comparison, actual_hash, changed_fields, comparisons
@@ -28,25 +29,7 @@ from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
 # Which of several problems is named as the reason: causes before consequences.
-REASON_ORDER = (
-    "conflict",
-    "possible_duplicate",
-    "value_masked",
-    "contract_unmatched",
-    "product_unmatched",
-    "contract_mismatch",
-    "contract_blank",
-    "quantity_missing",
-    "terms_missing",
-    "picklist_value_missing",
-    "value_too_long",
-    "value_invalid",
-    "owner_unmatched",
-    "lookup_unmatched",
-    "refused_by_org",
-    "order_incomplete",
-    "parent_blocked",
-)
+REASON_ORDER = tuple(ReasonCode)
 
 
 def assign_actions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import ReasonCode
 from coa.fields.customers import customers_alike
 from coa.model import CUSTOMER, LOADED, SOURCE_ID
 from coa.staging.runs import SOURCE, TARGET, Run
@@ -74,7 +75,7 @@ def _add_unknown(run: Run, sobject: str) -> None:
     )
 
 
-MATCH_CHANGED = "match_changed"
+MATCH_CHANGED = ReasonCode.MATCH_CHANGED
 
 
 def match_customers(run: Run) -> None:

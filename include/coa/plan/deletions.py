@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.codes import Removal
 from coa.fields.compare import actual_hash, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
@@ -20,8 +21,7 @@ from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
-DELETE = "delete"
-LEFT = "left"
+DELETE, LEFT = Removal
 
 
 def find_deletions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:

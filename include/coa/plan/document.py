@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.codes import Action
 from coa.config import RunParams
 from coa.fields.customers import customer_called
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, NS, ORDER, ORDER_CUSTOMER, ORDER_TYPE, STATUS
@@ -20,7 +21,7 @@ from coa.staging.runs import Run
 from coa.staging.tables import Table
 
 GROUP_ROWS = 10_000
-ACTIONS = ("insert", "update", "unchanged", "match", "blocked", "held")
+ACTIONS = tuple(Action)
 
 LISTED_DELETIONS = 10_000
 """So many deletions stand in `plan.json`; the counts are of all."""

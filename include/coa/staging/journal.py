@@ -9,9 +9,16 @@ from dataclasses import field as dataclass_field
 from datetime import datetime
 from typing import Any
 
+from coa.codes import EventLevel, Severity
 from coa.staging.database import Database, json_value
 
 log = logging.getLogger(__name__)
+
+LOG_LEVELS = {
+    Severity.BLOCKER: logging.ERROR,
+    Severity.WARNING: logging.WARNING,
+    Severity.NOTE: logging.INFO,
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class EventLog:
     db: Database
     run_id: str
 
-    def add(self, event: str, level: str = "info", **data: Any) -> None:
+    def add(self, event: str, level: EventLevel | str = EventLevel.INFO, **data: Any) -> None:
         """One line of the trail."""
         self.db.execute(
             "INSERT INTO coa.event (run_id, level, event, data) VALUES (%s, %s, %s, %s)",
@@ -35,7 +42,7 @@ class EventLog:
 class Finding:
     """Something a person should know before the first write.
 
-    `severity`: `blocker` stops the run, `warning` wants a look, `note` is for the record.
+    `severity`: one of `coa.codes.Severity`.
     `examples`: at most ten record ids.
     """
 
@@ -85,7 +92,7 @@ class Findings:
                     ],
                 )
         for f in kept:
-            level = {"blocker": logging.ERROR, "warning": logging.WARNING}.get(f.severity, logging.INFO)
+            level = LOG_LEVELS[Severity(f.severity)]
             log.log(level, "%s %s: %s Next step: %s", f.severity, f.code, f.message, f.next_step)
         return kept
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 
+from coa.codes import Action, ReasonCode, Removal, RowState, Undo, Verdict, one_of
 from coa.model import DETAIL_ORDER, table_slug
 from coa.staging import wide
 
@@ -93,6 +94,8 @@ class Declaration:
 SAMPLE = 10
 """PostgreSQL reads 300 rows for each point of a column's statistics target."""
 
+REASON = one_of("reason_code", ReasonCode, or_empty=True)
+
 _RECORDS = Declaration(key=("Id",), fields=True)
 _CHANGED = Declaration(key=("Id",), fields=True)
 
@@ -126,8 +129,8 @@ DECLARED: dict[Table, Declaration] = {
     # Which values custom rules changed.
     Table.CUSTOM: Declaration("source_id text, field text", key=("field", "source_id")),
     Table.PROBLEM: Declaration(
-        """sobject text NOT NULL, source_id text NOT NULL, reason_code text NOT NULL, field text NOT NULL,
-           reason text NOT NULL, next_step text NOT NULL, verdict text NOT NULL""",
+        f"""sobject text NOT NULL, source_id text NOT NULL, reason_code text NOT NULL {REASON}, field text NOT NULL,
+           reason text NOT NULL, next_step text NOT NULL, verdict text NOT NULL {one_of("verdict", Verdict)}""",
         key=("sobject", "source_id", "reason_code", "field"),
     ),
     # Ids and links of the source org inside texts; `kept`: why the text is carried as it is, empty for a link that is
@@ -146,10 +149,10 @@ DECLARED: dict[Table, Declaration] = {
     ),
     # Exactly one action a source record.
     Table.PLAN: Declaration(
-        """sobject text NOT NULL, source_id text NOT NULL, parent_id text, target_id text,
-           action text NOT NULL CHECK (action IN ('insert', 'update', 'unchanged', 'match', 'blocked', 'held')),
-           reason_code text NOT NULL DEFAULT '', field text NOT NULL DEFAULT '', reason text NOT NULL DEFAULT '',
-           next_step text NOT NULL DEFAULT '', changed text[] NOT NULL DEFAULT '{}', status text, created_at text,
+        f"""sobject text NOT NULL, source_id text NOT NULL, parent_id text, target_id text,
+           action text NOT NULL {one_of("action", Action)},
+           reason_code text NOT NULL DEFAULT '' {REASON}, field text NOT NULL DEFAULT '', reason text NOT NULL DEFAULT '',
+           next_step text NOT NULL DEFAULT '', changed text[] NOT NULL DEFAULT '{{}}', status text, created_at text,
            desired_hash text NOT NULL, chunk_no int""",
         key=("sobject", "source_id"),
         indexes={
@@ -161,8 +164,8 @@ DECLARED: dict[Table, Declaration] = {
     ),
     # What we brought to the target and is gone from the source.
     Table.DELETION: Declaration(
-        """sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL, parent_id text,
-           action text NOT NULL, reason text NOT NULL DEFAULT ''""",
+        f"""sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL, parent_id text,
+           action text NOT NULL {one_of("action", Removal)}, reason text NOT NULL DEFAULT ''""",
         key=("sobject", "source_id"),
     ),
     # `step`: the step of the load that corrects it, empty where a policy leaves it as the package made it.
@@ -204,8 +207,9 @@ DECLARED: dict[Table, Declaration] = {
     # One row for each record and step that has to be sent. No index has `state`: a row that is accepted then
     # changes no indexed column, and stays on its page.
     Table.WORK: Declaration(
-        """step text NOT NULL, sobject text NOT NULL, chunk_no int NOT NULL, source_id text NOT NULL,
-           parent_id text, target_id text, changed text[], state text NOT NULL DEFAULT 'pending',
+        f"""step text NOT NULL, sobject text NOT NULL, chunk_no int NOT NULL, source_id text NOT NULL,
+           parent_id text, target_id text, changed text[],
+           state text NOT NULL DEFAULT 'pending' {one_of("state", RowState)},
            job_key bigint, attempts int NOT NULL DEFAULT 0, error_code text, error text""",
         key=("step", "sobject", "source_id"),
         indexes={"work_by_chunk": ("step", "sobject", "chunk_no"), "work_by_job": ("job_key",)},
@@ -227,9 +231,9 @@ DECLARED: dict[Table, Declaration] = {
     ),
     # The plan of a roll-back.
     Table.ROLLBACK: Declaration(
-        """sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL, parent_id text,
-           action text NOT NULL CHECK (action IN ('delete', 'restore', 'left')), wanted text NOT NULL,
-           changed text[] NOT NULL DEFAULT '{}', reason_code text NOT NULL DEFAULT '',
+        f"""sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL, parent_id text,
+           action text NOT NULL {one_of("action", Undo)}, wanted text NOT NULL,
+           changed text[] NOT NULL DEFAULT '{{}}', reason_code text NOT NULL DEFAULT '' {REASON},
            reason text NOT NULL DEFAULT '', next_step text NOT NULL DEFAULT ''""",
         key=("sobject", "source_id"),
     ),

@@ -17,6 +17,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.codes import DifferenceKind
 from coa.errors import ConfigurationError, RetryableError
 from coa.explanations import Cause
 from coa.fields.compare import is_compared
@@ -34,7 +35,7 @@ from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.verify.values_by_type import plain
 
-DISAGREEMENT = "disagreement"
+DISAGREEMENT = DifferenceKind.DISAGREEMENT
 AT_LEAST = 200
 """Records of each sObject, if there are so many."""
 MOST_DIFFERENT = 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import DifferenceKind
 from coa.explanations import Cause, sentence
 from coa.fields.compare import Comparison, actual_hash
 from coa.fields.field_map import FieldMapping
@@ -61,11 +62,11 @@ def find_field_differences(run: Run, sobject: str, compared: list[Comparison], j
     )
 
 
-def kind_of(sobject: str, one: FieldMapping) -> str:
+def kind_of(sobject: str, one: FieldMapping) -> DifferenceKind:
     """The kind of a difference in this field, as differences.csv names it."""
     named = difference_kind(sobject, one.name)
-    if named == "field" and one.kind in ("parent", "lookup"):
-        return "link"
+    if named is DifferenceKind.FIELD and one.kind in ("parent", "lookup"):
+        return DifferenceKind.LINK
     return named
 
 

@@ -1,0 +1,179 @@
+"""The codes that the staging database holds: each kind a closed set, with a CHECK in PostgreSQL made from it.
+
+Tables of a run take their CHECKs from here (`coa.staging.tables`); those of the permanent tables stand in migrations,
+and `tests/unit/test_codes.py` compares. To add a code: its member, and for a permanent table the migration that lets the
+column take it. States of a run are in `coa.states`, causes of explained differences in `coa.explanations`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventLevel(StrEnum):
+    """`coa.event.level`; names of Python's logging levels."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Severity(StrEnum):
+    """`coa.finding.severity`: a blocker stops the run, a warning wants a look, a note is for the record."""
+
+    BLOCKER = "blocker"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Verdict(StrEnum):
+    """What a problem of a record does: blocks the record, or stops the run."""
+
+    BLOCK = "block"
+    STOP = "stop"
+
+
+class Action(StrEnum):
+    """What the plan does with a source record; each has exactly one."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    MATCH = "match"
+    BLOCKED = "blocked"
+    HELD = "held"
+
+
+class Undo(StrEnum):
+    """What a roll-back does with a record of the target."""
+
+    DELETE = "delete"
+    RESTORE = "restore"
+    LEFT = "left"
+
+
+class Removal(StrEnum):
+    """What becomes of a record that we brought to the target and that is gone from the source."""
+
+    DELETE = "delete"
+    LEFT = "left"
+
+
+class ReasonCode(StrEnum):
+    """Why a record is blocked, held or left, or what its plan wants to be known."""
+
+    # What the plan finds, in the order in which one of several is named for a record.
+    CONFLICT = "conflict"
+    POSSIBLE_DUPLICATE = "possible_duplicate"
+    VALUE_MASKED = "value_masked"
+    CONTRACT_UNMATCHED = "contract_unmatched"
+    PRODUCT_UNMATCHED = "product_unmatched"
+    CONTRACT_MISMATCH = "contract_mismatch"
+    CONTRACT_BLANK = "contract_blank"
+    QUANTITY_MISSING = "quantity_missing"
+    TERMS_MISSING = "terms_missing"
+    PICKLIST_VALUE_MISSING = "picklist_value_missing"
+    VALUE_TOO_LONG = "value_too_long"
+    VALUE_INVALID = "value_invalid"
+    OWNER_UNMATCHED = "owner_unmatched"
+    LOOKUP_UNMATCHED = "lookup_unmatched"
+    REFUSED_BY_ORG = "refused_by_org"
+    ORDER_INCOMPLETE = "order_incomplete"
+    PARENT_BLOCKED = "parent_blocked"
+    # Not of a problem, but of the plan as a whole.
+    FIELD_HIDDEN = "field_hidden"
+    MATCH_CHANGED = "match_changed"
+    CURRENCY_MISSING = "currency_missing"
+    KEY_OF_OTHER_SOURCE = "key_of_other_source"
+    INCOMPLETE = "incomplete"
+    HELD_DRAFT = "held_draft"
+    HELD_IN_FLIGHT = "held_in_flight"
+    CHANGED_SINCE_PLAN = "changed_since_plan"
+    # What a roll-back leaves.
+    IN_USE = "in_use"
+    DELETED_BY_RUN = "deleted_by_run"
+
+
+class RowState(StrEnum):
+    """A row of `work`: pending -> sent (in a job) -> accepted | rejected.
+
+    `unknown` (sent, without an outcome) is looked up by its key before it is sent again; `retry` met an error that may
+    pass, and is made pending in the next round.
+    """
+
+    PENDING = "pending"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    RETRY = "retry"
+
+
+class JobState(StrEnum):
+    """A row of `coa.job`: planned -> open -> uploaded -> submitted -> settled (results applied) | abandoned."""
+
+    PLANNED = "planned"
+    OPEN = "open"
+    UPLOADED = "uploaded"
+    SUBMITTED = "submitted"
+    ENDED = "ended"
+    SETTLED = "settled"
+    ABANDONED = "abandoned"
+
+
+class LedgerOrigin(StrEnum):
+    """Whose the target's record is: inserted by us, matched (not ours), or not there yet."""
+
+    NONE = "none"
+    INSERTED = "inserted"
+    MATCHED = "matched"
+
+
+class LedgerStep(StrEnum):
+    """How far a record has come in the target; `released`: an order that has left Draft."""
+
+    NONE = "none"
+    SENT = "sent"
+    CREATED = "created"
+    RELEASED = "released"
+    DONE = "done"
+
+
+class DifferenceKind(StrEnum):
+    """`coa.difference.kind`, as differences.csv names it."""
+
+    FIELD = "field"
+    PRICE = "price"
+    STATUS = "status"
+    RECEIVED_DATE = "received_date"
+    CREATED_DATE = "created_date"
+    LINK = "link"
+    CLONE_LINK = "clone_link"
+    OWNER = "owner"
+    ROLLUP = "rollup"
+    MISSING = "missing"
+    DUPLICATE = "duplicate"
+    UNEXPECTED = "unexpected"
+    HAZARD = "hazard"
+    DISAGREEMENT = "disagreement"
+    EXPLAINED = "explained"
+
+
+class DifferenceCause(StrEnum):
+    """Where a difference comes from: the migration, or a change since; `unknown` where that cannot be told."""
+
+    MIGRATION = "migration"
+    SOURCE = "source"
+    TARGET = "target"
+    BOTH = "both"
+    UNKNOWN = "unknown"
+
+
+def one_of(column: str, codes: type[StrEnum], *, or_empty: bool = False) -> str:
+    """The CHECK of a column, as SQL.
+
+    >>> one_of("verdict", Verdict)
+    "CHECK (verdict IN ('block', 'stop'))"
+    """
+    values = ([""] if or_empty else []) + [code.value for code in codes]
+    return f"CHECK ({column} IN ({', '.join(repr(value) for value in values)}))"
