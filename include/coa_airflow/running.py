@@ -16,6 +16,8 @@ from airflow.sdk.exceptions import AirflowException
 
 from coa.errors import BY_RULE, CoaError, ConfigurationError, JobStillRunning, RetryableError, RunStopped
 from coa.private_files import keep_files_private
+from coa_airflow.approvers import who_triggers
+from coa_airflow.deployment import origin_of
 from coa_airflow.environment import settings, staging
 
 if TYPE_CHECKING:
@@ -30,23 +32,29 @@ TASK_FAILED = "task_failed"
 def task_run(*, ending: bool = False) -> Iterator[Run]:
     """The run of the current task. What goes wrong inside is kept for the run's end state.
 
+    Raises `ConfigurationError` when the Airflow run only has the id of the one that the run was made for.
+
     `ending`: the task only looks at what the others did. Any other task that runs again (somebody
     cleared it) reopens a run that had ended.
     """
     from coa.failures import classified
-    from coa.staging.runs import Run
+    from coa.staging.runs import Run, require_same
 
     keep_files_private()
     context = get_current_context()
-    ti = context["ti"]
+    ti, dag_run = context["ti"], context["dag_run"]
     db = staging()
-    run_id = run_id_of(db, ti.dag_id, ti.run_id)
+    origin = origin_of(dag_run, db)
+    run_id = run_id_of(db, origin.deployment, ti.dag_id, ti.run_id)
     with structlog.contextvars.bound_contextvars(coa_run=run_id):
         run = Run.load(db, settings(), run_id, ending=ending)
+        # Not in `start` alone: its task may have been marked as success.
+        require_same(run.record, origin, who_triggers(dag_run))
         if not ending:
             run.reopen()
         try:
-            yield run
+            with run.at_work():
+                yield run
         except AirflowException:
             raise  # skipping and parking are no failures
         except JobStillRunning as waiting:
@@ -61,17 +69,17 @@ def task_run(*, ending: bool = False) -> Iterator[Run]:
             raise known from error
 
 
-def run_id_of(db: Database, dag_id: str, airflow_run_id: str) -> str:
+def run_id_of(db: Database, deployment: str, dag_id: str, airflow_run_id: str) -> str:
     """Raises `ConfigurationError` when the Airflow run has no run of ours (its task `start` did not pass)."""
-    found = db.value(
-        "SELECT run_id FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s", [dag_id, airflow_run_id]
-    )
+    from coa.staging.runs import find_run_id
+
+    found = find_run_id(db, deployment, dag_id, airflow_run_id)
     if found is None:
         raise ConfigurationError(
             f"The Airflow run {airflow_run_id} of {dag_id} has not started a migration run.",
             next_step="look at the log of its task `start`.",
         )
-    return str(found)
+    return found
 
 
 def _remember_stop(run: Run, stopped: RunStopped) -> None:

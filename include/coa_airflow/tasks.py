@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
@@ -18,6 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from coa.kinds import kind_of
 from coa_airflow.approvers import who_triggers
 from coa_airflow.canary_gate import refuse_asking_nobody
+from coa_airflow.deployment import origin_of
 from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
 from coa_airflow.gate import PLAN_SUMMARY
 from coa_airflow.notify.watch import tell_drafts
@@ -29,6 +29,7 @@ from coa_airflow.waiting import waiting_task
 
 if TYPE_CHECKING:
     from coa.mapping.place import NamedBy
+    from coa.staging.origin import Origin
     from coa.staging.runs import Run
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,6 @@ def start(
     `connections`: the connections that the DAG names, by param (`Pair.params`). `under_grant`: params come from the
     standing approval; what a trigger says otherwise stands, and is refused before the first write.
     """
-    from coa.staging.runs import Origin
-
     context = get_current_context()
     ti, dag_run = context["ti"], context["dag_run"]
     raw = given(context["params"])
@@ -91,16 +90,11 @@ def start(
         triggered_by=who_triggers(dag_run),
         raw_params=raw,
         mapping_named_by=_named_by(str(raw.get("mapping") or ""), of_params),
-        origin=Origin(
-            airflow_version=version("apache-airflow-core"),
-            born=str(getattr(dag_run, "run_after", "") or ""),
-            headless_token=os.environ.get(HEADLESS, ""),
-            triggered_for=os.environ.get("COA_TRIGGERED_BY", ""),
-        ),
+        origin=origin_of(dag_run, staging()),
     )
 
 
-def _started(*, dag_id: str, airflow_run_id: str, **row: Any) -> str:
+def _started(*, dag_id: str, airflow_run_id: str, origin: Origin, **row: Any) -> str:
     """The id of the run of this Airflow run. Params or a mapping file that nobody can use end it here, at once."""
     from coa import pipeline
     from coa.errors import InvalidParams
@@ -108,9 +102,11 @@ def _started(*, dag_id: str, airflow_run_id: str, **row: Any) -> str:
 
     db = staging()
     try:
-        run = pipeline.start(db, settings(), dag_id=dag_id, airflow_run_id=airflow_run_id, **row)
+        run = pipeline.start(
+            db, settings(), dag_id=dag_id, airflow_run_id=airflow_run_id, origin=origin, **row
+        )
     except InvalidParams as unusable:
-        run = Run.load(db, settings(), run_id_of(db, dag_id, airflow_run_id), ending=True)
+        run = Run.load(db, settings(), run_id_of(db, origin.deployment, dag_id, airflow_run_id), ending=True)
         run.update(artifacts=str(artifacts_of(run.run_id)))
         # The tasks that follow are not run; `report` and `verdict` tell it where people look.
         record_failure(run, "start", unusable)

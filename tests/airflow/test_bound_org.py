@@ -16,11 +16,10 @@ from tests.airflow.conftest import Ended, Stage, connection_to
 from tests.engine.checker import Dump
 
 from coa.config import Settings
-from coa.errors import CoaError, ConfigurationError, WrongOrg
+from coa.errors import CoaError, WrongOrg
 from coa.salesforce.session import Org, OrgConnection
-from coa.staging.database import Database
 from coa.staging.journal import EventLog
-from coa.staging.runs import Origin, Run
+from coa.staging.runs import Run
 from orgsim.launch import RunningOrg, running_org
 
 pytestmark = pytest.mark.airflow
@@ -275,27 +274,3 @@ def test_errors_of_the_wrong_org_are_never_retried() -> None:
 
     error: CoaError = WrongOrg("x")
     assert RETRY_POLICY.evaluate(error, 1, 6, {}).action.value == "fail"
-
-
-class TestReusedRunId:
-    """An Airflow run that was deleted does not come back, with its params and its approval, under its old id."""
-
-    def start(self, database: Database, born: str, **params: Any) -> Run:
-        return Run.start(
-            database,
-            Settings(),
-            dag_id="coa_migrate",
-            airflow_run_id="manual__1",
-            triggered_by="anna",
-            raw_params=params,
-            origin=Origin(born=born),
-        )
-
-    def test_a_retry_gets_its_run_and_another_run_is_refused(self, database: Database) -> None:
-        first = self.start(database, "06:00", require_approval=False)
-        first.update(params={**first.record.params, "orders_where": "Name = 'narrowed by the mapping'"})
-
-        assert self.start(database, "06:00", require_approval=False).run_id == first.run_id
-        for born, params in (("06:00", {"dry_run": True}), ("07:00", {"require_approval": False})):
-            with pytest.raises(ConfigurationError, match=f"was used before, by run {first.run_id}"):
-                self.start(database, born, **params)

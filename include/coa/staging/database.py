@@ -120,6 +120,22 @@ class Database:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key(name)])
             yield
 
+    @contextmanager
+    def session_lock(self, name: str) -> Iterator[None]:
+        """Holds a lock named `name` beside others who do, on a connection of its own: it ends with this process.
+
+        `pg_try_advisory_xact_lock` on its key fails while anybody holds it.
+        """
+        raw = self._engine.raw_connection()
+        try:
+            connection = cast(psycopg.Connection[Row], raw.driver_connection)
+            connection.execute("SELECT pg_advisory_lock_shared(%s)", [lock_key(name)])
+            connection.commit()
+            yield
+        finally:
+            # Closed, not given back: a lock of its session must not go on living in the pool.
+            raw.invalidate()
+
     def _connect(self, schema: Use) -> None:
         try:
             with self.transaction() as connection:
@@ -157,6 +173,11 @@ def as_query(query: Query) -> sql.Composed | sql.SQL:
 def json_value(value: Any) -> Jsonb:
     """A value for a `jsonb` column; dates and decimals as text."""
     return Jsonb(value, dumps=lambda data: json.dumps(data, default=str))
+
+
+def as_kept(value: Any) -> Any:
+    """A value as it comes back from a `jsonb` column."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def first_line(error: BaseException) -> str:

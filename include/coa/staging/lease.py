@@ -6,12 +6,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 from coa.errors import PairBusy
-from coa.staging.database import Database
+from coa.staging.database import Database, Row, lock_key
 from coa.staging.record import RunRecord
 
+Connection = psycopg.Connection[Row]
+
 HolderEnded = Callable[[dict[str, Any]], bool]
-"""Of the run that holds a lease (its row of `coa.run`), whether it can do nothing any more."""
+"""Of the run that holds a lease (its row of `coa.run`) and that no process works on, whether none ever will again."""
+
+
+def work_lock(run_id: str) -> str:
+    """Name of the lock that every process holds, shared with others, while it works on a run."""
+    return f"coa work {run_id}"
+
+
+def _lives(connection: Connection, holder: Row, holder_ended: HolderEnded | None) -> bool:
+    """Whether a run whose lease has not expired may still do something; staging alone is asked, but for `holder_ended`.
+
+    A process that works on the run counts, whatever Airflow says of its task; one that stands still until the lease has
+    expired finds out before its next call. Between two tasks, and while a run waits for a person, there is none: then
+    `holder_ended` may know that no task will follow.
+    """
+    free = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(%s) AS free", [lock_key(work_lock(holder["run_id"]))]
+    ).fetchone()
+    if not (free and free["free"]):
+        return True
+    return not (holder_ended and holder_ended(holder))
 
 
 @dataclass(frozen=True)
@@ -50,7 +74,7 @@ class Lease:
                 [pair_id, run_id],
             ).fetchall()
             for held in holders:
-                if holder_ended and holder_ended(held):
+                if not _lives(connection, held, holder_ended):
                     continue
                 where = "the same pair of orgs" if held["held_pair"] == pair_id else "one of the same orgs"
                 raise PairBusy(

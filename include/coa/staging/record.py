@@ -26,7 +26,11 @@ class RunRecord:
     airflow_run_id: str
     triggered_by: str
     triggered_for: str
+    deployment: str
     born: str
+    airflow_started_at: datetime | None
+    airflow_clears: int
+    conf_sha256: str
     headless_token: str
     mode: str
     given_params: Json

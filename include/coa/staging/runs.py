@@ -19,9 +19,10 @@ import coa
 from coa.config import RunParams, Settings, verification_params
 from coa.errors import ConfigurationError
 from coa.kinds import kind_of
-from coa.staging.database import Database, json_value
+from coa.staging.database import Database, as_kept, json_value
 from coa.staging.journal import EventLog, Findings, Progress
-from coa.staging.lease import Lease
+from coa.staging.lease import Lease, work_lock
+from coa.staging.origin import NO_AIRFLOW, Origin, foreign
 from coa.staging.record import RunRecord
 from coa.staging.schema import newest_version
 from coa.staging.tables import identifier, schema_of, table_name
@@ -57,19 +58,6 @@ def run_named(db: Database, name: str) -> str:
             + ".",
         )
     return str(found[0]["run_id"])
-
-
-@dataclass(frozen=True)
-class Origin:
-    """How a run came about, as it is kept with it; all empty for one that no Airflow made."""
-
-    airflow_version: str = ""
-    born: str = ""
-    """When Airflow made its run. An id that is used again, after that run was deleted, has another one."""
-    headless_token: str = ""
-    """Names the lock that the process of a headless run holds as long as it lives (`coa_airflow.headless_token`)."""
-    triggered_for: str = ""
-    """What COA_TRIGGERED_BY said: a note, no identity."""
 
 
 @dataclass
@@ -114,7 +102,7 @@ class Run:
         airflow_run_id: str,
         triggered_by: str,
         raw_params: dict[str, Any],
-        origin: Origin = Origin(),
+        origin: Origin = NO_AIRFLOW,
     ) -> Run:
         """The run of this Airflow run, created on the first call: a retried task gets the same one.
 
@@ -124,43 +112,31 @@ class Run:
         Raises `InvalidParams`; the run's row then exists, for whoever gives it its end (`load` with `ending`).
         """
         with db.advisory_lock(f"coa run {dag_id} {airflow_run_id}"):
-            known = db.row(
-                """SELECT run_id, born IN ('', %s) AND given_params = %s AS same FROM coa.run
-                   WHERE dag_id = %s AND airflow_run_id = %s AND airflow_run_id <> ''""",
-                [origin.born, json_value(raw_params), dag_id, airflow_run_id],
-            )
-            run_id = str(known["run_id"]) if known else new_run_id()
-            if known and not known["same"]:
-                raise ConfigurationError(
-                    f"The Airflow run id {airflow_run_id} was used before, by run {run_id}, for another run or with "
-                    "other params.",
-                    next_step="trigger the DAG with a run id of its own; Airflow makes one if none is given.",
-                )
-            if not known:
-                row = {
-                    "run_id": run_id,
-                    "dag_id": dag_id,
-                    "airflow_run_id": airflow_run_id,
-                    "triggered_by": triggered_by,
-                    "mode": _mode_of(dag_id, raw_params),
-                    "given_params": json_value(raw_params),
-                    "params": json_value(raw_params),
-                    "schema_version": newest_version(),
-                    "coa_version": coa.__version__,
-                    "python_version": platform.python_version(),
-                    **asdict(origin),
-                }
+            run_id = find_run_id(db, origin.deployment, dag_id, airflow_run_id)
+            if run_id is not None:
+                record = RunRecord.read(db, run_id)
+                require_same(record, origin, triggered_by, raw_params)
+                if record.state is not None:
+                    cls.load(db, settings, run_id, ending=True).require_data()
+                    _reopen(db, run_id, from_the_start=True)
+                # A run that was cleared began anew; what it is now is what its later tasks are compared with.
                 db.execute(
-                    sql.SQL("INSERT INTO coa.run ({}) VALUES ({})").format(
-                        sql.SQL(", ").join(map(sql.Identifier, row)),
-                        sql.SQL(", ").join(map(sql.Placeholder, row)),
-                    ),
-                    row,
+                    "UPDATE coa.run SET airflow_started_at = %s, airflow_clears = %s WHERE run_id = %s",
+                    [origin.airflow_started_at, origin.airflow_clears, run_id],
                 )
-                db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(run_id))))
-            elif db.value("SELECT state FROM coa.run WHERE run_id = %s", [run_id]) is not None:
-                cls.load(db, settings, run_id, ending=True).require_data()
-                _reopen(db, run_id, from_the_start=True)
+            else:
+                run_id = _insert(
+                    db,
+                    {
+                        "dag_id": dag_id,
+                        "airflow_run_id": airflow_run_id,
+                        "triggered_by": triggered_by,
+                        "mode": _mode_of(dag_id, raw_params),
+                        "given_params": json_value(raw_params),
+                        "params": json_value(raw_params),
+                        **asdict(origin),
+                    },
+                )
         return cls.load(db, settings, run_id)
 
     @classmethod
@@ -262,6 +238,12 @@ class Run:
         return [str(r["column_name"]) for r in found]
 
     @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Marks that a process works on the run: as long as it lives, nobody takes the run's pair of orgs for free."""
+        with self.db.session_lock(work_lock(self.run_id)):
+            yield
+
+    @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Marks the run's stage, times it, and keeps the lease alive at both ends."""
         started, clock = datetime.now(UTC), monotonic()
@@ -272,6 +254,57 @@ class Run:
         finally:
             self.progress.stage_took(name, started, monotonic() - clock)
             self.lease.renew()
+
+
+def find_run_id(db: Database, deployment: str, dag_id: str, airflow_run_id: str) -> str | None:
+    """The run of an Airflow run; None where it has none. Runs of an earlier version are of no deployment yet."""
+    found = db.value(
+        """SELECT run_id FROM coa.run
+           WHERE dag_id = %s AND airflow_run_id = %s AND airflow_run_id <> '' AND deployment IN ('', %s)
+           ORDER BY deployment DESC LIMIT 1""",
+        [dag_id, airflow_run_id, deployment],
+    )
+    return None if found is None else str(found)
+
+
+def require_same(
+    record: RunRecord, origin: Origin, triggered_by: str, raw_params: dict[str, Any] | None = None
+) -> None:
+    """Raises `ConfigurationError` when an Airflow run has the id of another one, which this run was made for.
+
+    `raw_params`: for the task that starts the run and knows them all.
+    """
+    found = foreign(record, origin, triggered_by)
+    kept = record.given_params
+    asked = kept if raw_params is None else as_kept(raw_params)
+    if asked != kept:
+        other = [name for name in sorted({*asked, *kept}) if asked.get(name) != kept.get(name)]
+        found.append(f"its params are others ({', '.join(other)})")
+    if found:
+        raise ConfigurationError(
+            f"The Airflow run id {record.airflow_run_id} was used before, by run {record.run_id}, and this is another "
+            f"Airflow run: {'; '.join(found)}. Nothing of the old run is taken up, neither its params nor its approval.",
+            next_step="trigger the DAG with a run id of its own; Airflow makes one if none is given.",
+        )
+
+
+def _insert(db: Database, columns: dict[str, Any]) -> str:
+    run_id = new_run_id()
+    row = {
+        "run_id": run_id,
+        "schema_version": newest_version(),
+        "coa_version": coa.__version__,
+        "python_version": platform.python_version(),
+        **columns,
+    }
+    db.execute(
+        sql.SQL("INSERT INTO coa.run ({}) VALUES ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, row)), sql.SQL(", ").join(map(sql.Placeholder, row))
+        ),
+        row,
+    )
+    db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(run_id))))
+    return run_id
 
 
 def _mode_of(dag_id: str, params: dict[str, Any]) -> str:

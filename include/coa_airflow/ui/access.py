@@ -8,9 +8,11 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.models.dag import DagModel
+from airflow.models.variable import Variable
 from fastapi import Depends, HTTPException, Path, Query
 
 from coa.kinds import KINDS
+from coa_airflow.deployment import VARIABLE
 from coa_airflow.ui.staging import reading
 
 if TYPE_CHECKING:
@@ -52,10 +54,17 @@ def is_ours(connection: Connection, dag_id: str) -> bool:
 
 
 def find_run(connection: Connection, dag_id: str, airflow_run_id: str) -> dict[str, Any] | None:
-    """The migration run of exactly this DAG and Airflow run."""
+    """The migration run of exactly this DAG and Airflow run; of several Airflows that have it, this one's."""
     return connection.execute(
-        "SELECT * FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s", [dag_id, airflow_run_id]
+        """SELECT * FROM coa.run WHERE dag_id = %s AND airflow_run_id = %s
+           ORDER BY deployment = %s DESC, started_at DESC LIMIT 1""",
+        [dag_id, airflow_run_id, own_deployment()],
     ).fetchone()
+
+
+def own_deployment() -> str:
+    """The id of this Airflow in the staging database; empty before its first run."""
+    return str(Variable.get(VARIABLE, default_var="") or "")
 
 
 def run_or_404(dag_id: str, airflow_run_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sqlalchemy import select, tuple_
 from coa.kinds import kind_of
 from coa.report.summary import PLANNED, objects_of
 from coa_airflow.headless_token import holds_lock
-from coa_airflow.ui.access import find_run
+from coa_airflow.ui.access import find_run, own_deployment
 from coa_airflow.ui.run_data import AIRFLOW_OVER
 from coa_airflow.ui.steps import short
 
@@ -23,7 +23,7 @@ DELTAS = 5
 # A summary counts only under the state that it was made for: a cleared run keeps its old one for a while.
 SHOWN = """run_id, pair_id, dag_id, airflow_run_id, mode, stage, state, message, triggered_by, plan_hash,
            COALESCE(params ->> 'dry_run', 'false') = 'true' AS dry_run, source_org ->> 'name' AS source,
-           target_org ->> 'name' AS target, started_at, finished_at, headless_token,
+           target_org ->> 'name' AS target, started_at, finished_at, headless_token, deployment,
            CASE WHEN summary ->> 'state' = state THEN summary END AS summary"""
 
 
@@ -37,10 +37,11 @@ def all_runs(connection: Connection, dag_ids: list[str]) -> list[dict[str, Any]]
         f"SELECT {SHOWN} FROM coa.run WHERE dag_id = ANY (%s) ORDER BY started_at DESC LIMIT {RUNS}",
         [dag_ids],
     ).fetchall()
-    known = _states_in_airflow(found)
+    ours = ("", own_deployment())
+    known = _states_in_airflow([r for r in found if r["deployment"] in ours])
     lines = []
     for r in found:
-        state = known.get((r["dag_id"], r["airflow_run_id"]))
+        state = known.get((r["dag_id"], r["airflow_run_id"])) if r["deployment"] in ours else None
         over = r["state"] is not None or (state or _state_of_process(connection, r)) in AIRFLOW_OVER
         lines.append(
             {
@@ -54,7 +55,7 @@ def all_runs(connection: Connection, dag_ids: list[str]) -> list[dict[str, Any]]
 
 
 def _states_in_airflow(runs: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
-    """States of the runs that this Airflow has: each headless run of a terminal had an Airflow of its own."""
+    """States of runs in this Airflow by DAG and id; runs of another Airflow may have the same."""
     keys = [(r["dag_id"], r["airflow_run_id"]) for r in runs]
     with create_session() as session:
         found = session.execute(
