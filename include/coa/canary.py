@@ -13,11 +13,10 @@ from coa.load.load import load_canary as write_canary
 from coa.load.observed import careful_objects, observed_hash, sum_up
 from coa.load.prepare import check_again
 from coa.mapping.model import Mapping
+from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
 from coa.verify.canary_proof import forget_canary_proof, in_words, prove_canary, proved_orders
-
-ONLY, ASK = "only", "ask"
 
 
 def load_canary(run: Run, target: Org, mapping: Mapping) -> bool:
@@ -28,7 +27,7 @@ def load_canary(run: Run, target: Org, mapping: Mapping) -> bool:
     canary = canary_of(run)
     if canary is None:
         return True
-    last = run.params.canary_gate == ONLY
+    last = Policies(run.params).ends_with_canary
     if not canary["proved"]:
         write_canary(run, target, mapping)
         learnt = sum_up(run, saved_carried(run, mapping))
@@ -68,7 +67,7 @@ def go_on(run: Run, source: Org, target: Org) -> None:
     Raises `RunStopped` (not_approved) without that answer, and as the checks before the first write do.
     """
     canary = canary_of(run)
-    if canary is None or run.params.canary_gate != ASK or canary["resumed_at"]:
+    if canary is None or not Policies(run.params).asks_after_canary or canary["resumed_at"]:
         return
     approval.require_canary_answer(run, str(run.record.plan_hash), canary["observed_hash"])
     check_again(run, source, target)

@@ -18,6 +18,7 @@ from coa.load.load import stop_if_rejected
 from coa.load_steps import MENDING_CHUNK
 from coa.mapping.model import Mapping
 from coa.model import CUSTOMER, DETAIL, ORDER, RECEIVED_AT
+from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.journal import Finding
@@ -34,7 +35,7 @@ next run, go the careful way (`coa.load.learned`)."""
 def may_need_mending(run: Run) -> bool:
     """Whether records were corrected by what was learnt, without a look at them."""
     canary = canary_of(run)
-    return bool(run.params.learned_passes == "use" and canary and canary["proved"] and canary["learned"])
+    return bool(Policies(run.params).learns_from_canary and canary and canary["proved"] and canary["learned"])
 
 
 def mend(run: Run, target: Org, mapping: Mapping) -> int:

@@ -38,6 +38,7 @@ from coa.plan.expected_corrections import expect_corrections
 from coa.plan.one_pass import one_pass_markdown
 from coa.plan.reconcile import action_counts, check_plan, run_reconcile
 from coa.plan.rules_off import rules_document, rules_off_markdown
+from coa.policies import Policies
 from coa.preflight.check import run_preflight
 from coa.preflight.orgs import bind
 from coa.report import corrections
@@ -432,7 +433,7 @@ class Walk:
         self.ends_with_canary = not load_canary(self.run, self.target)
 
     def customers(self) -> None:
-        if self.run.params.canary_gate == "ask":
+        if Policies(self.run.params).asks_after_canary:
             go_on(self.run, self.source, self.target)
         load_customers(self.run, self.target)
 

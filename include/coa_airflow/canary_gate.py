@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from coa.config import refuse_asking
+from coa.policies import Policies
 from coa_airflow.environment import HEADLESS
 from coa_airflow.gate import AskingOperator, last_event, response_hours, text_field
 from coa_airflow.running import task_run
@@ -50,7 +51,7 @@ class CanaryApprovalOperator(AskingOperator):
 
         with task_run() as run:
             canary = canary_of(run)
-            if canary is None or run.params.canary_gate != "ask":
+            if canary is None or not Policies(run.params).asks_after_canary:
                 return None
             plan_hash, seen = str(run.record.plan_hash), str(canary["observed_hash"])
             answer = approval.canary_answer(run, plan_hash, seen)

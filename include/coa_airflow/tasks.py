@@ -216,9 +216,10 @@ def canary() -> None:
 def customers() -> None:
     """Inserts the customers that the target does not have."""
     from coa import pipeline
+    from coa.policies import Policies
 
     with _approved_run() as run:
-        if run.params.canary_gate == "ask":
+        if Policies(run.params).asks_after_canary:
             pipeline.go_on(run, org(run, "source"), org(run, "target"))
         pipeline.load_customers(run, org(run, "target", deferrable=True))
 

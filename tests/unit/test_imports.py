@@ -29,7 +29,7 @@ LAYERS = (
         "wording",
     ),
     ("config", "decide", "failures", "load_steps"),
-    ("staging", "stages"),
+    ("policies", "staging", "stages"),
     ("mapping", "salesforce"),
     ("fields",),
     ("preflight",),

@@ -17,6 +17,7 @@ from coa.fields.customers import customers_alike
 from coa.fields.field_map import FieldMapping
 from coa.fields.text_links import text_join, text_value
 from coa.model import CUSTOMER, LOADED, RECEIVED_AT
+from coa.policies import Policies
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -125,7 +126,7 @@ def customer_now(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifie
 
 def is_compared(one: FieldMapping, params: RunParams) -> bool:
     """Whether a difference in this field is one: received dates are not compared where their reset is accepted."""
-    return not (one.name == RECEIVED_AT and params.received_dates == "accept_reset")
+    return one.name != RECEIVED_AT or Policies(params).restores_received_dates
 
 
 def parent_of(sobject: str, one: FieldMapping) -> str:

@@ -22,6 +22,7 @@ from coa.model import (
     SOURCE_ID,
     SOURCE_NUMBER,
 )
+from coa.policies import Policies
 from coa.salesforce.describe import Describe
 from coa.staging.runs import SOURCE, TARGET, Run
 
@@ -76,7 +77,7 @@ def _steps(
         return [f"id of the {' or '.join(one.refers_to)} that this migration created or matched"]
     if one.kind == "lookup":
         return _lookup_steps(one, source, target, mapping, params)
-    rule, steps = one.rule, []
+    rule, policies, steps = one.rule, Policies(params), []
     if rule.constant is not None:
         steps.append(f"constant {rule.constant!r}")
     if rule.source:
@@ -85,11 +86,11 @@ def _steps(
         steps.append(f"value map of {len(rule.values)} entries")
     if rule.default is not None:
         steps.append(f"default {rule.default!r} where empty")
-    if one.target.length and (rule.truncate or params.too_long_policy == "truncate"):
+    if one.target.length and (rule.truncate or policies.truncates):
         steps.append(f"cut to {one.target.length} characters")
-    if one.target.restricted_picklist and params.picklist_policy == "blank":
+    if one.target.restricted_picklist and policies.blanks_missing_picklist_values:
         steps.append("blank where the target's picklist lacks the value")
-    if params.invalid_values == "blank" and refused(one, sql.SQL("d")):
+    if policies.blanks_invalid_values and refused(one, sql.SQL("d")):
         steps.append("blank where the target's type refuses the value")
     if rule.rewrite_links:
         steps.append("links to moved records lead to the target, set after all records are there")
@@ -98,7 +99,7 @@ def _steps(
     if one.name == RECEIVED_AT:
         steps.append(
             "written last, alone, after the package's stamp"
-            if params.received_dates == "restore"
+            if policies.restores_received_dates
             else "the package's stamp stays (accept_reset)"
         )
     return steps or [AS_IS]

@@ -42,6 +42,7 @@ from coa.load_steps import (
     Step,
 )
 from coa.model import DETAIL, DETAIL_ORDER, DRAFT, FROZEN_DETAIL_FIELDS, ORDER, RECEIVED_AT, STATUS
+from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging import tables
@@ -114,7 +115,7 @@ def correct(
         _plan_expected(run, by_bulk, by_rest, chosen)
     loader.send(by_bulk)
     send_exact(run, org, by_rest, fields)
-    if dates and run.params.received_dates == "restore":
+    if dates and Policies(run.params).restores_received_dates:
         _plan_dates(run, by_bulk, by_rest, dates)
         if learned:
             _plan_expected_dates(run, dates)

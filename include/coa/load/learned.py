@@ -17,6 +17,7 @@ from coa.load.one_pass_state import ended_late, goes_one_pass
 from coa.load_steps import CANARY_CHUNK, CORRECTIONS, CORRECTIONS_AFTER_LINKS, RECEIVED_DATES
 from coa.model import DETAIL, FROZEN_DETAIL_FIELDS, LOADED
 from coa.plan.expected_corrections import NOT_BY_BULK, RECEIVED_STAMPED
+from coa.policies import Policies
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -62,7 +63,7 @@ def _rests_on(run: Run) -> list[str]:
 
 def is_learned(run: Run, sobject: str, chunk_no: int) -> bool:
     """Whether a chunk of an sObject is sent by what was learnt; the canary's own chunks never are."""
-    if run.params.learned_passes != "use" or chunk_no <= CANARY_CHUNK or ended_late(run):
+    if not Policies(run.params).learns_from_canary or chunk_no <= CANARY_CHUNK or ended_late(run):
         return False
     canary = canary_of(run)
     return bool(

@@ -20,6 +20,7 @@ from coa.load.steps import load_chunk, load_customer_records, load_deferred_link
 from coa.load.work import rejections
 from coa.load_steps import CANARY_CHUNK, TRIAL_CHUNK, UNFINISHED_CHUNK
 from coa.mapping.model import Mapping
+from coa.policies import Policies
 from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
 from coa.staging.runs import Run
@@ -114,7 +115,7 @@ def require_proved_canary(run: Run) -> None:
             state="differences",
             next_step="run the task that loads the canary first.",
         )
-    if run.params.canary_gate == "ask":
+    if Policies(run.params).asks_after_canary:
         approval.require_canary_answer(run, str(run.record.plan_hash), canary["observed_hash"])
         if canary["resumed_at"] is None:
             raise RunStopped(
@@ -122,7 +123,7 @@ def require_proved_canary(run: Run) -> None:
                 state="not_approved",
                 next_step="run the task that loads the customers first.",
             )
-    if run.params.canary_gate == "only":
+    if Policies(run.params).ends_with_canary:
         raise RunStopped(
             f"Run {run.run_id} ends with its canary (canary_gate is only); nothing else is written.",
             state="not_approved",
@@ -132,7 +133,7 @@ def require_proved_canary(run: Run) -> None:
 
 def stop_if_rejected(run: Run) -> None:
     count = rejections(run)
-    if count and run.params.on_row_failure == "stop":
+    if count and Policies(run.params).stops_at_refused_rows:
         raise RowsRejected(
             f"The target refused {counted(count, 'record')}; on_row_failure is stop.",
             next_step="see rejected_rows.csv, mend the causes, and run again: what is written stays and is known.",

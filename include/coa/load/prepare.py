@@ -16,6 +16,7 @@ from coa.mapping.model import Mapping
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, SOURCE_ID
 from coa.plan.deletions import planned_deletions
 from coa.plan.document import plan_hash
+from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging.database import Row
@@ -44,7 +45,7 @@ def _refuse_without_canary(run: Run) -> None:
 
     Raises `RunStopped` (blocked).
     """
-    if run.params.canary_gate != "continue" and not nothing_to_write(run):
+    if Policies(run.params).needs_canary and not nothing_to_write(run):
         raise RunStopped(
             f"canary_gate is {run.params.canary_gate}, and the plan has no canary: one of {run.params.canary} orders is "
             "taken of plans with more than twice as many new orders.",

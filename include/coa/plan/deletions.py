@@ -16,6 +16,7 @@ from coa.codes import Removal
 from coa.fields.compare import actual_hash, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
+from coa.policies import Policies
 from coa.staging import tables
 from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
@@ -33,7 +34,7 @@ def find_deletions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
         return
     for sobject in LOADED:
         _find(run, sobject, carried[sobject])
-    if run.params.deletions != "carry":
+    if not Policies(run.params).carries_deletions:
         run.db.execute(
             sql.SQL("UPDATE {} SET action = %s, reason = 'deletions is report'").format(table), [LEFT]
         )
@@ -145,7 +146,7 @@ def left_rows(run: Run) -> Iterator[dict[str, Any]]:
 
 def deletion_findings(run: Run) -> list[Finding]:
     """One finding an sObject for what stays, one for what goes."""
-    if run.params.orders_where and run.params.deletions == "carry":
+    if run.params.orders_where and Policies(run.params).carries_deletions:
         return [
             Finding(
                 "note",

@@ -33,6 +33,7 @@ from coa.model import (
     WORKFLOW_PRICING,
     WORKFLOW_RECEIVED,
 )
+from coa.policies import Policies
 from coa.staging import tables
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
@@ -135,7 +136,7 @@ def _draft_reset(run: Run) -> None:
 
 def _received_stamp(run: Run, received_at: FieldMapping) -> None:
     """The rule "Service Order Date Received": it acts when the status becomes Received, never on insert."""
-    restored = run.params.received_dates == "restore" and received_at.updateable
+    restored = Policies(run.params).restores_received_dates and received_at.updateable
     _add(
         run,
         ORDER,

@@ -27,6 +27,7 @@ from coa.model import (
     SOURCE_NUMBER,
     STATUS,
 )
+from coa.policies import Policies
 from coa.salesforce.auth import OrgConnection
 from coa.salesforce.describe import Describe
 from coa.staging.journal import Finding
@@ -227,7 +228,7 @@ def check_rights(target: dict[str, Describe], params: RunParams) -> list[Finding
             )
         created = there.field("CreatedDate")
         if not (created and created.createable):
-            severity = {"required": "blocker", "auto": "warning"}.get(params.created_dates)
+            severity = Policies(params).created_dates_refused
             if severity:
                 findings.append(
                     Finding(
@@ -242,7 +243,7 @@ def check_rights(target: dict[str, Describe], params: RunParams) -> list[Finding
                     )
                 )
         needed = [STATUS] if STATUS in there.fields else []
-        if params.received_dates == "restore" and RECEIVED_AT in there.fields:
+        if Policies(params).restores_received_dates and RECEIVED_AT in there.fields:
             needed.append(RECEIVED_AT)
         for name in needed:
             if not there.fields[name].updateable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coa.decide import Facts
 from coa.load.canary_state import canary_of
 from coa.model import LOADED
+from coa.policies import Policies
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.states import RunState
@@ -21,7 +22,7 @@ def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = 
         crashed=crashed,
         # A canary that failed its proof ends a run as any proof does that finds differences.
         stopped_as=RunState(stopped_as) if stopped_as and stopped_as != RunState.DIFFERENCES else None,
-        stopped_by_refusals=refused and run.params.on_row_failure == "stop",
+        stopped_by_refusals=refused and Policies(run.params).stops_at_refused_rows,
         rows_refused=refused,
         different=bool(
             run.db.value(
@@ -31,5 +32,5 @@ def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = 
         ),
         proved=all(run.has_table(proof, name) for name in LOADED),
         dry_run=run.params.dry_run,
-        canary_only=run.params.canary_gate == "only" and canary_of(run) is not None,
+        canary_only=Policies(run.params).ends_with_canary and canary_of(run) is not None,
     )

@@ -20,6 +20,7 @@ from coa.model import ORDER, RECEIVED_AT
 from coa.plan.amounts import OUTCOMES, titles
 from coa.plan.one_pass import WAYS
 from coa.plan.rules_off import saving_words
+from coa.policies import Policies
 from coa.report import audit, charts
 from coa.report.casework import org_facts
 from coa.report.corrections import effects
@@ -151,8 +152,8 @@ def _charts(run: Run) -> dict[str, Markup]:
 
 def _dates(run: Run, summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Received and created dates: how many, how many equal, and the kind under which the others are listed."""
-    reset = run.params.received_dates == "accept_reset"
-    uncarried = run.params.created_dates == "off"
+    reset = not Policies(run.params).restores_received_dates
+    uncarried = not Policies(run.params).carries_created_dates
     return [
         {
             "name": "Received dates",

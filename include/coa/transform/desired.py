@@ -15,6 +15,7 @@ from coa.fields.field_map import FieldMapping
 from coa.fields.refused import refused
 from coa.fields.text_length import cut
 from coa.model import AUDIT_FIELDS, CUSTOMER_ORG_ID, MIGRATION_FIELDS, ORDER_TYPE, STATUS
+from coa.policies import Policies
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
@@ -71,7 +72,7 @@ def mapped_value(one: FieldMapping) -> sql.Composed:
 def may_truncate(one: FieldMapping, params: RunParams) -> bool:
     """Never ids and keys: a shortened key is another key."""
     key = one.name in NEVER_TRUNCATED or one.target.flag("unique") or one.target.flag("externalId")
-    return not key and (one.rule.truncate or params.too_long_policy == "truncate")
+    return not key and (one.rule.truncate or Policies(params).truncates)
 
 
 def _needs_active(run: Run, one: FieldMapping) -> bool:
@@ -88,7 +89,7 @@ def may_blank_invalid(one: FieldMapping, params: RunParams) -> bool:
     """Whether a value that the target refuses is left out: never required ones, keys, status and order type."""
     key = one.name in NEVER_TRUNCATED or one.target.flag("unique") or one.target.flag("externalId")
     return (
-        params.invalid_values == "blank"
+        Policies(params).blanks_invalid_values
         and one.kind == "value"
         and not (key or one.target.required or one.name in NEVER_BLANKED)
     )
@@ -146,7 +147,7 @@ def _expression(run: Run, one: FieldMapping, n: int, fallback_owner: str) -> sql
         return canonical_value(one, value)
     if (
         one.target.restricted_picklist
-        and run.params.picklist_policy == "blank"
+        and Policies(run.params).blanks_missing_picklist_values
         and one.name not in NEVER_BLANKED
     ):
         value = sql.SQL("CASE WHEN {} THEN {} END").format(picklist_fits(one, value), value)

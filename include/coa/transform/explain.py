@@ -10,6 +10,7 @@ from coa.fields.refused import refused
 from coa.fields.text_length import text_length
 from coa.mapping.model import Mapping
 from coa.model import DETAIL, DETAIL_CONTRACT
+from coa.policies import Policies
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.transform.blank_contracts import is_filled
@@ -79,7 +80,7 @@ def _explain_value(run: Run, sobject: str, one: FieldMapping) -> None:
             sql.SQL("{} IS DISTINCT FROM {}").format(value, mapped_value(one)),
             Cause.MAPPING_FILE,
         )
-    if one.target.restricted_picklist and run.params.picklist_policy == "blank":
+    if one.target.restricted_picklist and Policies(run.params).blanks_missing_picklist_values:
         _insert(
             run,
             sobject,

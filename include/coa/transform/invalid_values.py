@@ -6,6 +6,7 @@ from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
 from coa.fields.refused import refused
+from coa.policies import Policies
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -41,7 +42,7 @@ def _find(run: Run, sobject: str, tests: list[tuple[str, sql.Composed, str]]) ->
             sobject=sql.Literal(sobject),
             code=sql.Literal(CODE),
             next_step=sql.Literal(NEXT_STEP),
-            verdict=sql.Literal("stop" if run.params.invalid_values == "stop" else "block"),
+            verdict=sql.Literal(Policies(run.params).verdict("invalid_values")),
             desired=run.table(Table.DESIRED, sobject),
             tests=sql.SQL(", ").join(
                 sql.SQL("({}, {}, {})").format(sql.Literal(name), condition, sql.Literal(f"{why}."))

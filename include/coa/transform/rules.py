@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from coa.codes import Verdict
 from coa.fields.compare import parent_of
 from coa.fields.field_map import FieldMapping
 from coa.fields.refused import digits
@@ -28,6 +29,7 @@ from coa.model import (
     PRODUCT_CONTRACT,
     QUANTITY,
 )
+from coa.policies import Policies
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
@@ -51,7 +53,7 @@ class Rule:
     condition: sql.Composed
     reason: str
     next_step: str
-    verdict: str = "block"
+    verdict: Verdict = Verdict.BLOCK
     joins: sql.Composed | None = None
 
 
@@ -106,23 +108,20 @@ def all_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive_rules: 
 def _value_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
     # The desired value, custom rules included; policies that change it make no rule.
     value = sql.SQL("d.{}").format(sql.Identifier(one.name))
-    rules = _number_rules(run, sobject, one)
-    if one.target.restricted_picklist and one.kind == "value":
-        policy = run.params.picklist_policy
-        if one.name in NEVER_BLANKED and policy == "blank":
-            policy = "block_record"
-        if policy != "blank":
-            rules.append(
-                Rule(
-                    sobject,
-                    "picklist_value_missing",
-                    one.name,
-                    sql.SQL("{} IS NOT NULL AND NOT {}").format(value, picklist_fits(one, value)),
-                    f"The target's picklist {one.name} lacks the record's value.",
-                    "add the value to the target's picklist, map it in the mapping file, or set picklist_policy.",
-                    "stop" if policy == "stop" else "block",
-                )
+    rules, policies = _number_rules(run, sobject, one), Policies(run.params)
+    may_be_blanked = one.name not in NEVER_BLANKED and policies.blanks_missing_picklist_values
+    if one.target.restricted_picklist and one.kind == "value" and not may_be_blanked:
+        rules.append(
+            Rule(
+                sobject,
+                "picklist_value_missing",
+                one.name,
+                sql.SQL("{} IS NOT NULL AND NOT {}").format(value, picklist_fits(one, value)),
+                f"The target's picklist {one.name} lacks the record's value.",
+                "add the value to the target's picklist, map it in the mapping file, or set picklist_policy.",
+                policies.verdict("picklist_policy"),
             )
+        )
     length = one.target.length
     comes_longer = one.source is None or not one.source.length or one.source.length > length
     is_text = one.target.canonical_function == "canon_text" and one.kind in ("value", "key")
@@ -135,7 +134,7 @@ def _value_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
                 sql.SQL("{} > {}").format(text_length(value, run.settings), sql.Literal(length)),
                 f"The value is longer than the {length} characters of the target's {one.name}.",
                 "lengthen the target's field, or set too_long_policy.",
-                "block" if run.params.too_long_policy in ("block_record", "truncate") else "stop",
+                policies.verdict("too_long_policy"),
             )
         )
     return rules
@@ -159,7 +158,7 @@ def _number_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
             sql.SQL("scale(d.{}::numeric) > {}").format(sql.Identifier(one.name), sql.Literal(scale)),
             f"The number has more digits after the point than the {scale} that the target's {one.name} keeps.",
             "widen the target's field, or drop or map it in the mapping file.",
-            "stop" if run.params.too_long_policy == "stop" else "block",
+            Policies(run.params).verdict("too_long_policy"),
         )
     ]
 
@@ -179,7 +178,7 @@ def _lookup_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
                 unmatched,
                 "The owner has no active counterpart among the target's users.",
                 "map the owner in the mapping file (owners), activate the user, or set owner_policy.",
-                "stop",
+                Verdict.STOP,
             )
         ]
     if one.refers_to == (CONTRACT,):
@@ -191,7 +190,7 @@ def _lookup_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
                 unmatched,
                 "The record's contract terms are not found in the target, or several fit equally well.",
                 "refresh the target's Channel Order App, or map the contract in the mapping file (contracts).",
-                "stop" if run.params.unmatched_contract_policy == "stop" else "block",
+                Policies(run.params).verdict("unmatched_contract_policy"),
             )
         ]
     if one.refers_to == (PRODUCT,):
@@ -203,7 +202,7 @@ def _lookup_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
                 unmatched,
                 "The product is not found in the target's catalog under the matched contract, or several fit.",
                 "refresh the target's catalog, or name a substitute in the mapping file (products).",
-                "stop" if run.params.unmatched_product_policy == "stop" else "block",
+                Policies(run.params).verdict("unmatched_product_policy"),
             )
         ]
     if run.params.unmatched_lookup_policy == "blank" and not one.target.required:
@@ -248,7 +247,7 @@ def _masked_rule(run: Run, sobject: str, one: FieldMapping, role: str) -> Rule:
         f"The {role} shows {one.name} masked: what is stored there cannot be "
         + ("read." if role == SOURCE else "proved."),
         f"give the user of coa_{role} the permission View Encrypted Data, or drop the field in the mapping file.",
-        "stop" if run.params.masked_values == "stop" else "block",
+        Policies(run.params).verdict("masked_values"),
     )
 
 

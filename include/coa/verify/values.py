@@ -19,6 +19,7 @@ from coa.model import (
     ROLLUPS,
     difference_kind,
 )
+from coa.policies import Policies
 from coa.staging import tables
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
@@ -177,7 +178,7 @@ def list_explained(run: Run) -> None:
 
 
 def _explain_reset_received_dates(run: Run) -> None:
-    if run.params.received_dates != "accept_reset" or RECEIVED_AT not in run.columns(Table.VERIFY, ORDER):
+    if Policies(run.params).restores_received_dates or RECEIVED_AT not in run.columns(Table.VERIFY, ORDER):
         return
     run.db.execute(
         sql.SQL(
