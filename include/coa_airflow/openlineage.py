@@ -49,6 +49,7 @@ def tell(run: Run) -> Told | None:
     from coa.fields.lineage import lineage
     from coa.mapping.store import mapping_of
     from coa.model import LOADED
+    from coa.policies import Policies
     from coa.report.summary import objects_of
     from coa.rollback.scope import ROLLBACK
     from coa.staging.tables import Table
@@ -61,7 +62,9 @@ def tell(run: Run) -> Told | None:
         columns=tuple(lineage(run, mapping_of(run))) if migrates and wrote else (),
         objects=objects_of(summary),
         # Dates that a policy gave up are no fault.
-        received_dates=summary.get("received_dates", {}) if run.params.received_dates == "restore" else {},
+        received_dates=summary.get("received_dates", {})
+        if Policies(run.params).restores_received_dates
+        else {},
         wrote=wrote,
         proved=migrates and all(run.has_table(Table.EXPECTED, name) for name in LOADED),
     )

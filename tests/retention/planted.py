@@ -154,6 +154,7 @@ def _plant_tables(run: Run) -> None:
         types = types_of(run.db, schema, table)
         ids = {c: RECORD for c in types if c in ("Id", "source_id", "target_id")}
         fixed = {"sobject": ORDER, "kind": str(Table.SOURCE), "action": "left", "step": "orders"}
+        fixed |= {"reason_code": "value_invalid", "verdict": "block", "state": "accepted"}
         if kind is Table.PLAN:
             fixed["action"] = "insert"
         values = {

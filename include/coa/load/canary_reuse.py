@@ -32,6 +32,7 @@ from coa.load_steps import (
 from coa.model import LOADED, ORDER
 from coa.plan.expected_corrections import DEFAULT_FILLED, RECEIVED_STAMPED
 from coa.plan.one_pass import may_be_tried
+from coa.policies import Policies
 from coa.staging.database import Row
 from coa.staging.journal import Finding
 from coa.staging.runs import Run
@@ -120,7 +121,8 @@ def reusable(run: Run, carried: dict[str, list[FieldMapping]]) -> Row | None:
     to be tried, or nothing is to be learnt.
     """
     tries_one_pass = may_be_tried(run, {f.name: f for f in carried[ORDER]})
-    if run.params.canary_gate != "continue" or run.params.learned_passes != "use" or tries_one_pass:
+    policies = Policies(run.params)
+    if policies.needs_canary or not policies.learns_from_canary or tries_one_pass:
         return None
     now = fingerprint(run, carried)
     if now is None:

@@ -15,6 +15,7 @@ from coa.fields.field_map import FieldMapping
 from coa.load_steps import FROZEN_TERMS
 from coa.model import DETAIL, DRAFT, ORDER, RECEIVED_AT, STATUS, WORKFLOW_DRAFT
 from coa.plan.expected_corrections import DEFAULT_FILLED, NOT_BY_BULK, NOT_ON_INSERT
+from coa.policies import Policies
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -47,7 +48,7 @@ def may_be_tried(run: Run, orders: dict[str, FieldMapping]) -> bool:
     off = run.record.target_org.get("inactive_workflow_rules") or []
     return bool(
         WORKFLOW_DRAFT in off
-        and run.params.learned_passes == "use"
+        and Policies(run.params).learns_from_canary
         and run.params.canary
         and all(name in orders and orders[name].createable for name in (STATUS, RECEIVED_AT))
     )
