@@ -92,6 +92,7 @@ class ReasonCode(StrEnum):
     # What a roll-back leaves.
     IN_USE = "in_use"
     DELETED_BY_RUN = "deleted_by_run"
+    PRE_IMAGE_ERASED = "pre_image_erased"
 
 
 class RowState(StrEnum):

@@ -257,7 +257,8 @@ def test_a_run_that_begins_anew_asks_its_connections_anew(stage: Stage, other: R
 
 
 def test_orgs_of_runs_are_opened_in_one_place() -> None:
-    """Who opens an org otherwise gets one that is not held to the run's: only commands without a run may."""
+    """Who opens an org otherwise gets one that is not held to the run's: only commands without a run may, and what
+    replays a cassette on a simulator of its own."""
     opened = {
         str(path.relative_to(PROJECT / "include"))
         for path in (PROJECT / "include").glob("coa*/**/*.py")
@@ -266,7 +267,11 @@ def test_orgs_of_runs_are_opened_in_one_place() -> None:
         and "class Org:" not in path.read_text()
     }
 
-    assert opened == {"coa_airflow/environment.py", "coa_airflow/local/check.py"}
+    assert opened == {
+        "coa_airflow/environment.py",
+        "coa_airflow/local/check.py",
+        "coa_airflow/local/contract_diff.py",
+    }
 
 
 def test_errors_of_the_wrong_org_are_never_retried() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.engine.harness import Migration, Migrator
 
+from coa.fields.customers import COMPANY
 from coa.model import CUSTOMER, DETAIL, NS, ORDER, SOURCE_ID, STATUS
 from coa.plan.amounts import OUTCOMES, amounts_markdown, amounts_shown
 from coa.plan.document import plan_markdown
@@ -137,7 +138,10 @@ def test_the_approver_reads_policies_mapping_order_numbers_and_customers(
     ids = {r["source_id"] for r in rows}
     assert not [one for one in ids if one in page]
     orders = {r["Id"]: r for r in world.source.control("GET", f"table/{ORDER}")}
-    customers = {r["Id"]: r["Name"] for r in world.source.control("GET", f"table/{CUSTOMER}")}
+    customers = {
+        r["Id"]: " ".join((r.get(COMPANY) or r["Name"]).splitlines())
+        for r in world.source.control("GET", f"table/{CUSTOMER}")
+    }
     left_out = page.split("**Left out**")[1].split("**Findings**")[0].splitlines()
     of_orders = [line for line in left_out if line.startswith("| Service Order |")]
     assert of_orders

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -86,7 +87,7 @@ def open_page(browser: Any, live: Live) -> Iterator[Open]:
 
 
 def bare(run_id: str, dag_id: str = "coa_migrate") -> str:
-    return f"/coa/run?dag_id={dag_id}&run_id={run_id}"
+    return f"/coa/run?{urlencode({'dag_id': dag_id, 'run_id': run_id})}"
 
 
 def numbers(frame: Any, table: str, row: str) -> list[str]:
@@ -174,7 +175,7 @@ def _note_and_button(live: Live, run_id: str) -> tuple[str, str]:
 
 def _answer_on_a_phone(page: Any, tmp_path: Path) -> None:
     """On our own page, by Airflow's own call; each button asks once more."""
-    page.get_by_label("Reason").fill("as expected")
+    page.get_by_role("textbox", name="Reason").fill("as expected")
     page.screenshot(path=folder(tmp_path) / "decision-390.png")
     page.get_by_role("button", name="Approve", exact=True).click()
     page.get_by_role("button", name="Approve this plan now").click()

@@ -123,6 +123,13 @@ def test_one_run_can_be_named(moved: Migrator) -> None:
     assert sum(origins.values()) > 0
 
 
-def test_a_run_that_moved_nothing_is_said(moved: Migrator) -> None:
-    with pytest.raises(ConfigurationError, match="moved nothing"):
+def test_a_run_that_is_not_there_is_said(moved: Migrator) -> None:
+    with pytest.raises(ConfigurationError, match="There is no run 20200101T000000Z-abcdef"):
         verify(moved, run_id="20200101T000000Z-abcdef")
+
+
+def test_a_run_that_moved_nothing_is_said(moved: Migrator) -> None:
+    planned = moved.start(dry_run=True)
+
+    with pytest.raises(ConfigurationError, match=f"Run {planned.run_id} moved nothing"):
+        verify(moved, run_id=planned.run_id)

@@ -281,5 +281,5 @@ def _label(sobject: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Org and field names come from outside: no Markdown of theirs takes effect."""
-    return "".join("\\" + c if c in "\\`*_{}[]<>()#|!" else c for c in str(value).replace("\n", " "))
+    """Names come from outside: no Markdown of theirs takes effect, and no line break of any kind ends a row."""
+    return "".join("\\" + c if c in "\\`*_{}[]<>()#|!" else c for c in " ".join(str(value).splitlines()))
