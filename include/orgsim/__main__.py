@@ -89,7 +89,10 @@ def main(arguments: list[str] | None = None) -> None:
     settings = from_arguments(arguments)
     sock = listen(settings)
     started = time.perf_counter()
-    org = build(settings)
+    try:
+        org = build(settings)
+    except ValueError as error:
+        raise SystemExit(f"orgsim: {error}") from None
     records = sum(org.store.count(one) for one in org.schema)
     print(
         f"orgsim: {records} records seeded in {time.perf_counter() - started:.1f} s",

@@ -88,6 +88,26 @@ def test_a_switch_that_does_not_exist_is_refused(given: str, said: str) -> None:
         Facts(Settings(fact=[given]))
 
 
+def test_the_command_says_so_in_a_sentence() -> None:
+    from orgsim.__main__ import main
+
+    with pytest.raises(
+        SystemExit, match=r"orgsim: order\.insert\.blank-type can be switched to accepted, not to 'x'"
+    ):
+        main(["--port", "0", "--fact", "order.insert.blank-type=x"])
+
+
+@pytest.mark.parametrize("answer", SWITCHES["order.insert.received-date"])
+def test_an_org_that_sets_the_received_date_itself_is_no_other_in_its_date_times(
+    sandbox: Callable[..., RunningOrg], answer: str
+) -> None:
+    org = sandbox(orders=0, fact=[f"order.insert.received-date={answer}"])
+
+    answers = asked(org, [BY_ID["datetime.milliseconds"]])
+
+    assert answers["datetime.milliseconds"].answer == BY_ID["datetime.milliseconds"].expected
+
+
 def test_three_settings_show_exactly_those_three(
     sandbox: Callable[..., RunningOrg], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -192,7 +192,8 @@ def show_answers(summary: dict[str, Any] | None, console: Console) -> None:
             f"  {escape(one['id'])}: {escape(one['answer'])}, not {escape(one['expected'])}{harmless}"
         )
     records = summary["records"]
+    left = "not known whether any is left" if records["left"] is None else f"{records['left']} left"
     console.print(
-        f"  Records: {sum(records['made'].values())} made, {records['deleted']} deleted, {records['left']} left, "
+        f"  Records: {sum(records['made'].values())} made, {records['deleted']} deleted, {left}, "
         f"{records['in_recycle_bin']} in the recycle bin."
     )

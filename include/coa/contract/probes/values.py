@@ -21,7 +21,7 @@ from coa.model import (
     NS,
     ORDER,
     ORDER_TYPE,
-    RECEIVED_AT,
+    ORIGINAL_RECEIVED_AT,
 )
 
 ONE_CUSTOMER = {CUSTOMER: 1}
@@ -305,11 +305,11 @@ def digits_beyond_the_scale(org: ProbeOrg, stage: Stage) -> str:
 
 @probe("datetime.milliseconds", Access.WRITE, ONE_ORDER)
 def milliseconds(org: ProbeOrg, stage: Stage) -> str:
-    org.need(ORDER, RECEIVED_AT)
-    order = stage.order(**{RECEIVED_AT: LONG_AGO.replace(".000Z", ".789Z")})
-    found = str(org.read(ORDER, order, RECEIVED_AT)[RECEIVED_AT] or "")
+    org.need(ORDER, ORIGINAL_RECEIVED_AT)
+    order = stage.order(**{ORIGINAL_RECEIVED_AT: LONG_AGO.replace(".000Z", ".789Z")})
+    found = str(org.read(ORDER, order, ORIGINAL_RECEIVED_AT)[ORIGINAL_RECEIVED_AT] or "")
     if not same_second(found, LONG_AGO):
-        return "other"
+        raise NotAskable(f"automation of this org sets {ORIGINAL_RECEIVED_AT} to another date")
     return {".000": "dropped", ".789": "kept"}.get(found[19:23], "other")
 
 
