@@ -51,6 +51,8 @@ NOT_COMPARED = {
     NS + "Send_Order__c",
     NS + "Version__c",
 }
+LICENSE_LOOKUPS = {"License__c", "Related_License__c"}
+"""Licenses belong to the License Management App of their org: they are not moved, so nothing can point at them."""
 ROLLUPS = {NS + n for n in ("Order_Total_Value__c", "Total_Quantity__c", "Product_Lines__c")}
 
 
@@ -151,6 +153,8 @@ def _compare(
         if one == ORDER_CUSTOMER and name == ORDER:
             have = have and _org(theirs.records[CUSTOMER][have])
             want = want and _org(ours.records[CUSTOMER][want])
+        elif one in LICENSE_LOOKUPS:
+            want = None
         elif one in (CLONED_FROM, DETAIL_ORDER):
             have = have and theirs.records[ORDER][have].get(SOURCE_ID)
             # An original that was not moved leaves the link empty.

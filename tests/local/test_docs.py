@@ -70,3 +70,10 @@ def test_the_page_of_settings_lists_each_setting_of_the_engine_with_its_default(
             continue
         stated = listed["COA_" + one.name.upper()]
         assert stated == str(one.default) or float(stated) == float(str(one.default)), one.name
+
+
+def test_the_sites_menu_has_every_page() -> None:
+    """The site is built strictly: a page that is in no menu ends the build."""
+    menu = set(re.findall(r": ([a-z/-]+\.md)$", (PROJECT / "mkdocs.yml").read_text("utf-8"), re.M))
+
+    assert {page.name for page in (PROJECT / "docs").glob("*.md")} <= menu

@@ -21,6 +21,7 @@ from coa.extract.bulk import ExtractSpec
 from coa.extract.delta_query import changed_table
 from coa.extract.pages import land_page
 from coa.extract.rest_values import keep_records
+from coa.fields.saved import forget_saved
 from coa.salesforce.describe import Describe
 from coa.salesforce.session import Number
 from coa.staging import tables
@@ -155,6 +156,7 @@ def read_by_both(run: Run, made: Table) -> tuple[list[Any], list[Any]]:
         "INSERT INTO coa.describe VALUES (%s, 'source', %s, %s)",
         [run.run_id, THING, json_value(made.describe.raw)],
     )
+    forget_saved(run)
     found = []
     for by_rest in (True, False):
         with run.db.transaction() as connection:
