@@ -281,7 +281,7 @@ def to_json_converter(field: Field | None, kind: str = "") -> Callable[[Any], An
     """How REST prints this field; None: as stored. Date-times end in ``+0000`` (contract C3)."""
     kind = kind or (field.type if field else "")
     if kind == "boolean":
-        return lambda value: None if value is None else bool(value)
+        return bool  # a record from before the field was made has it unticked, as in Bulk results
     if kind == "datetime":
         return lambda value: None if value is None else value[:-1] + "+0000"
     if kind in NUMBERS:

@@ -37,9 +37,14 @@ def as_bulk_text(field: Field | None, value: Any) -> str | None:
     ('2024-01-01T00:00:00.000Z', '2024-01-01T00:00:00.000+0000')
     >>> as_bulk_text(text, True), as_bulk_text(text, ""), as_bulk_text(text, Number("1.50E7"))
     ('true', None, '1.50E7')
+
+    A checkbox is never empty: where JSON says null, CSV says false.
+
+    >>> as_bulk_text(Field({"name": "Ticked", "type": "boolean"}), None)
+    'false'
     """
     if value is None or value == "":
-        return None
+        return "false" if field is not None and field.type == "boolean" else None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Number):
