@@ -99,6 +99,13 @@ def rights(seen: dict[str, Seen], params: RunParams) -> list[Item]:
     return wrong or [Item("rights", True, "the app, the migration fields and the rights to write are there.")]
 
 
+def told(found: dict[str, Seen | Item], params: RunParams) -> list[Item]:
+    """The lines of what was found by role: how each org let us in, then the rights of those that did."""
+    seen = {role: one for role, one in found.items() if isinstance(one, Seen)}
+    orgs = [one if isinstance(one, Item) else entered(role, one) for role, one in found.items()]
+    return [*orgs, *rights(seen, params)]
+
+
 def check_run(run: Run, open_org: Callable[[str], Org]) -> list[Item]:
     """All items of a run's orgs; `open_org(role)`. Raises `ConfigurationError` that names all that is wrong."""
     from coa.salesforce.usage import count_calls
@@ -117,9 +124,7 @@ def check_run(run: Run, open_org: Callable[[str], Org]) -> list[Item]:
 
     with ThreadPoolExecutor(2) as threads:
         found = dict(zip(("source", "target"), threads.map(look, ("source", "target")), strict=True))
-    seen = {role: one for role, one in found.items() if isinstance(one, Seen)}
-    items = [one if isinstance(one, Item) else entered(role, one) for role, one in found.items()]
-    items += rights(seen, run.params)
+    items = told(found, run.params)
     wrong = [item for item in items if item.good is False]
     if wrong:
         raise ConfigurationError(

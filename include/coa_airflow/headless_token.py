@@ -41,9 +41,6 @@ def process_lives(db: Database, token: str) -> bool:
 
 def holds_lock(connection: Connection[dict[str, Any]], token: str) -> bool:
     """Whether the process of a token lives; the connection is to the staging database, and in a transaction."""
-    from coa.staging.database import lock_key
+    from coa.staging.database import is_locked
 
-    got = connection.execute(
-        "SELECT pg_try_advisory_xact_lock(%s) AS got", [lock_key(_lock_name(token))]
-    ).fetchone()
-    return not (got and got["got"])
+    return is_locked(connection, _lock_name(token))

@@ -22,6 +22,7 @@ from coa.contract.ledger import MemoryLedger, close_keys, open_key, open_keys
 from coa.contract.marks import new_key
 from coa.contract.probe_org import ProbeOrg
 from coa.contract.probes import Access
+from coa.contract.report import differing
 from coa.model import COA_OBJECTS, NS
 from coa.preflight.check import stop_on_blockers
 from coa.preflight.checks import check_objects
@@ -261,12 +262,10 @@ def _differing(asked: list[Asked]) -> list[Finding]:
     """A finding for each fact that this org does not bear out: a warning where the product has to be told."""
     return [
         Finding(
-            "note" if one.fact.harmless(one.answer.answer) else "warning",
-            "fact_" + one.fact.id.replace(".", "_").replace("-", "_"),
-            f"{one.fact.sentence} This org: {one.answer.answer} (the catalogue: {one.fact.expected}). "
-            f"On it rests: {one.fact.rests}.",
-            f"{one.fact.change}.",
+            "note" if fact.harmless(one.answer) else "warning",
+            "fact_" + fact.id.replace(".", "_").replace("-", "_"),
+            f"{fact.sentence} This org: {one.answer} (the catalogue: {fact.expected}). On it rests: {fact.rests}.",
+            f"{fact.change}.",
         )
-        for one in asked
-        if one.answer.state == AnswerState.ANSWERED and not one.fact.holds(one.answer.answer)
+        for fact, one in differing({one.fact.id: one.answer for one in asked})
     ]

@@ -13,7 +13,7 @@ from coa.extract.bulk import ExtractSpec, query_into
 from coa.extract.rest_values import LONGEST_QUERY, keep_records
 from coa.fields.saved import saved_describes
 from coa.model import LOADED
-from coa.salesforce.composite import Read, granted, read_together
+from coa.salesforce.composite import Read, granted, read_together, records_of
 from coa.salesforce.session import Org
 from coa.salesforce.soql import date_time
 from coa.staging import tables
@@ -90,9 +90,4 @@ def _few(run: Run, org: Org, page: dict[str, Any] | None) -> list[Row] | None:
     """All records of a query, from its first page on; None when they are more than `delta_rest_rows`."""
     if page is None or int(page.get("totalSize") or 0) > run.settings.delta_rest_rows:
         return None
-    records: list[Row] = list(page["records"])
-    while not page.get("done", True) and page.get("nextRecordsUrl"):
-        page = org.get_json(page["nextRecordsUrl"], kind="query")
-        assert page is not None
-        records += page["records"]
-    return records
+    return list(records_of(org, page))

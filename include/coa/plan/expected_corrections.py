@@ -68,7 +68,7 @@ def expect_corrections(run: Run, carried: dict[str, list[FieldMapping]]) -> None
     """Fills `expected_corrections` anew from the plan. Asks no org and writes to none."""
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.EXPECTED_CORRECTIONS)
-    off = set(run.record.target_org.get("inactive_workflow_rules", []))
+    off = run.record.inactive_workflow_rules
     orders = {f.name: f for f in carried[ORDER]}
     if STATUS in orders:
         _draft_reset(run)

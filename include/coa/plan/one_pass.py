@@ -45,9 +45,8 @@ def may_be_tried(run: Run, orders: dict[str, FieldMapping]) -> bool:
 
     Without a canary there is nothing to try it with, and `learned_passes: ignore` learns nothing from it.
     """
-    off = run.record.target_org.get("inactive_workflow_rules") or []
     return bool(
-        WORKFLOW_DRAFT in off
+        WORKFLOW_DRAFT in run.record.inactive_workflow_rules
         and Policies(run.params).learns_from_canary
         and run.params.canary
         and all(name in orders and orders[name].createable for name in (STATUS, RECEIVED_AT))

@@ -58,8 +58,7 @@ class Saving:
 
 def active_rules(run: Run) -> list[str]:
     """The rules that make a second pass necessary and do not read as off."""
-    off = run.record.target_org.get("inactive_workflow_rules") or []
-    return [name for name in IN_THE_WAY if name not in off]
+    return [name for name in IN_THE_WAY if name not in run.record.inactive_workflow_rules]
 
 
 def saving(
@@ -130,14 +129,23 @@ def _rate(run: Run) -> float | None:
     return float(found) if found else None
 
 
+def _worth_telling(run: Run) -> tuple[list[str], Saving] | None:
+    """The rules that are in the way and what is spared without them; None where nothing would be."""
+    rules = active_rules(run)
+    if not rules or not run.has_table(Table.EXPECTED_CORRECTIONS):
+        return None
+    found = saving_of(run)
+    return (rules, found) if found.rows else None
+
+
 def rules_document(run: Run) -> dict[str, Any]:
     """For `plan.json`: `rules` of the package with their state (null: the org does not tell), `in_the_way` of one pass,
     `saving` by switching those off, `clicks` that do it. Empty lists and nulls where nothing would be spared."""
     states = run.record.target_org.get("workflow_rules") or {}
-    rules = active_rules(run)
-    found = saving_of(run) if rules and run.has_table(Table.EXPECTED_CORRECTIONS) else None
-    if found is None or not found.rows:
+    told = _worth_telling(run)
+    if told is None:
         return {"rules": states, "in_the_way": [], "saving": None, "clicks": ""}
+    rules, found = told
     return {
         "rules": states,
         "in_the_way": rules,
@@ -148,10 +156,10 @@ def rules_document(run: Run) -> dict[str, Any]:
 
 def saving_words(run: Run) -> tuple[str, str]:
     """What would be spared, and how; two empty texts where nothing would be."""
-    rules = active_rules(run)
-    found = saving_of(run) if rules and run.has_table(Table.EXPECTED_CORRECTIONS) else None
-    if found is None or not found.rows:
+    told = _worth_telling(run)
+    if told is None:
         return "", ""
+    rules, found = told
     basis = (
         "as measured on this pair"
         if found.measured

@@ -26,6 +26,12 @@ Use = Literal["migrate", "read", "any"]
 MINIMUM_SERVER_VERSION = 140000
 
 
+def is_locked(connection: psycopg.Connection[Row], name: str) -> bool:
+    """Whether anybody holds the lock of this name; the connection has to be in a transaction."""
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS free", [lock_key(name)]).fetchone()
+    return not (row and row["free"])
+
+
 class Database:
     """A pool of connections to one PostgreSQL 14+ database.
 
@@ -124,7 +130,7 @@ class Database:
     def session_lock(self, name: str) -> Iterator[None]:
         """Holds a lock named `name` beside others who do, on a connection of its own: it ends with this process.
 
-        `pg_try_advisory_xact_lock` on its key fails while anybody holds it.
+        `is_locked` is true of it while anybody does.
         """
         raw = self._engine.raw_connection()
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from coa.errors import PairBusy
-from coa.staging.database import Database, Row, lock_key
+from coa.staging.database import Database, Row, is_locked
 from coa.staging.record import RunRecord
 
 Connection = psycopg.Connection[Row]
@@ -30,10 +30,7 @@ def _lives(connection: Connection, holder: Row, holder_ended: HolderEnded | None
     expired finds out before its next call. Between two tasks, and while a run waits for a person, there is none: then
     `holder_ended` may know that no task will follow.
     """
-    free = connection.execute(
-        "SELECT pg_try_advisory_xact_lock(%s) AS free", [lock_key(work_lock(holder["run_id"]))]
-    ).fetchone()
-    if not (free and free["free"]):
+    if is_locked(connection, work_lock(holder["run_id"])):
         return True
     return not (holder_ended and holder_ended(holder))
 

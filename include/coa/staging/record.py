@@ -100,6 +100,11 @@ class RunRecord:
         """What is known of the `source` or `target`; empty until preflight."""
         return self.source_org if role == "source" else self.target_org
 
+    @property
+    def inactive_workflow_rules(self) -> frozenset[str]:
+        """The package's workflow rules that preflight read as switched off in the target; empty until preflight."""
+        return frozenset(self.target_org.get("inactive_workflow_rules") or [])
+
     def package(self, role: str) -> str:
         """Version of the Channel Order App in the `source` or `target`; empty where it is not known."""
         return self.source_package if role == "source" else self.target_package

@@ -24,7 +24,7 @@ from coa.salesforce.auth import OrgConnection
 from coa.salesforce.session import Org
 from coa.staging.embedded import EmbeddedPostgres
 from coa.staging.folders import logs_folder
-from coa_airflow.connection_check import Item, Seen, asked, entered, look_at, rights
+from coa_airflow.connection_check import Item, Seen, asked, look_at, told
 from coa_airflow.connections import org_connection
 from coa_airflow.environment import STAGING_CONNECTION, artifacts_root, connection_in
 from coa_airflow.local.follow import staging_address
@@ -81,13 +81,11 @@ def check(server: EmbeddedPostgres, raw: dict[str, Any]) -> list[Item]:
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
 
-    seen: dict[str, Seen] = {}
-    for role, connection in connections.items():
-        found = connection if isinstance(connection, Item) else answers.get(role) or _silent(role, connection)
-        if isinstance(found, Seen):
-            seen[role] = found
-        items.append(found if isinstance(found, Item) else entered(role, found))
-    return [*items, *rights(seen, params)]
+    found = {
+        role: one if isinstance(one, Item) else answers.get(role) or _silent(role, one)
+        for role, one in connections.items()
+    }
+    return [*items, *told(found, params)]
 
 
 def _impatient(settings: Settings) -> Settings:
@@ -201,10 +199,10 @@ def _notifications() -> list[Item]:
     A variable that was made in the browser is not looked at: asking Airflow for it would take seconds.
     """
     try:
-        told = channels_of(os.environ.get("AIRFLOW_VAR_COA_NOTIFY") or os.environ.get("COA_NOTIFY", ""))
+        channels = channels_of(os.environ.get("AIRFLOW_VAR_COA_NOTIFY") or os.environ.get("COA_NOTIFY", ""))
     except CoaError as error:
         return [Item("notifications", False, error.message, error.next_step)]
-    return [Item("notifications", True, f"{', '.join(one.name for one in told)}.")] if told else []
+    return [Item("notifications", True, f"{', '.join(one.name for one in channels)}.")] if channels else []
 
 
 if __name__ == "__main__":

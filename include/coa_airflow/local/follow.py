@@ -61,7 +61,7 @@ def conclude(db: Database, row: dict[str, Any], console: Console) -> int:
     show_answers(row["summary"], console)
     good = state in GOOD_STATES
     console.print(f"State: [{'green' if good else 'red'}]{state}[/]  {escape(row['message'] or '')}")
-    console.print(_artifacts(row))
+    console.print(str(row["artifacts"]))
     return 0 if good else 1
 
 
@@ -105,7 +105,7 @@ def _close(db: Database, row: dict[str, Any], why: str) -> None:
     from coa import pipeline
     from coa.staging.runs import Run
 
-    folder = _artifacts(row)
+    folder = str(row["artifacts"])
     try:
         run = Run.load(db, Settings.from_environment(), str(row["run_id"]), ending=True)
         pipeline.finish(run, artifacts_root(folder), why)
@@ -119,10 +119,6 @@ def _close(db: Database, row: dict[str, Any], why: str) -> None:
 
 def _row(db: Database, token: str) -> dict[str, Any] | None:
     return db.row("SELECT * FROM coa.run WHERE headless_token = %s", [token])
-
-
-def _artifacts(row: dict[str, Any]) -> str:
-    return str(row["artifacts"])
 
 
 def _environment(server: EmbeddedPostgres, token: str) -> dict[str, str]:

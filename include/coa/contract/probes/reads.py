@@ -17,8 +17,13 @@ from coa.model import (
     NAMESPACE,
     ORDER,
     ORDER_TYPE,
+    PACKAGE_WORKFLOWS,
     PRODUCT,
     STATUS,
+    WORKFLOW_CONTRACT_KEY,
+    WORKFLOW_DRAFT,
+    WORKFLOW_PRICING,
+    WORKFLOW_RECEIVED,
 )
 from coa.preflight.jobs import check_submit_jobs
 from coa.preflight.probe import Probe
@@ -28,12 +33,6 @@ STATUSES = frozenset({"Draft", "Submitted", "Received", "In Process", "Error", "
 ORDER_TYPES = frozenset(
     {"Initial", "Add-On", "Reduction", "Cancellation Order", "Upgrade - Partner App", "Upgrade - Org Edition"}
 )
-RULES = {
-    "draft": "New Service Order - Must be Draft Status",
-    "received": "Service Order Date Received",
-    "pricing": "Populate Pricing fields",
-    "contract-key": "Partner Contract Term External ID",
-}
 PREFIXES = {
     "Account": "001",
     "Contact": "003",
@@ -50,16 +49,16 @@ def contract_terms_and_catalog(org: ProbeOrg, _stage: Stage) -> str:
     return "present" if all(found) else "absent"
 
 
-def _rules(org: ProbeOrg) -> dict[str, Any]:
-    """Name of each managed workflow rule that the org lists -> what its metadata says of `active`, None if nothing."""
+def _rules(org: ProbeOrg) -> dict[str, str]:
+    """Name -> id of each managed workflow rule that the org lists."""
     listed = org.query(
         f"SELECT Id, Name FROM WorkflowRule WHERE NamespacePrefix = '{NAMESPACE}'", tooling=True
     )
-    return {str(rule["Name"]): _active(org, str(rule["Id"])) for rule in listed[:10]}
+    return {str(rule["Name"]): str(rule["Id"]) for rule in listed}
 
 
 def _active(org: ProbeOrg, rule_id: str) -> Any:
-    # Metadata can be asked for one rule at a time (Tooling API).
+    """What the metadata of a rule says of `active`, None if nothing; it can be asked for one at a time (Tooling API)."""
     found = org.query(f"SELECT Metadata FROM WorkflowRule WHERE Id = '{rule_id}'", tooling=True)
     metadata = found[0].get("Metadata") if found else None
     return metadata.get("active") if isinstance(metadata, dict) else None
@@ -68,13 +67,15 @@ def _active(org: ProbeOrg, rule_id: str) -> Any:
 @probe("package.rules-told", Access.READ)
 def rules_by_the_tooling_api(org: ProbeOrg, _stage: Stage) -> str:
     rules = _rules(org)
-    if not set(RULES.values()) <= rules.keys():
+    if not set(PACKAGE_WORKFLOWS) <= rules.keys():
         return "listed_in_part" if rules else "not_listed"
-    return "listed_with_state" if None not in rules.values() else "listed"
+    told = [_active(org, rules[name]) for name in PACKAGE_WORKFLOWS]
+    return "listed_with_state" if None not in told else "listed"
 
 
-def _is_active(org: ProbeOrg, key: str) -> str:
-    active = _rules(org).get(RULES[key])
+def _is_active(org: ProbeOrg, name: str) -> str:
+    rule_id = _rules(org).get(name)
+    active = _active(org, rule_id) if rule_id else None
     if active is None:
         raise NotAskable("the org does not tell whether the rule is active")
     return "active" if active else "inactive"
@@ -82,22 +83,22 @@ def _is_active(org: ProbeOrg, key: str) -> str:
 
 @probe("package.rule.draft", Access.READ)
 def rule_of_drafts(org: ProbeOrg, _stage: Stage) -> str:
-    return _is_active(org, "draft")
+    return _is_active(org, WORKFLOW_DRAFT)
 
 
 @probe("package.rule.received", Access.READ)
 def rule_of_received_dates(org: ProbeOrg, _stage: Stage) -> str:
-    return _is_active(org, "received")
+    return _is_active(org, WORKFLOW_RECEIVED)
 
 
 @probe("package.rule.pricing", Access.READ)
 def rule_of_prices(org: ProbeOrg, _stage: Stage) -> str:
-    return _is_active(org, "pricing")
+    return _is_active(org, WORKFLOW_PRICING)
 
 
 @probe("package.rule.contract-key", Access.READ)
 def rule_of_contract_keys(org: ProbeOrg, _stage: Stage) -> str:
-    return _is_active(org, "contract-key")
+    return _is_active(org, WORKFLOW_CONTRACT_KEY)
 
 
 @probe("package.record-types", Access.READ)
