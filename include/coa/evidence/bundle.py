@@ -61,7 +61,7 @@ def write_records(run: Run, artifacts: Folder, state: str) -> bool:
     with _file(folder, checker.LEAVES, files) as leaves, _file(folder, checker.SALTS, files) as salts:
         leaves.write(_line(checker.COLUMNS) + b"\n")
         for row in records(run):
-            line = _line([str(row[name]) for name in checker.COLUMNS])
+            line = _line([row[name] for name in checker.COLUMNS])
             tree.add(line)
             counts[row["sobject"], row["action"], row["outcome"]] += 1
             leaves.write(line + b"\n")

@@ -12,10 +12,10 @@ from secrets import token_bytes
 
 from psycopg import sql
 
+from coa.evidence import coa_verify_evidence
 from coa.fields.saved import saved_describes
 from coa.model import LOADED
 from coa.staging import tables
-from coa.staging.database import Row
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -44,18 +44,21 @@ def hashed_fields(run: Run) -> dict[str, dict[str, list[str]]]:
     }
 
 
-def records(run: Run) -> Iterator[Row]:
+COLUMNS = (*coa_verify_evidence.COLUMNS, "salt")
+
+
+def records(run: Run) -> Iterator[dict[str, str]]:
     """Every record of the plan (of a verification: every one that it expected), in the order of the tree.
 
-    That order: customers, orders, details; within each the source ids by their bytes. Columns: those of `leaves.tsv`
+    The order: customers, orders, details; within each the source ids by their bytes. Columns: those of `leaves.tsv`
     and `salt` (hex). `outcome`: `equal`, `explained` (equal but for what a policy or the mapping changed), `different`,
     `missing`, `refused` (by the target), `not_written` (matched, blocked, held, or changed since the plan).
     """
     fields = hashed_fields(run)
     for sobject in LOADED:
-        yield from run.db.stream(
-            _query(run, sobject, {role: names[sobject] for role, names in fields.items()})
-        )
+        query = _query(run, sobject, {role: names[sobject] for role, names in fields.items()})
+        for row in run.db.copy_rows(query):
+            yield {name: value or "" for name, value in zip(COLUMNS, row, strict=True)}
 
 
 def _query(run: Run, sobject: str, fields: dict[str, list[str]]) -> sql.Composed:
