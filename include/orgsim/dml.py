@@ -105,6 +105,7 @@ class Dml:
                 values["SystemModstamp"] = now
         self._checks.references(sobject, rows)
         self._checks.unique(sobject, rows)
+        self._org.content.before_insert(sobject, rows)
         self._org.package.before_save(sobject, [row for row in rows if row.error is None], None)
         good = [row for row in rows if row.error is None]
         if not good:
@@ -126,6 +127,7 @@ class Dml:
             names,
             [(serial, *map(row.values.get, names)) for serial, row in zip(serials, good, strict=True)],
         )
+        self._org.content.after_insert(sobject, good, options.user_id)
         self._org.rollups.after_write(sobject, good)
 
     def _required(self, one: Field) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from orgsim.bulk.jobs import Jobs
 from orgsim.bulk.locks import Locks
 from orgsim.clock import Clock
+from orgsim.content.rules import Content
 from orgsim.cursors import Cursors
 from orgsim.dml import Dml
 from orgsim.facts import Facts
@@ -41,6 +42,7 @@ class Org:
         self.compiler = Compiler(self.schema, self.clock)
         self.package = Package(self)
         self.rollups = Rollups(self)
+        self.content = Content(self)
         self.dml = Dml(self)
         self.sessions = Sessions(self)
         self.faults = Faults(self)

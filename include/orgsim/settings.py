@@ -115,6 +115,10 @@ class Settings:
     add_picklist_value: Annotated[list[str], "Object.Field=Value that only this org has; repeatable"] = field(
         default_factory=list
     )
+    attachments: Annotated[
+        bool,
+        "files, attachments, notes, activities and field history hang on the orders (see orgsim.content)",
+    ] = False
     draft_job: Annotated[bool, "a scheduled Apex job exists that would submit every Draft order"] = False
 
     # the package's automation
@@ -127,6 +131,9 @@ class Settings:
 
     # protocol
     api_limit: Annotated[int, "DailyApiRequests.Max"] = 100000
+    file_storage_mb: Annotated[int, "FileStorageMB.Max"] = 20480
+    base64_limit: Annotated[int, "bytes of a file that a JSON record may bring in base64"] = 37_500_000
+    multipart_limit: Annotated[int, "bytes of a file that may come as multipart/form-data"] = 2_147_483_648
     bulk_query_limit: Annotated[int, "Bulk query jobs a day"] = 10000
     bulk_batch_limit: Annotated[int, "Bulk ingest batches a day"] = 15000
     job_delay: Annotated[

@@ -28,7 +28,7 @@ OF_THE_PROCESS = frozenset({"host", "port", "tls_certificate", "tls_key", "keep_
 #: What shapes tables and ids: a snapshot fits only into an org that was started with the same.
 OF_THE_SHAPE = (
     "role", "seed", "org_id", "package_version", "multi_currency", "migration_fields", "partner_fields",
-    "own_fields", "own_fields_seed", "own_field_types",
+    "own_fields", "own_fields_seed", "own_field_types", "attachments",
 )  # fmt: skip
 _PATIENCE_SECONDS = 30.0
 _FIELD_SWITCHES = (

@@ -232,6 +232,8 @@ _PARSERS: dict[str, Callable[[str, Field], Any]] = {
     "picklist": parse_picklist,
     "multipicklist": parse_multipicklist,
     "time": parse_time,
+    # Of any length; decoded when it is stored.
+    "base64": lambda text, _field: text,
     **dict.fromkeys(NUMBERS, parse_number),
     **dict.fromkeys(IDS, parse_id),
 }

@@ -120,7 +120,7 @@ def current_limits(org: Org) -> dict[str, Any]:
         "DailyBulkV2QueryJobs": entry(settings.bulk_query_limit, calls["bulk_query_jobs"]),
         # A record takes 2 KB of data storage.
         "DataStorageMB": entry(20480, records * 2 // 1024),
-        "FileStorageMB": entry(20480, 0),
+        "FileStorageMB": entry(settings.file_storage_mb, org.content.storage_used() // (1024 * 1024)),
         "HourlyAsyncReportRuns": entry(1200, 0),
         "SingleEmail": entry(5000, 0),
     }

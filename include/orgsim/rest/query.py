@@ -10,7 +10,7 @@ from orgsim.errors import ApiError
 from orgsim.rest.http import Request, Response, Router, json_response
 from orgsim.soql import rest_rows
 from orgsim.soql.compile import Plan
-from orgsim.soql.tree import parse
+from orgsim.soql.tree import Compare, Logic, parse
 
 _BATCH = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
 _LOCATOR = re.compile(r"(0r8\w{15})-(\d+)\Z")
@@ -56,13 +56,30 @@ def run(request: Request, *, include_deleted: bool, tooling: bool = False) -> Re
 
 def _refuse_all_links(request: Request, plan: Plan) -> None:
     """Links to files can be asked for by document or record only (contract F3)."""
-    unfiltered = plan.sobject.name == "ContentDocumentLink" and plan.query.where is None
+    unfiltered = plan.sobject.name == "ContentDocumentLink" and not _names_document_or_record(
+        plan.query.where
+    )
     if unfiltered and not request.org.facts.says("rest.content-links", "accepted"):
         raise ApiError(
             "MALFORMED_QUERY",
             "Implementation restriction: ContentDocumentLink requires a filter by a single Id on ContentDocumentId or "
             "LinkedEntityId using the equals operator or multiple Id's using the IN operator.",
         )
+
+
+def _names_document_or_record(condition: Any) -> bool:
+    """Whether one of the ids is compared by = or IN, in every alternative."""
+    if isinstance(condition, Logic):
+        parts = [_names_document_or_record(one) for one in condition.parts]
+        return {"and": any(parts), "or": all(parts)}.get(condition.operator, False)
+    if not isinstance(condition, Compare) or not isinstance(condition.operand, tuple):
+        return False
+    name = condition.operand[-1].lower()
+    return name in ("id", "contentdocumentid", "linkedentityid") and condition.operator in (
+        "=",
+        "in",
+        "in_query",
+    )
 
 
 def _batch_size(request: Request, plan: Plan) -> int:

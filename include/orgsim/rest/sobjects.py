@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orgsim.content.rest import record_given
 from orgsim.dml import WriteOptions
 from orgsim.errors import ApiError, RowError, not_found
 from orgsim.ids import looks_like_id, to_18
@@ -63,7 +64,9 @@ def record_json(
 def create(request: Request) -> Response:
     sobject = find(request)
     require(sobject, "createable")
-    row = decode_json(request.org.schema, sobject, request.json_object())
+    fields, files = record_given(request, sobject)
+    row = decode_json(request.org.schema, sobject, fields)
+    row.values |= files
     request.org.dml.write("insert", sobject, [row], options(request))
     if row.error is not None:
         raise refused(row.error)

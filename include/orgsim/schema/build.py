@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from orgsim.content import schema as content
 from orgsim.ids import DIGITS
 from orgsim.schema import attached, coa, own, partner, standard
 from orgsim.schema.model import Schema, SObject
@@ -12,7 +13,12 @@ from orgsim.settings import Settings
 
 def build(settings: Settings) -> Schema:
     """The schema as these settings say. Custom objects get prefixes of this org's own (facts, section 1)."""
-    objects = standard.build(settings) + attached.build(bool(settings.package_version))
+    hanging = (
+        content.build(bool(settings.package_version), bool(settings.audit_fields))
+        if settings.attachments
+        else attached.build(bool(settings.package_version))
+    )
+    objects = standard.build(settings) + hanging
     custom = coa.build(settings) if settings.package_version else []
     if settings.partner_fields and custom:
         custom += partner.extend(custom, settings)

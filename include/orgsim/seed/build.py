@@ -7,6 +7,7 @@ import math
 import random
 from dataclasses import dataclass, field
 
+from orgsim.content import seed as content
 from orgsim.org import Org
 from orgsim.package import VALIDATIONS, WORKFLOWS
 from orgsim.schema.coa import CATALOG, CUSTOMER, DETAIL, NS, ORDER, PRICEBOOK, TERMS
@@ -55,6 +56,8 @@ def seed(org: Org) -> None:
             if org.settings.legacy_ids:
                 for name in (CUSTOMER, ORDER, DETAIL):
                     org.store.execute(f'UPDATE {quote(name)} SET "COA_Source_Id__c" = "Id"')
+            if org.settings.attachments:
+                content.seed(org)
             org.rollups.refresh_all()
 
 
