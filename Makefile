@@ -6,7 +6,7 @@ READY := .venv/.complete
 HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
 
-.PHONY: help demo up down migrate preflight verify rollback contract contract-diff check connect airflow purge test test-unit \
+.PHONY: help demo up down migrate preflight verify rollback contract contract-diff readiness check connect airflow purge test test-unit \
 	test-orgsim test-airflow test-browser docs screenshots model test-long test-faults test-clients test-cluster test-package \
 	test-pythons coverage bench lint format lock sbom wheel clean
 
@@ -42,6 +42,9 @@ contract: $(READY)  ## asks a sandbox how it behaves; deletes all that it made (
 
 contract-diff: $(READY)  ## where a cassette of coa_contract differs from the local simulator (CASSETTE=path/cassette.json)
 	@$(PY) -m coa_airflow.local.contract_diff "$(CASSETTE)"
+
+readiness: $(READY)  ## who could move to the Go-To-Market app, from the newest snapshot (ARGS='--as-of 2027-01-31')
+	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.readiness $(ARGS)
 
 check: $(READY)  ## are connections, staging and rights in order? Seconds; exit status 0 or 1
 	@$(PY) -m coa_airflow.local.check

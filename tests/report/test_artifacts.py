@@ -38,6 +38,7 @@ FILES = {
     "license_coverage.csv",
     "totals.csv",
     "orders.csv",
+    "gtm_readiness.csv",
     "audit.json",
     *data_loader.NAMES,
 }

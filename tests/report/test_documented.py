@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from coa.readiness.assess import READINESS_COLUMNS
 from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
@@ -31,6 +32,7 @@ TABLES = {
     "corrections.csv": CORRECTION_COLUMNS,
     "totals.csv": TOTAL_COLUMNS,
     "orders.csv": ORDER_COLUMNS,
+    "gtm_readiness.csv": READINESS_COLUMNS,
 }
 
 

@@ -41,7 +41,7 @@ LAYERS = (
     ("load",),
     ("verify",),
     ("canary", "mending"),
-    ("evidence",),
+    ("evidence", "readiness"),
     ("report", "retention"),
     ("rollback",),
     ("pipeline",),

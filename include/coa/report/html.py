@@ -21,6 +21,8 @@ from coa.plan.amounts import OUTCOMES, titles
 from coa.plan.one_pass import WAYS
 from coa.plan.rules_off import saving_words
 from coa.policies import Policies
+from coa.readiness.assess import readiness_counts, snapshot_day
+from coa.readiness.rules import shipped_rules
 from coa.report import audit, charts
 from coa.report.casework import org_facts
 from coa.report.corrections import effects
@@ -110,6 +112,9 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         ways=WAYS,
         rules_off=saving_words(run),
         topics=TOPICS,
+        readiness=readiness_counts(run),
+        readiness_day=snapshot_day(run),
+        gtm=shipped_rules(),
         unproved=unproved_facts(run),
         approvals=approvals(run),
         findings=[_cut(f) for f in audit.findings(run)[:MOST_ROWS]],

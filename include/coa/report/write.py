@@ -7,6 +7,7 @@ from typing import Any
 from coa.artifacts import Artifacts, Folder, as_json
 from coa.load.mended import mended
 from coa.load.observed import observed_document
+from coa.readiness.assess import READINESS_COLUMNS, readiness_rows
 from coa.report.audit import audit_document, events
 from coa.report.casework import casework
 from coa.report.csv_files import (
@@ -66,6 +67,7 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
         ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
         ("totals.csv", TOTAL_COLUMNS, total_rows),
         ("orders.csv", ORDER_COLUMNS, order_rows),
+        ("gtm_readiness.csv", READINESS_COLUMNS, readiness_rows),
     ):
         with artifacts.text(name, encoding="utf-8-sig") as file:
             count = write_csv(file, columns, rows(run) if run.record.pair_id is not None else [])

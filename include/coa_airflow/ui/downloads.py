@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from coa.config import Settings
+from coa.readiness.assess import READINESS_COLUMNS, readiness_rows
 from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
 from coa.report.corrections import expected_corrections_rows
 from coa.report.csv_files import (
@@ -46,6 +47,7 @@ LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]
     "license_coverage": (COVERAGE_COLUMNS, coverage_rows),
     "totals": (TOTAL_COLUMNS, total_rows),
     "orders": (ORDER_COLUMNS, order_rows),
+    "gtm_readiness": (READINESS_COLUMNS, readiness_rows),
 }
 
 DOCUMENTS = {

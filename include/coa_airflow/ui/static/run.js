@@ -223,7 +223,8 @@ function drawFiles([report, plan]) {
     report && download(file("casework.md"), "Case work for people (Markdown)"),
     report && download(file("id_map.csv"), "Old and new ids (CSV)"),
     report && download(file("relink.csv"), "Lookups to relink (CSV)"),
-    report && download(file("license_coverage.csv"), "License coverage (CSV)"))];
+    report && download(file("license_coverage.csv"), "License coverage (CSV)"),
+    report && download(file("gtm_readiness.csv"), "Readiness for the Go-To-Market app (CSV)"))];
 }
 
 // ---- groups ----------------------------------------------------------------------------------
