@@ -42,6 +42,9 @@ class Hashed(io.RawIOBase):
         self.size += len(piece)
         return len(piece)
 
+    def tell(self) -> int:
+        return self.size
+
 
 @dataclass
 class Artifacts:
@@ -51,13 +54,19 @@ class Artifacts:
     listed: list[dict[str, Any]] = field(default_factory=list)
 
     @contextmanager
-    def text(self, name: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
-        """A text file; listed with its hash when it is closed."""
+    def binary(self, name: str) -> Iterator[IO[bytes]]:
+        """A file that is written from its beginning to its end; listed with its hash when it is closed."""
         with (self.folder / name).open("wb") as file:
             hashed = Hashed(file)
-            with io.TextIOWrapper(io.BufferedWriter(hashed, 1 << 16), encoding=encoding, newline="") as text:
-                yield text
+            with io.BufferedWriter(hashed, 1 << 16) as buffered:
+                yield buffered
         self.listed.append({"name": name, "bytes": hashed.size, "sha256": hashed.digest.hexdigest()})
+
+    @contextmanager
+    def text(self, name: str, encoding: str = "utf-8") -> Iterator[IO[str]]:
+        """A text file, line ends as they are written; listed with its hash when it is closed."""
+        with self.binary(name) as file, io.TextIOWrapper(file, encoding=encoding, newline="") as text:
+            yield text
 
     def write(self, name: str, content: str) -> None:
         with self.text(name) as file:

@@ -39,6 +39,7 @@ FILES = {
     "totals.csv",
     "orders.csv",
     "gtm_readiness.csv",
+    "orders.parquet",
     "audit.json",
     *data_loader.NAMES,
 }

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pandas.testing import assert_frame_equal
 from tests.engine.harness import Migration
 
 from coa.model import ORDER
+from coa.report import frames
 from coa.report.totals import totals_of
 
 
@@ -38,6 +40,15 @@ def test_its_totals_are_those_of_the_report(ran: dict[str, Any], reported: Migra
     for key, (source, target) in told.items():
         assert made.loc[key, "source_value"] == pytest.approx(float(source))
         assert made.loc[key, "target_value"] == pytest.approx(float(target))
+
+
+def test_parquet_and_csv_hold_the_same_orders(
+    ran: dict[str, Any], reported: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "can_write_parquet", lambda: False)
+    from_csv = frames.read_run(reported.folder).orders
+
+    assert_frame_equal(from_csv, ran["run"].orders, check_dtype=False)
 
 
 def test_it_shows_orders_and_dates_before_and_after(ran: dict[str, Any], reported: Migration) -> None:

@@ -28,7 +28,7 @@ LAYERS = (
         "states",
         "wording",
     ),
-    ("config", "decide", "failures", "load_steps"),
+    ("config", "decide", "failures", "load_steps", "tabular"),
     ("policies", "staging", "stages"),
     ("mapping", "salesforce"),
     ("fields",),

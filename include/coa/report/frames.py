@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coa.report.csv_files import original
+from coa.tabular import Kind, can_write_parquet
+from coa.verify.totals import ORDER_KINDS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 SIDES = ("source", "target")
-NUMBERS = ("details", "quantity", "value")
-DATES = ("received_at", "created_at")
+NUMBERS = tuple(name for name, kind in ORDER_KINDS.items() if kind in (Kind.WHOLE, Kind.NUMBER))
+DATES = tuple(name for name, kind in ORDER_KINDS.items() if kind is Kind.MOMENT)
 
 
 @dataclass(frozen=True)
@@ -34,26 +36,38 @@ class Frames:
 
 def read_run(folder: str | Path) -> Frames:
     """Reads the artifacts folder of a run. Raises `FileNotFoundError` where a file is missing."""
-    place = Path(folder)
-    orders = _read(place / "orders.csv")
-    totals = _read(place / "totals.csv")
-    from pandas import to_datetime, to_numeric
+    from pandas import to_numeric
 
-    for name in NUMBERS:
-        orders[name] = to_numeric(orders[name])
-    for name in DATES:
-        # Two orgs may write the same moment in two ways.
-        orders[name] = to_datetime(orders[name], utc=True, format="ISO8601")
+    place = Path(folder)
+    totals = _read(place / "totals.csv")
     for name in totals.columns:
         if name.startswith(SIDES):
             totals[name] = to_numeric(totals[name])
     return Frames(
         json.loads((place / "summary.json").read_text("utf-8")),
-        orders,
+        _orders(place),
         totals,
         _read(place / "rejected_rows.csv"),
         _read(place / "differences.csv"),
     )
+
+
+def _orders(place: Path) -> DataFrame:
+    """From `orders.parquet`, whose columns have their types, where the run wrote it and we can read it; else the CSV."""
+    from pandas import read_parquet, to_datetime, to_numeric
+
+    if (place / "orders.parquet").exists() and can_write_parquet():
+        orders = read_parquet(place / "orders.parquet", engine="pyarrow")
+        texts = [name for name, kind in ORDER_KINDS.items() if kind is Kind.TEXT]
+        orders[texts] = orders[texts].fillna("")
+        return orders
+    orders = _read(place / "orders.csv")
+    for name in NUMBERS:
+        orders[name] = to_numeric(orders[name])
+    for name in DATES:
+        # Two orgs may write the same moment in two ways. Milliseconds, as in Parquet and as in Salesforce.
+        orders[name] = to_datetime(orders[name], utc=True, format="ISO8601").dt.as_unit("ms")
+    return orders
 
 
 def _read(file: Path) -> DataFrame:

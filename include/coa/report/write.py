@@ -30,7 +30,8 @@ from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.report.summary import summarize
 from coa.report.totals import TOTAL_COLUMNS, total_rows
 from coa.staging.runs import Run
-from coa.verify.totals import ORDER_COLUMNS, order_rows
+from coa.tabular import can_write_parquet, write_parquet
+from coa.verify.totals import ORDER_COLUMNS, ORDER_KINDS, order_rows
 
 __all__ = ["Folder", "write_artifacts", "write_json", "write_text"]
 
@@ -72,6 +73,13 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
         with artifacts.text(name, encoding="utf-8-sig") as file:
             count = write_csv(file, columns, rows(run) if run.record.pair_id is not None else [])
         artifacts.listed[-1]["rows"] = count
+    if can_write_parquet():
+        write_parquet(
+            artifacts,
+            "orders.parquet",
+            ORDER_KINDS,
+            order_rows(run) if run.record.pair_id is not None else [],
+        )
     write_data_loader_files(run, artifacts)
     artifacts.write("casework.md", casework(run, summary))
     # A copy of the list: the trail cannot hold its own hash.

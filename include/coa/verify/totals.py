@@ -29,6 +29,7 @@ from coa.model import (
 from coa.plan.amounts import CURRENCIES, VALUE
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
+from coa.tabular import Kind
 
 YEAR_FIELDS = ("CreatedDate", NS + "Date_Partner_Received_Customer_Order__c")
 
@@ -50,6 +51,14 @@ def count_totals(run: Run, carried: list[FieldMapping]) -> None:
 ORDER_COLUMNS = ("side", "order_id", "source_id", "status", "order_type", "contract", "year", "received_at",
                  "created_at", "currency", "details", "quantity", "value")  # fmt: skip
 """Columns of `orders.csv`; one row an order, side and currency of its details."""
+ORDER_KINDS = dict.fromkeys(ORDER_COLUMNS, Kind.TEXT) | {
+    "received_at": Kind.MOMENT,
+    "created_at": Kind.MOMENT,
+    "details": Kind.WHOLE,
+    "quantity": Kind.NUMBER,
+    "value": Kind.NUMBER,
+}
+"""Columns of `orders.parquet`."""
 
 
 def order_rows(run: Run) -> Iterator[dict[str, Any]]:
