@@ -75,7 +75,7 @@ class StagingUnavailable(RetryableError):
 
 
 class PairBusy(RetryableError):
-    """Another run works on the same pair of orgs."""
+    """Another run writes to the same target, or works on one of the orgs as a whole."""
 
 
 class MigrationBlocked(RetryableError):

@@ -17,6 +17,7 @@ import pytest
 from coa.staging.runs import Run
 from tests.engine.harness import FAST, Migration, Migrator
 from tests.faults.conftest import verdict_on
+from tests.reconcile.pairs import let_expire
 
 # Where the process is killed: while this request is under way, the n-th time that it is made.
 MOMENTS: dict[str, dict[str, Any]] = {
@@ -115,7 +116,7 @@ def test_a_kill_at_any_moment_loses_and_doubles_nothing(
         _check(made, _finish(made, killed))
     else:
         # Headless runs and Airflow tell whether the holder lives; here its lease simply ends.
-        made.db.execute("UPDATE coa.lease SET expires_at = now() WHERE run_id = %s", [killed])
+        let_expire(made.db)
         migration = _finish(made)
         assert migration.run.run_id != killed
         _check(made, migration)

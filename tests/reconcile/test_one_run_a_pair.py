@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from tests.engine.harness import FAST
+from tests.reconcile.pairs import let_expire
 
 from coa.errors import PairBusy
 from coa.staging.database import Database
@@ -77,7 +78,7 @@ def test_a_holder_whose_lease_expired_gives_way_and_cannot_come_back(
 ) -> None:
     first = run_of(database, "coa_migrate", pair_id)
     first.lease.take()
-    database.execute("UPDATE coa.lease SET expires_at = clock_timestamp() - interval '1 second'")
+    let_expire(database)
     second = run_of(database, "coa_sync", pair_id)
     second.lease.take()
     first.lease.renew()
@@ -97,7 +98,7 @@ def test_a_run_that_lost_its_pair_must_not_write_on(database: Database, pair_id:
     first = run_of(database, "coa_migrate", pair_id)
     first.lease.take()
     first.lease.require()
-    database.execute("UPDATE coa.lease SET expires_at = clock_timestamp() - interval '1 second'")
+    let_expire(database)
     second = run_of(database, "coa_sync", pair_id)
     second.lease.take()
     with pytest.raises(PairBusy):
@@ -114,3 +115,98 @@ def test_a_cleared_run_gets_its_pair_back_when_nobody_wrote_since(database: Data
     run.lease.release()
     run.lease.require()
     assert run.lease.is_held()
+
+
+class TestSeveralSources:
+    """They move into one target: never two at once, whatever DAG and schedule each has."""
+
+    @pytest.fixture
+    def runs(self, database: Database, pair_id: int) -> tuple[Run, Run]:
+        other = database.value(
+            "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('s2', 't') RETURNING pair_id"
+        )
+        return run_of(database, "coa_migrate", pair_id), run_of(database, "other_sync", int(other))
+
+    def test_a_second_source_waits_for_the_first(self, runs: tuple[Run, Run]) -> None:
+        first, second = runs
+        first.lease.take()
+
+        with pytest.raises(PairBusy, match=f"Run {first.run_id} .* works on the same target"):
+            second.lease.take()
+        first.lease.release()
+        second.lease.take()
+
+        assert second.lease.is_held()
+
+    def test_one_source_may_be_read_for_two_targets(self, database: Database, runs: tuple[Run, Run]) -> None:
+        first, _ = runs
+        first.lease.take()
+        other = database.value(
+            "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('s', 'u') RETURNING pair_id"
+        )
+        run_of(database, "coa_migrate", int(other)).lease.take()
+
+        assert first.lease.is_held()
+
+    def test_who_lost_the_target_has_lost_the_pair_and_writes_nothing(
+        self, database: Database, runs: tuple[Run, Run]
+    ) -> None:
+        first, second = runs
+        first.lease.take()
+        let_expire(database)
+        second.lease.take()
+
+        first.lease.renew()
+
+        assert not first.lease.is_held()
+        assert database.rows("SELECT run_id FROM coa.lease") == [{"run_id": second.run_id}]
+        with pytest.raises(PairBusy, match="works on the same target"):
+            first.lease.require()
+
+    def test_a_plan_of_before_another_source_wrote_is_out_of_date(
+        self, database: Database, runs: tuple[Run, Run]
+    ) -> None:
+        first, second = runs
+        first.lease.take()
+        let_expire(database)
+        second.lease.take()
+        second.update(loaded_at=datetime.now(UTC))
+        second.lease.release()
+
+        with pytest.raises(PairBusy, match="has written to it"):
+            first.lease.require()
+
+    def test_a_writer_that_began_before_and_went_on_since_counts(
+        self, database: Database, runs: tuple[Run, Run], pair_id: int
+    ) -> None:
+        earlier, _ = runs
+        earlier.update(loaded_at=datetime.now(UTC))
+        later = run_of(database, "other_sync", int(runs[1].record.require_pair()))
+        database.execute(
+            "INSERT INTO coa.job (pair_id, run_id, step, sobject, operation) VALUES (%s, %s, 'orders', 'o', 'insert')",
+            [pair_id, earlier.run_id],
+        )
+
+        with pytest.raises(PairBusy, match="has written to it"):
+            later.lease.require()
+
+    def test_a_worker_of_before_the_target_lease_is_seen_by_its_pair(
+        self, database: Database, runs: tuple[Run, Run]
+    ) -> None:
+        """In a rolling deployment it goes on renewing what it knows; a program that starts refuses the newer schema."""
+        old, second = runs
+        old.lease.take()
+        database.execute("UPDATE coa.target_lease SET expires_at = clock_timestamp() - interval '1 second'")
+
+        with pytest.raises(PairBusy, match=f"Run {old.run_id} "):
+            second.lease.take()
+
+    def test_both_places_are_prolonged_together(self, database: Database, runs: tuple[Run, Run]) -> None:
+        first, _ = runs
+        first.lease.take()
+        let_expire(database)
+
+        first.lease.renew()
+
+        for place in ("target_lease", "lease"):
+            assert database.value(f"SELECT expires_at > clock_timestamp() FROM coa.{place}") is True

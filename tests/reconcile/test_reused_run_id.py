@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.engine.harness import FAST
+from tests.reconcile.pairs import let_expire
 
 from coa.approval import record as approval
 from coa.errors import ConfigurationError, PairBusy
@@ -161,7 +162,7 @@ class TestWhoHoldsAPair:
         self, database: Database, runs: tuple[Run, Run]
     ) -> None:
         holder, challenger = runs
-        database.execute("UPDATE coa.lease SET expires_at = clock_timestamp() - interval '1 second'")
+        let_expire(database)
 
         with holder.at_work():
             challenger.lease.take()

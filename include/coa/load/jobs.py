@@ -289,7 +289,7 @@ class Loader:
 
 
 def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
-    """Brings jobs that earlier runs on this pair left unfinished to their end; how many.
+    """Brings jobs that earlier runs on this target left unfinished to their end, whatever their source; how many.
 
     Called before the target is extracted: what they wrote is then in the snapshot, which outranks the
     ledger, so their results need not be applied. Jobs that the ledger does not know are never touched. Raises
@@ -297,8 +297,10 @@ def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
     """
     jobs = IngestJobs(org)
     left = run.db.rows(
-        """SELECT * FROM coa.job WHERE pair_id = %s AND run_id <> %s
-             AND state NOT IN ('settled', 'abandoned') ORDER BY job_key""",
+        """SELECT j.* FROM coa.job j JOIN coa.org_pair p USING (pair_id)
+           JOIN coa.org_pair mine ON mine.target_org_id = p.target_org_id
+           WHERE mine.pair_id = %s AND j.run_id <> %s
+             AND j.state NOT IN ('settled', 'abandoned') ORDER BY j.job_key""",
         [run.pair_id, run.run_id],
     )
     for job in left:

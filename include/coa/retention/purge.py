@@ -16,6 +16,7 @@ from coa.errors import ConfigurationError
 from coa.retention.places import Places, delete_logs, purge_artifacts
 from coa.retention.register import PERMANENT, Kept
 from coa.staging.database import Database, Row
+from coa.staging.lease import release
 from coa.staging.tables import schema_of
 
 ANSWER_DAYS = 8
@@ -123,7 +124,7 @@ def purge(db: Database, row: Row, places: Places | None = None) -> Purged:
         )
         for table, kept in PERMANENT.items():
             _purge_rows(connection, table, kept, run_id)
-        connection.execute("DELETE FROM coa.lease WHERE run_id = %s", [run_id])
+        release(connection, run_id)
         connection.execute(
             """UPDATE coa.run SET purged_at = clock_timestamp(), state = COALESCE(state, 'failed'),
                       finished_at = COALESCE(finished_at, clock_timestamp()) WHERE run_id = %s""",

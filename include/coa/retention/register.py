@@ -86,6 +86,7 @@ PERMANENT: dict[str, Kept] = {
         },
     ),
     "lease": Kept(("pair_id", "run_id", "expires_at")),
+    "target_lease": Kept(("target_org_id", "run_id", "expires_at")),
     "event": Kept(("event_id", "run_id", "at", "level", "event"), emptied={"data": _JSON}, deleted=True),
     "finding": Kept(
         ("run_id", "code", "sobject", "field", "severity", "stage", "count"),

@@ -1,4 +1,8 @@
-"""The lease that keeps two runs off one pair of orgs."""
+"""The lease that keeps two runs off one target, and off one pair of orgs.
+
+It has two places, `coa.target_lease` and `coa.lease`: always written in this order and together. A run that has lost
+one of them has lost both, so that a run of an earlier version, which knew the pair only, stands back as well.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +40,94 @@ def _lives(connection: Connection, holder: Row, holder_ended: HolderEnded | None
 
 
 @dataclass(frozen=True)
+class _Place:
+    """Statements on one of the two tables."""
+
+    take: str
+    renew: str
+
+
+_PLACES = (
+    _Place(
+        take="""INSERT INTO coa.target_lease (target_org_id, run_id, expires_at)
+                SELECT target_org_id, %(run)s, clock_timestamp() + make_interval(secs => %(seconds)s)
+                FROM coa.org_pair WHERE pair_id = %(pair)s
+                ON CONFLICT (target_org_id) DO UPDATE
+                  SET run_id = EXCLUDED.run_id, expires_at = EXCLUDED.expires_at""",
+        renew="""UPDATE coa.target_lease SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+                 WHERE run_id = %(run)s""",
+    ),
+    _Place(
+        take="""INSERT INTO coa.lease (pair_id, run_id, expires_at)
+                VALUES (%(pair)s, %(run)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+                ON CONFLICT (pair_id) DO UPDATE
+                  SET run_id = EXCLUDED.run_id, expires_at = EXCLUDED.expires_at""",
+        renew="""UPDATE coa.lease SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+                 WHERE run_id = %(run)s""",
+    ),
+)
+"""The target first: whoever holds that keeps every other source out."""
+
+# `coa.lease` is asked for other pairs of the target too: a run of an earlier version renews nothing else.
+_HOLDERS = """
+SELECT r.*, h.expires_at, p.pair_id = mine.pair_id AS same_pair,
+       p.target_org_id = mine.target_org_id AS same_target
+FROM coa.org_pair mine
+JOIN coa.org_pair p ON p.target_org_id = mine.target_org_id
+  OR (p.source_org_id = p.target_org_id AND p.target_org_id = mine.source_org_id)
+  OR (mine.source_org_id = mine.target_org_id AND p.source_org_id = mine.target_org_id)
+JOIN coa.run r ON r.pair_id = p.pair_id
+JOIN (SELECT run_id, max(expires_at) AS expires_at FROM (
+        SELECT run_id, expires_at FROM coa.target_lease UNION ALL SELECT run_id, expires_at FROM coa.lease) x
+      GROUP BY run_id) h USING (run_id)
+WHERE mine.pair_id = %(pair)s AND r.run_id <> %(run)s AND h.expires_at >= clock_timestamp() AND r.state IS NULL
+ORDER BY h.expires_at, r.run_id"""
+
+# By jobs as well: a run that had begun before this one may have gone on since.
+_WRITTEN_SINCE = """
+SELECT EXISTS (
+  SELECT FROM coa.run me JOIN coa.org_pair mine ON mine.pair_id = %(pair)s
+  JOIN coa.org_pair p ON p.pair_id = mine.pair_id OR p.target_org_id = mine.target_org_id
+  JOIN coa.run r ON r.pair_id = p.pair_id AND r.run_id <> me.run_id
+  WHERE me.run_id = %(run)s AND (r.loaded_at > me.started_at OR EXISTS (
+    SELECT FROM coa.job j WHERE j.run_id = r.run_id AND j.created_at > me.started_at)))"""
+
+
+def _where(held: Row) -> str:
+    if held["same_pair"]:
+        return "the same pair of orgs"
+    return "the same target" if held["same_target"] else "one of the same orgs"
+
+
+def release(connection: Connection, run_id: str) -> None:
+    """Takes both places of a run's lease away, in a transaction of the caller's."""
+    connection.execute("DELETE FROM coa.target_lease WHERE run_id = %s", [run_id])
+    connection.execute("DELETE FROM coa.lease WHERE run_id = %s", [run_id])
+
+
+def writer_of(db: Database, target_org_id: str) -> str | None:
+    """The run that writes to this org at the moment, from whichever source."""
+    found = db.value(
+        """SELECT l.run_id FROM coa.target_lease l JOIN coa.run r USING (run_id)
+           WHERE l.target_org_id = %s AND r.state IS NULL AND l.expires_at > clock_timestamp()""",
+        [target_org_id],
+    )
+    return str(found) if found else None
+
+
+@dataclass(frozen=True)
 class Lease:
-    """A run's claim on its pair of orgs; `seconds`: how long a run that shows no life keeps it."""
+    """A run's claim on its target and its pair of orgs; `seconds`: how long a run that shows no life keeps it."""
 
     db: Database
     record: RunRecord
     seconds: float
 
     def take(self, holder_ended: HolderEnded | None = None) -> None:
-        """Makes this run the only one on its pair of orgs; raises `PairBusy` when another one lives.
+        """Makes this run the only one that writes to its target; raises `PairBusy` when another one lives.
 
-        A pair of one org with itself is the whole org: it is in the way of every pair that the org belongs to. Without
-        `holder_ended` only an expired lease is taken over.
+        Sources that several pairs read are no obstacle. A pair of one org with itself is the whole org: it is in the
+        way of every pair that the org belongs to. Without `holder_ended` only an expired lease is taken over.
         """
         pair_id, run_id = self.record.require_pair(), self.record.run_id
         with self.db.transaction() as connection:
@@ -58,64 +138,52 @@ class Lease:
                      WHERE pair_id = %s ORDER BY 1) x""",
                 [pair_id],
             )
-            holders = connection.execute(
-                """SELECT r.*, l.expires_at, l.pair_id AS held_pair FROM coa.org_pair mine
-                   JOIN coa.org_pair p ON p.pair_id = mine.pair_id
-                     OR (p.source_org_id = p.target_org_id
-                         AND p.target_org_id IN (mine.source_org_id, mine.target_org_id))
-                     OR (mine.source_org_id = mine.target_org_id
-                         AND mine.target_org_id IN (p.source_org_id, p.target_org_id))
-                   JOIN coa.lease l ON l.pair_id = p.pair_id JOIN coa.run r ON r.run_id = l.run_id
-                   WHERE mine.pair_id = %s AND l.run_id <> %s AND l.expires_at >= clock_timestamp()
-                     AND r.state IS NULL ORDER BY l.expires_at""",
-                [pair_id, run_id],
-            ).fetchall()
-            for held in holders:
+            for held in connection.execute(_HOLDERS, {"pair": pair_id, "run": run_id}).fetchall():
                 if not _lives(connection, held, holder_ended):
                     continue
-                where = "the same pair of orgs" if held["held_pair"] == pair_id else "one of the same orgs"
                 raise PairBusy(
-                    f"Run {held['run_id']} ({held['dag_id']}) works on {where}.",
+                    f"Run {held['run_id']} ({held['dag_id']}) works on {_where(held)}.",
                     next_step=f"wait until it ends, or until its lease expires at {held['expires_at']:%H:%M:%S}.",
                 )
-            connection.execute(
-                """INSERT INTO coa.lease (pair_id, run_id, expires_at)
-                   VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s))
-                   ON CONFLICT (pair_id) DO UPDATE
-                     SET run_id = EXCLUDED.run_id, expires_at = EXCLUDED.expires_at""",
-                [pair_id, run_id, self.seconds],
-            )
+            for place in _PLACES:
+                connection.execute(place.take, {"pair": pair_id, "run": run_id, "seconds": self.seconds})
 
     def renew(self) -> None:
-        """Prolongs the lease if this run still holds it."""
-        self.db.execute(
-            "UPDATE coa.lease SET expires_at = clock_timestamp() + make_interval(secs => %s) WHERE run_id = %s",
-            [self.seconds, self.record.run_id],
-        )
+        """Prolongs the lease if this run still holds both of its places."""
+        with self.db.transaction() as connection:
+            held = [
+                connection.execute(place.renew, {"run": self.record.run_id, "seconds": self.seconds}).rowcount
+                for place in _PLACES
+            ]
+            if not all(held):
+                release(connection, self.record.run_id)
 
     def is_held(self) -> bool:
-        """Whether this run holds it."""
-        return bool(self.db.value("SELECT count(*) FROM coa.lease WHERE run_id = %s", [self.record.run_id]))
+        """Whether this run holds both of its places."""
+        return bool(
+            self.db.value(
+                """SELECT EXISTS (SELECT FROM coa.target_lease WHERE run_id = %(run)s)
+                      AND EXISTS (SELECT FROM coa.lease WHERE run_id = %(run)s)""",
+                {"run": self.record.run_id},
+            )
+        )
 
     def require(self) -> None:
-        """Raises `PairBusy` when another run has taken the pair over: whoever stood still must not go on.
+        """Raises `PairBusy` when another run has taken the target over: whoever stood still must not go on.
 
-        A run that had ended and is cleared gets its pair back if no other run has written since.
+        A run that had ended and is cleared gets its target back if no other run has written to it since.
         """
         if self.is_held():
             return
         run_id = self.record.run_id
-        if self.db.value(
-            """SELECT EXISTS (SELECT FROM coa.run WHERE pair_id = %s AND run_id <> %s
-                 AND loaded_at > (SELECT started_at FROM coa.run WHERE run_id = %s))""",
-            [self.record.require_pair(), run_id, run_id],
-        ):
+        if self.db.value(_WRITTEN_SINCE, {"pair": self.record.require_pair(), "run": run_id}):
             raise PairBusy(
-                f"Run {run_id} no longer holds its pair of orgs: a newer run took it over.",
+                f"Run {run_id} no longer holds its target: another run took it over and has written to it.",
                 next_step="trigger a new run; this plan is out of date.",
             )
         self.take()
 
     def release(self) -> None:
-        """Gives the pair free, if this run holds it."""
-        self.db.execute("DELETE FROM coa.lease WHERE run_id = %s", [self.record.run_id])
+        """Gives the target free, if this run holds it."""
+        with self.db.transaction() as connection:
+            release(connection, self.record.run_id)

@@ -21,7 +21,7 @@ from coa.errors import ConfigurationError
 from coa.kinds import kind_of
 from coa.staging.database import Database, as_kept, json_value
 from coa.staging.journal import EventLog, Findings, Progress
-from coa.staging.lease import Lease, work_lock
+from coa.staging.lease import Lease, release, work_lock
 from coa.staging.origin import NO_AIRFLOW, Origin, foreign
 from coa.staging.record import RunRecord
 from coa.staging.schema import newest_version
@@ -324,7 +324,7 @@ def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:
         if from_the_start and row and row["loaded_at"] is None:
             # Its next preflight asks the connections anew which orgs they lead to; an answer to the old plan does
             # not fit the new one, whose hash covers the orgs.
-            connection.execute("DELETE FROM coa.lease WHERE run_id = %s", [run_id])
+            release(connection, run_id)
             connection.execute(
                 "UPDATE coa.run SET pair_id = NULL, plan_hash = NULL, source_org = '{}', target_org = '{}', "
                 "params = given_params, policies_of = NULL WHERE run_id = %s",

@@ -24,6 +24,7 @@ from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.journal import Finding
+from coa.staging.lease import writer_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table, identifier, table_name
 from coa.transform.transform import run_transform
@@ -189,11 +190,7 @@ def _findings(run: Run, found: dict[str, int]) -> list[Finding]:
                 count=int(waiting["n"]),
             )
         )
-    other = run.db.value(
-        """SELECT l.run_id FROM coa.lease l JOIN coa.run r USING (run_id)
-           WHERE l.pair_id = %s AND l.run_id <> %s AND r.state IS NULL AND l.expires_at > clock_timestamp()""",
-        [run.pair_id, run.run_id],
-    )
+    other = writer_of(run.db, run.record.target_org["id"])
     if other:
         findings.append(
             Finding(
