@@ -45,6 +45,7 @@ from coa.report import corrections
 from coa.report.contract import write_contract_artifacts
 from coa.report.csv_files import write_csv
 from coa.report.facts import facts_of
+from coa.report.tables import forget_kept
 from coa.report.write import Folder, write_artifacts, write_json, write_text
 from coa.retention.idle_syncs import drop_idle_syncs
 from coa.rollback import plan as rollback_plan_stage
@@ -77,6 +78,7 @@ def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
     """
     for role, org in orgs.items():
         bind(run, role, org)
+    forget_kept(run)
     with run.stage(name):
         run.events.add("stage_started", stage=name)
         try:
@@ -362,12 +364,12 @@ def report(run: Run, artifacts: Folder) -> None:
     evidence.seal(run, artifacts, state)
 
 
-def _write_artifacts(run: Run, artifacts: Folder, state: str) -> dict[str, Any]:
+def _write_artifacts(run: Run, artifacts: Folder, state: str, *, at_the_end: bool = False) -> dict[str, Any]:
     if run.record.mode == rollback_scope.ROLLBACK:
         return write_rollback_artifacts(run, artifacts, state)
     if run.record.mode == contract_stage.CONTRACT_MODE:
         return write_contract_artifacts(run, artifacts, state)
-    return write_artifacts(run, artifacts, state)
+    return write_artifacts(run, artifacts, state, at_the_end=at_the_end)
 
 
 def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | None = None) -> RunState:
@@ -396,7 +398,7 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
     with run.stage("evidence"):
         evidence.write_records(run, artifacts, state)
     run.update(finished_at=datetime.now(UTC), stage="finished")
-    summary = _write_artifacts(run, artifacts, state.value)
+    summary = _write_artifacts(run, artifacts, state.value, at_the_end=True)
     evidence.seal(run, artifacts, state)
     # State and summary together: whoever watches must never see a state beside the counts of an earlier end.
     run.update(state=state.value, summary=summary)

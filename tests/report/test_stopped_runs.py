@@ -97,6 +97,40 @@ def test_a_run_on_one_and_the_same_org_is_reported(database: Database, tmp_path:
         check(run, tmp_path / run.run_id)
 
 
+def test_the_tables_are_written_once_unless_something_was_done_since(
+    database: Database, tmp_path: Path
+) -> None:
+    with running_pair(orders=0, seed=4) as (source_org, target_org):
+        migrator = Migrator(database, source_org, target_org, tmp_path)
+        run = migrator.start()
+        migrator.plan(run)
+    folder = tmp_path / run.run_id
+    table = folder / "id_map.csv"
+
+    def reported_and_marked() -> None:
+        pipeline.report(run, folder)
+        table.write_text("as the stage has left it")
+
+    def ended() -> str:
+        pipeline.finish(run, folder, "stopped here")
+        return table.read_text("utf-8-sig")
+
+    reported_and_marked()
+    listed = {entry["name"]: entry for entry in json.loads((folder / "audit.json").read_text())["artifacts"]}
+    assert ended() == "as the stage has left it"
+    kept = {entry["name"]: entry for entry in json.loads((folder / "audit.json").read_text())["artifacts"]}
+    assert kept["id_map.csv"] == listed["id_map.csv"]
+    assert ended().startswith("sobject"), "a list is used once"
+
+    reported_and_marked()
+    pipeline.transform(run)
+    assert ended().startswith("sobject"), "a stage has run since"
+
+    reported_and_marked()
+    (folder / "rejected_rows.csv").unlink()
+    assert ended().startswith("sobject"), "a file is gone"
+
+
 @pytest.mark.parametrize("policy", ["stop", "continue"])
 def test_a_crash_outranks_refused_rows(database: Database, tmp_path: Path, policy: str) -> None:
     run = Run.start(

@@ -7,31 +7,12 @@ from typing import Any
 from coa.artifacts import Artifacts, Folder, as_json
 from coa.load.mended import mended
 from coa.load.observed import observed_document
-from coa.readiness.assess import READINESS_COLUMNS, readiness_rows
 from coa.report.audit import audit_document, events
 from coa.report.casework import casework
-from coa.report.csv_files import (
-    DIFFERENCE_COLUMNS,
-    ID_MAP_COLUMNS,
-    OPEN_ORDER_COLUMNS,
-    REFERENCE_COLUMNS,
-    REJECTED_COLUMNS,
-    difference_rows,
-    id_map_rows,
-    open_rows,
-    reference_rows,
-    rejected_rows,
-    write_csv,
-)
-from coa.report.data_loader import write_data_loader_files
 from coa.report.html import report_html
-from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
-from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.report.summary import summarize
-from coa.report.totals import TOTAL_COLUMNS, total_rows
+from coa.report.tables import keep_tables, take_kept, write_tables
 from coa.staging.runs import Run
-from coa.tabular import can_write_parquet, write_parquet
-from coa.verify.totals import ORDER_COLUMNS, ORDER_KINDS, order_rows
 
 __all__ = ["Folder", "write_artifacts", "write_json", "write_text"]
 
@@ -47,8 +28,11 @@ def write_json(folder: Folder, name: str, document: Any) -> None:
     write_text(folder, name, as_json(document) + "\n")
 
 
-def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
-    """All files of the run as it stands now; the summary. Works for a run that stopped in any stage."""
+def write_artifacts(run: Run, folder: Folder, state: str, *, at_the_end: bool = False) -> dict[str, Any]:
+    """All files of the run as it is now; the summary. Works for a run that stopped in any stage.
+
+    `at_the_end`: the tables stay as the stage `report` has written them, if nothing was done since.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     artifacts = Artifacts(folder)
     for name in ("plan.json", "corrections.csv"):
@@ -58,29 +42,7 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
     learnt = observed_document(run)
     if learnt is not None:
         artifacts.write_json("observed.json", learnt | {"mended": mended(run)})
-    for name, columns, rows in (
-        ("id_map.csv", ID_MAP_COLUMNS, id_map_rows),
-        ("rejected_rows.csv", REJECTED_COLUMNS, rejected_rows),
-        ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
-        ("relink.csv", RELINK_COLUMNS, relink_rows),
-        ("open_orders.csv", OPEN_ORDER_COLUMNS, open_rows),
-        ("references.csv", REFERENCE_COLUMNS, reference_rows),
-        ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
-        ("totals.csv", TOTAL_COLUMNS, total_rows),
-        ("orders.csv", ORDER_COLUMNS, order_rows),
-        ("gtm_readiness.csv", READINESS_COLUMNS, readiness_rows),
-    ):
-        with artifacts.text(name, encoding="utf-8-sig") as file:
-            count = write_csv(file, columns, rows(run) if run.record.pair_id is not None else [])
-        artifacts.listed[-1]["rows"] = count
-    if can_write_parquet():
-        write_parquet(
-            artifacts,
-            "orders.parquet",
-            ORDER_KINDS,
-            order_rows(run) if run.record.pair_id is not None else [],
-        )
-    write_data_loader_files(run, artifacts)
+    artifacts.listed += _tables(run, folder, at_the_end=at_the_end)
     artifacts.write("casework.md", casework(run, summary))
     # A copy of the list: the trail cannot hold its own hash.
     artifacts.write_json_with(
@@ -88,3 +50,12 @@ def write_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:
     )
     artifacts.write("report.html", report_html(run, summary, list(artifacts.listed)))
     return summary
+
+
+def _tables(run: Run, folder: Folder, *, at_the_end: bool) -> list[dict[str, Any]]:
+    if at_the_end and (kept := take_kept(run, folder)) is not None:
+        return kept
+    written = write_tables(run, folder)
+    if run.record.pair_id is not None and not at_the_end:
+        keep_tables(run, folder, written)
+    return written

@@ -236,6 +236,7 @@ RUN_TABLES: dict[Table, Holds] = {
     Table.ROLLBACK: Holds.TEXTS,
     # The secret that the salts follow from goes with the first person whose data is deleted.
     Table.EVIDENCE: Holds.PLAIN,
+    Table.WRITTEN: Holds.PLAIN,
 }
 
 # ---- files ---------------------------------------------------------------------------------------

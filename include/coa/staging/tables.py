@@ -73,6 +73,7 @@ class Table(StrEnum):
     SAMPLE = "sample"
     ROLLBACK = "rollback"
     EVIDENCE = "evidence"
+    WRITTEN = "written"
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,8 @@ DECLARED: dict[Table, Declaration] = {
     ),
     # One row: the secret that the salts of the records follow from, and what was made of them (`coa.evidence`).
     Table.EVIDENCE: Declaration("id int, secret bytea NOT NULL, tree jsonb, files jsonb", key=("id",)),
+    # Files that the stage `report` has just written, with hashes and rows, for the end of the run (`coa.report.tables`).
+    Table.WRITTEN: Declaration("folder text NOT NULL, files jsonb NOT NULL"),
 }
 
 
