@@ -48,13 +48,13 @@ def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
 
 def test_rows_are_asked_for_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tabular, "GROUP_ROWS", 10)
-    monkeypatch.setattr(tabular, "_cell", lambda value, kind: written.append(value) or None)
-    written: list[Any] = []
+    monkeypatch.setattr(tabular, "_cell", lambda value, kind: cells.append(value))
+    cells: list[Any] = []
     ahead: list[int] = []
 
     def rows() -> Iterator[dict[str, Any]]:
         for n in range(25):
-            ahead.append(n - len(written))
+            ahead.append(n - len(cells))
             yield {"name": str(n)}
 
     assert write_parquet(Artifacts(tmp_path), "t.parquet", {"name": Kind.TEXT}, rows()) == 25

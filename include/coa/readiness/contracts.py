@@ -35,6 +35,7 @@ from coa.model import (
 )
 from coa.plan.amounts import money_of
 from coa.staging.runs import SOURCE, Run
+from coa.staging.tables import Table
 
 START = NS + "Service_Start_Date__c"
 CANCELLATION = "Cancellation Order"
@@ -99,7 +100,7 @@ def contracts(run: Run, day: date, least_notice_days: int) -> sql.Composed:
         SELECT g.customer_id, g.customer_org_id, g.customer, g.country, g.product_id, g.product, g.contract,
                g.start AS contract_start, g.months AS contract_length_months, g.renewal AS renewal_months, g.auto_renew,
                CASE WHEN g.counts THEN g.ends END AS contract_end,
-               CASE WHEN s.state = 'renewing' THEN g.ends - g.notice END AS cancel_by,
+               CASE WHEN s.state = {renewing} THEN g.ends - g.notice END AS cancel_by,
                s.state AS contract_state, g.currency, g.pricing, g.pricing_unit, n.orders, n.open_orders, g.order_number
         FROM governing g JOIN counted n USING (customer_id, product_id)
         CROSS JOIN LATERAL (SELECT {state} AS state) s"""
@@ -113,6 +114,7 @@ def contracts(run: Run, day: date, least_notice_days: int) -> sql.Composed:
         first_end=add_months("t.start", "t.months"),
         renewed=_renewed(),
         state=_state(day),
+        renewing=sql.Literal(ContractState.RENEWING.value),
     )
 
 
@@ -165,7 +167,7 @@ def _lines(run: Run) -> sql.Composed:
     renewal = sql.SQL("COALESCE({}, {})").format(
         text.months("x", DETAIL, "pc_Renewal_Terms__c"), text.months("o", ORDER, "Renewal_Terms__c")
     )
-    currency = money_of(run, SOURCE)[0]
+    currency = money_of(run, Table.SOURCE)[0]
     return sql.SQL(
         """SELECT x."Id" AS detail_id, o."Id" AS order_id, o."Name" AS order_number, c."Id" AS customer_id,
                   {org} AS customer_org_id, {customer} AS customer, {country} AS country,

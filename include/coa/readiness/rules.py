@@ -152,7 +152,8 @@ class _Reader:
         if type(noted_on) is not date:
             self.faults.append(f"{where}.noted_on is no date such as 2026-11-28")
             noted_on = date.min
-        return Source(*(self._text(one, name, where) for name in ("title", "page", "edition")), noted_on)
+        title, page, edition = (self._text(one, name, where) for name in ("title", "page", "edition"))
+        return Source(title, page, edition, noted_on)
 
     def _rule(self, node: Any, where: str) -> Rule:
         one = self._fields(
@@ -220,7 +221,7 @@ class _Reader:
         return key
 
     def _days(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.faults.append("least_notice_days is no number of days")
-            return 0
-        return value
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        self.faults.append("least_notice_days is no number of days")
+        return 0
