@@ -64,6 +64,7 @@ class ReasonCode(StrEnum):
 
     # What the plan finds, in the order in which one of several is named for a record.
     CONFLICT = "conflict"
+    KEY_OF_OTHER_SOURCE = "key_of_other_source"
     POSSIBLE_DUPLICATE = "possible_duplicate"
     VALUE_MASKED = "value_masked"
     CONTRACT_UNMATCHED = "contract_unmatched"
@@ -84,7 +85,6 @@ class ReasonCode(StrEnum):
     FIELD_HIDDEN = "field_hidden"
     MATCH_CHANGED = "match_changed"
     CURRENCY_MISSING = "currency_missing"
-    KEY_OF_OTHER_SOURCE = "key_of_other_source"
     INCOMPLETE = "incomplete"
     HELD_DRAFT = "held_draft"
     HELD_IN_FLIGHT = "held_in_flight"

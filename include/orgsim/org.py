@@ -32,7 +32,7 @@ class Org:
         self.facts = Facts(settings)
         self.clock = Clock()
         self.clock.offset = settings.created_date_drift
-        maker = random.Random(f"org {settings.seed} {settings.role} {settings.org_id}")
+        maker = random.Random(f"org {settings.ids_of}")
         self.pod = maker.choice("ABCDEFGHJKL") + maker.choice(DIGITS)
         self.id = settings.org_id or IdSpace("00D", self.pod).make(maker.randrange(62**4, 62**6))
         self.random = random.Random(maker.random())

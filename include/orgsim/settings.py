@@ -22,6 +22,11 @@ class Settings:
     planted: Annotated[bool, "plant the documented difficult records (see /control/planted)"] = True
     empty: Annotated[bool, "seed no records at all but organization, users and permissions"] = False
     org_id: Annotated[str, "organization id instead of the one that follows from role and seed"] = ""
+    copied: Annotated[
+        bool,
+        "a copy of the org that seed and role give: its record ids under an org id of its own (--org-id), as two "
+        "sandboxes of one org have them",
+    ] = False
     sandbox: Annotated[bool, "Organization.IsSandbox"] = False
     package_version: Annotated[
         str, "version of the Channel Order App that is installed; empty: not installed"
@@ -180,6 +185,11 @@ class Settings:
                 setattr(self, name, target)
         self.migration_fields = self.migration_fields or self.legacy_ids
         self.username = self.username or f"integration@{self.role}.example"
+
+    @property
+    def ids_of(self) -> str:
+        """What makes the record ids of an org: its seed, its role and, unless it is a copy, its own id."""
+        return f"{self.seed} {self.role} {'' if self.copied else self.org_id}"
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -14,6 +14,7 @@ from coa.mapping.file import parse_mapping, read_mapping
 from coa.mapping.model import CustomRule, FieldRule, Mapping
 from coa.mapping.place import Place
 from coa.model import DETAIL, ORDER
+from coa.preflight.mapping_check import check_sections
 
 EXAMPLE = """
 version: 1
@@ -96,7 +97,7 @@ def test_the_editors_schema_accepts_the_example_and_knows_the_same_sections(proj
     jsonschema.validate(data, schema)
     assert set(schema["properties"]) == {
         "version", "fields", "contracts", "products", "owners", "owners_file", "lookups", "records",
-        "id_fields", "duplicates", "orders_where", "custom",
+        "id_fields", "duplicates", "orders_where", "custom", "sources",
     }  # fmt: skip
 
 
@@ -208,3 +209,80 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidParams, match="UTF-8"):
         read_mapping("m.yaml", Place(tmp_path))
+
+
+OF_TWO = """version: 1
+contracts: {Common: Merged, Both: Merged}
+sources:
+  00D000000000001:
+    contracts: {Both: First}
+    products: {Common: {P-1: P-9}}
+    fields:
+      Service_Order__c:
+        CurrencyIsoCode: {constant: EUR}
+  coa_second:
+    contracts: {Both: Second}
+"""
+
+
+def test_what_is_said_of_one_source_is_laid_over_what_holds_for_all(tmp_path: Path) -> None:
+    mapping = read(OF_TWO, tmp_path)
+    kept = Mapping.from_data(json.loads(json.dumps(mapping.as_data())))
+
+    first = kept.of_source("00D000000000001EAA", "coa_source")
+    second = kept.of_source("00D000000000002EAA", "coa_second")
+    third = kept.of_source("00D000000000003EAA", "coa_source")
+
+    assert first.contracts == {"Common": "Merged", "Both": "First"}
+    assert first.rule(ORDER, "CurrencyIsoCode").constant == "EUR"
+    assert (first.line("contracts", "Both"), first.line("contracts", "Common")) == (5, 2)
+    assert second.contracts == {"Common": "Merged", "Both": "Second"}
+    assert not second.products
+    assert third.contracts == {"Common": "Merged", "Both": "Merged"}
+    assert first.of_source("00D000000000001EAA", "coa_source") == first
+
+
+def test_the_org_beats_the_connection_that_leads_to_it(tmp_path: Path) -> None:
+    mapping = read("sources:\n  00D000000000001: {owners: {a: b}}\n  one: {owners: {a: c, d: e}}\n", tmp_path)
+
+    assert mapping.of_source("00D000000000001EAA", "one").owners == {"a": "b", "d": "e"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "sources:\n  my secret org: {}\n",
+            "line 2, column 18: sources: a key is neither the id of an org nor",
+        ),
+        ("sources:\n  a: {orders_where: Name != null}\n", "line 2, column 7: an unknown key of sources"),
+        (
+            "sources:\n  a:\n    contracts: [b]\n",
+            "line 3, column 16: sources/contracts must be `key: value` pairs",
+        ),
+        (
+            "sources:\n  a:\n    duplicates: {secret: load}\n",
+            "line 3, column 26: sources/duplicates: no record id",
+        ),
+        ("sources:\n  00D000000000001: {}\n  00D000000000001EAA: {}\n", "an org stands twice"),
+    ],
+)
+def test_a_fault_in_a_section_of_a_source_has_its_line_and_quotes_nothing(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(InvalidParams) as refused:
+        read(text, tmp_path)
+
+    assert told in refused.value.message
+    assert "secret" not in refused.value.message
+
+
+def test_a_file_without_a_section_of_this_source_is_told(tmp_path: Path) -> None:
+    mapping = read(OF_TWO, tmp_path)
+
+    found = check_sections(mapping, "00D000000000009EAA", "coa_source")
+
+    assert [(f.severity, f.code) for f in found] == [("warning", "mapping_without_source")]
+    assert "line 3" in found[0].message
+    assert check_sections(mapping, "00D000000000001EAA", "coa_source") == []
+    assert check_sections(Mapping(), "00D000000000009EAA", "coa_source") == []

@@ -82,3 +82,21 @@ def test_texts_with_links_are_rules_once_their_signs_are_taken_away() -> None:
         DETAIL: {"Note__c": rule},
         ORDER: {"Page__c": rule, "Text__c": rule},
     }
+
+
+def test_of_one_source_among_several_it_is_a_section_that_the_common_file_takes(tmp_path: Path) -> None:
+    contracts: list[dict[str, Any]] = [
+        {"name": "Old: terms", "target": "Terms", "rule": "name", "choices": []},
+        {"name": "Lost", "target": None, "rule": None, "choices": ["Terms"]},
+    ]
+    texts = [{"sobject": ORDER, "field": "Note__c", "records": 3}]
+
+    text = template_text(contracts, [], [], texts, source="00D000000000001AAA")
+    uncommented = text.replace("# fields", "fields").replace("#   ", "  ").replace("#     ", "    ")
+
+    for file in (text, uncommented):
+        own = parse_mapping(file, tmp_path / "mapping.yaml", Place(tmp_path)).of_source(
+            "00D000000000001", "any"
+        )
+        assert own.contracts == {"Old: terms": "Terms"}
+    assert own.rule(ORDER, "Note__c").rewrite_links

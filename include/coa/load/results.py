@@ -15,11 +15,12 @@ from psycopg import sql
 
 from coa.errors import ConfigurationError, IncompleteExtract
 from coa.extract.pages import PAGE_TRIES, split_header
+from coa.fields.other_sources import inserted_by_others
 from coa.load.retry import reject_worn_out, transient
 from coa.load_steps import BACK_TO_DRAFT, DELETE, INSERT, STATUSES, Step
 from coa.model import SOURCE_ID
 from coa.salesforce.bulk import IngestJobs, JobStatus
-from coa.salesforce.session import Org
+from coa.salesforce.session import Org, id18
 from coa.salesforce.soql import text_list
 from coa.staging.database import Row, copy_into
 from coa.staging.runs import Run
@@ -296,7 +297,7 @@ def look_up_unknown(run: Run, org: Org, step: Step) -> None:
     ids = [str(r["source_id"]) for r in rows]
     for start in range(0, len(ids), LOOKUP_IDS):
         batch = ids[start : start + LOOKUP_IDS]
-        found = find_by_key(org, step.sobject, batch)
+        found = _not_of_others(run, step.sobject, find_by_key(org, step.sobject, batch))
         with run.db.transaction() as connection:
             _apply_lookup(connection, run, step, batch, found)
 
@@ -307,6 +308,12 @@ def find_by_key(org: Org, sobject: str, source_ids: list[str]) -> dict[str, str]
         f"SELECT Id, {SOURCE_ID} FROM {sobject} WHERE {SOURCE_ID} IN ({text_list(source_ids)})"
     )
     return {str(r[SOURCE_ID]): str(r["Id"]) for r in records}
+
+
+def _not_of_others(run: Run, sobject: str, found: dict[str, str]) -> dict[str, str]:
+    """Without the records that came from another source, whose ids can be equal to ours."""
+    theirs = inserted_by_others(run, sobject, [id18(target_id) for target_id in found.values()])
+    return {key: target_id for key, target_id in found.items() if id18(target_id) not in theirs}
 
 
 def _apply_lookup(

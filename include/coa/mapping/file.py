@@ -33,6 +33,8 @@ from coa.soql_condition import NoCondition, check_condition
 NEXT_STEP = "correct the file (docs/mapping.md describes it) and trigger the run again."
 RECORD_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 API_NAME = re.compile(r"[A-Za-z]\w*")
+SOURCE_KEY = re.compile(r"[\w.\-]+")
+"""An org id has no other characters either."""
 MOST_TOLD = 50
 SWITCHES = ("drop", "truncate", "rewrite_links")
 """Rules of a field that may stand alone, as a word."""
@@ -87,9 +89,22 @@ class _Reader:
         self.lines: dict[str, int] = {}
 
     def document(self, root: Node) -> Mapping:
-        said: dict[str, Any] = {}
-        sections: dict[str, Callable[[Node, str], Any]] = {
-            "version": self._version,
+        said = self._said(
+            root,
+            "",
+            self._sections()
+            | {
+                "version": self._version,
+                "orders_where": self._condition,
+                "custom": lambda node, path: self._by_object(node, path, self._custom),
+                "sources": self._sources,
+            },
+        )
+        return Mapping(**said, lines=self.lines)
+
+    def _sections(self) -> dict[str, Callable[[Node, str], Any]]:
+        """Those that a file may have for all sources and for one of them."""
+        return {
             "fields": self._fields,
             "contracts": self._texts,
             "products": lambda node, path: self._by_key(node, path, self._texts),
@@ -99,14 +114,30 @@ class _Reader:
             "records": lambda node, path: self._by_object(node, path, self._ids, loaded=False),
             "id_fields": lambda node, path: self._by_object(node, path, self._id_fields),
             "duplicates": self._duplicates,
-            "orders_where": self._condition,
-            "custom": lambda node, path: self._by_object(node, path, self._custom),
         }
-        for key, node in self._entries(root, "", sections):
-            said[key] = sections[key](node, key)
+
+    def _said(self, node: Node, path: str, sections: dict[str, Callable[[Node, str], Any]]) -> dict[str, Any]:
+        """What these sections say, as fields of a `Mapping`."""
+        said = {
+            key: sections[key](value, f"{path}/{key}" if path else key)
+            for key, value in self._entries(node, path, sections)
+        }
         said.pop("version", None)
         said["owners"] = {**(said.pop("owners_file", None) or {}), **(said.get("owners") or {})}
-        return Mapping(**{k: v for k, v in said.items() if v is not None}, lines=self.lines)
+        return {key: value for key, value in said.items() if value is not None}
+
+    def _sources(self, node: Node, path: str) -> dict[str, Mapping]:
+        found: dict[str, Mapping] = {}
+        for key, value in self._entries(node, path):
+            if not SOURCE_KEY.fullmatch(key):
+                self.faults.add(value, f"{path}: a key is neither the id of an org nor that of a connection")
+                continue
+            found[key] = Mapping(**self._said(value, f"{path}/{key}", self._sections()))
+        if len({key[:15] for key in found if RECORD_ID.fullmatch(key)}) < sum(
+            1 for key in found if RECORD_ID.fullmatch(key)
+        ):
+            self.faults.add(node, f"{path}: an org stands twice, with its id of 15 and of 18 characters")
+        return found
 
     # ---- shapes -------------------------------------------------------------------------------
     def _entries(self, node: Node, path: str, known: Any = None) -> list[tuple[str, Node]]:
@@ -174,13 +205,15 @@ class _Reader:
             sobject = NS + key if NS + key in COA_OBJECTS else key
             if loaded and sobject not in LOADED:
                 short = [name.removeprefix(NS) for name in LOADED]
-                self.faults.add(value, f"{path}: this is none of the moved objects {', '.join(short)}")
+                self.faults.add(value, f"{_told(path)}: this is none of the moved objects {', '.join(short)}")
                 continue
             if not API_NAME.fullmatch(sobject):
-                self.faults.add(value, f"{path}: this is no API name of an sObject")
+                self.faults.add(value, f"{_told(path)}: this is no API name of an sObject")
                 continue
             if sobject in found:
-                self.faults.add(value, f"{path}: an object stands twice, with and without the namespace")
+                self.faults.add(
+                    value, f"{_told(path)}: an object stands twice, with and without the namespace"
+                )
             for old in [n for n in self.lines if n == f"{path}/{key}"]:
                 self.lines[f"{path}/{sobject}"] = self.lines[old]
             found[sobject] = read(value, f"{path}/{sobject}")
@@ -261,10 +294,10 @@ class _Reader:
         said = self._texts(node, path)
         for key, value in self._entries_again(node):
             if not RECORD_ID.fullmatch(key):
-                self.faults.add(value, f"{path}: no record id of 15 or 18 characters")
+                self.faults.add(value, f"{_told(path)}: no record id of 15 or 18 characters")
             text = said.get(key, "load")
             if text != "load" and not RECORD_ID.fullmatch(text):
-                self.faults.add(value, f"{path}: a decision is neither load nor a record id")
+                self.faults.add(value, f"{_told(path)}: a decision is neither load nor a record id")
         return said
 
     def _owners_file(self, node: Node, path: str) -> dict[str, str]:
@@ -273,7 +306,7 @@ class _Reader:
         if not text:
             return {}
         try:
-            content = self.place.read(self.folder / text, path)
+            content = self.place.read(self.folder / text, _told(path))
         except InvalidParams as error:
             self.faults.add(node, error.message.rstrip("."))
             return {}
@@ -282,7 +315,7 @@ class _Reader:
             if number == 1 or not any(row):
                 continue
             if len(row) < 2 or not row[0].strip() or not row[1].strip():
-                self.faults.add(node, f"row {number} of {path} has no two values")
+                self.faults.add(node, f"row {number} of {_told(path)} has no two values")
             else:
                 owners[row[0].strip()] = row[1].strip()
         return owners
@@ -326,7 +359,9 @@ def _kind(node: Node) -> str:
 
 def _told(path: str) -> str:
     """A place in the file by the words that every mapping file has: its section, and the object where it is a moved one."""
-    named = [part for n, part in enumerate(path.split("/")) if not n or part in LOADED]
+    words = path.split("/")
+    of_a_source = words[0] == "sources"
+    named = [part for n, part in enumerate(words) if not n or (n == 2 and of_a_source) or part in LOADED]
     return "/".join(filter(None, named)) or "the file"
 
 

@@ -6,7 +6,7 @@ Plain data; reading and checking the YAML file is in `coa.mapping.file`, keeping
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -68,6 +68,8 @@ class Mapping:
     """SOQL condition on the source's orders; joined by AND with the param of that name."""
     custom: dict[str, CustomRule] = field(default_factory=dict)
     """sObject -> custom rule, applied after everything else."""
+    sources: dict[str, Mapping] = field(default_factory=dict)
+    """Id of a source org, or of the connection to it -> what is said of this source only."""
     lines: dict[str, int] = field(default_factory=dict, compare=False)
     """`section/key/key` -> line in the file, for findings about what the file names."""
 
@@ -81,6 +83,34 @@ class Mapping:
             if found:
                 return found
         return 0
+
+    def sections_of(self, org_id: str, connection: str) -> list[str]:
+        """The keys of `sources` that mean this source: its connection's, then, which beats it, its org id's (15 or 18
+        characters)."""
+        return [
+            *(key for key in self.sources if key == connection),
+            *(key for key in self.sources if org_id and key[:15] == org_id[:15]),
+        ]
+
+    def of_source(self, org_id: str, connection: str) -> Mapping:
+        """What the file says of one source: its sections laid over what holds for all, entry by entry.
+
+        `org_id` is empty as long as it is not known. Asking again changes nothing.
+        """
+        found = self
+        for key in self.sections_of(org_id, connection):
+            own = self.sources[key]
+            lines = {
+                path.removeprefix(f"sources/{key}/"): line
+                for path, line in self.lines.items()
+                if path.startswith(f"sources/{key}/")
+            }
+            found = replace(
+                found,
+                lines=found.lines | lines,
+                **{name: _laid_over(getattr(found, name), getattr(own, name)) for name in OF_A_SOURCE},
+            )
+        return found
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready; `from_data` is the inverse."""
@@ -97,8 +127,26 @@ class Mapping:
                 },
                 "lookups": {sobject: tuple(keys) for sobject, keys in data.get("lookups", {}).items()},
                 "custom": {sobject: CustomRule(**rule) for sobject, rule in data.get("custom", {}).items()},
+                "sources": {key: cls.from_data(own) for key, own in data.get("sources", {}).items()},
             }
         )
 
 
 _NO_RULE = FieldRule()
+
+OF_A_SOURCE = ("fields", "contracts", "products", "owners", "lookups", "records", "id_fields", "duplicates")
+"""Sections that may be said of one source only. Which of its orders are moved is said by its runs (`orders_where`)."""
+
+
+def _laid_over(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Both, down to the single entry, in which what is said of one source counts.
+
+    >>> _laid_over({"A": {"p": "1", "q": "2"}, "B": "x"}, {"A": {"q": "3"}})
+    {'A': {'p': '1', 'q': '3'}, 'B': 'x'}
+    """
+    return common | {
+        key: _laid_over(common[key], value)
+        if isinstance(value, dict) and isinstance(common.get(key), dict)
+        else value
+        for key, value in own.items()
+    }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from coa.config import RunParams
 from coa.errors import ConfigurationError
 from coa.mapping.file import read_mapping
 from coa.mapping.model import Mapping
@@ -38,14 +39,22 @@ class _Read:
 
 
 def mapping_of(run: Run) -> Mapping:
-    """The mapping that was frozen when the run started. Raises `ConfigurationError` where nothing was."""
+    """The mapping that was frozen when the run started, as it holds for the run's source.
+
+    Sections by org id count as soon as preflight knows the org. Raises `ConfigurationError` where nothing was frozen.
+    """
     if not run.has_table(Table.MAPPING_FILE):
         raise ConfigurationError(
             f"Run {run.run_id} kept no mapping: its task start did not come to its end, or its tables were purged.",
             next_step="clear its task start, or trigger a new run.",
         )
     data = run.db.value(sql.SQL("SELECT parsed FROM {}").format(run.table(Table.MAPPING_FILE)))
-    return Mapping.from_data(data) if data else Mapping()
+    if not data:
+        return Mapping()
+    # A verification goes by the connection of the migration that it looks at.
+    params = run.record.params if run.record.policies is None else run.record.policies
+    connection = str(params.get("source_conn_id") or RunParams.source_conn_id)
+    return Mapping.from_data(data).of_source(str(run.record.source_org.get("id") or ""), connection)
 
 
 def freeze(run: Run, named_by: NamedBy = NamedBy.DEPLOYMENT) -> None:

@@ -11,7 +11,7 @@ from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
-FOUND_HERE = ("possible_duplicate", "order_incomplete", "parent_blocked")
+FOUND_HERE = ("key_of_other_source", "possible_duplicate", "order_incomplete", "parent_blocked")
 """Problems that reconcile finds itself; the others come from the transform."""
 
 

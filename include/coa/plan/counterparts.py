@@ -1,7 +1,7 @@
 """Which source records already have a counterpart in the target: brings the ledger up to the snapshot.
 
 A fresh snapshot outranks the ledger: what is not in the target any more is not there, whatever the
-ledger says, and what bears our migration key is there.
+ledger says, and what bears our migration key is there, unless it came from another source.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from psycopg import sql
 from coa.codes import ReasonCode
 from coa.fields.customers import customers_alike
 from coa.model import CUSTOMER, LOADED, SOURCE_ID
+from coa.plan.foreign_keys import is_ours, note_what_others_left
 from coa.staging.runs import SOURCE, TARGET, Run
+from coa.staging.tables import Table
 
 
 def sync_ledger(run: Run) -> None:
     """One ledger row for each source record, with the target id that the snapshot shows."""
+    note_what_others_left(run)
     for sobject in LOADED:
         _forget_what_is_gone(run, sobject)
         _recognise_our_own(run, sobject)
@@ -37,9 +40,9 @@ def _forget_what_is_gone(run: Run, sobject: str) -> None:
 
 
 def _recognise_our_own(run: Run, sobject: str) -> None:
-    """By migration key. A record that the ledger did not know as created starts at step `created`.
+    """By migration key, where `is_ours` says so. A record that the ledger did not know as created starts at step `created`.
 
-    Who made it is known as well: runs on a pair never overlap, and each starts from a fresh snapshot, so it
+    Who made it is known as well: runs on a target never overlap, and each starts from a fresh snapshot, so it
     was the last run that loaded. Without this a roll-back of that run would leave the record behind.
     """
     run.db.execute(
@@ -49,6 +52,9 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
                       (SELECT run_id FROM coa.run WHERE pair_id = %s AND loaded_at IS NOT NULL
                          AND mode <> 'rollback' ORDER BY loaded_at DESC LIMIT 1)
                FROM {target} t JOIN {source} s ON s."Id" = coa.id18(t.{key})
+               LEFT JOIN {desired} d ON d.source_id = s."Id"
+               LEFT JOIN coa.ledger k ON k.pair_id = %s AND k.sobject = %s AND k.source_id = s."Id"
+               WHERE {ours}
                ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
                  SET target_id = EXCLUDED.target_id, origin = 'inserted',
                      inserted_run = COALESCE(l.inserted_run, EXCLUDED.inserted_run),
@@ -59,9 +65,11 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
         ).format(
             target=run.table(TARGET, sobject),
             source=run.table(SOURCE, sobject),
+            desired=run.table(Table.DESIRED, sobject),
             key=sql.Identifier(SOURCE_ID),
+            ours=is_ours(run, sobject),
         ),
-        [run.pair_id, sobject, run.pair_id],
+        [run.pair_id, sobject, run.pair_id, run.pair_id, sobject],
     )
 
 

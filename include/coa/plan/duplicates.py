@@ -1,4 +1,5 @@
-"""Orders that someone may have entered in the target by hand: alike in customer, contract, type, dates, lines.
+"""Orders that the target may have already, entered by hand or moved from another source: alike in customer, contract,
+type, dates, lines.
 
 They are blocked for a person's decision, never silently doubled. The mapping file decides by record:
 `load`, or the id of the target order that it is.
@@ -20,7 +21,6 @@ from coa.model import (
     ORDER_DATES,
     ORDER_TYPE,
     QUANTITY,
-    SOURCE_ID,
 )
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
@@ -79,7 +79,9 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
                  JOIN coa.ledger c ON c.pair_id = %(pair)s AND c.sobject = %(customer)s AND c.source_id = d.{customer}
                                   AND c.target_id IS NOT NULL
                  JOIN {t_orders} t ON t.{customer} = c.target_id AND t.{contract} = d.{contract}
-                                  AND t.{type} IS NOT DISTINCT FROM d.{type} AND t.{key} IS NULL {dates}
+                                  AND t.{type} IS NOT DISTINCT FROM d.{type} {dates}
+                                  AND NOT EXISTS (SELECT FROM coa.ledger m WHERE m.pair_id = %(pair)s
+                                        AND m.sobject = %(order)s AND m.target_id = t."Id" AND m.origin = 'inserted')
                  LEFT JOIN lines_d ld ON ld.order_id = d.source_id
                  LEFT JOIN lines_t lt ON lt.order_id = t."Id"
                  WHERE ld.lines IS NOT DISTINCT FROM lt.lines AND d.source_id <> ALL (%(decided)s)
@@ -101,7 +103,6 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
             customer=sql.Identifier(ORDER_CUSTOMER),
             contract=sql.Identifier(ORDER_CONTRACT),
             type=sql.Identifier(ORDER_TYPE),
-            key=sql.Identifier(SOURCE_ID),
             dates=sql.SQL(" ").join(
                 sql.SQL("AND coa.canon_date(t.{f}) IS NOT DISTINCT FROM d.{f}").format(f=sql.Identifier(f))
                 for f in ORDER_DATES

@@ -15,6 +15,7 @@ from coa.plan.blocks import drop_problems_of_matched, forget_own_problems, pass_
 from coa.plan.counterparts import MATCH_CHANGED, sync_ledger
 from coa.plan.deletions import deletion_findings, find_deletions
 from coa.plan.duplicates import block_possible_duplicates, match_decided
+from coa.plan.foreign_keys import block_foreign_keys
 from coa.preflight.check import stop_on_blockers
 from coa.staging.journal import Finding
 from coa.staging.runs import TARGET, Run
@@ -27,6 +28,7 @@ def run_reconcile(run: Run, mapping: Mapping) -> None:
     forget_own_problems(run)
     sync_ledger(run)
     match_decided(run, mapping)
+    block_foreign_keys(run)
     drop_problems_of_matched(run)
     block_possible_duplicates(run, mapping)
     pass_on_blocks(run)

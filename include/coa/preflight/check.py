@@ -19,7 +19,7 @@ from coa.preflight.automation import check_automation, entries_of
 from coa.preflight.capacity import check_capacity, moved_before, volume_of
 from coa.preflight.hidden_fields import check_hidden_fields, is_structural
 from coa.preflight.jobs import check_submit_jobs
-from coa.preflight.mapping_check import check_mapping, objects_named
+from coa.preflight.mapping_check import check_mapping, check_sections, objects_named
 from coa.preflight.masked_fields import check_masked_fields, masked_fields
 from coa.preflight.not_migrated import check_elsewhere
 from coa.preflight.orgs import describe_objects, identify
@@ -58,6 +58,8 @@ def run_preflight(
     identities = _identify_both(run, source, target)
     _stop_on(run, checks.check_same_org(identities[SOURCE], identities[TARGET]))
     _join_pair(run, identities)
+    findings = check_sections(mapping, identities[SOURCE]["id"], run.params.source_conn_id)
+    mapping = mapping.of_source(identities[SOURCE]["id"], run.params.source_conn_id)
     run.lease.take(lease_holder_ended)
     describes = {
         role: describe_objects(run, org, role, list(COA_OBJECTS))
@@ -65,7 +67,7 @@ def run_preflight(
     }
     _stop_on(run, checks.check_swapped(describes[SOURCE], describes[TARGET]))
     missing = [f for role in (SOURCE, TARGET) for f in checks.check_objects(role, describes[role])]
-    findings = missing + [
+    findings += missing + [
         f
         for role, org in ((SOURCE, source), (TARGET, target))
         for f in checks.check_extras(role, org.connection)

@@ -38,6 +38,22 @@ def objects_named(mapping: Mapping) -> set[str]:
     } - set(LOADED)
 
 
+def check_sections(mapping: Mapping, org_id: str, connection: str) -> list[Finding]:
+    """A file that speaks of several sources, and of this one only as of all: its key may be misspelt."""
+    if not mapping.sources or mapping.sections_of(org_id, connection):
+        return []
+    line = mapping.line("sources")
+    return [
+        Finding(
+            "warning",
+            "mapping_without_source",
+            f"Mapping file, line {line}: none of its sections `sources` is of this source, org {org_id}, connection "
+            f"{connection}.",
+            f"name a section {org_id} or {connection}, unless what the file says of all sources is enough for this one.",
+        )
+    ]
+
+
 def check_mapping(mapping: Mapping, source: Describes, target: Describes) -> list[Finding]:
     """One blocker for each entry that cannot be meant, with its line."""
     findings: dict[tuple[str, str], Finding] = {}

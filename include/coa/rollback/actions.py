@@ -12,6 +12,7 @@ from psycopg import sql
 
 from coa.fields.compare import changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
+from coa.fields.other_sources import held_by_others
 from coa.load_steps import DELETIONS, RESTORING
 from coa.model import DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER, RECEIVED_AT, SOURCE_ID
 from coa.rollback.scope import ROLLBACK, watched_fields
@@ -35,8 +36,9 @@ def adopt_unknown(run: Run, original: Run, sobject: str) -> None:
                FROM {now} t JOIN {plan} p ON p.sobject = %s AND p.source_id = coa.id18(t.{key})
                WHERE l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
                  AND p.action = 'insert' AND l.target_id IS NULL
-                 AND NOT EXISTS (SELECT FROM {before} b WHERE b."Id" = t."Id")"""
+                 AND NOT EXISTS (SELECT FROM {before} b WHERE b."Id" = t."Id") AND NOT {moved}"""
         ).format(
+            moved=held_by_others(run, sobject, sql.SQL('t."Id"')),
             now=run.table(TARGET, sobject),
             plan=original.table(Table.PLAN),
             key=sql.Identifier(SOURCE_ID),

@@ -14,7 +14,9 @@ from operator import itemgetter
 import yaml
 from psycopg import sql
 
+from coa.fields.other_sources import other_pairs
 from coa.fields.text_links import orgs_of
+from coa.mapping.store import mapping_of
 from coa.model import CONTRACT, DETAIL, FROZEN_DETAIL_FIELDS, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
 from coa.staging.database import Row
 from coa.staging.runs import SOURCE, TARGET, Run
@@ -31,20 +33,35 @@ version: 1
 
 
 def mapping_template(run: Run) -> str:
-    """The file's text, from the run's contract terms, products, owners and texts with links."""
-    return template_text(_contracts(run), _products(run), owners_left(run), _texts_with_links(run))
+    """The file's text, from the run's contract terms, products, owners and texts with links.
+
+    Where several sources move into the target, a section of this source, to be added to their common file.
+    """
+    one_of_several = bool(mapping_of(run).sources or other_pairs(run))
+    return template_text(
+        _contracts(run),
+        _products(run),
+        owners_left(run),
+        _texts_with_links(run),
+        source=run.org_id(SOURCE) if one_of_several else "",
+    )
 
 
 def template_text(
-    contracts: list[Row], products: list[Row], owners: list[Row], texts: Sequence[Row] = ()
+    contracts: list[Row],
+    products: list[Row],
+    owners: list[Row],
+    texts: Sequence[Row] = (),
+    *,
+    source: str = "",
 ) -> str:
     """The file's text: a YAML document in which names are data, whatever characters they hold.
 
     `contracts`: rows (name, target, rule, choices); `products`: the same with `contract`, sorted by it, and `product`
     for the name; `owners`: see `owners_left`. What has no `target`, and every owner, becomes a comment. `texts`: rows
-    (sobject, field, records), sorted by sObject.
+    (sobject, field, records), sorted by sObject. `source`: org id for which alone all of it holds.
     """
-    lines = [HEAD.rstrip(), "contracts:"]
+    lines = ["contracts:"]
     for row in contracts:
         lines += _entry("  ", row["name"], row["target"], row["rule"], row["choices"])
     if not contracts:
@@ -62,7 +79,10 @@ def template_text(
     lines += [_owner(row) for row in owners]
     if not owners:
         lines[-1] = "owners: {}"
-    return "\n".join([*lines, *_link_lines(texts)]) + "\n"
+    lines += _link_lines(texts)
+    if source:
+        lines = ["sources:", *_key("  ", source), *("    " + line for line in lines)]
+    return "\n".join([HEAD.rstrip(), *lines]) + "\n"
 
 
 def _link_lines(texts: Sequence[Row]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from psycopg import sql
 
+from coa.fields.other_sources import held_by_others
 from coa.model import (
     CUSTOMER,
     CUSTOMER_ORG_ID,
@@ -74,7 +75,7 @@ def find_duplicates_without_key(run: Run, snapshot: Snapshot) -> None:
 
 
 def _foreign(run: Run, sobject: str, snapshot: Snapshot) -> sql.Composed:
-    """SQL for the ids of records that no ledger row means and that were not there before."""
+    """SQL for the ids of records that no ledger row of this pair means and that were not there before."""
     before = snapshot(sobject)
     known = (
         sql.SQL('AND NOT EXISTS (SELECT FROM {} b WHERE b."Id" = f."Id")').format(before)
@@ -137,7 +138,7 @@ def _orders_that_look_alike(run: Run, snapshot: Snapshot) -> None:
                SELECT DISTINCT ON (p.extra) {run}, {order}, p.source_id, p.extra, 'duplicate',
                       'an order without migration key that looks like ' || p.ours
                FROM pair p LEFT JOIN lines a ON a.order_id = p.extra LEFT JOIN lines b ON b.order_id = p.ours
-               WHERE a.lines IS NULL OR a.lines = b.lines ORDER BY p.extra, p.source_id"""
+               WHERE (a.lines IS NULL OR a.lines = b.lines) AND NOT {moved} ORDER BY p.extra, p.source_id"""
         ).format(
             foreign=_foreign(run, ORDER, snapshot),
             verify=run.table(Table.VERIFY, ORDER),
@@ -154,6 +155,8 @@ def _orders_that_look_alike(run: Run, snapshot: Snapshot) -> None:
             details=run.table(Table.VERIFY, DETAIL),
             run=sql.Literal(run.run_id),
             order=sql.Literal(ORDER),
+            # Whether those are the same was decided when they came (`possible_duplicates`).
+            moved=held_by_others(run, ORDER, sql.SQL("p.extra")),
         )
     )
 
@@ -204,7 +207,7 @@ def find_unknown_keys(run: Run, sobject: str, snapshot: Snapshot) -> None:
                SELECT {run}, {sobject}, t."Id", {name}, t.{key}, 'unexpected',
                       'its migration key is the id of no source record'
                FROM ({foreign}) f JOIN {verify} t ON t."Id" = f.id
-               WHERE t.{key} IS NOT NULL
+               WHERE t.{key} IS NOT NULL AND NOT {moved}
                  AND NOT EXISTS (SELECT FROM {source} s WHERE s."Id" = coa.id18(t.{key}))
                  AND NOT EXISTS (SELECT FROM coa.difference x WHERE x.run_id = {run} AND x.target_id = t."Id")"""
         ).format(
@@ -215,5 +218,6 @@ def find_unknown_keys(run: Run, sobject: str, snapshot: Snapshot) -> None:
             foreign=_foreign(run, sobject, snapshot),
             verify=run.table(Table.VERIFY, sobject),
             source=run.table(SOURCE, sobject),
+            moved=held_by_others(run, sobject, sql.SQL('t."Id"')),
         )
     )

@@ -56,7 +56,7 @@ def locate(schema: Schema, path: str) -> tuple[SObject, str]:
 
 
 def _assign_prefixes(custom: list[SObject], settings: Settings) -> None:
-    shuffler = random.Random(f"prefix {settings.seed} {settings.role} {settings.org_id}")
+    shuffler = random.Random(f"prefix {settings.ids_of}")
     pool = [f"a{a}{b}" for a in DIGITS[:10] for b in DIGITS]
     for sobject, prefix in zip(custom, shuffler.sample(pool, len(custom)), strict=True):
         if not sobject.prefix:
