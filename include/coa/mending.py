@@ -11,6 +11,7 @@ from psycopg import sql
 from coa.fields.compare import changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried
+from coa.findings.finding import finding
 from coa.load.canary_state import canary_of
 from coa.load.conditions import not_held_back
 from coa.load.corrections import MEND, correct, is_corrected
@@ -21,7 +22,6 @@ from coa.model import CUSTOMER, DETAIL, ORDER, RECEIVED_AT
 from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.staging import tables
-from coa.staging.journal import Finding
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.verify.verify import read_target
@@ -114,16 +114,13 @@ def _tell(run: Run) -> int:
     run.findings.replace(
         "mend",
         [
-            Finding(
+            finding(
                 "warning" if r["sobject"] in much else "note",
                 "mended",
-                f"{r['records']} records of {r['sobject']} were changed by the target in a way that the canary had not "
-                f"shown ({r['fields']}); they were put right before the proof.",
-                "nothing, if the proof is clean; above a hundredth of its records the object is read back before it is "
-                "corrected in the next run.",
                 sobject=r["sobject"],
                 count=r["records"],
                 examples=r["examples"],
+                fields=r["fields"],
             )
             for r in rows
         ],

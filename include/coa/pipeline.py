@@ -23,6 +23,7 @@ from coa.extract.inbound_references import extract_pointing
 from coa.failures import classified
 from coa.fields.lineage import lineage
 from coa.fields.saved import saved_carried, saved_describes
+from coa.findings.finding import Finding
 from coa.kinds import kind_of
 from coa.load import load as load_stage
 from coa.load.jobs import settle_jobs_of_other_runs
@@ -55,7 +56,6 @@ from coa.rollback.report import write_rollback_artifacts
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
 from coa.staging.database import Database
-from coa.staging.journal import Finding
 from coa.staging.lease import HolderEnded
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table

@@ -1,6 +1,9 @@
-"""Numbers in sentences."""
+"""Sentences that people read: numbers in them, and texts with named placeholders."""
 
 from __future__ import annotations
+
+from string import Formatter
+from typing import Any, NamedTuple
 
 
 def counted(number: int, thing: str) -> str:
@@ -18,3 +21,41 @@ def verb(number: int, of_one: str, of_many: str) -> str:
     ('stands', 'stand')
     """
     return of_one if number == 1 else of_many
+
+
+class Text(NamedTuple):
+    """An entry of a catalogue: what is the case, and what to do next; both with placeholders for `filled`."""
+
+    message: str
+    next_step: str
+
+
+class _Sentence(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        if "|" in format_spec:
+            return verb(value, *format_spec.split("|"))
+        if format_spec.replace(" ", "").isalpha():
+            return counted(value, format_spec)
+        return str(super().format_field(value, format_spec))
+
+
+def filled(text: str, **facts: object) -> str:
+    """A text with its placeholders filled. Raises `KeyError` when a fact that it names is missing.
+
+    Lists are joined by commas. A number with a noun is counted, one with two forms chooses between them.
+
+    >>> filled("{n:record} of {names} {n:is|are} held", n=1200, names=["Customer", "Order"])
+    '1,200 records of Customer, Order are held'
+    """
+    return _Sentence().vformat(text, (), facts)
+
+
+def placeholders(text: str) -> set[str]:
+    """Names of the facts that a text needs.
+
+    >>> sorted(placeholders("{n:record} of {names}"))
+    ['n', 'names']
+    """
+    return {name for _, name, _, _ in Formatter().parse(text) if name}

@@ -14,9 +14,9 @@ from coa.errors import CoaError, ConfigurationError, OrgUnavailable
 
 if TYPE_CHECKING:
     from coa.config import RunParams
+    from coa.findings.finding import Finding
     from coa.salesforce.describe import Describe
     from coa.salesforce.session import Org
-    from coa.staging.journal import Finding
     from coa.staging.runs import Run
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from coa.errors import RunStopped
+from coa.findings.finding import Finding
 from coa.preflight.check import stop_on_blockers
 from coa.staging.database import Database
-from coa.staging.journal import Finding
 from coa.staging.runs import Run
 from tests.engine.harness import FAST
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from coa.findings.finding import Finding
 from coa.mapping.model import FieldRule, Mapping
 from coa.model import COA_OBJECTS, CUSTOMER, DETAIL, LOADED, NEVER_WRITTEN, NS, ORDER
 from coa.preflight.hidden_fields import STRUCTURE, check_hidden_fields, is_structural, package_fields
 from coa.salesforce.describe import Describe
-from coa.staging.journal import Finding
 from tests.unit.describes import FieldData, any_field, describe, formula, read_only, text
 
 NEWEST = (3, 66, 0)

@@ -14,19 +14,20 @@ INCLUDE = Path(__file__).parents[2] / "include"
 PACKAGES = ("coa", "coa_airflow", "orgsim")
 
 LAYERS = (
-    ("codes",),
+    ("codes", "wording"),
     (
         "artifacts",
         "child_environment",
         "errors",
         "explanations",
         "files",
+        "findings",
         "kinds",
         "model",
         "private_files",
         "soql_condition",
+        "reasons",
         "states",
-        "wording",
     ),
     ("config", "decide", "failures", "load_steps", "tabular"),
     ("policies", "staging", "stages"),

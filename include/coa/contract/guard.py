@@ -6,11 +6,11 @@ from typing import Any
 
 from coa.contract.marks import MARK_FIELDS, PREFIX
 from coa.errors import OrgRefused
+from coa.findings.finding import Finding, finding
 from coa.model import CONTRACT, NAMESPACE, NS, ORDER
 from coa.preflight.jobs import SUBMIT_CODE, SUBMIT_NAME, check_submit_jobs
 from coa.preflight.probe import Probe, related
 from coa.salesforce.session import Org
-from coa.staging.journal import Finding
 
 NO_PRODUCTION = frozenset({"Developer Edition"})
 """Editions of orgs that are no sandbox and yet hold nobody's business."""
@@ -28,12 +28,11 @@ def check_production(identity: dict[str, Any], *, allowed: bool) -> list[Finding
     if not is_production(identity):
         return []
     return [
-        Finding(
+        finding(
             "warning" if allowed else "blocker",
-            "contract_in_production",
-            f"The org {identity['id']} of the connection {identity['connection']} is no sandbox"
-            + ("; the contract is run in it because allow_production is true." if allowed else "."),
-            "point the connection at a sandbox; set allow_production to true only if there is none.",
+            "contract_in_production:allowed" if allowed else "contract_in_production",
+            org_id=identity["id"],
+            connection=identity["connection"],
         )
     ]
 
@@ -46,18 +45,6 @@ def ways_to_submit(probe: Probe) -> list[Finding]:
         *_record_flows(probe),
         *_connection(probe),
     ]
-
-
-def _warning(code: str, message: str, count: int, examples: list[str]) -> Finding:
-    return Finding(
-        "warning",
-        code,
-        message,
-        "leave status_probes off; or look at them, and confirm by accept_submit_jobs or in the approval form.",
-        sobject=ORDER,
-        count=count,
-        examples=examples,
-    )
 
 
 def _triggers(probe: Probe) -> list[Finding]:
@@ -76,9 +63,7 @@ def _triggers(probe: Probe) -> list[Finding]:
     )
     if not names:
         return []
-    return [
-        _warning("submit_triggers", f"{len(names)} triggers on orders could submit them.", len(names), names)
-    ]
+    return [finding("warning", "submit_triggers", sobject=ORDER, count=len(names), examples=names)]
 
 
 def _record_flows(probe: Probe) -> list[Finding]:
@@ -96,9 +81,7 @@ def _record_flows(probe: Probe) -> list[Finding]:
     )
     if not names:
         return []
-    return [
-        _warning("submit_flows", f"{len(names)} flows of records could submit orders.", len(names), names)
-    ]
+    return [finding("warning", "submit_flows", sobject=ORDER, count=len(names), examples=names)]
 
 
 def _connection(probe: Probe) -> list[Finding]:
@@ -106,14 +89,7 @@ def _connection(probe: Probe) -> list[Finding]:
     synced = probe.quiet().count("", CONTRACT, f"{SYNCED_AT} = LAST_N_DAYS:{LIVE_DAYS}")
     if not synced:
         return []
-    return [
-        _warning(
-            "connection_live",
-            f"The app of this org exchanged data with Salesforce in the last {LIVE_DAYS} days: its connection is live.",
-            synced,
-            [],
-        )
-    ]
+    return [finding("warning", "connection_live", sobject=ORDER, count=synced, days=LIVE_DAYS)]
 
 
 def check_strange_marks(org: Org) -> list[Finding]:
@@ -129,13 +105,11 @@ def check_strange_marks(org: Org) -> list[Finding]:
     if not total:
         return []
     return [
-        Finding(
+        finding(
             "warning",
             "strange_marks",
-            f"{total} records look like those of a contract that was run with another staging database: "
-            + ", ".join(f"{n} of {name}" for name, n in found.items() if n)
-            + ".",
-            f"run the contract with that database, or delete by hand the records whose mark begins with {PREFIX}.",
             count=total,
+            objects=", ".join(f"{n} of {name}" for name, n in found.items() if n),
+            mark=PREFIX,
         )
     ]

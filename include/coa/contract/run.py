@@ -23,6 +23,7 @@ from coa.contract.marks import new_key
 from coa.contract.probe_org import ProbeOrg
 from coa.contract.probes import Access
 from coa.contract.report import differing
+from coa.findings.finding import Finding, finding
 from coa.model import COA_OBJECTS, NS
 from coa.preflight.check import stop_on_blockers
 from coa.preflight.checks import check_objects
@@ -30,7 +31,6 @@ from coa.preflight.orgs import describe_objects, identify
 from coa.preflight.probe import Probe
 from coa.salesforce.session import Org
 from coa.staging.database import json_value
-from coa.staging.journal import Finding
 from coa.staging.lease import HolderEnded
 from coa.staging.runs import TARGET, Run
 
@@ -261,11 +261,15 @@ def _keep(run: Run, probes: ProbeOrg, asked: list[Asked], removed: Removed) -> d
 def _differing(asked: list[Asked]) -> list[Finding]:
     """A finding for each fact that this org does not bear out: a warning where the product has to be told."""
     return [
-        Finding(
+        finding(
             "note" if fact.harmless(one.answer) else "warning",
-            "fact_" + fact.id.replace(".", "_").replace("-", "_"),
-            f"{fact.sentence} This org: {one.answer} (the catalogue: {fact.expected}). On it rests: {fact.rests}.",
-            f"{fact.change}.",
+            "fact",
+            code="fact_" + fact.id.replace(".", "_").replace("-", "_"),
+            sentence=fact.sentence,
+            answer=one.answer,
+            expected=fact.expected,
+            rests=fact.rests,
+            change=fact.change,
         )
         for fact, one in differing({one.fact.id: one.answer for one in asked})
     ]

@@ -12,11 +12,11 @@ from coa.extract.few import extract_few
 from coa.fields.field_map import lookup_objects
 from coa.fields.lookups import lookup_fields
 from coa.fields.saved import saved_carried, saved_describes
+from coa.findings.finding import finding
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
 from coa.salesforce.bulk import raise_worst
 from coa.salesforce.session import Org
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 
 
@@ -105,13 +105,14 @@ def _compare_with_count(
         counted = org.count(spec.sobject, spec.where)
         if counted != counts[spec.sobject]:
             findings.append(
-                Finding(
+                finding(
                     "warning",
                     f"count_differs_{role}",
-                    f"The {role} org counts {counted} {spec.sobject}; the extract holds {counts[spec.sobject]}.",
-                    "records were added or deleted while the extract ran; the next delta brings them.",
                     sobject=spec.sobject,
                     count=abs(counted - counts[spec.sobject]),
+                    role=role,
+                    counted=counted,
+                    read=counts[spec.sobject],
                 )
             )
     run.findings.replace(f"extract_{role}", findings)

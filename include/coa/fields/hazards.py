@@ -6,16 +6,14 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.findings.finding import Finding, finding
 from coa.model import HAZARDS, SOURCE_ID
 from coa.salesforce.composite import Read, granted, read_together, records_of
 from coa.salesforce.session import Org
-from coa.staging.journal import Finding
 from coa.staging.runs import Run
 from coa.staging.tables import Table
-from coa.wording import counted
 
 CODE = "hazard"
-NEXT_STEP = "find out who set it and whether the order was sent to Salesforce, then clear the field."
 
 
 def find_hazards(run: Run) -> None:
@@ -82,14 +80,4 @@ def planned_hazards(run: Run, kind: str) -> list[Finding]:
 
 
 def _finding(sobject: str, name: str, ids: list[str]) -> Finding:
-    return Finding(
-        "warning",
-        CODE,
-        f"{name} is set in the target on {counted(len(ids), 'record')} of {sobject} that this migration created: they could be "
-        "sent to Salesforce again.",
-        NEXT_STEP,
-        sobject=sobject,
-        field=name,
-        count=len(ids),
-        examples=ids[:10],
-    )
+    return finding("warning", CODE, sobject=sobject, field=name, count=len(ids), examples=ids)

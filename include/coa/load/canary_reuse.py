@@ -19,6 +19,7 @@ from psycopg import sql
 
 from coa.approval.terms import OF_THE_RUN, terms_of
 from coa.fields.field_map import FieldMapping
+from coa.findings.finding import Finding, finding
 from coa.load.canary_choice import Candidate, Stratum
 from coa.load.canary_state import canary_of
 from coa.load_steps import (
@@ -34,7 +35,6 @@ from coa.plan.expected_corrections import DEFAULT_FILLED, RECEIVED_STAMPED
 from coa.plan.one_pass import may_be_tried
 from coa.policies import Policies
 from coa.staging.database import Row
-from coa.staging.journal import Finding
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -213,11 +213,6 @@ def _surprised(run: Run, chunk_no: int) -> list[str]:
 
 
 def _ended(reused_from: str, surprised: list[str]) -> Finding:
-    return Finding(
-        "warning",
-        "canary_reuse_ended",
-        f"What the canary of run {reused_from} had shown does not hold any more for {', '.join(surprised)}: the first "
-        "chunk, which was read back in full, had to be corrected otherwise. All that followed was read back as well.",
-        "look what was changed in the target since that run; the next run begins with a canary of its own.",
-        count=len(surprised),
+    return finding(
+        "warning", "canary_reuse_ended", run_id=reused_from, objects=surprised, count=len(surprised)
     )

@@ -14,13 +14,13 @@ from psycopg import sql
 
 from coa.fields.bulk_values import is_text
 from coa.fields.field_map import FieldMapping
+from coa.findings.finding import Finding, finding
 from coa.load.canary_choice import has_canary
 from coa.load.canary_state import canary_of, counts
 from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, ORDERS_ONE_PASS, STATUSES
 from coa.model import CUSTOMER, DETAIL, NS, ORDER
 from coa.plan.expected_corrections import DEFAULT_FILLED, DRAFT_RESET, PRICE_COPIED, RECEIVED_STAMPED
 from coa.staging.database import Row
-from coa.staging.journal import Finding
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -193,28 +193,13 @@ def _findings(rows: list[Row]) -> list[Finding]:
 
 
 def _finding(kind: str, sobject: str, field: str, found: list[Row]) -> Finding:
-    said = "; ".join(f"{r['effect']} in step {r['step']} ({r['records']} records)" for r in found)
-    short = sobject.removeprefix(NS)
-    if kind == UNEXPECTED:
-        message = (
-            f"The target changed {field} of {short} in a way that no rule of the package explains: {said}."
-        )
-        next_step = (
-            "nothing, if the proof is clean: all of this object is read back and corrected. To spare that, "
-            "switch the automation off that does it (Setup > Apex Triggers, Flows, Workflow Rules)."
-        )
-    else:
-        message = f"What the package's rules do to {field} of {short} did not happen: {said}."
-        next_step = (
-            "look whether the rule is switched off in the target, or works in another way in its version."
-        )
-    return Finding(
+    return finding(
         "warning",
-        "canary_" + kind,
-        message,
-        next_step,
+        "canary_unexpected" if kind == UNEXPECTED else "canary_did_not_happen",
         sobject=sobject,
         field=field,
         count=sum(int(r["records"]) for r in found),
-        examples=[str(r["example"]) for r in found][:10],
+        examples=[str(r["example"]) for r in found],
+        short=sobject.removeprefix(NS),
+        effects="; ".join(f"{r['effect']} in step {r['step']} ({r['records']} records)" for r in found),
     )

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from coa.extract.bulk import LONGEST_SOQL, ExtractSpec, query_into
 from coa.fields.field_map import FieldMapping
+from coa.findings.finding import finding
 from coa.load.conditions import list_incomplete, planned_details_are_there
 from coa.load.jobs import Loader
 from coa.load.one_pass_state import count_ways, end_one_pass, is_open, one_pass_of
@@ -39,7 +40,6 @@ from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging import tables
 from coa.staging.database import Row
-from coa.staging.journal import Finding
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -390,15 +390,14 @@ def _tell(run: Run) -> None:
     run.findings.replace(
         "one_pass",
         [
-            Finding(
+            finding(
                 "warning",
                 "one_pass_ended",
-                f"One pass ended: {found['why']} ({said}). These went through all passes, as do all that were not "
-                "created by then.",
-                "look which rule or automation of the target does this; the orders are finished and proved as all others.",
                 sobject=ORDER,
                 count=len(hit),
-                examples=[str(r["source_id"]) for r in hit][:10],
+                examples=[str(r["source_id"]) for r in hit],
+                why=found["why"],
+                hit=said,
             )
         ],
     )

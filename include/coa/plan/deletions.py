@@ -15,10 +15,10 @@ from psycopg import sql
 from coa.codes import Removal
 from coa.fields.compare import actual_hash, comparisons
 from coa.fields.field_map import FieldMapping
+from coa.findings.finding import Finding, finding
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
 from coa.policies import Policies
 from coa.staging import tables
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -147,47 +147,20 @@ def left_rows(run: Run) -> Iterator[dict[str, Any]]:
 def deletion_findings(run: Run) -> list[Finding]:
     """One finding an sObject for what stays, one for what goes."""
     if run.params.orders_where and Policies(run.params).carries_deletions:
-        return [
-            Finding(
-                "note",
-                "deletions_not_looked_for",
-                "With orders_where set, records deleted in the source are not looked for.",
-                "run without orders_where to have deletions carried.",
-            )
-        ]
-    findings = []
-    for action, code, severity, said, next_step in (
-        (
-            LEFT,
-            "deleted_in_source",
+        return [finding("note", "deletions_not_looked_for")]
+    rows = run.db.rows(
+        sql.SQL(
+            """SELECT sobject, action, count(*) AS n, (array_agg(target_id ORDER BY target_id))[1:10] AS examples
+               FROM {} GROUP BY 1, 2 ORDER BY 2 DESC, 1"""
+        ).format(run.table(Table.DELETION))
+    )
+    return [
+        finding(
             "warning",
-            "are gone from the source and stay in the target",
-            "delete them by hand, or set deletions to carry; plan.json lists them with reasons.",
-        ),
-        (
-            DELETE,
-            "deletions_carried",
-            "warning",
-            "are gone from the source and will be deleted in the target",
-            "nothing, if this is wanted (deletions is carry).",
-        ),
-    ):
-        for r in run.db.rows(
-            sql.SQL(
-                """SELECT sobject, count(*) AS n, (array_agg(target_id ORDER BY target_id))[1:10] AS examples
-                   FROM {} WHERE action = %s GROUP BY 1 ORDER BY 1"""
-            ).format(run.table(Table.DELETION)),
-            [action],
-        ):
-            findings.append(
-                Finding(
-                    severity,
-                    code,
-                    f"{r['n']} records of {r['sobject']} that were moved {said}.",
-                    next_step,
-                    sobject=r["sobject"],
-                    count=r["n"],
-                    examples=r["examples"],
-                )
-            )
-    return findings
+            "deleted_in_source" if r["action"] == LEFT else "deletions_carried",
+            sobject=r["sobject"],
+            count=r["n"],
+            examples=r["examples"],
+        )
+        for r in rows
+    ]

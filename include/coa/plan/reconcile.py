@@ -8,6 +8,7 @@ from coa.errors import RunStopped
 from coa.fields.hazards import planned_hazards
 from coa.fields.links import explain_links_outside
 from coa.fields.saved import saved_carried
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
 from coa.model import CUSTOMER, CUSTOMER_ORG_ID, LOADED
 from coa.plan.actions import assign_actions
@@ -17,7 +18,6 @@ from coa.plan.deletions import deletion_findings, find_deletions
 from coa.plan.duplicates import block_possible_duplicates, match_decided
 from coa.plan.foreign_keys import block_foreign_keys
 from coa.preflight.check import stop_on_blockers
-from coa.staging.journal import Finding
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -81,15 +81,17 @@ def _problem_findings(run: Run) -> list[Finding]:
         ).format(problem=run.table(Table.PROBLEM), plan=run.table(Table.PLAN))
     )
     return [
-        Finding(
+        finding(
             "blocker" if r["stops"] else "warning",
-            r["reason_code"],
-            f"{r['n']} records of {r['sobject']}: {r['reason']} Examples: {', '.join(r['examples'][:3])}.",
-            r["next_step"],
+            "problem",
+            code=r["reason_code"],
             sobject=r["sobject"],
             field=r["field"],
             count=r["n"],
             examples=r["examples"],
+            reason=r["reason"],
+            some=r["examples"][:3],
+            remedy=r["next_step"],
         )
         for r in rows
     ]
@@ -106,16 +108,14 @@ def _match_findings(run: Run) -> list[Finding]:
         [MATCH_CHANGED],
     )
     return [
-        Finding(
+        finding(
             "warning",
             MATCH_CHANGED,
-            f"{r['n']} customers were matched by an org id that is another one now: {r['created']} are created, the "
-            "others are matched anew, and their orders are linked to them.",
-            "look at these customers: an org id that was mistyped since would take their orders along.",
             sobject=CUSTOMER,
             field=CUSTOMER_ORG_ID,
             count=r["n"],
             examples=r["examples"],
+            created=r["created"],
         )
         for r in rows
     ]
@@ -134,15 +134,14 @@ def _explained_findings(run: Run) -> list[Finding]:
         [run.run_id],
     )
     return [
-        Finding(
+        finding(
             "note",
             "value_changed_by_policy",
-            f"{r['n']} records of {r['sobject']}: {r['field']}: {r['reason']}.",
-            "nothing, if this is wanted; the records are listed in differences.csv as explained.",
             sobject=r["sobject"],
             field=r["field"],
             count=r["n"],
             examples=r["examples"],
+            why=r["reason"],
         )
         for r in rows
     ]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from coa.findings.finding import Finding, finding
 from coa.model import LOADED, NAMESPACE
 from coa.preflight.probe import Probe, related
 from coa.salesforce.soql import text_list
-from coa.staging.journal import Finding
 
-SWITCH_OFF = "switch off for the load what must not act on historical orders, and on again afterwards."
 RECORD_TRIGGERS = ("RecordBeforeSave", "RecordAfterSave")
 
 
@@ -68,18 +67,15 @@ def _by_object(
     return found
 
 
-def _warnings(
-    found: dict[str, list[str]], code: str, what: str, next_step: str = SWITCH_OFF
-) -> list[Finding]:
+def _warnings(found: dict[str, list[str]], code: str) -> list[Finding]:
     return [
-        Finding(
+        finding(
             "warning",
             code,
-            f"{len(entries)} {what} of the target act on {sobject}: {', '.join(sorted(entries)[:10])}.",
-            next_step,
             sobject=sobject,
             count=len(entries),
             examples=sorted(entries),
+            names=sorted(entries)[:10],
         )
         for sobject, entries in sorted(found.items())
     ]
@@ -90,9 +86,7 @@ def _triggers(probe: Probe, names: dict[str, str]) -> list[Finding]:
         "Apex triggers",
         "SELECT Name, TableEnumOrId, NamespacePrefix FROM ApexTrigger WHERE Status = 'Active'",
     )
-    return _warnings(
-        _by_object(rows or [], "TableEnumOrId", "Name", names), "partner_triggers", "Apex triggers"
-    )
+    return _warnings(_by_object(rows or [], "TableEnumOrId", "Name", names), "partner_triggers")
 
 
 def _flows(probe: Probe, names: dict[str, str]) -> list[Finding]:
@@ -102,24 +96,14 @@ def _flows(probe: Probe, names: dict[str, str]) -> list[Finding]:
     rows = quiet.rows("", f"SELECT ApiName, NamespacePrefix, TriggerObjectOrEvent.QualifiedApiName {where}")
     if rows is not None:
         return _warnings(
-            _by_object(rows, "TriggerObjectOrEvent.QualifiedApiName", "ApiName", names),
-            "partner_flows",
-            "record-triggered flows",
+            _by_object(rows, "TriggerObjectOrEvent.QualifiedApiName", "ApiName", names), "partner_flows"
         )
     rows = probe.rows("record-triggered flows", f"SELECT ApiName, NamespacePrefix {where}")
     flows = sorted(str(r.get("ApiName")) for r in rows or [] if (r.get("NamespacePrefix") or "") != NAMESPACE)
     if not flows:
         return []
     return [
-        Finding(
-            "warning",
-            "partner_flows",
-            f"The target has {len(flows)} active record-triggered flows and does not tell on which objects: "
-            f"{', '.join(flows[:10])}.",
-            f"look up which of them start from COA objects; {SWITCH_OFF}",
-            count=len(flows),
-            examples=flows,
-        )
+        finding("warning", "partner_flows:object_unknown", count=len(flows), examples=flows, names=flows[:10])
     ]
 
 
@@ -133,8 +117,6 @@ def _validation_rules(probe: Probe, names: dict[str, str]) -> list[Finding]:
     return _warnings(
         _by_object(rows or [], "EntityDefinitionId", "ValidationName", names),
         "partner_validation_rules",
-        "own validation rules",
-        "see whether historical records pass them; a record that does not is refused by the org and listed.",
     )
 
 
@@ -144,6 +126,4 @@ def _workflow_rules(probe: Probe, names: dict[str, str]) -> list[Finding]:
         "SELECT Name, TableEnumOrId, NamespacePrefix FROM WorkflowRule WHERE NamespacePrefix = null",
         tooling=True,
     )
-    return _warnings(
-        _by_object(rows or [], "TableEnumOrId", "Name", names), "partner_workflow_rules", "own workflow rules"
-    )
+    return _warnings(_by_object(rows or [], "TableEnumOrId", "Name", names), "partner_workflow_rules")

@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from coa.findings.finding import Finding, finding
 from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, SOURCE_ID
 from coa.preflight.checks import check_allowance
 from coa.preflight.probe import Probe
 from coa.salesforce.describe import Describe
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, Run
 
 KB_A_RECORD = 2
@@ -99,16 +99,7 @@ def _storage(limits: dict[str, Any], volume: Volume) -> list[Finding]:
     room = _entry(limits, "DataStorageMB")
     if room is None or room[0] >= volume.megabytes:
         return []
-    return [
-        Finding(
-            "blocker",
-            "data_storage",
-            f"The target has {room[0]} MB of data storage left; the records to be created take about "
-            f"{volume.megabytes} MB (2 KB each).",
-            "free storage in the target or have it extended, or narrow the run by orders_where.",
-            count=volume.megabytes,
-        )
-    ]
+    return [finding("blocker", "data_storage", count=volume.megabytes, left=room[0])]
 
 
 def _batches(limits: dict[str, Any], volume: Volume, chunk_size: int) -> list[Finding]:
@@ -117,12 +108,4 @@ def _batches(limits: dict[str, Any], volume: Volume, chunk_size: int) -> list[Fi
     needed = 6 * max(1, math.ceil(volume.orders / chunk_size)) + math.ceil(volume.details / 9500) + 1
     if room is None or room[1] == 0 or room[0] >= needed:
         return []
-    return [
-        Finding(
-            "blocker",
-            "bulk_allowance",
-            f"The target has {room[0]} of {room[1]} Bulk batches left today; the run needs about {needed}.",
-            "run again when the 24-hour allowance has recovered, or raise chunk_size.",
-            count=room[0],
-        )
-    ]
+    return [finding("blocker", "bulk_allowance", count=room[0], allowed=room[1], needed=needed)]

@@ -12,6 +12,7 @@ from typing import Any
 from coa.errors import ConfigurationError, OrgRefused, RunStopped
 from coa.fields.field_map import FieldMapping, lookup_objects
 from coa.fields.saved import fitting_or_not
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight import checks
@@ -36,7 +37,6 @@ from coa.preflight.probe import Probe
 from coa.preflight.rights import INACTIVE_OWNERS, check_user, has_permission, permission_sets
 from coa.salesforce.describe import Describe
 from coa.salesforce.session import Org
-from coa.staging.journal import Finding
 from coa.staging.lease import HolderEnded
 from coa.staging.runs import SOURCE, TARGET, Run
 
@@ -206,26 +206,10 @@ def _check_filter(run: Run, source: Probe) -> list[Finding]:
         chosen = source.org.count(ORDER, run.params.orders_where)
     except OrgRefused as refused:
         said = f"{refused.status} {refused.code} {refused.said}".strip()
-        return [
-            Finding(
-                "blocker",
-                "orders_where_refused",
-                f"The source does not take the param orders_where: {said}.",
-                "correct orders_where: a SOQL condition on fields of Service Order, without the word WHERE.",
-                sobject=ORDER,
-            )
-        ]
+        return [finding("blocker", "orders_where_refused", sobject=ORDER, said=said)]
     if chosen:
         return []
-    return [
-        Finding(
-            "warning",
-            "orders_where_empty",
-            "No order of the source fulfils orders_where.",
-            "widen it, unless nothing is to be moved.",
-            sobject=ORDER,
-        )
-    ]
+    return [finding("warning", "orders_where_empty", sobject=ORDER)]
 
 
 def stop_on_blockers(run: Run) -> None:
@@ -255,7 +239,9 @@ def _identify_both(run: Run, source: Org, target: Org) -> dict[str, dict[str, An
             identities[role] = identify(org)
             faults += checks.check_api_version(role, org.api_version)
         except ConfigurationError as error:
-            faults.append(Finding("blocker", f"connection_{role}", error.message, error.next_step))
+            faults.append(
+                finding("blocker", f"connection_{role}", said=error.message, remedy=error.next_step)
+            )
     if faults:
         run.findings.replace("preflight", faults)
         stop_on_blockers(run)

@@ -6,6 +6,7 @@ from typing import Any
 
 from coa.config import RunParams
 from coa.fields.field_map import FieldMapping, type_conflict
+from coa.findings.finding import Finding, finding
 from coa.model import (
     COA_OBJECTS,
     CUSTOMER,
@@ -30,26 +31,13 @@ from coa.model import (
 from coa.policies import Policies
 from coa.salesforce.auth import OrgConnection
 from coa.salesforce.describe import Describe
-from coa.staging.journal import Finding
-
-DEPLOY = (
-    "deploy include/salesforce_metadata to the target and assign its permission set COA_Migration "
-    "to the user of the connection coa_target."
-)
 
 
 def check_same_org(source: dict[str, Any], target: dict[str, Any]) -> list[Finding]:
     """A blocker when both identities (`orgs.identify`) are those of one org."""
     if source["id"] != target["id"]:
         return []
-    return [
-        Finding(
-            "blocker",
-            "same_org",
-            f"The connections coa_source and coa_target lead to the same org {source['id']} ({source['name']}).",
-            "point coa_target at the org that the orders shall move to.",
-        )
-    ]
+    return [finding("blocker", "same_org", org_id=source["id"], name=source["name"])]
 
 
 def check_extras(role: str, connection: OrgConnection) -> list[Finding]:
@@ -57,12 +45,12 @@ def check_extras(role: str, connection: OrgConnection) -> list[Finding]:
     if not connection.unknown_extras:
         return []
     return [
-        Finding(
+        finding(
             "warning",
             f"connection_extra_unknown_{role}",
-            f"The connection {connection.name} has extras that nobody reads: {', '.join(connection.unknown_extras)}.",
-            "correct their names, or remove them; docs/connect-your-orgs.md lists those that count.",
             count=len(connection.unknown_extras),
+            connection=connection.name,
+            extras=", ".join(connection.unknown_extras),
         )
     ]
 
@@ -75,15 +63,7 @@ def check_swapped(source: dict[str, Describe], target: dict[str, Describe]) -> l
 
     if deployed(target) or not deployed(source):
         return []
-    return [
-        Finding(
-            "blocker",
-            "orgs_swapped",
-            f"The source has the migration fields ({SOURCE_ID}) and the target has none: the connections coa_source "
-            "and coa_target look swapped.",
-            "swap the two connections; if they are right, deploy include/salesforce_metadata to the target.",
-        )
-    ]
+    return [finding("blocker", "orgs_swapped", key=SOURCE_ID)]
 
 
 def check_objects(role: str, describes: dict[str, Describe]) -> list[Finding]:
@@ -91,15 +71,7 @@ def check_objects(role: str, describes: dict[str, Describe]) -> list[Finding]:
     missing = [name for name in COA_OBJECTS if name not in describes]
     if not missing:
         return []
-    return [
-        Finding(
-            "blocker",
-            f"coa_missing_{role}",
-            f"The {role} org (connection coa_{role}) shows no {', '.join(missing)}.",
-            "install or update the Channel Order App there, or assign the permission set COA Admin User to the user.",
-            count=len(missing),
-        )
-    ]
+    return [finding("blocker", f"coa_missing_{role}", count=len(missing), role=role, objects=missing)]
 
 
 def check_migration_fields(target: dict[str, Describe]) -> list[Finding]:
@@ -112,27 +84,12 @@ def check_migration_fields(target: dict[str, Describe]) -> list[Finding]:
         missing = [n for n in MIGRATION_FIELDS if n not in fields or not fields[n].createable]
         if missing:
             findings.append(
-                Finding(
-                    "blocker",
-                    "migration_fields_missing",
-                    f"The target's {sobject} has no writeable field {', '.join(missing)}.",
-                    DEPLOY,
-                    sobject=sobject,
-                    count=len(missing),
+                finding(
+                    "blocker", "migration_fields_missing", sobject=sobject, count=len(missing), fields=missing
                 )
             )
         elif not (fields[SOURCE_ID].flag("externalId") and fields[SOURCE_ID].flag("unique")):
-            findings.append(
-                Finding(
-                    "blocker",
-                    "migration_key_not_unique",
-                    f"{sobject}.{SOURCE_ID} of the target is not a unique external id, so nothing would stop "
-                    "a record from being created twice.",
-                    DEPLOY,
-                    sobject=sobject,
-                    field=SOURCE_ID,
-                )
-            )
+            findings.append(finding("blocker", "migration_key_not_unique", sobject=sobject, field=SOURCE_ID))
         findings += _migration_field_types(sobject, target[sobject])
     return findings
 
@@ -154,14 +111,7 @@ def _migration_field_types(sobject: str, target: Describe) -> list[Finding]:
         said = f"{field.type}({field.length})" if field.length else field.type
         meant = f"{wanted}({length})" if length else wanted
         findings.append(
-            Finding(
-                "blocker",
-                "migration_field_type",
-                f"{sobject}.{name} of the target is {said}; it has to be {meant}.",
-                DEPLOY,
-                sobject=sobject,
-                field=name,
-            )
+            finding("blocker", "migration_field_type", sobject=sobject, field=name, found=said, needed=meant)
         )
     return findings
 
@@ -177,14 +127,7 @@ CREATED_WITH = {
 def check_structure_writeable(target: dict[str, Describe]) -> list[Finding]:
     """What holds the records together may be written: else nothing that is planned could be carried out."""
     return [
-        Finding(
-            "blocker",
-            "field_not_writeable",
-            f"The user of coa_target may not write {sobject}.{name}, which each new record needs.",
-            "assign the permission set COA Admin User to that user.",
-            sobject=sobject,
-            field=name,
-        )
+        finding("blocker", "field_not_writeable", sobject=sobject, field=name)
         for sobject, names in CREATED_WITH.items()
         for name in names
         if sobject in target and (field := target[sobject].field(name)) is not None and not field.createable
@@ -200,12 +143,7 @@ def check_api_version(role: str, version: str) -> list[Finding]:
     if float(version) >= BULK_QUERIES_FROM:
         return []
     return [
-        Finding(
-            "blocker",
-            f"connection_{role}",
-            f"The {role} org is asked by API version {version}; Bulk API 2.0 queries need {BULK_QUERIES_FROM} or newer.",
-            f"take the extra `version` out of the connection coa_{role}, or use an org that offers a newer version.",
-        )
+        finding("blocker", f"connection_{role}:old_api", role=role, version=version, needed=BULK_QUERIES_FROM)
     ]
 
 
@@ -217,46 +155,20 @@ def check_rights(target: dict[str, Describe], params: RunParams) -> list[Finding
             continue
         there = target[sobject]
         if not (there.createable and there.updateable):
-            findings.append(
-                Finding(
-                    "blocker",
-                    "no_right_to_write",
-                    f"The user of coa_target may not create and edit {sobject}.",
-                    "assign the permission set COA Admin User to that user.",
-                    sobject=sobject,
-                )
-            )
+            findings.append(finding("blocker", "no_right_to_write", sobject=sobject))
         created = there.field("CreatedDate")
         if not (created and created.createable):
             severity = Policies(params).created_dates_refused
             if severity:
                 findings.append(
-                    Finding(
-                        severity,
-                        "audit_fields_not_writeable",
-                        f"The user of coa_target may not set CreatedDate of {sobject}: every record would bear "
-                        "the time of the load.",
-                        "switch on 'Set Audit Fields upon Record Creation' in Setup > User Interface and give the "
-                        "user that permission and Modify All Data, or set created_dates to auto or off.",
-                        sobject=sobject,
-                        field="CreatedDate",
-                    )
+                    finding(severity, "audit_fields_not_writeable", sobject=sobject, field="CreatedDate")
                 )
         needed = [STATUS] if STATUS in there.fields else []
         if Policies(params).restores_received_dates and RECEIVED_AT in there.fields:
             needed.append(RECEIVED_AT)
         for name in needed:
             if not there.fields[name].updateable:
-                findings.append(
-                    Finding(
-                        "blocker",
-                        "field_not_updateable",
-                        f"The user of coa_target may not edit {sobject}.{name}.",
-                        "assign the permission set COA Admin User to that user.",
-                        sobject=sobject,
-                        field=name,
-                    )
-                )
+                findings.append(finding("blocker", "field_not_updateable", sobject=sobject, field=name))
     return findings
 
 
@@ -271,26 +183,12 @@ def check_fields(
             conflict = type_conflict(one)
             if conflict:
                 findings.append(
-                    Finding(
-                        "blocker",
-                        "type_differs",
-                        f"{sobject}.{one.name} is {conflict}.",
-                        "change the target's field, or drop or rename the field in the mapping file.",
-                        sobject=sobject,
-                        field=one.name,
-                    )
+                    finding("blocker", "type_differs", sobject=sobject, field=one.name, conflict=conflict)
                 )
         for field in target[sobject].fields.values():
             if field.required and field.name not in filled and field.type != "boolean":
                 findings.append(
-                    Finding(
-                        "blocker",
-                        "required_without_source",
-                        f"The target requires {sobject}.{field.name}, and the source has no such field.",
-                        "give it a constant or a default in the mapping file, or make it optional in the target.",
-                        sobject=sobject,
-                        field=field.name,
-                    )
+                    finding("blocker", "required_without_source", sobject=sobject, field=field.name)
                 )
     return findings
 
@@ -305,12 +203,13 @@ def check_allowance(role: str, limits: dict[str, Any], expected_calls: int, rese
     if remaining - kept >= expected_calls:
         return []
     return [
-        Finding(
+        finding(
             "blocker",
             f"api_allowance_{role}",
-            f"The {role} org has {remaining} of {allowed} API calls left today; the run needs about "
-            f"{expected_calls} and leaves {kept} to others.",
-            "run again when the 24-hour allowance has recovered, or raise chunk_size.",
             count=remaining,
+            role=role,
+            allowed=allowed,
+            needed=expected_calls,
+            kept=kept,
         )
     ]

@@ -16,6 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
 from coa.model import (
     COA_OBJECTS,
@@ -37,7 +38,6 @@ from coa.model import (
 )
 from coa.preflight.package import version_text
 from coa.salesforce.describe import Describe
-from coa.staging.journal import Finding
 
 Version = tuple[int, int, int]
 
@@ -153,20 +153,17 @@ def _of_partner(elsewhere: dict[str, Describe], mapping: Mapping) -> Iterator[Ex
 
 
 def _finding(by_role: dict[str, Expected], mapping: Mapping, policy: str) -> Finding:
-    roles = " and ".join(by_role)
     one = next(iter(by_role.values()))
     dropped = mapping.rule(one.sobject, one.name).drop
-    return Finding(
+    return finding(
         "note" if dropped else one.severity(policy),
-        CODE,
-        f"{one.sobject}.{one.name} is not visible in the {roles}: {one.because}, and its values would be lost "
-        "unseen.",
-        f"give the user of {' and '.join('coa_' + r for r in by_role)} read access to it (field-level security); "
-        "if it is not wanted, or the org has no such field, drop it in the mapping file"
-        + ("." if one.severity("report") == "blocker" else ", or set hidden_fields to report."),
+        "field_hidden:needed" if one.severity("report") == "blocker" else "field_hidden",
         sobject=one.sobject,
         field=one.name,
         count=len(by_role),
+        roles=" and ".join(by_role),
+        connections=" and ".join("coa_" + role for role in by_role),
+        because=one.because,
     )
 
 

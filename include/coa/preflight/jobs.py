@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from coa.findings.finding import Finding, finding
 from coa.model import NAMESPACE
 from coa.preflight.probe import Probe, related
 from coa.salesforce.soql import text_list
-from coa.staging.journal import Finding
 
 SUBMIT_CODE = re.compile(r"COA_ServiceOrder(Submit|Edit)|ServiceOrderProcessor", re.IGNORECASE)
 SUBMIT_NAME = re.compile(
@@ -49,14 +49,8 @@ def check_submit_jobs(probe: Probe, accepted: bool) -> list[Finding]:
         findings.append(_suspect_finding(sorted(suspects), accepted))
     if managed:
         findings.append(
-            Finding(
-                "note",
-                "package_jobs",
-                f"Jobs of the Channel Order App itself are scheduled in the target: {', '.join(sorted(managed))}. "
-                "What they do to imported orders is not documented.",
-                "nothing; whatever they change while the load runs is put back or reported.",
-                count=len(managed),
-                examples=sorted(managed),
+            finding(
+                "note", "package_jobs", count=len(managed), examples=sorted(managed), names=sorted(managed)
             )
         )
     return findings
@@ -67,26 +61,16 @@ def _namespace(job: dict[str, Any]) -> str:
 
 
 def _unchecked() -> list[Finding]:
-    return [
-        Finding(
-            "warning",
-            "submit_jobs_not_checked",
-            "The target does not let us see its scheduled Apex: a job that submits Draft orders could send "
-            "historical orders to Salesforce again.",
-            "see Setup > Scheduled Jobs in the target; pause what submits Service Orders while the load runs.",
-        )
-    ]
+    return [finding("warning", "submit_jobs_not_checked")]
 
 
 def _suspect_finding(suspects: list[str], accepted: bool) -> Finding:
-    return Finding(
+    return finding(
         "warning" if accepted else "blocker",
         "submit_jobs",
-        f"{len(suspects)} scheduled jobs or flows of the target could submit Draft orders to Salesforce: "
-        f"{', '.join(suspects[:10])}. The load leaves orders as Draft for a short time.",
-        "pause them while the load runs; set accept_submit_jobs to true when they are looked at and harmless.",
         count=len(suspects),
         examples=suspects,
+        names=suspects[:10],
     )
 
 

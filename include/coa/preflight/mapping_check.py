@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
 from coa.fields.text_links import TEXTS
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import FieldRule, Mapping
 from coa.model import (
     AUDIT_FIELDS,
@@ -20,9 +21,7 @@ from coa.model import (
     SYSTEM_FIELDS,
 )
 from coa.salesforce.describe import NUMBER_TYPES, Describe, Field
-from coa.staging.journal import Finding
 
-NEXT_STEP = "correct the mapping file and run preflight again."
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
 
@@ -42,14 +41,13 @@ def check_sections(mapping: Mapping, org_id: str, connection: str) -> list[Findi
     """A file that speaks of several sources, and of this one only as of all: its key may be misspelt."""
     if not mapping.sources or mapping.sections_of(org_id, connection):
         return []
-    line = mapping.line("sources")
     return [
-        Finding(
+        finding(
             "warning",
             "mapping_without_source",
-            f"Mapping file, line {line}: none of its sections `sources` is of this source, org {org_id}, connection "
-            f"{connection}.",
-            f"name a section {org_id} or {connection}, unless what the file says of all sources is enough for this one.",
+            line=mapping.line("sources"),
+            org_id=org_id,
+            connection=connection,
         )
     ]
 
@@ -63,8 +61,8 @@ def check_mapping(mapping: Mapping, source: Describes, target: Describes) -> lis
         known = findings.get((sobject, field))
         if known:
             message = f"{known.message} {message}"
-        findings[sobject, field] = Finding(
-            "blocker", "mapping_wrong", message, NEXT_STEP, sobject=sobject, field=field, count=1
+        findings[sobject, field] = finding(
+            "blocker", "mapping_wrong", sobject=sobject, field=field, count=1, said=message
         )
     return list(findings.values())
 

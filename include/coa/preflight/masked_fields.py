@@ -12,9 +12,9 @@ asks for `convertCurrency` or `toLabel`, and ours never does. Shield encryption 
 from __future__ import annotations
 
 from coa.fields.field_map import FieldMapping
+from coa.findings.finding import Finding, finding
 from coa.preflight.probe import Probe
 from coa.preflight.rights import has_permission
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE
 
 VIEW_ENCRYPTED = "ViewEncryptedData"
@@ -45,19 +45,8 @@ def check_masked_fields(masked: dict[str, dict[str, list[str]]], policy: str) ->
         for sobject, names in by_object.items():
             for name in names:
                 findings.append(
-                    Finding(
-                        "warning",
-                        f"field_masked_{role}",
-                        f"{sobject}.{name} is encrypted, and the user of coa_{role} is shown its mask. "
-                        + (
-                            "Records with a value in it are blocked."
-                            if policy == "block_record"
-                            else "A record with a value in it stops the run."
-                        ),
-                        f"give the user of coa_{role} the permission View Encrypted Data, or drop the field in the "
-                        "mapping file.",
-                        sobject=sobject,
-                        field=name,
+                    finding(
+                        "warning", f"field_masked_{role}:{policy}", sobject=sobject, field=name, role=role
                     )
                 )
     return findings

@@ -7,14 +7,12 @@ holds, so they can be moved afterwards with any tool.
 
 from __future__ import annotations
 
+from coa.findings.finding import Finding, finding
 from coa.model import COA_OBJECTS, LOADED, NS
 from coa.preflight.probe import Probe
 from coa.salesforce.describe import Describe
 from coa.salesforce.soql import text_list
-from coa.staging.journal import Finding
-from coa.wording import counted, verb
 
-MOVE_LATER = "move them afterwards with id_map.csv, or accept that they stay behind."
 NOT_OURS = frozenset(NS + n for n in ("Customer_Order_Product_History__c", "Service_Order_Log__c"))
 """Rebuilt by Salesforce after a refresh of the app, and the package's log: not a partner's data."""
 MOST_LOOKUPS = 60
@@ -27,22 +25,26 @@ def check_elsewhere(probe: Probe, source: dict[str, Describe]) -> list[Finding]:
 
 def _attached(probe: Probe) -> list[Finding]:
     """Counts over all three objects at once, by the type of the record that they hang on."""
-    findings = []
-    for sobject, lookup, what in (
-        ("Note", "Parent", "notes"),
-        ("Attachment", "Parent", "attachments"),
-        ("Task", "What", "tasks"),
-        ("Event", "What", "events"),
-    ):
-        count = probe.count(what, sobject, f"{lookup}.Type IN ({text_list(tuple(LOADED))})")
-        findings += _left_behind(f"{what}_not_carried", sobject, count, what)
+    findings = [
+        *_by_parent(probe, "notes", "Note", "Parent", "notes_not_carried"),
+        *_by_parent(probe, "attachments", "Attachment", "Parent", "attachments_not_carried"),
+        *_by_parent(probe, "tasks", "Task", "What", "tasks_not_carried"),
+        *_by_parent(probe, "events", "Event", "What", "events_not_carried"),
+    ]
     files = [
         # Links to files can be filtered by the linked record only (F3).
         probe.count("files", "ContentDocumentLink", f"LinkedEntityId IN (SELECT Id FROM {name})")
         for name in LOADED
     ]
-    total = sum(n for n in files if n) if any(n is not None for n in files) else None
-    return [*findings, *_left_behind("files_not_carried", "ContentDocumentLink", total, "links to files")]
+    if any(files):
+        total = sum(n for n in files if n)
+        findings.append(finding("warning", "files_not_carried", sobject="ContentDocumentLink", count=total))
+    return findings
+
+
+def _by_parent(probe: Probe, topic: str, sobject: str, lookup: str, code: str) -> list[Finding]:
+    count = probe.count(topic, sobject, f"{lookup}.Type IN ({text_list(tuple(LOADED))})")
+    return [finding("warning", code, sobject=sobject, count=count)] if count else []
 
 
 def _history(probe: Probe) -> list[Finding]:
@@ -51,32 +53,8 @@ def _history(probe: Probe) -> list[Finding]:
         history = name.removesuffix("__c") + "__History"
         count = probe.count("field history", history)
         if count:
-            findings.append(
-                Finding(
-                    "note",
-                    "history_not_carried",
-                    f"{count} entries of field history of {name} stay in the source: no API can insert them.",
-                    "export them for the archive if they are needed.",
-                    sobject=name,
-                    count=count,
-                )
-            )
+            findings.append(finding("note", "history_not_carried", sobject=name, count=count))
     return findings
-
-
-def _left_behind(code: str, sobject: str, count: int | None, what: str) -> list[Finding]:
-    if not count:
-        return []
-    return [
-        Finding(
-            "warning",
-            code,
-            f"{count} {what} hang on COA records of the source and are not carried.",
-            MOVE_LATER,
-            sobject=sobject,
-            count=count,
-        )
-    ]
 
 
 def _pointing_here(probe: Probe, source: dict[str, Describe]) -> list[Finding]:
@@ -94,15 +72,6 @@ def _pointing_here(probe: Probe, source: dict[str, Describe]) -> list[Finding]:
         count = probe.count(f"{sobject}.{field}", sobject, f"{field} != null")
         if count:
             findings.append(
-                Finding(
-                    "warning",
-                    "records_pointing_here",
-                    f"{counted(count, 'record')} of {sobject} {verb(count, 'points', 'point')} at COA records by {field}, and "
-                    f"{verb(count, 'is', 'are')} not moved.",
-                    "set the lookup in the target's records by relink.csv and id_map.csv after the load.",
-                    sobject=sobject,
-                    field=field,
-                    count=count,
-                )
+                finding("warning", "records_pointing_here", sobject=sobject, field=field, count=count)
             )
     return findings

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from coa.findings.finding import Finding, finding
 from coa.model import NAMESPACE
 from coa.preflight.probe import Probe, related
-from coa.staging.journal import Finding
 
 ENFORCED_RULES = frozenset(
     {
@@ -51,17 +51,7 @@ def check_versions(source: tuple[int, int, int] | None, target: tuple[int, int, 
     if source is None or target is None or target >= source:
         return []
     here, there = (".".join(map(str, v[:2])) for v in (source, target))
-    return [
-        Finding(
-            "warning",
-            "package_older",
-            f"The target has version {there} of the Channel Order App, the source {here}: fields, lengths and "
-            "picklist values of the newer version may be missing.",
-            "update the app in the target before the migration.",
-            count=1,
-            examples=[there],
-        )
-    ]
+    return [finding("warning", "package_older", count=1, examples=[there], target=there, source=here)]
 
 
 def inactive_validation_rules(probe: Probe) -> list[str] | None:
@@ -87,17 +77,7 @@ def check_validation_rules(inactive: list[str] | None) -> list[Finding]:
     off = sorted(set(inactive or []) & ENFORCED_RULES)
     if not off:
         return []
-    return [
-        Finding(
-            "note",
-            "validation_rules_off",
-            f"The target does not enforce {len(off)} validation rules of the package: {', '.join(off)}. "
-            "Records that they would refuse are not blocked.",
-            "nothing, if they are meant to be off.",
-            count=len(off),
-            examples=off,
-        )
-    ]
+    return [finding("note", "validation_rules_off", count=len(off), examples=off, rules=off)]
 
 
 def workflow_rules(probe: Probe) -> dict[str, bool | None] | None:
@@ -136,19 +116,13 @@ def check_workflow_rules(off: list[str], off_in_a_load: bool) -> list[Finding]:
     if not off:
         return []
     return [
-        Finding(
+        finding(
             "warning" if off_in_a_load else "note",
-            "workflow_rules_off",
-            f"The target has switched off {len(off)} workflow rules of the package: {', '.join(off)}. "
-            + (
-                "They were off when an earlier run loaded; as long as they are, new orders of the partner's own are "
-                "not treated as the package means it."
-                if off_in_a_load
-                else "The migration does not rely on them."
-            ),
-            f"when the last load is over, switch them on again: {clicks(off, 'Activate')}.",
+            "workflow_rules_off:in_a_load" if off_in_a_load else "workflow_rules_off",
             count=len(off),
             examples=off,
+            rules=off,
+            clicks=clicks(off, "Activate"),
         )
     ]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coa.errors import OrgRefused, OrgUnavailable
+from coa.findings.finding import Finding, finding
 from coa.salesforce.composite import Read, count_of, granted, read_together, records_of
 from coa.salesforce.session import Org
-from coa.staging.journal import Finding
 
 
 @dataclass
@@ -90,13 +90,12 @@ class Probe:
             return []
         topics = ", ".join(f"{topic} ({code})" for topic, code in sorted(self.refused.items()))
         return [
-            Finding(
+            finding(
                 "note",
                 f"not_checked_{self.role}",
-                f"The {self.role} org did not let us check: {topics}.",
-                f"look at these in the {self.role} org's Setup, or give the user of coa_{self.role} the "
-                "permission View Setup and Configuration and run preflight again.",
                 count=len(self.refused),
+                role=self.role,
+                topics=topics,
             )
         ]
 

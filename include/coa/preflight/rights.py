@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from coa.findings.finding import Finding, finding
 from coa.model import LOADED
 from coa.preflight.probe import Probe
 from coa.salesforce.soql import text_list
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE
 
 INACTIVE_OWNERS = "UpdateWithInactiveOwner"
-PERMISSIONS = ("ViewAllData", "ModifyAllData", INACTIVE_OWNERS, "BulkApiHardDelete")
+HARD_DELETE = "BulkApiHardDelete"
+PERMISSIONS = ("ViewAllData", "ModifyAllData", INACTIVE_OWNERS, HARD_DELETE)
 
 
 def check_user(probe: Probe, user_id: str) -> list[Finding]:
@@ -22,24 +23,10 @@ def check_user(probe: Probe, user_id: str) -> list[Finding]:
         findings += _objects_not_seen_whole(probe, user_id)
     if probe.role == SOURCE:
         return findings
-    for name, code, text, next_step in (
-        (
-            INACTIVE_OWNERS,
-            "inactive_owner_permission",
-            "The user of coa_target may not update records of inactive owners: an owner who is deactivated "
-            "between two runs makes the org refuse later changes.",
-            "give the user 'Update Records with Inactive Owners' (Setup > User Interface switches it on).",
-        ),
-        (
-            "BulkApiHardDelete",
-            "hard_delete_permission",
-            "The user of coa_target has no right to hard-delete by Bulk API: a roll-back puts records into the "
-            "recycle bin, where they count against storage for 15 days.",
-            "nothing, unless that storage matters.",
-        ),
-    ):
-        if has[name] is False:
-            findings.append(Finding("note", code, text, next_step))
+    if has[INACTIVE_OWNERS] is False:
+        findings.append(finding("note", "inactive_owner_permission"))
+    if has[HARD_DELETE] is False:
+        findings.append(finding("note", "hard_delete_permission"))
     return findings
 
 
@@ -80,13 +67,7 @@ def _objects_not_seen_whole(probe: Probe, user_id: str) -> list[Finding]:
         return []
     seen = {str(r.get("SobjectType")) for r in rows}
     return [
-        Finding(
-            "warning",
-            f"not_all_records_visible_{probe.role}",
-            f"The user of coa_{probe.role} sees only the {name} that are shared with it.",
-            "assign the permission set COA Admin User or View All Data to that user.",
-            sobject=name,
-        )
+        finding("warning", f"not_all_records_visible_{probe.role}", sobject=name, role=probe.role)
         for name in LOADED
         if name not in seen
     ]

@@ -9,13 +9,13 @@ from coa.extract.bulk import ExtractSpec, ensure_state_table
 from coa.extract.extract import coa_specs, extract_all
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried, saved_describes
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import FieldRule, Mapping
 from coa.model import COA_OBJECTS, LOADED
 from coa.preflight.check import stop_on_blockers
 from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.describe import Field
 from coa.salesforce.session import Org
-from coa.staging.journal import Finding
 from coa.staging.lease import HolderEnded
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import READABLE_FROM, Table
@@ -52,12 +52,15 @@ def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) 
     )
     if not same:
         findings.append(
-            Finding(
+            finding(
                 "blocker",
                 "other_target",
-                f"The connection {target.name} leads to {identity['id']} ({identity['name']}); run "
-                f"{original.run_id} wrote to {expected['id']} ({expected['name']}).",
-                f"point {target.name} at the org that the run wrote to.",
+                connection=target.name,
+                org_id=identity["id"],
+                name=identity["name"],
+                run_id=original.run_id,
+                expected_id=expected["id"],
+                expected_name=expected["name"],
             )
         )
         run.findings.replace("preflight", findings)
@@ -66,56 +69,26 @@ def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) 
     described = describe_objects(run, target, TARGET, list(COA_OBJECTS))
     for name in LOADED:
         if name not in described or not described[name].raw.get("deletable"):
-            findings.append(
-                Finding(
-                    "blocker",
-                    "no_right_to_delete",
-                    f"The user of coa_target may not delete {name}.",
-                    "assign the permission set COA Admin User to that user, or grant the right for the roll-back.",
-                    sobject=name,
-                )
-            )
+            findings.append(finding("blocker", "no_right_to_delete", sobject=name))
     run.findings.replace("preflight", findings)
     stop_on_blockers(run)
 
 
 def _check_original(original: Run) -> list[Finding]:
     if original.record.mode == ROLLBACK:
-        return [
-            Finding(
-                "blocker",
-                "not_a_migration",
-                f"Run {original.run_id} is a roll-back itself.",
-                "to bring back what it took away, run coa_migrate again.",
-            )
-        ]
+        return [finding("blocker", "not_a_migration", run_id=original.run_id)]
     if original.record.loaded_at is None or original.record.pair_id is None:
-        return [
-            Finding(
-                "blocker",
-                "nothing_written",
-                f"Run {original.run_id} wrote nothing to the target.",
-                "name a run that did; the table coa.run and the artifacts folders list them.",
-            )
-        ]
+        return [finding("blocker", "nothing_written", run_id=original.run_id)]
     if not original.has_table(Table.PLAN):
-        return [
-            Finding(
-                "blocker",
-                "run_purged",
-                f"The tables of run {original.run_id} were purged, and its pre-image with them.",
-                "delete by hand what id_map.csv of that run lists.",
-            )
-        ]
+        return [finding("blocker", "run_purged", run_id=original.run_id)]
     if original.record.schema_version < READABLE_FROM:
         return [
-            Finding(
+            finding(
                 "blocker",
                 "tables_too_old",
-                f"The tables of run {original.run_id} have schema version {original.record.schema_version}; this "
-                f"program reads those of version {READABLE_FROM} and newer.",
-                "roll back with the version of coa-migration that made the run, or delete by hand what id_map.csv "
-                "of that run lists.",
+                run_id=original.run_id,
+                version=original.record.schema_version,
+                readable=READABLE_FROM,
             )
         ]
     return []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from datetime import datetime
 from typing import Any
 
 from coa.codes import EventLevel, Severity
+from coa.findings.finding import Finding
 from coa.staging.database import Database, json_value
 
 log = logging.getLogger(__name__)
@@ -36,24 +36,6 @@ class EventLog:
         )
         text = " ".join(f"{k}={v}" for k, v in data.items())
         log.log(logging.getLevelNamesMapping()[level.upper()], "%s %s", event, text)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something a person should know before the first write.
-
-    `severity`: one of `coa.codes.Severity`.
-    `examples`: at most ten record ids.
-    """
-
-    severity: str
-    code: str
-    message: str
-    next_step: str = ""
-    sobject: str = ""
-    field: str = ""
-    count: int = 0
-    examples: list[str] = dataclass_field(default_factory=list)
 
 
 @dataclass(frozen=True)

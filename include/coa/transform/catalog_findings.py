@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.findings.finding import Finding, finding
 from coa.model import (
     CONTRACT,
     DETAIL,
@@ -17,7 +18,6 @@ from coa.model import (
     PRODUCT_CONTRACT,
     PRODUCT_ID,
 )
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -42,11 +42,11 @@ NUMBERS = frozenset(NS + n for n in ("Fixed_Price__c", "Floor_Price__c", "PNR__c
 def check_catalog(run: Run) -> list[Finding]:
     """Findings on contract terms, products and prices that lack a counterpart or differ from it."""
     return [
-        *_without_counterpart(run, CONTRACT, used_contracts(run), "contract terms", "contracts"),
-        *_without_counterpart(run, PRODUCT, used_products(run), "products", "products"),
-        *_without_counterpart(run, PRICEBOOK_ENTRY, None, "pricebook entries", ""),
-        *_different(run, PRODUCT, PRICE_FIELDS, "catalog_price_differs"),
-        *_different(run, CONTRACT, TERMS_FIELDS, "contract_terms_differ"),
+        *_without_counterpart(run, CONTRACT, used_contracts(run), "contract"),
+        *_without_counterpart(run, PRODUCT, used_products(run), "product"),
+        *_without_counterpart(run, PRICEBOOK_ENTRY, None, "pricebook_entry"),
+        *_different(run, PRODUCT, PRICE_FIELDS),
+        *_different(run, CONTRACT, TERMS_FIELDS),
     ]
 
 
@@ -85,9 +85,7 @@ def candidates(run: Run, sobject: str) -> sql.Composed:
     return sql.SQL("(SELECT count(*) FROM {} t WHERE {})").format(run.table(TARGET, sobject), condition)
 
 
-def _without_counterpart(
-    run: Run, sobject: str, used: sql.Composed | None, what: str, section: str
-) -> list[Finding]:
+def _without_counterpart(run: Run, sobject: str, used: sql.Composed | None, what: str) -> list[Finding]:
     only_used = sql.SQL('AND s."Id" IN ({})').format(used) if used else sql.SQL("").format()
     rows = run.db.rows(
         sql.SQL(
@@ -104,31 +102,20 @@ def _without_counterpart(
             used=only_used,
         )
     )
-    single = {CONTRACT: "contract", PRODUCT: "product", PRICEBOOK_ENTRY: "pricebook_entry"}[sobject]
-    mend = (
-        f", or map them in the mapping file ({section}); mapping_template.yaml is a start" if section else ""
-    )
     return [
-        Finding(
+        finding(
             "warning",
-            f"{single}_{'ambiguous' if r['ambiguous'] else 'not_found'}",
-            f"{r['n']} {what}{' in use' if used else ''} "
-            + (
-                "fit several records of the target equally well"
-                if r["ambiguous"]
-                else "are not in the target"
-            )
-            + f": {', '.join(r['names'])}.",
-            f"refresh the target's Channel Order App (Partner Contract Terms > Refresh Data){mend}.",
+            f"{what}_ambiguous" if r["ambiguous"] else f"{what}_not_found",
             sobject=sobject,
             count=int(r["n"]),
-            examples=list(r["examples"]),
+            examples=r["examples"],
+            names=r["names"],
         )
         for r in rows
     ]
 
 
-def _different(run: Run, sobject: str, names: tuple[str, ...], code: str) -> list[Finding]:
+def _different(run: Run, sobject: str, names: tuple[str, ...]) -> list[Finding]:
     """Matched records whose values differ, one finding a field."""
     shared = set(run.columns(SOURCE, sobject)) & set(run.columns(TARGET, sobject))
     fields = [name for name in names if name in shared]
@@ -157,21 +144,14 @@ def _different(run: Run, sobject: str, names: tuple[str, ...], code: str) -> lis
                FROM ({}) d GROUP BY 1 ORDER BY 1"""
         ).format(branches)
     )
-    effect = (
-        "what details show of it by formula shifts with it; the stored prices are carried and put back."
-        if sobject == PRODUCT
-        else "the package judges details by the target's terms."
-    )
     return [
-        Finding(
+        finding(
             "warning",
-            code,
-            f"{r['n']} matched records of {sobject} differ between the orgs in {r['field']}: {effect}",
-            "have Salesforce correct the target's terms or catalog, or accept the difference.",
+            "catalog_price_differs" if sobject == PRODUCT else "contract_terms_differ",
             sobject=sobject,
             field=r["field"],
             count=int(r["n"]),
-            examples=list(r["examples"]),
+            examples=r["examples"],
         )
         for r in rows
     ]

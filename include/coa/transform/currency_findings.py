@@ -6,8 +6,8 @@ from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_describes
+from coa.findings.finding import Finding, finding
 from coa.model import LOADED
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 
 CURRENCY = "CurrencyIsoCode"
@@ -23,17 +23,7 @@ def check_currency(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Fin
             findings += _lost(run, sobject)
         given = any(f.name == CURRENCY for f in carried[sobject])
         if there and not here and not given:
-            findings.append(
-                Finding(
-                    "blocker",
-                    "currency_unknown",
-                    f"The target has several currencies, the source one: nothing says in which currency the amounts "
-                    f"of {sobject} are.",
-                    "give CurrencyIsoCode a constant in the mapping file: the source's currency.",
-                    sobject=sobject,
-                    field=CURRENCY,
-                )
-            )
+            findings.append(finding("blocker", "currency_unknown", sobject=sobject, field=CURRENCY))
     return findings
 
 
@@ -47,22 +37,15 @@ def _lost(run: Run, sobject: str) -> list[Finding]:
     )
     if not rows:
         return []
-    codes = ", ".join(f"{r['code']} ({r['n']})" for r in rows)
     several = len(rows) > 1
     return [
-        Finding(
+        finding(
             "blocker" if several else "warning",
-            "currency_not_carried",
-            f"The source has several currencies, the target one; records of {sobject} are in {codes}.",
-            "switch multi-currency on in the target"
-            + (
-                ", or move only the orders of the target's currency (orders_where)."
-                if several
-                else ", or make sure that this is the target's currency."
-            ),
+            "currency_not_carried:several" if several else "currency_not_carried",
             sobject=sobject,
             field=CURRENCY,
             count=sum(int(r["n"]) for r in rows),
-            examples=[e for r in rows for e in r["examples"]][:10],
+            examples=[e for r in rows for e in r["examples"]],
+            currencies=[f"{r['code']} ({r['n']})" for r in rows],
         )
     ]

@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
 from coa.model import (
     CUSTOMER,
@@ -22,13 +23,11 @@ from coa.model import (
     SOURCE_ID,
     STATUS,
 )
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.transform.catalog_findings import check_catalog
 from coa.transform.currency_findings import check_currency
 from coa.transform.mapping_findings import check_mapping_used
 from coa.transform.owners import check_owners
-from coa.wording import counted, verb
 
 
 def data_findings(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapping) -> list[Finding]:
@@ -71,16 +70,14 @@ def _colliding_customers(run: Run) -> list[Finding]:
         )
         if count:
             findings.append(
-                Finding(
+                finding(
                     "warning",
                     f"customers_collide_{role}",
-                    f"{count} customers of the {role} share their org id with another one, once 15 and 18 characters "
-                    "are taken for the same org.",
-                    "merge them, or accept that their orders hang on the record that fits best.",
                     sobject=CUSTOMER,
                     field=CUSTOMER_ORG_ID,
                     count=count,
                     examples=examples,
+                    role=role,
                 )
             )
     return findings
@@ -99,11 +96,9 @@ def _duplicate_keys(run: Run) -> list[Finding]:
         )
         if count:
             findings.append(
-                Finding(
+                finding(
                     "blocker",
                     "migration_key_duplicate",
-                    f"{count} records of the target's {sobject} share {SOURCE_ID} with another one.",
-                    "delete or clear the wrong ones: a source record can have one counterpart only.",
                     sobject=sobject,
                     field=SOURCE_ID,
                     count=count,
@@ -126,12 +121,9 @@ def _earlier_migration(run: Run) -> list[Finding]:
         )
         if count:
             findings.append(
-                Finding(
+                finding(
                     "note",
                     "earlier_migration",
-                    f"{counted(count, 'record')} of {sobject} came into the source by an earlier migration; in the target they "
-                    "bear the source's ids and numbers, not those of the org before.",
-                    "keep the id_map.csv of the earlier migration if the chain matters.",
                     sobject=sobject,
                     field=SOURCE_ID,
                     count=count,
@@ -144,21 +136,9 @@ def _earlier_migration(run: Run) -> list[Finding]:
 def _open_orders(run: Run) -> list[Finding]:
     """Drafts, which could be submitted from both orgs, and orders on which Salesforce still reports."""
     findings = []
-    for statuses, code, policy, why, next_step in (
-        (
-            (DRAFT,),
-            "draft_orders",
-            run.params.draft_orders,
-            "could be submitted from both orgs",
-            "submit or delete them in the source; draft_orders says whether they are moved.",
-        ),
-        (
-            IN_FLIGHT,
-            "orders_in_flight",
-            run.params.in_flight_orders,
-            "keep reporting to the source org, whose e-mail service Salesforce knows",
-            "wait until they are settled, or watch them in the source; in_flight_orders says whether they are moved.",
-        ),
+    for statuses, policy in (
+        ((DRAFT,), run.params.draft_orders),
+        (IN_FLIGHT, run.params.in_flight_orders),
     ):
         count, examples = groups(
             run,
@@ -167,17 +147,15 @@ def _open_orders(run: Run) -> list[Finding]:
             ),
         )
         if count:
-            fate = "are moved" if policy == "load" else "stay in the source"
             findings.append(
-                Finding(
+                finding(
                     "warning" if policy == "load" else "note",
-                    code,
-                    f"{counted(count, 'order')} {verb(count, 'stands', 'stand')} as {', '.join(statuses)}: such orders {why}. They {fate}.",
-                    next_step,
+                    f"draft_orders:{policy}" if statuses == (DRAFT,) else f"orders_in_flight:{policy}",
                     sobject=ORDER,
                     field=STATUS,
                     count=count,
                     examples=examples,
+                    statuses=", ".join(statuses),
                 )
             )
     return findings
@@ -225,15 +203,6 @@ def _ids_in_text(run: Run, carried: dict[str, list[FieldMapping]], mapping: Mapp
             count = int((counts or {}).get(one.name, 0))
             if count:
                 findings.append(
-                    Finding(
-                        "warning",
-                        "id_stored_as_text",
-                        f"{counted(count, 'record')} of {sobject} {verb(count, 'stores', 'store')} a record id of the source as text in {one.name}; it is "
-                        "carried as it is and means nothing in the target.",
-                        "name the object it points at in the mapping file (id_fields), or drop the field.",
-                        sobject=sobject,
-                        field=one.name,
-                        count=count,
-                    )
+                    finding("warning", "id_stored_as_text", sobject=sobject, field=one.name, count=count)
                 )
     return findings

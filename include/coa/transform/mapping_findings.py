@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
 from coa.model import CONTRACT, ORDER, PRODUCT, PRODUCT_CONTRACT, PRODUCT_ID
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -41,14 +41,7 @@ def check_mapping_used(run: Run, mapping: Mapping) -> list[Finding]:
         return []
     told = [f"line {mapping.line(*path)}: {text}" if mapping.line(*path) else text for text, path in unused]
     return [
-        Finding(
-            "warning",
-            "mapping_unused",
-            f"{len(unused)} entries of the mapping file have no effect: {'; '.join(told[:20])}.",
-            "correct or remove them.",
-            count=len(unused),
-            examples=told,
-        )
+        finding("warning", "mapping_unused", count=len(unused), examples=told, entries="; ".join(told[:20]))
     ]
 
 

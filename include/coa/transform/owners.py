@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.findings.finding import Finding, finding
 from coa.model import LOADED
 from coa.staging.database import Row
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.transform.desired import keeps_inactive_owners
-from coa.wording import counted, verb
+from coa.wording import counted
 
 NAMED_OWNERS = 3
 """Of an owners' finding: the mapping template has all of them."""
@@ -18,28 +18,22 @@ NAMED_OWNERS = 3
 
 def check_owners(run: Run) -> list[Finding]:
     """Owners of records without a counterpart among the target's users, or with an inactive one, those of most first."""
-    found: dict[str, list[Row]] = {}
+    found: dict[bool, list[Row]] = {}
     for row in owners_left(run):
-        found.setdefault("owners_inactive" if row["inactive"] else "owners_unmatched", []).append(row)
-    what = {
-        "owners_unmatched": ("has no counterpart", "have no counterpart", "among the target's users"),
-        "owners_inactive": ("is inactive", "are inactive", "in the target"),
-    }
+        found.setdefault(bool(row["inactive"]), []).append(row)
     return [
-        Finding(
+        finding(
             "warning",
-            code,
-            f"{counted(len(owners), 'owner')} of {counted(sum(o['records'] for o in owners), 'record')} "
-            f"{verb(len(owners), *what[code][:2])} {what[code][2]}: {_most(owners)}; owner_policy {run.params.owner_policy} "
-            "decides about their records.",
-            "map them in the mapping file (mapping_template.yaml lists them under owners), create or activate the users, "
-            "or set owner_policy.",
+            "owners_inactive" if inactive else "owners_unmatched",
             sobject="User",
             field="OwnerId",
             count=sum(o["records"] for o in owners),
-            examples=[o["id"] for o in owners[:10]],
+            examples=[o["id"] for o in owners],
+            owners=len(owners),
+            most=_most(owners),
+            policy=run.params.owner_policy,
         )
-        for code, owners in sorted(found.items())
+        for inactive, owners in sorted(found.items(), reverse=True)
     ]
 
 

@@ -19,9 +19,9 @@ from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
 from coa.fields.text_links import TEXTS
+from coa.findings.finding import Finding, finding
 from coa.model import LOADED
 from coa.staging import tables
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -181,22 +181,18 @@ def _findings(run: Run) -> list[Finding]:
         ).format(run.table(Table.REFERENCE))
     )
     return [
-        Finding(
+        finding(
             "warning",
             CODE,
-            f"{r['records']} records of {r['sobject']} name the source org in {r['field']}: {r['links']} links, "
-            f"{r['images']} images, {r['n'] - r['links'] - r['images']} ids. They are carried as they are, and lead "
-            "nowhere when the source closes."
-            + (
-                f" {r['too_long']} links are not rewritten, for their texts would not fit."
-                * bool(r["too_long"])
-            ),
-            "see references.csv, which has the new ids of what was moved; have links to moved records rewritten "
-            "(rewrite_links in the mapping file), or put the texts right after the cut-over.",
             sobject=r["sobject"],
             field=r["field"],
             count=r["records"],
             examples=r["examples"],
+            links=r["links"],
+            images=r["images"],
+            ids=r["n"] - r["links"] - r["images"],
+            too_long=f" {r['too_long']} links are not rewritten, for their texts would not fit."
+            * bool(r["too_long"]),
         )
         for r in rows
     ]
@@ -211,16 +207,14 @@ def _rewritten_findings(run: Run) -> list[Finding]:
         ).format(run.table(Table.REFERENCE))
     )
     return [
-        Finding(
+        finding(
             "note",
             REWRITTEN,
-            f"{r['links']} links in {r['field']} of {r['records']} records of {r['sobject']} lead to records of the source; "
-            "they are rewritten as soon as these records are in the target, and stay as they are until then.",
-            "nothing; references.csv has each link and what became of it.",
             sobject=r["sobject"],
             field=r["field"],
             count=r["records"],
             examples=r["examples"],
+            links=r["links"],
         )
         for r in rows
     ]

@@ -6,10 +6,10 @@ from psycopg import sql
 
 from coa.fields.field_map import lookup_objects, not_carried_fields
 from coa.fields.saved import saved_carried, saved_describes
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS, LOADED, MIGRATION_FIELDS
 from coa.staging import tables
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.transform.blank_contracts import fill_blank_contracts
@@ -82,14 +82,7 @@ def _fallback_owner(run: Run, findings: list[Finding]) -> str:
         )
         if found:
             return str(found)
-    findings.append(
-        Finding(
-            "blocker",
-            "owner_policy_user",
-            f"owner_policy names {policy}, which is no active user of the target.",
-            "set owner_policy to running_user, stop, or the user name of an active user there.",
-        )
-    )
+    findings.append(finding("blocker", "owner_policy_user", user=policy))
     return ""
 
 
@@ -124,14 +117,13 @@ def _not_carried_findings(run: Run, mapping: Mapping) -> list[Finding]:
             used = int((counts or {}).get(one.field, 0))
             if used:
                 findings.append(
-                    Finding(
+                    finding(
                         "warning",
                         "field_not_carried",
-                        f"{sobject}.{one.field} holds data in {used} records and is not carried: {one.reason}.",
-                        "create the field in the target and give the user write access, or accept the loss.",
                         sobject=sobject,
                         field=one.field,
                         count=used,
+                        why=one.reason,
                     )
                 )
     return findings

@@ -9,13 +9,12 @@ from psycopg import sql
 from coa.errors import ConfigurationError, RetryableError
 from coa.extract.changed_since import DELETED, changed_since
 from coa.fields.hazards import ask_hazards
+from coa.findings.finding import Finding, finding
 from coa.model import DRAFT, IN_FLIGHT, ORDER, STATUS
 from coa.plan.deletions import LEFT_NEXT_STEP
 from coa.salesforce.session import Org
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
-from coa.wording import counted
 
 CHECKED = "freeze_checked"
 """Event of a run: somebody asked whether the source stood still; data: frozen (null: it did not answer), changed."""
@@ -40,15 +39,13 @@ def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Findi
             continue
         deleted = sum(1 for stamp in records.values() if stamp == DELETED)
         findings.append(
-            Finding(
+            finding(
                 "warning",
-                "source_not_frozen",
-                f"{counted(len(records), 'record')} of {sobject} changed in the source since the run read it"
-                + (f", {deleted} of them were deleted." if deleted else "."),
-                "run another delta, and take away edit rights in the source before the last one.",
+                "source_not_frozen:deleted" if deleted else "source_not_frozen",
                 sobject=sobject,
                 count=len(records),
-                examples=sorted(records)[:10],
+                examples=sorted(records),
+                deleted=deleted,
             )
         )
     moved = sum(f.count for f in findings)
@@ -59,12 +56,7 @@ def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Findi
 
 
 def _not_checked(error: RetryableError | ConfigurationError) -> Finding:
-    return Finding(
-        "warning",
-        "freeze_not_checked",
-        f"Whether the source stood still since the run read it could not be asked: {error.message}",
-        "run another delta before the source is closed; it asks again.",
-    )
+    return finding("warning", "freeze_not_checked", said=error.message)
 
 
 def freeze_of(run: Run) -> dict[str, Any]:

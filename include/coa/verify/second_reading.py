@@ -24,13 +24,13 @@ from coa.fields.compare import is_compared
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried
 from coa.fields.text_links import cut_up, fits, orgs_of, rewritten
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
 from coa.model import LOADED
 from coa.salesforce.composite import MOST_QUERIES, Read, granted, read_together, records_of
 from coa.salesforce.session import Org, id18
 from coa.staging import tables
 from coa.staging.database import Row
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.verify.values_by_type import plain
@@ -530,28 +530,16 @@ def _findings(run: Run, reading: Reading) -> list[Finding]:
     for sobject, count in reading.disagreements.items():
         if count:
             findings.append(
-                Finding(
+                finding(
                     "warning",
                     "readers_disagree",
-                    f"{count} values or records of {sobject} are not the same by Bulk and database as by REST.",
-                    "see differences.csv, kind disagreement; trust neither the proof nor the moved values of these fields "
-                    "until one of the two readings is found wrong.",
                     sobject=sobject,
                     count=count,
                     examples=_examples(run, sobject),
                 )
             )
     if reading.skipped > reading.records:
-        findings.append(
-            Finding(
-                "warning",
-                "sample_changed",
-                f"{reading.skipped} sampled records were changed between the two readings, only {reading.records} could "
-                "be compared.",
-                "verify again when nobody works in the orgs.",
-                count=reading.skipped,
-            )
-        )
+        findings.append(finding("warning", "sample_changed", count=reading.skipped, compared=reading.records))
     return findings
 
 

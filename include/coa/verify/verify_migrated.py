@@ -17,13 +17,13 @@ from coa.fields.compare import comparisons
 from coa.fields.field_map import lookup_objects
 from coa.fields.links import explain_links_in_texts, explain_links_outside
 from coa.fields.saved import saved_carried
+from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
 from coa.mapping.store import adopt
 from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.session import Org
 from coa.staging import tables
-from coa.staging.journal import Finding
 from coa.staging.lease import writer_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table, identifier, table_name
@@ -147,30 +147,8 @@ def _first_snapshot(run: Run) -> Any:
     return snapshot
 
 
-WORDS = {
-    "migration": ("error", "differences are errors of the migration: these records were never proved equal"),
-    "source": ("drift", "differences come from changes in the source since the migration"),
-    "target": ("drift", "differences come from changes in the target since the migration"),
-    "both": ("drift", "differences come from changes on both sides since the migration"),
-    "unknown": (
-        "unknown",
-        "differences cannot be told apart: other fields are compared than in the last proof",
-    ),
-}
-
-
 def _findings(run: Run, found: dict[str, int]) -> list[Finding]:
-    findings = [
-        Finding(
-            "warning",
-            f"differences_{cause}",
-            f"{count} {WORDS[cause][1]}.",
-            "see differences.csv, column origin."
-            + (" The next delta carries them." if cause == "source" else ""),
-            count=count,
-        )
-        for cause, count in found.items()
-    ]
+    findings = [finding("warning", f"differences_{cause}", count=count) for cause, count in found.items()]
     waiting = run.db.row(
         sql.SQL(
             """SELECT count(*) AS n FROM {source} s WHERE NOT EXISTS (
@@ -180,24 +158,8 @@ def _findings(run: Run, found: dict[str, int]) -> list[Finding]:
         [run.pair_id, ORDER],
     )
     if waiting and waiting["n"]:
-        findings.append(
-            Finding(
-                "note",
-                "orders_not_moved",
-                f"{waiting['n']} orders of the source are not in the target: new, blocked or held.",
-                "the next run of coa_migrate moves them, or says why not.",
-                sobject=ORDER,
-                count=int(waiting["n"]),
-            )
-        )
+        findings.append(finding("note", "orders_not_moved", sobject=ORDER, count=int(waiting["n"])))
     other = writer_of(run.db, run.record.target_org["id"])
     if other:
-        findings.append(
-            Finding(
-                "warning",
-                "migration_under_way",
-                f"Run {other} was writing to the target meanwhile.",
-                "verify again when it has ended.",
-            )
-        )
+        findings.append(finding("warning", "migration_under_way", run_id=other))
     return findings
