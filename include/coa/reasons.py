@@ -153,11 +153,11 @@ REASONS: dict[str, Text] = {
     ),
     # ---- what a roll-back leaves
     "conflict:rollback": Text(
-        "changed in the target after the run wrote it: {fields}.",
+        "It was changed in the target after the run wrote it: {fields}.",
         "look at the record; force rolls it back all the same.",
     ),
     "pre_image_erased": Text(
-        "what it was before is not known any more: personal data was deleted from the run",
+        "What it was before is not known any more: personal data was deleted from the run.",
         "put the record right by hand.",
     ),
     "deleted_by_run": Text(
@@ -214,9 +214,7 @@ def reason(entry: str, **facts: object) -> Reason:
     "The value is longer than the 40 characters of the target's Name."
     """
     text = REASONS[entry]
-    return Reason(
-        entry.partition(":")[0], filled(text.message, **facts), filled(text.next_step, **facts)
-    )
+    return Reason(entry.partition(":")[0], filled(text.message, **facts), filled(text.next_step, **facts))
 
 
 def clause(entry: str, **facts: object) -> str:
@@ -232,7 +230,9 @@ def reason_sql(entry: str, **facts: sql.Composable) -> SqlReason:
     """
     text = REASONS[entry]
     return SqlReason(
-        sql.Literal(entry.partition(":")[0]), _expression(text.message, facts), _expression(text.next_step, facts)
+        sql.Literal(entry.partition(":")[0]),
+        _expression(text.message, facts),
+        _expression(text.next_step, facts),
     )
 
 

@@ -52,10 +52,19 @@ def filled(text: str, **facts: object) -> str:
     return _Sentence().vformat(text, (), facts)
 
 
+def parts(text: str) -> list[tuple[str, str]]:
+    """A text as (literal, name of the placeholder that follows, empty at the end).
+
+    >>> parts("{n} are gone.")
+    [('', 'n'), (' are gone.', '')]
+    """
+    return [(literal, name or "") for literal, name, _, _ in Formatter().parse(text)]
+
+
 def placeholders(text: str) -> set[str]:
     """Names of the facts that a text needs.
 
     >>> sorted(placeholders("{n:record} of {names}"))
     ['n', 'names']
     """
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
+    return {name for _, name in parts(text) if name}

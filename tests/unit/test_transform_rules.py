@@ -78,7 +78,7 @@ def package_rules(*inactive: str, fields: list[FieldData] = DETAIL_FIELDS, flags
 
 
 def said(found: list[Rule]) -> list[tuple[str, str, str]]:
-    return [(one.code, one.field, one.verdict) for one in found]
+    return [(one.reason.code, one.field, one.verdict) for one in found]
 
 
 def test_fields_that_fit_call_for_no_rule() -> None:
@@ -112,7 +112,7 @@ class TestTexts:
         found = rules([text("T__c", 80)], [text("T__c", 40)], too_long_policy=policy)
         assert said(found) == [("value_too_long", "T__c", verdict)]
         assert shown(found[0].condition).endswith("> 40")
-        assert "40 characters" in found[0].reason
+        assert "40 characters" in found[0].reason.message
 
     @pytest.mark.parametrize("length", [80, 81, 255])
     def test_a_field_that_is_as_long_needs_no_check(self, length: int) -> None:
@@ -120,7 +120,7 @@ class TestTexts:
 
     def test_a_constant_is_checked_whatever_the_source_has(self) -> None:
         found = rules([text("T__c", 10)], [text("T__c", 10)], rule=FieldRule(constant="x" * 11))
-        assert [one.code for one in found] == ["value_too_long"]
+        assert [one.reason.code for one in found] == ["value_too_long"]
 
     @pytest.mark.parametrize("how", [{"too_long_policy": "truncate"}, {"rule": FieldRule(truncate=True)}])
     def test_what_is_cut_is_no_problem(self, how: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ class TestNumbers:
         self, have: tuple[int, int], want: tuple[int, int], checked: bool
     ) -> None:
         found = rules([number("N__c", *have)], [number("N__c", *want)])
-        assert [one.code for one in found] == (["value_too_long"] if checked else [])
+        assert [one.reason.code for one in found] == (["value_too_long"] if checked else [])
 
     def test_the_condition_counts_digits_after_the_point(self) -> None:
         (one,) = rules([number("N__c", 18, 4)], [number("N__c", 10, 2)])
@@ -174,20 +174,20 @@ class TestLookups:
     ) -> None:
         both = [reference("R__c", to)]
         given: dict[str, Any] = {param: value}
-        found = [(one.code, one.verdict) for one in rules(both, both, **given)]
+        found = [(one.reason.code, one.verdict) for one in rules(both, both, **given)]
         assert found == ([expected] if expected else [])
 
     def test_a_lookup_that_the_target_requires_cannot_be_blank(self) -> None:
         both = [reference("R__c", "Account", nillable=False)]
         found = rules(both, both, unmatched_lookup_policy="blank")
-        assert {one.code for one in found} == {"lookup_unmatched", "refused_by_org"}
+        assert {one.reason.code for one in found} == {"lookup_unmatched", "refused_by_org"}
 
     @pytest.mark.parametrize(("policy", "codes"), [("stop", ["owner_unmatched"]), ("running_user", [])])
     def test_an_owner_without_a_counterpart_stops_only_where_it_was_asked_for(
         self, policy: str, codes: list[str]
     ) -> None:
         both = [reference("OwnerId", "User", "Group")]
-        assert [one.code for one in rules(both, both, owner_policy=policy)] == codes
+        assert [one.reason.code for one in rules(both, both, owner_policy=policy)] == codes
 
     def test_who_created_a_record_is_no_reason_to_leave_it_behind(self) -> None:
         both = [reference("CreatedById", "User", updateable=False)]
@@ -214,7 +214,7 @@ class TestRequiredFields:
 
 class TestRulesOfThePackage:
     def test_all_of_them_are_foreseen(self) -> None:
-        assert sorted((one.sobject, one.code, one.field) for one in package_rules()) == sorted(
+        assert sorted((one.sobject, one.reason.code, one.field) for one in package_rules()) == sorted(
             [
                 (ORDER, "contract_unmatched", ORDER_CONTRACT),
                 (ORDER, "picklist_value_missing", ORDER_TYPE),
@@ -239,7 +239,7 @@ class TestRulesOfThePackage:
         assert name not in {one.field for one in package_rules(fields=fields)}
 
     def test_terms_are_asked_for_only_where_the_targets_contracts_know_the_override(self) -> None:
-        assert "terms_missing" not in {one.code for one in package_rules(flags={})}
+        assert "terms_missing" not in {one.reason.code for one in package_rules(flags={})}
 
     def test_each_blocks_its_record_and_none_the_run(self) -> None:
         assert {one.verdict for one in package_rules()} == {"block"}
@@ -255,5 +255,5 @@ def test_each_rule_says_why_and_what_to_do_in_whole_sentences() -> None:
     ]
     source = [text("T__c", 80), number("N__c", 18), picklist("P__c", "a", "b"), *fields[3:]]
     for one in [*rules(source, fields, owner_policy="stop"), *package_rules()]:
-        assert one.reason.endswith(".")
-        assert one.next_step.endswith(".")
+        assert one.reason.message.endswith(".")
+        assert one.reason.next_step.endswith(".")

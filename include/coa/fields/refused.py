@@ -11,6 +11,7 @@ from psycopg import sql
 
 from coa.fields.field_map import FieldMapping
 from coa.model import AUDIT_FIELDS
+from coa.reasons import clause
 
 # Salesforce Help 000384328, "Email Address Format Technical Standards Validation": the whole range of characters, not
 # Latin ones alone; periods in a row and at the end of the local part, not at its beginning. Comments and quoted
@@ -34,10 +35,10 @@ def refused(one: FieldMapping, value: sql.Composable) -> tuple[sql.Composed, str
     if one.kind not in ("value", "audit"):
         return None
     if kind == "email":
-        return _email(value), f"{one.name} is no e-mail address as Salesforce takes them"
+        return _email(value), clause("no_email", field=one.name)
     if kind in ("date", "datetime"):
         first = FIRST_AUDIT_YEAR if one.name in AUDIT_FIELDS else FIRST_YEAR
-        return _outside(value, first), f"{one.name} lies outside of the years {first} to {LAST_YEAR}"
+        return _outside(value, first), clause("outside_years", field=one.name, first=first, last=LAST_YEAR)
     if one.target.canonical_function == "canon_number":
         return _too_large(one, value)
     return None
@@ -66,7 +67,7 @@ def _too_large(one: FieldMapping, value: sql.Composable) -> tuple[sql.Composed, 
             return None
         return (
             sql.SQL("abs({}::numeric) >= {}").format(value, sql.Literal(LONGEST_INT)),
-            f"{one.name} is larger than a whole number of the target can be",
+            clause("too_large_int", field=one.name),
         )
     whole, scale = digits(one.target.raw)
     if not whole or (_straight(one) and one.source is not None and 0 < digits(one.source.raw)[0] <= whole):
@@ -76,7 +77,7 @@ def _too_large(one: FieldMapping, value: sql.Composable) -> tuple[sql.Composed, 
         sql.SQL("round(abs({}::numeric), {}) >= power(10::numeric, {})").format(
             value, sql.Literal(scale), sql.Literal(whole)
         ),
-        f"{one.name} has more than the target's {whole} digits before the point",
+        clause("too_many_digits", field=one.name, digits=whole),
     )
 
 

@@ -17,6 +17,7 @@ from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, SOURCE_ID
 from coa.plan.deletions import planned_deletions
 from coa.plan.document import plan_hash
 from coa.policies import Policies
+from coa.reasons import reason
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging.database import Row
@@ -98,14 +99,14 @@ def hold_back_changed(run: Run, source: Org) -> int:
     ]
     with run.db.transaction() as connection:
         for sobject, source_id, stamp in held:
-            reason = "deleted in the source" if stamp == DELETED else "changed in the source"
+            why = reason("changed_since_plan:deleted" if stamp == DELETED else "changed_since_plan:changed")
             connection.execute(
                 sql.SQL(
                     """INSERT INTO {} SELECT sobject, source_id, %s FROM {}
                        WHERE sobject = %s AND source_id = %s AND action IN ('insert', 'update')
                        ON CONFLICT DO NOTHING"""
                 ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN)),
-                [f"The record was {reason} after the plan was made.", sobject, source_id],
+                [why.message, sobject, source_id],
             )
         _leave_canary(run, connection)
         _hold_whole_orders(run, connection, held, source)

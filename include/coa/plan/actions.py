@@ -23,7 +23,7 @@ from coa.model import (
     ORDER_CUSTOMER,
     STATUS,
 )
-from coa.plan.counterparts import MATCH_CHANGED
+from coa.reasons import reason, reason_sql
 from coa.staging import tables
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
@@ -115,20 +115,21 @@ def _assign(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
 
 def _tell_changed_matches(run: Run) -> None:
     """Customers whose org id, by which they were matched, is another one now: with the other match, or none."""
+    created = reason_sql("match_changed:created", target_id=sql.SQL("l.error"))
+    matched = reason_sql("match_changed:matched", target_id=sql.SQL("l.error"))
     run.db.execute(
         sql.SQL(
-            """UPDATE {plan} p SET reason_code = {code}, field = {field},
-                      reason = 'It was matched with ' || l.error || ' by an org id that is another one now.',
-                      next_step = CASE WHEN p.action = 'insert' THEN
-                        'nothing: it is created, and its orders are linked to it; if the old match was right, put the org '
-                        || 'id right in the source.'
-                        ELSE 'nothing: its orders are linked to the customer that has the org id now.' END
+            """UPDATE {plan} p SET reason_code = {code}, field = {field}, reason = {reason},
+                      next_step = CASE WHEN p.action = 'insert' THEN {if_created} ELSE {if_matched} END
                FROM coa.ledger l WHERE l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                  AND l.error_code = {code} AND l.last_run = {run} AND p.sobject = {customer}
                  AND p.action IN ('match', 'insert')"""
         ).format(
             plan=run.table(Table.PLAN),
-            code=sql.Literal(MATCH_CHANGED),
+            code=created.code,
+            reason=created.message,
+            if_created=created.next_step,
+            if_matched=matched.next_step,
             field=sql.Literal(CUSTOMER_ORG_ID),
             pair=sql.Literal(run.pair_id),
             run=sql.Literal(run.run_id),
@@ -173,23 +174,21 @@ def _apply_conflict_policy(run: Run) -> None:
             ).format(run.table(Table.PLAN))
         )
     else:
+        conflict = reason_sql("conflict", fields=sql.SQL("array_to_string(changed, ', ')"))
         run.db.execute(
             sql.SQL(
-                """UPDATE {} SET reason = 'The target''s record was changed after we wrote it: '
-                                  || array_to_string(changed, ', ') || '.',
-                              next_step = 'decide which side is right, or set conflict_policy.'
-                   WHERE action = 'blocked' AND reason_code = 'conflict'"""
-            ).format(run.table(Table.PLAN))
+                """UPDATE {} SET reason = {}, next_step = {}
+                   WHERE action = 'blocked' AND reason_code = {}"""
+            ).format(run.table(Table.PLAN), conflict.message, conflict.next_step, conflict.code)
         )
 
 
 def _block_frozen_terms(run: Run) -> None:
     """The package refuses changed special terms once the order is neither Draft nor Error."""
+    frozen = reason("refused_by_org:frozen_terms")
     run.db.execute(
         sql.SQL(
-            """UPDATE {plan} p SET action = 'blocked', reason_code = 'refused_by_org',
-                      reason = 'The package refuses changed special terms of an order that is neither Draft nor Error.',
-                      next_step = 'change them by hand through Salesforce, or accept the difference.'
+            """UPDATE {plan} p SET action = 'blocked', reason_code = {code}, reason = {reason}, next_step = {next_step}
                FROM {details} t JOIN {orders} o ON o."Id" = t.{parent}
                WHERE p.sobject = {detail} AND p.action = 'update' AND p.changed && {frozen}
                  AND t."Id" = p.target_id AND o.{status} NOT IN ('Draft', 'Error')"""
@@ -197,6 +196,9 @@ def _block_frozen_terms(run: Run) -> None:
             plan=run.table(Table.PLAN),
             details=run.table(TARGET, DETAIL),
             orders=run.table(TARGET, ORDER),
+            code=sql.Literal(frozen.code),
+            reason=sql.Literal(frozen.message),
+            next_step=sql.Literal(frozen.next_step),
             parent=sql.Identifier(DETAIL_ORDER),
             detail=sql.Literal(DETAIL),
             frozen=sql.Literal(sorted(FROZEN_DETAIL_FIELDS)),
@@ -213,20 +215,21 @@ def _block_late_terms(run: Run, fields: list[FieldMapping]) -> None:
     frozen = [f for f in fields if f.name in FROZEN_DETAIL_FIELDS]
     if not frozen:
         return
+    late_terms = reason("refused_by_org:late_terms")
     late = sql.SQL(" OR ").join(
         bulk_cannot_carry(f, sql.SQL("d.{}").format(sql.Identifier(f.name)), run.settings) for f in frozen
     )
     run.db.execute(
         sql.SQL(
-            """UPDATE {plan} p SET action = 'blocked', reason_code = 'refused_by_org',
-                      reason = 'Its special terms hold line ends or a mark that a Bulk job cannot carry, and its order has '
-                               || 'left Draft: the package would refuse to put them right afterwards.',
-                      next_step = 'enter the detail by hand, or take the carriage returns out of the text.'
+            """UPDATE {plan} p SET action = 'blocked', reason_code = {code}, reason = {reason}, next_step = {next_step}
                FROM {desired} d, {plan} o JOIN {orders} t ON t."Id" = o.target_id
                WHERE p.sobject = {detail} AND p.action = 'insert' AND d.source_id = p.source_id AND ({late})
                  AND o.sobject = {order} AND o.source_id = p.parent_id AND t.{status} NOT IN ('Draft', 'Error')"""
         ).format(
             plan=run.table(Table.PLAN),
+            code=sql.Literal(late_terms.code),
+            reason=sql.Literal(late_terms.message),
+            next_step=sql.Literal(late_terms.next_step),
             desired=run.table(Table.DESIRED, DETAIL),
             orders=run.table(TARGET, ORDER),
             detail=sql.Literal(DETAIL),
@@ -239,31 +242,19 @@ def _block_late_terms(run: Run, fields: list[FieldMapping]) -> None:
 
 def _hold(run: Run) -> None:
     """New orders that a policy leaves in the source for now, with their details."""
-    for held, statuses, code, reason, next_step in (
-        (
-            run.params.draft_orders == "hold",
-            (DRAFT,),
-            "held_draft",
-            "A Draft in both orgs could be submitted twice (draft_orders is hold).",
-            "submit or delete it in the source, or set draft_orders to load.",
-        ),
-        (
-            run.params.in_flight_orders == "hold",
-            IN_FLIGHT,
-            "held_in_flight",
-            "The order is still under way at Salesforce, which reports to the source org (in_flight_orders is hold).",
-            "run again when Salesforce has processed it, or set in_flight_orders to load.",
-        ),
+    for policy, statuses, why in (
+        (run.params.draft_orders, (DRAFT,), reason("held_draft")),
+        (run.params.in_flight_orders, IN_FLIGHT, reason("held_in_flight")),
     ):
-        if not held:
+        if policy != "hold":
             continue
         run.db.execute(
             sql.SQL(
-                """UPDATE {plan} SET action = 'held', reason_code = %(code)s, field = '', reason = %(reason)s,
-                                     next_step = %(next)s
+                """UPDATE {plan} SET action = 'held', reason_code = %(code)s, field = '', reason = %(message)s,
+                                     next_step = %(next_step)s
                    WHERE sobject = %(order)s AND action = 'insert' AND status = ANY (%(statuses)s)"""
             ).format(plan=run.table(Table.PLAN)),
-            {"code": code, "reason": reason, "next": next_step, "order": ORDER, "statuses": list(statuses)},
+            {**why._asdict(), "order": ORDER, "statuses": list(statuses)},
         )
     run.db.execute(
         sql.SQL(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER
+from coa.reasons import Reason, reason
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -43,19 +44,18 @@ def drop_problems_of_matched(run: Run) -> None:
 
 def pass_on_blocks(run: Run) -> None:
     """Adds `parent_blocked` and, with `incomplete_orders: block`, `order_incomplete`."""
-    _block_children(run, ORDER, ORDER_CUSTOMER, CUSTOMER, "The order's customer is blocked.")
+    _block_children(run, ORDER, ORDER_CUSTOMER, CUSTOMER, reason("parent_blocked:order"))
     if run.params.incomplete_orders == "block":
         _block_incomplete_orders(run)
-    _block_children(run, DETAIL, DETAIL_ORDER, ORDER, "The detail's order is blocked.")
+    _block_children(run, DETAIL, DETAIL_ORDER, ORDER, reason("parent_blocked:detail"))
 
 
 def _block_incomplete_orders(run: Run) -> None:
+    why = reason("order_incomplete")
     run.db.execute(
         sql.SQL(
             """INSERT INTO {problem}
-               SELECT DISTINCT {order}, d.{parent}, 'order_incomplete', '',
-                      'A detail of the order is blocked, and incomplete_orders is block.',
-                      'mend the detail, or set incomplete_orders to load.', 'block'
+               SELECT DISTINCT {order}, d.{parent}, {code}, '', {reason}, {next_step}, 'block'
                FROM {problem} p JOIN {desired} d ON p.sobject = {detail} AND d.source_id = p.source_id
                WHERE p.verdict = 'block' AND d.{parent} IS NOT NULL
                  AND NOT EXISTS (SELECT FROM coa.ledger l WHERE l.pair_id = {pair} AND l.sobject = {order}
@@ -63,6 +63,9 @@ def _block_incomplete_orders(run: Run) -> None:
                ON CONFLICT DO NOTHING"""
         ).format(
             problem=run.table(Table.PROBLEM),
+            code=sql.Literal(why.code),
+            reason=sql.Literal(why.message),
+            next_step=sql.Literal(why.next_step),
             order=sql.Literal(ORDER),
             detail=sql.Literal(DETAIL),
             parent=sql.Identifier(DETAIL_ORDER),
@@ -72,12 +75,11 @@ def _block_incomplete_orders(run: Run) -> None:
     )
 
 
-def _block_children(run: Run, child: str, lookup: str, parent: str, reason: str) -> None:
+def _block_children(run: Run, child: str, lookup: str, parent: str, why: Reason) -> None:
     run.db.execute(
         sql.SQL(
             """INSERT INTO {problem}
-               SELECT {child}, d.source_id, 'parent_blocked', {lookup_name}, {reason},
-                      'see what blocks the parent.', 'block'
+               SELECT {child}, d.source_id, {code}, {lookup_name}, {reason}, {next_step}, 'block'
                FROM {desired} d JOIN coa.ledger l
                  ON l.pair_id = {pair} AND l.sobject = {parent} AND l.source_id = d.{lookup} AND l.target_id IS NULL
                WHERE EXISTS (SELECT FROM {problem} p WHERE p.sobject = {parent} AND p.source_id = d.{lookup}
@@ -91,7 +93,9 @@ def _block_children(run: Run, child: str, lookup: str, parent: str, reason: str)
             parent=sql.Literal(parent),
             lookup=sql.Identifier(lookup),
             lookup_name=sql.Literal(lookup),
-            reason=sql.Literal(reason),
+            code=sql.Literal(why.code),
+            reason=sql.Literal(why.message),
+            next_step=sql.Literal(why.next_step),
             desired=run.table(Table.DESIRED, child),
             pair=sql.Literal(run.pair_id),
         )

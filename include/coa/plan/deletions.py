@@ -18,6 +18,7 @@ from coa.fields.field_map import FieldMapping
 from coa.findings.finding import Finding, finding
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTOMER
 from coa.policies import Policies
+from coa.reasons import clause, reason
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
@@ -36,12 +37,13 @@ def find_deletions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
         _find(run, sobject, carried[sobject])
     if not Policies(run.params).carries_deletions:
         run.db.execute(
-            sql.SQL("UPDATE {} SET action = %s, reason = 'deletions is report'").format(table), [LEFT]
+            sql.SQL("UPDATE {} SET action = %s, reason = %s").format(table),
+            [LEFT, clause("deletions_reported")],
         )
         return
-    _keep_what_is_in_use(run, ORDER, DETAIL, DETAIL_ORDER, "a detail of it stays")
+    _keep_what_is_in_use(run, ORDER, DETAIL, DETAIL_ORDER, clause("detail_stays"))
     _keep_details_of_kept_orders(run)
-    _keep_what_is_in_use(run, CUSTOMER, ORDER, ORDER_CUSTOMER, "orders of the target use it")
+    _keep_what_is_in_use(run, CUSTOMER, ORDER, ORDER_CUSTOMER, clause("used_by_orders"))
 
 
 def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
@@ -53,8 +55,8 @@ def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
                SELECT l.sobject, l.source_id, l.target_id, {parent},
                       CASE WHEN l.verified_hash = {actual} THEN {delete} ELSE {left} END,
                       CASE WHEN l.verified_hash = {actual} THEN ''
-                           WHEN l.verified_hash IS NULL THEN 'it was never proved equal'
-                           ELSE 'it was changed in the target after we wrote it' END
+                           WHEN l.verified_hash IS NULL THEN {never_proved}
+                           ELSE {changed_in_target} END
                FROM coa.ledger l JOIN {target} t ON t."Id" = l.target_id
                WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
                  AND NOT EXISTS (SELECT FROM {source} s WHERE s."Id" = l.source_id)"""
@@ -64,6 +66,8 @@ def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
             actual=actual_hash([c for c in compared if c.field.updateable]),
             delete=sql.Literal(DELETE),
             left=sql.Literal(LEFT),
+            never_proved=sql.Literal(clause("never_proved")),
+            changed_in_target=sql.Literal(clause("changed_in_target")),
             target=run.table(TARGET, sobject),
             pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(sobject),
@@ -89,11 +93,11 @@ def _keep_details_of_kept_orders(run: Run) -> None:
     """An order that stays although it is gone from the source stays whole."""
     run.db.execute(
         sql.SQL(
-            """UPDATE {d} x SET action = %s, reason = 'its order stays' FROM {d} o
+            """UPDATE {d} x SET action = %s, reason = %s FROM {d} o
                WHERE x.sobject = %s AND x.action = %s AND o.sobject = %s AND o.action = %s
                  AND o.target_id = x.parent_id"""
         ).format(d=run.table(Table.DELETION)),
-        [LEFT, DETAIL, DELETE, ORDER, LEFT],
+        [LEFT, clause("order_stays"), DETAIL, DELETE, ORDER, LEFT],
     )
 
 
@@ -127,20 +131,18 @@ def deletion_rows(run: Run, limit: int | None = None) -> Iterator[dict[str, Any]
         )
 
 
-LEFT_NEXT_STEP = "delete it in the target by hand, or run with deletions carry."
-
-
 def left_rows(run: Run) -> Iterator[dict[str, Any]]:
     """Records that are gone from the source and stay in the target: sobject, source_id, reason_code, reason,
     next_step."""
     for row in deletion_rows(run):
         if row["action"] == LEFT:
+            why = reason("deleted_in_source", target_id=row["target_id"], why=row["reason"])
             yield {
                 "sobject": row["sobject"],
                 "source_id": row["source_id"],
-                "reason_code": "deleted_in_source",
-                "reason": f"It is gone from the source and stays in the target ({row['target_id']}): {row['reason']}.",
-                "next_step": LEFT_NEXT_STEP,
+                "reason_code": why.code,
+                "reason": why.message,
+                "next_step": why.next_step,
             }
 
 

@@ -22,6 +22,7 @@ from coa.model import (
     ORDER_TYPE,
     QUANTITY,
 )
+from coa.reasons import reason_sql
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -62,6 +63,7 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
     """Adds a problem for each new order that looks like one of the target's own; how many."""
     if run.params.possible_duplicates == "load":
         return 0
+    alike = reason_sql("possible_duplicate", target_id=sql.SQL("target_id"))
     decided = [s for s, d in mapping.duplicates.items() if d == "load"]
     return run.db.execute(
         sql.SQL(
@@ -87,12 +89,12 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
                  WHERE ld.lines IS NOT DISTINCT FROM lt.lines AND d.source_id <> ALL (%(decided)s)
                  GROUP BY 1)
                INSERT INTO {problem}
-               SELECT %(order)s, source_id, 'possible_duplicate', '',
-                      'The target has an order ' || target_id || ' of the same customer, contract, type, dates and '
-                      || 'lines that does not come from this migration.',
-                      'decide in the mapping file (duplicates): load, or the id of the order that it is.', 'block'
+               SELECT %(order)s, source_id, {code}, '', {reason}, {next_step}, 'block'
                FROM hit ON CONFLICT DO NOTHING"""
         ).format(
+            code=alike.code,
+            reason=alike.message,
+            next_step=alike.next_step,
             parent=sql.Identifier(DETAIL_ORDER),
             product=sql.Identifier(DETAIL_PRODUCT),
             quantity=sql.Identifier(QUANTITY),

@@ -12,6 +12,7 @@ from psycopg import sql
 from coa.load.conditions import DETAILS_REJECTED, INCOMPLETE, PARENT_REJECTED
 from coa.model import DETAIL, ORDER
 from coa.plan.deletions import left_rows
+from coa.reasons import REASONS
 from coa.report.named import NAMED_COLUMNS, named, place_of
 from coa.report.reasons import plain_words
 from coa.staging.runs import SOURCE, Run
@@ -177,7 +178,7 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
                 "field": "",
                 "action": "held",
                 "step": "load",
-                "next_step": "nothing: the next delta brings it.",
+                "next_step": REASONS["changed_since_plan:changed"].next_step,
                 "source_url": f"{base}/{r['source_id']}",
             }
     for r in left_rows(run):

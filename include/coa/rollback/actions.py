@@ -15,15 +15,13 @@ from coa.fields.field_map import FieldMapping
 from coa.fields.other_sources import held_by_others
 from coa.load_steps import DELETIONS, RESTORING
 from coa.model import DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER, RECEIVED_AT, SOURCE_ID
+from coa.reasons import reason, reason_sql
 from coa.rollback.scope import ROLLBACK, watched_fields
 from coa.salesforce.describe import Field
 from coa.staging import tables
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table, identifier
 
-ERASED = "what it was before is not known any more: personal data was deleted from the run"
-TOUCHED = "changed in the target after the run wrote it"
-LOOK = "look at the record; force rolls it back all the same."
 PARENTS = {ORDER: ORDER_CUSTOMER, DETAIL: DETAIL_ORDER}
 
 
@@ -94,17 +92,18 @@ def _verdict(run: Run, wanted: str, *, changed: str) -> sql.Composed:
         return sql.SQL("{wanted}, {wanted}, c.{changed}, '', '', ''").format(
             wanted=sql.Literal(wanted), changed=sql.Identifier(changed)
         )
+    touched = reason_sql("conflict:rollback", fields=sql.SQL("array_to_string(c.touched, ', ')"))
     return sql.SQL(
         """CASE WHEN c.touched = '{{}}' THEN {wanted} ELSE 'left' END, {wanted}, c.{changed},
-           CASE WHEN c.touched = '{{}}' THEN '' ELSE 'conflict' END,
-           CASE WHEN c.touched = '{{}}' THEN ''
-                ELSE {reason} || ': ' || array_to_string(c.touched, ', ') || '.' END,
-           CASE WHEN c.touched = '{{}}' THEN '' ELSE {look} END"""
+           CASE WHEN c.touched = '{{}}' THEN '' ELSE {code} END,
+           CASE WHEN c.touched = '{{}}' THEN '' ELSE {reason} END,
+           CASE WHEN c.touched = '{{}}' THEN '' ELSE {next_step} END"""
     ).format(
         wanted=sql.Literal(wanted),
         changed=sql.Identifier(changed),
-        reason=sql.Literal(TOUCHED),
-        look=sql.Literal(LOOK),
+        code=touched.code,
+        reason=touched.message,
+        next_step=touched.next_step,
     )
 
 
@@ -195,12 +194,13 @@ def plan_restores(run: Run, original: Run, sobject: str, fields: list[FieldMappi
 
 def list_erased(run: Run, original: Run, sobject: str) -> None:
     """What the run updated and whose pre-image went with a person's data (`coa.retention.person`): it stays."""
+    erased = reason("pre_image_erased")
     parent = PARENTS.get(sobject)
     run.db.execute(
         sql.SQL(
             """INSERT INTO {plan} (sobject, source_id, target_id, parent_id, action, wanted, reason_code, reason,
                                    next_step)
-               SELECT {sobject}, p.source_id, t."Id", {parent}, 'left', 'restore', 'pre_image_erased', {reason}, {look}
+               SELECT {sobject}, p.source_id, t."Id", {parent}, 'left', 'restore', {code}, {reason}, {next_step}
                FROM {original_plan} p JOIN {now} t ON t."Id" = p.target_id
                WHERE p.sobject = {sobject} AND p.action = 'update'
                  AND NOT EXISTS (SELECT FROM {before} b WHERE b."Id" = p.target_id)
@@ -209,8 +209,9 @@ def list_erased(run: Run, original: Run, sobject: str) -> None:
             plan=run.table(Table.ROLLBACK),
             sobject=sql.Literal(sobject),
             parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
-            reason=sql.Literal(ERASED),
-            look=sql.Literal("put the record right by hand."),
+            code=sql.Literal(erased.code),
+            reason=sql.Literal(erased.message),
+            next_step=sql.Literal(erased.next_step),
             original_plan=original.table(Table.PLAN),
             now=run.table(TARGET, sobject),
             before=original.table(TARGET, sobject),
@@ -245,11 +246,9 @@ def list_deleted_by_run(run: Run, original: Run) -> None:
     run.db.execute(
         sql.SQL(
             """INSERT INTO {} (sobject, source_id, target_id, parent_id, action, wanted, reason_code, reason, next_step)
-               SELECT d.sobject, d.source_id, d.target_id, d.parent_id, 'left', 'restore', 'deleted_by_run',
-                      'The run deleted it, because it was gone from the source.',
-                      'take it out of the target''s recycle bin, where it lies for 15 days.'
+               SELECT d.sobject, d.source_id, d.target_id, d.parent_id, 'left', 'restore', %s, %s, %s
                FROM {} d JOIN {} w ON w.step = %s AND w.sobject = d.sobject AND w.source_id = d.source_id
                WHERE d.action = 'delete' AND w.state = 'accepted' ON CONFLICT DO NOTHING"""
         ).format(run.table(Table.ROLLBACK), original.table(Table.DELETION), original.table(Table.WORK)),
-        [DELETIONS.name],
+        [*reason("deleted_by_run"), DELETIONS.name],
     )

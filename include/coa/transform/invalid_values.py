@@ -7,11 +7,9 @@ from psycopg import sql
 from coa.fields.field_map import FieldMapping
 from coa.fields.refused import refused
 from coa.policies import Policies
+from coa.reasons import reason_sql
 from coa.staging.runs import Run
 from coa.staging.tables import Table
-
-CODE = "value_invalid"
-NEXT_STEP = "correct it in the source, map the field in the mapping file, or set invalid_values."
 
 
 def find_invalid_values(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
@@ -31,22 +29,24 @@ def find_invalid_values(run: Run, carried: dict[str, list[FieldMapping]]) -> Non
 
 def _find(run: Run, sobject: str, tests: list[tuple[str, sql.Composed, str]]) -> None:
     """`tests`: (field, condition on the desired record `d`, why the value is refused)."""
+    why = reason_sql("value_invalid", why=sql.SQL("v.why"))
     run.db.execute(
         sql.SQL(
             """INSERT INTO {problem} (sobject, source_id, reason_code, field, reason, next_step, verdict)
-               SELECT {sobject}, d.source_id, {code}, v.field, v.reason, {next_step}, {verdict}
-               FROM {desired} d CROSS JOIN LATERAL (VALUES {tests}) AS v (field, refused, reason)
+               SELECT {sobject}, d.source_id, {code}, v.field, {reason}, {next_step}, {verdict}
+               FROM {desired} d CROSS JOIN LATERAL (VALUES {tests}) AS v (field, refused, why)
                WHERE ({any}) AND v.refused ON CONFLICT DO NOTHING"""
         ).format(
             problem=run.table(Table.PROBLEM),
             sobject=sql.Literal(sobject),
-            code=sql.Literal(CODE),
-            next_step=sql.Literal(NEXT_STEP),
+            code=why.code,
+            reason=why.message,
+            next_step=why.next_step,
             verdict=sql.Literal(Policies(run.params).verdict("invalid_values")),
             desired=run.table(Table.DESIRED, sobject),
             tests=sql.SQL(", ").join(
-                sql.SQL("({}, {}, {})").format(sql.Literal(name), condition, sql.Literal(f"{why}."))
-                for name, condition, why in tests
+                sql.SQL("({}, {}, {})").format(sql.Literal(name), condition, sql.Literal(fault))
+                for name, condition, fault in tests
             ),
             any=sql.SQL(" OR ").join(sql.SQL("({})").format(condition) for _, condition, _ in tests),
         )

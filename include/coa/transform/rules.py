@@ -30,6 +30,7 @@ from coa.model import (
     QUANTITY,
 )
 from coa.policies import Policies
+from coa.reasons import Reason, reason
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
@@ -48,11 +49,9 @@ class Rule:
     """One kind of problem: `condition` is SQL over `s` (raw source), `d` (desired) and `joins`."""
 
     sobject: str
-    code: str
     field: str
     condition: sql.Composed
-    reason: str
-    next_step: str
+    reason: Reason
     verdict: Verdict = Verdict.BLOCK
     joins: sql.Composed | None = None
 
@@ -74,10 +73,10 @@ def apply_rule(run: Run, rule: Rule) -> int:
         ).format(
             problem=run.table(Table.PROBLEM),
             sobject=sql.Literal(rule.sobject),
-            code=sql.Literal(rule.code),
+            code=sql.Literal(rule.reason.code),
             field=sql.Literal(rule.field),
-            reason=sql.Literal(rule.reason),
-            next_step=sql.Literal(rule.next_step),
+            reason=sql.Literal(rule.reason.message),
+            next_step=sql.Literal(rule.reason.next_step),
             verdict=sql.Literal(rule.verdict),
             source=run.table(SOURCE, rule.sobject),
             desired=run.table(Table.DESIRED, rule.sobject),
@@ -114,11 +113,9 @@ def _value_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
         rules.append(
             Rule(
                 sobject,
-                "picklist_value_missing",
                 one.name,
                 sql.SQL("{} IS NOT NULL AND NOT {}").format(value, picklist_fits(one, value)),
-                f"The target's picklist {one.name} lacks the record's value.",
-                "add the value to the target's picklist, map it in the mapping file, or set picklist_policy.",
+                reason("picklist_value_missing", field=one.name),
                 policies.verdict("picklist_policy"),
             )
         )
@@ -129,11 +126,9 @@ def _value_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
         rules.append(
             Rule(
                 sobject,
-                "value_too_long",
                 one.name,
                 sql.SQL("{} > {}").format(text_length(value, run.settings), sql.Literal(length)),
-                f"The value is longer than the {length} characters of the target's {one.name}.",
-                "lengthen the target's field, or set too_long_policy.",
+                reason("value_too_long", length=length, field=one.name),
                 policies.verdict("too_long_policy"),
             )
         )
@@ -153,11 +148,9 @@ def _number_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
     return [
         Rule(
             sobject,
-            "value_too_long",
             one.name,
             sql.SQL("scale(d.{}::numeric) > {}").format(sql.Identifier(one.name), sql.Literal(scale)),
-            f"The number has more digits after the point than the {scale} that the target's {one.name} keeps.",
-            "widen the target's field, or drop or map it in the mapping file.",
+            reason("value_too_long:digits", scale=scale, field=one.name),
             Policies(run.params).verdict("too_long_policy"),
         )
     ]
@@ -173,11 +166,9 @@ def _lookup_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
         return [
             Rule(
                 sobject,
-                "owner_unmatched",
                 one.name,
                 unmatched,
-                "The owner has no active counterpart among the target's users.",
-                "map the owner in the mapping file (owners), activate the user, or set owner_policy.",
+                reason("owner_unmatched"),
                 Verdict.STOP,
             )
         ]
@@ -185,11 +176,9 @@ def _lookup_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
         return [
             Rule(
                 sobject,
-                "contract_unmatched",
                 one.name,
                 unmatched,
-                "The record's contract terms are not found in the target, or several fit equally well.",
-                "refresh the target's Channel Order App, or map the contract in the mapping file (contracts).",
+                reason("contract_unmatched"),
                 Policies(run.params).verdict("unmatched_contract_policy"),
             )
         ]
@@ -197,11 +186,9 @@ def _lookup_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
         return [
             Rule(
                 sobject,
-                "product_unmatched",
                 one.name,
                 unmatched,
-                "The product is not found in the target's catalog under the matched contract, or several fit.",
-                "refresh the target's catalog, or name a substitute in the mapping file (products).",
+                reason("product_unmatched"),
                 Policies(run.params).verdict("unmatched_product_policy"),
             )
         ]
@@ -210,11 +197,9 @@ def _lookup_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
     return [
         Rule(
             sobject,
-            "lookup_unmatched",
             one.name,
             unmatched,
-            f"The record that {one.name} points at is not found in the target.",
-            "create it there, configure its key in the mapping file (lookups), or set unmatched_lookup_policy.",
+            reason("lookup_unmatched", field=one.name),
         )
     ]
 
@@ -229,11 +214,9 @@ def _required_rules(sobject: str, one: FieldMapping) -> list[Rule]:
     return [
         Rule(
             sobject,
-            "refused_by_org",
             one.name,
             condition,
-            f"The target requires {one.name}, and it is empty in the source.",
-            "fill it in in the source, or give it a default in the mapping file.",
+            reason("refused_by_org:required", field=one.name),
         )
     ]
 
@@ -241,12 +224,9 @@ def _required_rules(sobject: str, one: FieldMapping) -> list[Rule]:
 def _masked_rule(run: Run, sobject: str, one: FieldMapping, role: str) -> Rule:
     return Rule(
         sobject,
-        "value_masked",
         one.name,
         sql.SQL("{} IS NOT NULL").format(source_value(one)),
-        f"The {role} shows {one.name} masked: what is stored there cannot be "
-        + ("read." if role == SOURCE else "proved."),
-        f"give the user of coa_{role} the permission View Encrypted Data, or drop the field in the mapping file.",
+        reason(f"value_masked:{role}", field=one.name),
         Policies(run.params).verdict("masked_values"),
     )
 
@@ -258,13 +238,11 @@ def _parent_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
     return [
         Rule(
             sobject,
-            "lookup_unmatched",
             one.name,
             sql.SQL('d.{f} IS NOT NULL AND NOT EXISTS (SELECT FROM {source} x WHERE x."Id" = d.{f})').format(
                 f=sql.Identifier(one.name), source=run.table(SOURCE, parent_of(sobject, one))
             ),
-            f"The record that {one.name} points at is not among those that the source shows us.",
-            "give the user of coa_source access to it (Modify All Data or View All), or correct the link in the source.",
+            reason("lookup_unmatched:parent_unseen", field=one.name),
         )
     ]
 
@@ -275,24 +253,20 @@ def _order_rules(run: Run, inactive: frozenset[str]) -> list[Rule]:
         rules.append(
             Rule(
                 ORDER,
-                "contract_unmatched",
                 ORDER_CONTRACT,
                 sql.SQL("NULLIF(s.{}, '') IS NULL AND d.{} IS NULL").format(
                     sql.Identifier(ORDER_CONTRACT), sql.Identifier(ORDER_CONTRACT)
                 ),
-                "The order has no contract terms; the package's rule Contract_is_Required refuses it.",
-                "fill in the contract in the source.",
+                reason("contract_unmatched:none"),
             )
         )
     if "OrderTypeRequired" not in inactive:
         rules.append(
             Rule(
                 ORDER,
-                "picklist_value_missing",
                 ORDER_TYPE,
                 sql.SQL("d.{} IS NULL").format(sql.Identifier(ORDER_TYPE)),
-                "The order has no order type; the package's rule OrderTypeRequired refuses it.",
-                "fill in the order type in the source, or give it a default in the mapping file.",
+                reason("picklist_value_missing:no_order_type"),
             )
         )
     return rules
@@ -309,25 +283,21 @@ def _detail_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive: fr
         rules.append(
             Rule(
                 DETAIL,
-                "contract_mismatch",
                 DETAIL_CONTRACT,
                 sql.SQL("{} <> d.{}").format(order_contract, sql.Identifier(DETAIL_CONTRACT)),
-                "The detail's contract terms are not those of its order; the package refuses such a detail.",
-                "correct the contract of the detail in the source.",
+                reason("contract_mismatch:detail"),
                 joins=of_order,
             )
         )
         rules.append(
             Rule(
                 DETAIL,
-                "contract_blank",
                 DETAIL_CONTRACT,
                 # With blank_contract from_order it is filled by now, unless the order has none either.
                 sql.SQL("{oc} IS NOT NULL AND d.{dc} IS NULL AND NULLIF(s.{dc}, '') IS NULL").format(
                     oc=order_contract, dc=sql.Identifier(DETAIL_CONTRACT)
                 ),
-                "The detail has no contract terms, as an app before version 2 wrote it; the package refuses it.",
-                "set blank_contract to from_order, or fill in the contract in the source.",
+                reason("contract_blank"),
                 joins=of_order,
             )
         )
@@ -335,23 +305,19 @@ def _detail_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive: fr
         rules.append(
             Rule(
                 DETAIL,
-                "product_unmatched",
                 DETAIL_PRODUCT,
                 sql.SQL("NULLIF(s.{p}, '') IS NULL AND d.{p} IS NULL").format(
                     p=sql.Identifier(DETAIL_PRODUCT)
                 ),
-                "The detail has no product (it was deleted from the source's catalog); the package refuses it.",
-                "give the detail a product in the source.",
+                reason("product_unmatched:none"),
             )
         )
         rules.append(
             Rule(
                 DETAIL,
-                "contract_mismatch",
                 DETAIL_PRODUCT,
                 sql.SQL('pc."Name" IS DISTINCT FROM cc."Name"').format(),
-                "The product belongs to contract terms of another name than its order's; the package refuses it.",
-                "name a product of the order's contract in the mapping file (products).",
+                reason("contract_mismatch:product"),
                 joins=sql.SQL(
                     """{of_order} JOIN {products} p ON p."Id" = d.{product}
                        LEFT JOIN {contracts} pc ON pc."Id" = p.{product_contract}
@@ -370,11 +336,9 @@ def _detail_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive: fr
         rules.append(
             Rule(
                 DETAIL,
-                "quantity_missing",
                 QUANTITY,
                 sql.SQL("d.{} IS NULL").format(sql.Identifier(QUANTITY)),
-                "The detail has no quantity; the package's rule Quantity_is_required refuses it.",
-                "fill in the quantity in the source.",
+                reason("quantity_missing"),
             )
         )
     contract_columns = set(run.columns(TARGET, CONTRACT))
@@ -384,14 +348,11 @@ def _detail_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive: fr
         rules.append(
             Rule(
                 DETAIL,
-                "terms_missing",
                 NS + field,
                 sql.SQL("d.{} IS NULL AND cc.{} = 'true'").format(
                     sql.Identifier(NS + field), sql.Identifier(NS + flag)
                 ),
-                f"{NS}{field} is empty, and the target's contract terms allow overrides ({flag}); "
-                f"the package's rule {rule_name} refuses it.",
-                f"fill in {NS}{field} in the source, or give it a default in the mapping file.",
+                reason("terms_missing", field=NS + field, flag=flag, rule=rule_name),
                 joins=sql.SQL('{} JOIN {} cc ON cc."Id" = {}').format(
                     of_order, run.table(TARGET, CONTRACT), order_contract
                 ),

@@ -11,7 +11,7 @@ from coa.extract.changed_since import DELETED, changed_since
 from coa.fields.hazards import ask_hazards
 from coa.findings.finding import Finding, finding
 from coa.model import DRAFT, IN_FLIGHT, ORDER, STATUS
-from coa.plan.deletions import LEFT_NEXT_STEP
+from coa.reasons import REASONS
 from coa.salesforce.session import Org
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
@@ -112,7 +112,7 @@ def left_for_people(run: Run) -> list[dict[str, Any]]:
                           (array_agg(source_id ORDER BY source_id))[1:10] AS examples,
                           {} AS next_step
                    FROM {} WHERE action = 'left' GROUP BY sobject ORDER BY 2"""
-            ).format(sql.Literal(LEFT_NEXT_STEP), run.table(Table.DELETION))
+            ).format(sql.Literal(REASONS["deleted_in_source"].next_step), run.table(Table.DELETION))
         )
     rows += run.db.rows(
         """SELECT 'refused_by_org' AS topic, sobject, count(DISTINCT source_id) AS records,
