@@ -14,7 +14,6 @@ from coa.errors import CoaError, ConfigurationError, OrgUnavailable
 
 if TYPE_CHECKING:
     from coa.config import RunParams
-    from coa.findings.finding import Finding
     from coa.salesforce.describe import Describe
     from coa.salesforce.session import Org
     from coa.staging.runs import Run
@@ -81,16 +80,15 @@ def entered(role: str, seen: Seen) -> Item:
 
 def rights(seen: dict[str, Seen], params: RunParams) -> list[Item]:
     """Two different orgs, the app, the migration fields, the rights to write. `seen` by role."""
-    from coa.preflight import checks
+    from coa.preflight.look import Orgs
+    from coa.preflight.register import CHECKS, QuickCheck
 
-    findings: list[Finding] = []
-    if len(seen) == 2:
-        findings += checks.check_same_org(seen["source"].identity, seen["target"].identity)
-    for role, one in seen.items():
-        findings += checks.check_objects(role, one.describes)
-    if "target" in seen:
-        findings += checks.check_migration_fields(seen["target"].describes)
-        findings += checks.check_rights(seen["target"].describes, params)
+    orgs = Orgs(
+        params,
+        {role: one.identity for role, one in seen.items()},
+        {role: one.describes for role, one in seen.items()},
+    )
+    findings = [f for check in CHECKS if isinstance(check, QuickCheck) for f in check.find(orgs)]
     wrong = [
         Item("rights", None if f.severity != "blocker" else False, f.message, f.next_step) for f in findings
     ]
