@@ -23,6 +23,15 @@ def verb(number: int, of_one: str, of_many: str) -> str:
     return of_one if number == 1 else of_many
 
 
+def escape_markdown(text: str) -> str:
+    """For names that come from outside: no Markdown of theirs takes effect.
+
+    >>> escape_markdown("a_b | <c>")
+    'a\\\\_b \\\\| \\\\<c\\\\>'
+    """
+    return "".join("\\" + c if c in "\\`*_{}[]<>()#|!" else c for c in text)
+
+
 class Text(NamedTuple):
     """An entry of a catalogue: what is the case, and what to do next; both with placeholders for `filled`."""
 

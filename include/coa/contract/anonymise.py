@@ -14,7 +14,7 @@ from typing import Any
 
 from coa.contract.marks import PREFIX
 from coa.contract.probe_org import Exchange
-from coa.model import MIGRATION_FIELDS, NAMESPACE
+from coa.model import MIGRATION_FIELDS, NAMESPACE, PACKAGE_WORKFLOWS
 
 ROWS_SHOWN = 5
 LONG = 200
@@ -46,8 +46,7 @@ WORDS = frozenset(
         "JobComplete", "Failed", "Aborted", "Draft", "Submitted", "Received", "Error", "Activated",
         "Provisioned", "Initial", "createdById", "createdDate",
         "systemModstamp", "concurrencyMode", "apiVersion", "contentUrl", "Parallel", "fullName",
-        "New Service Order - Must be Draft Status", "Service Order Date Received", "Populate Pricing fields",
-        "Partner Contract Term External ID", "Yes", "No", "FIXED", "PNR", "true", "false", "null", "In Process",
+        *PACKAGE_WORKFLOWS, "Yes", "No", "FIXED", "PNR", "true", "false", "null", "In Process",
     }
 )
 # fmt: on

@@ -16,6 +16,7 @@ from psycopg import sql
 from coa.model import DETAIL, DETAIL_ORDER, NS, ORDER, STATUS
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
+from coa.wording import escape_markdown
 
 VALUE = NS + "Order_Detail_Value__c"
 CURRENCIES = (NS + "pct_Currency__c", "CurrencyIsoCode")
@@ -246,7 +247,7 @@ def _table(keys: list[str], columns: Iterable[str], rows: list[dict[str, Any]]) 
 
 def _cell(text: str) -> str:
     """A picklist's value comes from the org: no Markdown of it takes effect."""
-    return "".join("\\" + c if c in "\\`*_{}[]<>()#|!" else c for c in text) or "(empty)"
+    return escape_markdown(text) or "(empty)"
 
 
 def _figure(value: Any) -> str:

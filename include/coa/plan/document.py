@@ -19,6 +19,7 @@ from coa.plan.deletions import deletion_counts, deletion_rows
 from coa.plan.reconcile import action_counts
 from coa.staging.runs import Run
 from coa.staging.tables import Table
+from coa.wording import escape_markdown
 
 GROUP_ROWS = 10_000
 ACTIONS = tuple(Action)
@@ -282,4 +283,4 @@ def _label(sobject: str) -> str:
 
 def _text(value: Any) -> str:
     """Names come from outside: no Markdown of theirs takes effect, and no line break of any kind ends a row."""
-    return "".join("\\" + c if c in "\\`*_{}[]<>()#|!" else c for c in " ".join(str(value).splitlines()))
+    return escape_markdown(" ".join(str(value).splitlines()))

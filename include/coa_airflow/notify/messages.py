@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from coa.states import GOOD_STATES, RunState
+from coa.wording import escape_markdown
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
@@ -45,9 +46,9 @@ class Message:
     def teams_card(self) -> dict[str, Any]:
         """The body that a Teams workflow expects: a message with one adaptive card."""
         blocks: list[dict[str, Any]] = [
-            {"type": "TextBlock", "text": _no_markdown(self.title), "weight": "Bolder"}
+            {"type": "TextBlock", "text": escape_markdown(self.title), "weight": "Bolder"}
         ]
-        blocks += [{"type": "TextBlock", "text": _no_markdown(line), "wrap": True} for line in self.lines]
+        blocks += [{"type": "TextBlock", "text": escape_markdown(line), "wrap": True} for line in self.lines]
         card: dict[str, Any] = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
@@ -60,10 +61,6 @@ class Message:
             "type": "message",
             "attachments": [{"contentType": "application/vnd.microsoft.card.adaptive", "content": card}],
         }
-
-
-def _no_markdown(text: str) -> str:
-    return "".join("\\" + c if c in "\\`*_[]()#" else c for c in text)
 
 
 # ---- the messages --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coa.contract.fact import Fact, Standing
+from coa.model import WORKFLOW_CONTRACT_KEY, WORKFLOW_DRAFT, WORKFLOW_PRICING, WORKFLOW_RECEIVED
 
 _D, _M, _R, _I = Standing.DOCUMENTED, Standing.METADATA, Standing.RECORDED, Standing.INFERRED
 _RULE_REFUSES = "refused:FIELD_CUSTOM_VALIDATION_EXCEPTION"
@@ -145,7 +146,7 @@ DETAILS = (
     Fact(
         "detail.insert.fixed-price",
         "A new detail of a FIXED product gets the catalog's price of today.",
-        "workflow rule Populate Pricing fields",
+        f"workflow rule {WORKFLOW_PRICING}",
         _M,
         "the step `corrections`, which writes the historical price back",
         "nothing: the canary learns it",
@@ -244,7 +245,7 @@ SETUP = (
     Fact(
         "contract.insert.external-id",
         "New contract terms get their name as external id.",
-        "workflow rule Partner Contract Term External ID",
+        f"workflow rule {WORKFLOW_CONTRACT_KEY}",
         _M,
         "contract terms are matched by name, and the external id is looked at beside it",
         "match contract terms in the mapping file",
@@ -282,10 +283,10 @@ SETUP = (
             ("inactive",),
         )
         for key, name in (
-            ("draft", "New Service Order - Must be Draft Status"),
-            ("received", "Service Order Date Received"),
-            ("pricing", "Populate Pricing fields"),
-            ("contract-key", "Partner Contract Term External ID"),
+            ("draft", WORKFLOW_DRAFT),
+            ("received", WORKFLOW_RECEIVED),
+            ("pricing", WORKFLOW_PRICING),
+            ("contract-key", WORKFLOW_CONTRACT_KEY),
         )
     ),
     Fact(
