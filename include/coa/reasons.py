@@ -14,6 +14,10 @@ from psycopg import sql
 from coa.wording import Text, filled, parts
 
 PARENT = "see what blocks the parent."
+KEY_TAKEN = (
+    "the key is unique in the target, so the record cannot be inserted: if both are one order, name the target's in the "
+    "mapping file (duplicates); if not, enter it by hand, or roll the other source's run back."
+)
 
 REASONS: dict[str, Text] = {
     # ---- values that do not fit
@@ -117,6 +121,15 @@ REASONS: dict[str, Text] = {
         "The target has an order {target_id} of the same customer, contract, type, dates and lines that does not "
         "come from this migration.",
         "decide in the mapping file (duplicates): load, or the id of the order that it is.",
+    ),
+    "key_of_other_source": Text(
+        "The target has a record with this record's id as its migration key that came from the source {org_id}.",
+        KEY_TAKEN,
+    ),
+    "key_of_other_source:unknown": Text(
+        "The target has a record with this record's id as its migration key that did not come from this source: its "
+        "number or its age does not fit.",
+        KEY_TAKEN,
     ),
     "match_changed:created": Text(
         "It was matched with {target_id} by an org id that is another one now.",

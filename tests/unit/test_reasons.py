@@ -21,7 +21,6 @@ WITHOUT_TEXT = {
     # Findings, which block no single record.
     ReasonCode.FIELD_HIDDEN,
     ReasonCode.CURRENCY_MISSING,
-    ReasonCode.KEY_OF_OTHER_SOURCE,
 }
 
 

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.codes import ReasonCode
 from coa.fields.other_sources import held_by_others, other_pairs
 from coa.load_steps import CREATING
 from coa.model import LOADED, SOURCE_ID, SOURCE_NUMBER
+from coa.reasons import reason_sql
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table, identifier
-
-NEXT_STEP = (
-    "the key is unique in the target, so the record cannot be inserted: if both are one order, name the target's in the "
-    "mapping file (duplicates); if not, enter it by hand, or roll the other source's run back."
-)
 
 
 def note_what_others_left(run: Run) -> None:
@@ -90,15 +85,14 @@ def _misfits(run: Run, sobject: str) -> list[sql.Composed]:
 
 def block_foreign_keys(run: Run) -> None:
     """A problem for each record whose key is taken; to be called when the ledger knows all that is ours or matched."""
+    known = reason_sql("key_of_other_source", org_id=sql.SQL("o.source_org_id"))
+    unknown = reason_sql("key_of_other_source:unknown")
     for sobject in LOADED:
         run.db.execute(
             sql.SQL(
                 """INSERT INTO {problem}
                    SELECT {sobject}, s."Id", {code}, {key_name},
-                          'The target has a record with this record''s id as its migration key that '
-                          || COALESCE('came from the source ' || o.source_org_id || '.',
-                                      'did not come from this source: its number or its age does not fit.'),
-                          {next_step}, 'block'
+                          CASE WHEN o.source_org_id IS NULL THEN {unknown} ELSE {known} END, {next_step}, 'block'
                    FROM {target} t JOIN {source} s ON s."Id" = coa.id18(t.{key})
                    JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = s."Id"
                    LEFT JOIN LATERAL (
@@ -109,9 +103,11 @@ def block_foreign_keys(run: Run) -> None:
             ).format(
                 problem=run.table(Table.PROBLEM),
                 sobject=sql.Literal(sobject),
-                code=sql.Literal(ReasonCode.KEY_OF_OTHER_SOURCE.value),
+                code=known.code,
                 key_name=sql.Literal(SOURCE_ID),
-                next_step=sql.Literal(NEXT_STEP),
+                known=known.message,
+                unknown=unknown.message,
+                next_step=known.next_step,
                 target=run.table(TARGET, sobject),
                 source=run.table(SOURCE, sobject),
                 key=sql.Identifier(SOURCE_ID),
