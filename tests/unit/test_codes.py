@@ -76,18 +76,6 @@ def test_a_table_of_a_run_takes_the_codes_and_no_others(table: Table, column: st
     assert listed(check[1]) == set(OF_A_RUN[table, column])
 
 
-@pytest.mark.parametrize("path", sorted((INCLUDE / "coa" / "rollback").glob("*.py")), ids=lambda p: p.stem)
-def test_what_a_roll_back_writes_by_position_is_declared(path: Path) -> None:
-    """`'left', 'restore', 'in_use'`: what would be done, what was wanted, and why not."""
-    written = re.findall(r"'left',\s+'\w*',\s+'(\w+)'", path.read_text("utf-8"))
-
-    assert set(written) <= set(codes.ReasonCode)
-
-
-def test_such_codes_are_found() -> None:
-    assert "'left', 'restore', 'pre_image_erased'" in (INCLUDE / "coa/rollback/actions.py").read_text("utf-8")
-
-
 @pytest.mark.parametrize("path", CODE, ids=lambda p: "/".join(p.parts[-3:]))
 def test_sql_names_no_code_that_is_not_declared(path: Path) -> None:
     strangers = {
