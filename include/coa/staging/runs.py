@@ -25,7 +25,7 @@ from coa.staging.lease import Lease, release, work_lock
 from coa.staging.origin import NO_AIRFLOW, Origin, foreign
 from coa.staging.record import RunRecord
 from coa.staging.schema import newest_version
-from coa.staging.tables import identifier, schema_of, table_name
+from coa.staging.tables import identifier, schema_of
 
 SOURCE = "source"
 TARGET = "target"
@@ -230,12 +230,13 @@ class Run:
 
     def columns(self, kind: str, sobject: str = "") -> list[str]:
         """Column names of a table of this run, in order; empty when the table does not exist."""
+        # Asked for often; information_schema would take ten times as long.
         found = self.db.rows(
-            """SELECT column_name FROM information_schema.columns
-               WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position""",
-            [self.schema, table_name(kind, sobject)],
+            """SELECT attname FROM pg_attribute
+               WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
+            [self.table(kind, sobject).as_string()],
         )
-        return [str(r["column_name"]) for r in found]
+        return [str(r["attname"]) for r in found]
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
