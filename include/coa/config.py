@@ -152,6 +152,9 @@ class RunParams:
         return limit
 
 
+ALL_SOURCES = "all_sources"
+"""What `coa_verify` takes as its param `run_id` to prove all sources of the target together."""
+
 OF_A_VERIFICATION = ("run_id", "verify_sample", "source_conn_id", "target_conn_id")
 """What `coa_verify` decides itself; what may differ on purpose, the migration decided."""
 NOT_OF_POLICIES = (*OF_A_VERIFICATION, "mode", "dry_run", "orders_where")

@@ -64,6 +64,7 @@ from coa.transform.template import mapping_template
 from coa.transform.transform import run_transform
 from coa.verify import freeze_check as freeze
 from coa.verify import verify_migrated as migrated
+from coa.verify.all_sources import OtherSource, other_sources, sum_up
 from coa.verify.second_reading import read_again
 from coa.verify.verify import read_for_proof, run_verify
 
@@ -283,6 +284,49 @@ def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
     with _stage(run, "verify_sample", source=source, target=target):
         read_again(run, mapping_of(run), target, source)
     return migrated.causes(run)
+
+
+def verify_all_sources(
+    run: Run, org_of: Callable[[Run, str], Org], folder_of: Callable[[str], Folder]
+) -> dict[str, Any]:
+    """After `verify_run`, with the param `run_id` `all_sources`: verifies every other source of the target, by a run of
+    its own, with report and artifacts, and adds all of them up (`coa.verify.all_sources.sum_up`).
+
+    `org_of`: the org of a run in a role. A retried call takes up the runs of the earlier one. Raises what `verify_run`
+    raises; `WrongOrg` when the connection of a source leads to another org by now.
+    """
+    others = [_verify_other(run, source, org_of, folder_of) for source in other_sources(run)]
+    with _stage(run, "verify_sources"):
+        return sum_up(run, others)
+
+
+def _verify_other(
+    run: Run, source: OtherSource, org_of: Callable[[Run, str], Org], folder_of: Callable[[str], Folder]
+) -> Run:
+    other = start(
+        run.db,
+        run.settings,
+        dag_id=run.record.dag_id,
+        airflow_run_id=f"{run.run_id} {source.org['id']}",
+        triggered_by=run.record.triggered_by,
+        raw_params={
+            "source_conn_id": source.connection,
+            "target_conn_id": run.params.target_conn_id,
+            "verify_sample": run.params.verify_sample,
+        },
+    )
+    # Known before it begins: a connection that leads to another org by now is refused.
+    other.update(
+        pair_id=source.pair_id,
+        source_org=source.org,
+        target_org=source.target_org,
+        artifacts=str(folder_of(other.run_id)),
+    )
+    with other.at_work():
+        verify_run(other, org_of(other, SOURCE), org_of(other, TARGET))
+        finish(other, folder_of(other.run_id), None)
+    run.events.add("source_verified", source=source.org["id"], run=other.run_id, state=other.record.state)
+    return other
 
 
 def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Finding]:

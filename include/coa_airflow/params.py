@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from coa.config import CHOICES, COUNTS, MOST_ORDERS_A_CHUNK, RunParams
+from coa.config import ALL_SOURCES, CHOICES, COUNTS, MOST_ORDERS_A_CHUNK, RunParams
 from coa_airflow.choice_words import values_display
 from coa_airflow.pair import OTHERS, ROLES, allowed
 
@@ -258,7 +258,8 @@ def verify_params() -> dict[str, Param]:
             type=["null", "string"],
             title="Run",
             description_md="The run to verify, such as `20261123T144200Z-a1b2c3`, or the id of its Airflow run. Empty: "
-            "all that was migrated.",
+            f"all that was migrated between the two orgs. `{ALL_SOURCES}`: that, and every other source of the target, "
+            "added up.",
         ),
         "verify_sample": _verify_sample(),
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from coa.config import ALL_SOURCES
 from coa.kinds import kind_of
 from coa_airflow.approvers import who_triggers
 from coa_airflow.canary_gate import refuse_asking_nobody
@@ -285,6 +286,8 @@ def verify_migrated() -> None:
             run, org(run, "source", deferrable=True), org(run, "target", deferrable=True)
         )
         run.events.add("verified_migrated", differences=found)
+        if run.params.run_id == ALL_SOURCES:
+            pipeline.verify_all_sources(run, org, artifacts_of)
 
 
 @task(trigger_rule="all_done")

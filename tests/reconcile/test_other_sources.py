@@ -42,7 +42,7 @@ ORG_OF_THE_COPY = "00D000000000Cpy"
 @contextmanager
 def copies(database: Database, folder: Path) -> Iterator[tuple[Migrator, Migrator]]:
     """Migrations of two copies of one org into one target."""
-    seeded = {"orders": 12, "seed": 7, "job_delay": 0.0, "planted": False}
+    seeded = {"orders": 6, "seed": 7, "job_delay": 0.0, "planted": False}
     with (
         running_pair(**seeded) as (source, target),
         running_org(role="source", copied=True, org_id=ORG_OF_THE_COPY, **seeded) as copy,

@@ -9,6 +9,7 @@ from coa.policies import Policies
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.states import RunState
+from coa.verify.all_sources import proof_of
 
 
 def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = Table.EXPECTED) -> Facts:
@@ -29,7 +30,8 @@ def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = 
                 "SELECT EXISTS (SELECT FROM coa.difference WHERE run_id = %s AND kind <> 'explained')",
                 [run.run_id],
             )
-        ),
+        )
+        or not (proof_of(run) or {"equal": True})["equal"],
         proved=all(run.has_table(proof, name) for name in LOADED),
         dry_run=run.params.dry_run,
         canary_only=Policies(run.params).ends_with_canary and canary_of(run) is not None,

@@ -18,6 +18,7 @@ from coa.report.corrections import compare_with_load
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.states import GOOD_STATES
+from coa.verify.all_sources import proof_of
 from coa.verify.freeze_check import freeze_of
 from coa.verify.second_reading import reading_of
 
@@ -79,6 +80,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
         "message": run.record.message,
+        "all_sources": proof_of(run),
         "deletions": _deletions(run),
         "amounts": amounts(run),
         "differences_by_origin": _causes(run),

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.config import RunParams, verification_params
+from coa.config import ALL_SOURCES, RunParams, verification_params
 from coa.errors import ConfigurationError
 from coa.extract.extract import extract_org
 from coa.fields.compare import comparisons
@@ -43,13 +43,14 @@ LEARNT_BY_PREFLIGHT = ("inactive_validation_rules", "keeps_inactive_owners")
 
 
 def begin(run: Run, source: Org, target: Org) -> str:
-    """Identifies both orgs and takes pair and policies from the migration; the `run_id` param, '' for all.
+    """Identifies both orgs and takes pair and policies from the migration; the run that is meant, '' for all.
 
     Raises `ConfigurationError` when nothing was migrated between these orgs, or the run is of another pair.
     """
-    if run.params.run_id:
+    of_run = ""
+    if run.params.run_id not in ("", ALL_SOURCES):
         run.name_other()
-    of_run = run.params.run_id
+        of_run = run.params.run_id
     run.update(source_org=identify(source), target_org=identify(target))
     pair_id = run.db.value(
         "SELECT pair_id FROM coa.org_pair WHERE source_org_id = %s AND target_org_id = %s",
