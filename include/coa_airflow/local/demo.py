@@ -2,6 +2,8 @@
 
 Environment: ORDERS=1000, SEED=7, APPROVE=manual (answer the gate yourself in the browser), WAIT=0 (end
 after the run, exit status = its verdict), AIRFLOW_PORT=8080, SOURCE_PORT=9101, TARGET_PORT=9102,
+SOURCES=2 (so many orgs, of ORDERS each, move into one, one after another, and are proved together; the others listen on
+SOURCE_2_PORT=9103 and so on),
 PROFILE=cassette.json (the target behaves as the org of that contract).
 NOTIFY=smtp://127.0.0.1:2525 (show the mails that people would get).
 """
@@ -17,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from coa.child_environment import Child, child_environment
+from coa.config import ALL_SOURCES, RunParams
 from coa.contract.cassette import read_cassette
 from coa.errors import CoaError, ConfigurationError
 from coa.private_files import keep_files_private
@@ -41,8 +44,11 @@ from coa_airflow.local.processes import Group, end_registered, wait_until
 from coa_airflow.local.server import local_airflow, show_access, wait_until_up
 from coa_airflow.local.view import RunView, show_findings, show_totals
 from coa_airflow.local.worker import with_our_packages
+from coa_airflow.pair import OTHERS
 
 DAG_ID = "coa_migrate"
+VERIFY_DAG_ID = "coa_verify"
+MOST_SOURCES = 5
 RUN_SECONDS = 1800
 """For so long the demo watches a run that works; the time in which a person thinks does not count."""
 ANSWER_SECONDS = 3.0
@@ -72,13 +78,26 @@ class Plan:
     target_port: int
     manual: bool
     wait: bool
+    more_ports: tuple[int, ...] = ()
+    """Where the sources beside the first one listen."""
     profile: str = ""
     """Path of a cassette that the target is to behave as; empty: the simulator as it is."""
     mailbox: tuple[str, int] | None = None
     """Host and port where the demo takes the mails of its run."""
 
+    @property
+    def sources(self) -> dict[str, int]:
+        """Connection id of each source -> its port."""
+        others = {f"coa_source_{n}": port for n, port in enumerate(self.more_ports, 2)}
+        return {RunParams.source_conn_id: self.source_port, **others}
+
     @classmethod
     def from_environment(cls) -> Plan:
+        sources = _number("SOURCES", 1)
+        if not 1 <= sources <= MOST_SOURCES:
+            raise ConfigurationError(
+                f"SOURCES is {sources}.", next_step=f"set it to a number from 1 to {MOST_SOURCES}."
+            )
         return cls(
             orders=_number("ORDERS", 1000),
             seed=_number("SEED", 7),
@@ -87,6 +106,7 @@ class Plan:
             target_port=port_from("TARGET_PORT", 9102),
             manual=os.environ.get("APPROVE", "") == "manual",
             wait=os.environ.get("WAIT", "1") not in ("0", "no", "false"),
+            more_ports=tuple(port_from(f"SOURCE_{n}_PORT", 9101 + n) for n in range(2, sources + 1)),
             profile=_cassette(os.environ.get("PROFILE", "").strip()),
             mailbox=_mailbox(os.environ.get("NOTIFY", "")),
         )
@@ -111,15 +131,21 @@ def main() -> int:
 
 def demo(plan: Plan, console: Console) -> int:
     require_free(plan.airflow_port, "Airflow", "AIRFLOW_PORT")
-    require_free(plan.source_port, "the source org", "SOURCE_PORT")
+    for n, port in enumerate(plan.sources.values(), 1):
+        require_free(port, "a source org", "SOURCE_PORT" if n == 1 else f"SOURCE_{n}_PORT")
     require_free(plan.target_port, "the target org", "TARGET_PORT")
     started = time.monotonic()
+    several = len(plan.sources) > 1
     console.print(
-        f"Two local orgs with {plan.orders:,} service orders, PostgreSQL and Airflow are starting ..."
+        f"{len(plan.sources) + 1 if several else 'Two'} local orgs with {plan.orders:,} service orders"
+        f"{' in each source' if several else ''}, PostgreSQL and Airflow are starting ..."
     )
     with ExitStack() as stack:
         orgs = [
-            stack.enter_context(_org("source", plan.source_port, plan)),
+            *(
+                stack.enter_context(_org("source", port, replace(plan, seed=plan.seed + n), number=n + 1))
+                for n, port in enumerate(plan.sources.values())
+            ),
             stack.enter_context(_org("target", plan.target_port, plan)),
         ]
         server = stack.enter_context(EmbeddedPostgres().in_use())
@@ -136,7 +162,7 @@ def demo(plan: Plan, console: Console) -> int:
         console.print(f"All up after {time.monotonic() - started:.0f} s.")
         show_access(console, plan.airflow_port)
         operator = AirflowApi(api.base_url, "operator", passwords()["operator"])
-        good = _migrate(plan, operator, Database(server.url()), console)
+        good = _move_all(Demo(plan, operator, Database(server.url()), console))
         console.print(f"From start to verdict: {time.monotonic() - started:.0f} s.")
         if plan.wait:
             console.print(
@@ -150,16 +176,41 @@ def demo(plan: Plan, console: Console) -> int:
         return 0 if good else 1
 
 
-def _migrate(plan: Plan, operator: AirflowApi, db: Database, console: Console) -> bool:
-    """Triggers the DAG, shows it, answers its gate; whether the run ended well."""
-    airflow_run = operator.trigger(DAG_ID, PARAMS)
-    ui = f"{operator.base_url}/dags/{DAG_ID}/runs/{airflow_run}"
-    console.print(f"\n[bold]{DAG_ID}[/bold]  {ui}")
+@dataclass(frozen=True)
+class Demo:
+    """What the runs of a demo share."""
+
+    plan: Plan
+    operator: AirflowApi
+    db: Database
+    console: Console
+
+
+def _move_all(demo: Demo) -> bool:
+    """Each source, one after another, then the proof over all; whether everything ended well."""
+    if len(demo.plan.sources) == 1:
+        return _follow(demo, DAG_ID, PARAMS, Gate(demo))
+    for connection in demo.plan.sources:
+        if not _follow(demo, DAG_ID, {**PARAMS, "source_conn_id": connection}, Gate(demo)):
+            return False
+    good = _follow(demo, VERIFY_DAG_ID, {"run_id": ALL_SOURCES})
+    for row in demo.db.rows(
+        "SELECT source_org, artifacts FROM coa.run WHERE mode = 'full' AND loaded_at IS NOT NULL ORDER BY run_id"
+    ):
+        demo.console.print(f"Moved from {row['source_org']['id']}: {row['artifacts']}/report.html")
+    return good
+
+
+def _follow(demo: Demo, dag_id: str, params: dict[str, Any], gate: Gate | None = None) -> bool:
+    """Triggers a DAG, shows its run, answers its gate; whether the run ended well."""
+    operator, db, console = demo.operator, demo.db, demo.console
+    airflow_run = operator.trigger(dag_id, params)
+    ui = f"{operator.base_url}/dags/{dag_id}/runs/{airflow_run}"
+    console.print(f"\n[bold]{dag_id}[/bold]  {ui}")
     patience = Patience(RUN_SECONDS)
-    gate = Gate(plan, operator, db, console)
     next_look = 0.0
     with RunView(db, console) as view:
-        while patience.lasts(time.monotonic(), paused=gate.waits_for_a_person):
+        while patience.lasts(time.monotonic(), paused=bool(gate and gate.waits_for_a_person)):
             time.sleep(0.3)
             if not view.run_id:
                 view.run_id = str(
@@ -169,11 +220,12 @@ def _migrate(plan: Plan, operator: AirflowApi, db: Database, console: Console) -
             if time.monotonic() < next_look:
                 continue
             next_look = time.monotonic() + 1
-            gate.attend(airflow_run, view)
-            if operator.state(DAG_ID, airflow_run) in ("success", "failed"):
+            if gate:
+                gate.attend(airflow_run, view)
+            if operator.state(dag_id, airflow_run) in ("success", "failed"):
                 view.update()
                 break
-    return _conclude(db, airflow_run, operator, console)
+    return _conclude(demo, dag_id, airflow_run)
 
 
 @dataclass
@@ -195,29 +247,26 @@ class Patience:
 class Gate:
     """Shows the plan when the run asks, and answers as the demo's operator unless a person wants to."""
 
-    plan: Plan
-    operator: AirflowApi
-    db: Database
-    console: Console
+    demo: Demo
     shown: bool = False
     answer_at: float = 0.0
     waits_for_a_person: bool = False
 
     def attend(self, airflow_run: str, view: RunView) -> None:
-        form = self.operator.open_question(DAG_ID, airflow_run, "approve")
-        self.waits_for_a_person = form is not None and self.plan.manual
+        form = self.demo.operator.open_question(DAG_ID, airflow_run, "approve")
+        self.waits_for_a_person = form is not None and self.demo.plan.manual
         if form is None:
             return
         if not self.shown:
             self.shown = True
             view.pause()
             self._show_plan(view.run_id)
-            if self.plan.manual:
+            if self.demo.plan.manual:
                 page = f"/dags/{DAG_ID}/runs/{airflow_run}/tasks/approve/required_actions"
-                self.console.print(
-                    f"\nAnswer it in the browser (user operator or admin): {self.operator.base_url}{page}\n"
+                self.demo.console.print(
+                    f"\nAnswer it in the browser (user operator or admin): {self.demo.operator.base_url}{page}\n"
                 )
-        if self.plan.manual:
+        if self.demo.plan.manual:
             return
         if not self.answer_at:
             # An answer within a second of the question finds Airflow's scheduler not ready for it: it
@@ -226,29 +275,36 @@ class Gate:
         elif time.monotonic() > self.answer_at:
             self.answer_at = 0.0
             form = {**form, "reason": "Demo: the plan is as expected."}
-            self.operator.answer(DAG_ID, airflow_run, "approve", "Approve", form)
-            self.console.print("\nApproved by the demo's user [bold]operator[/bold].\n")
+            self.demo.operator.answer(DAG_ID, airflow_run, "approve", "Approve", form)
+            self.demo.console.print("\nApproved by the demo's user [bold]operator[/bold].\n")
 
     def _show_plan(self, run_id: str) -> None:
-        text = self.db.value(
+        text = self.demo.db.value(
             "SELECT data ->> 'markdown' FROM coa.event WHERE run_id = %s AND event = 'plan_summary' "
             "ORDER BY event_id DESC LIMIT 1",
             [run_id],
         )
-        self.console.print("\nThe plan waits for approval:\n")
-        self.console.print(Markdown(str(text or "")), soft_wrap=False)
+        self.demo.console.print("\nThe plan waits for approval:\n")
+        self.demo.console.print(Markdown(str(text or "")), soft_wrap=False)
 
 
-def _conclude(db: Database, airflow_run: str, operator: AirflowApi, console: Console) -> bool:
+def _conclude(demo: Demo, dag_id: str, airflow_run: str) -> bool:
+    db, console = demo.db, demo.console
     row: dict[str, Any] | None = db.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [airflow_run])
     console.print()
     if row is None or row["state"] is None:
-        failed = ", ".join(operator.failed_tasks(DAG_ID, airflow_run)) or "none"
+        failed = ", ".join(demo.operator.failed_tasks(dag_id, airflow_run)) or "none"
         console.print(f"[red]The run did not come to an end state.[/red] Failed tasks: {failed}.")
         return False
     show_findings(db, row["run_id"], console, ("blocker",))
     show_totals({**(row["summary"] or {}), "state": row["state"]}, console)
     good = row["state"] in GOOD_STATES
+    proof = (row["summary"] or {}).get("all_sources")
+    if proof:
+        console.print(
+            f"{len(proof['sources'])} sources, one target: "
+            + ("their sums are equal." if proof["equal"] else "[red]their sums differ.[/red]")
+        )
     console.print(f"State: [{'green' if good else 'red'}]{row['state']}[/]  {escape(row['message'] or '')}")
     console.print(f"Report: {row['artifacts']}/report.html")
     return good
@@ -256,16 +312,17 @@ def _conclude(db: Database, airflow_run: str, operator: AirflowApi, console: Con
 
 # ---- what the demo starts ---------------------------------------------------------------------
 @contextmanager
-def _org(role: str, port: int, plan: Plan) -> Iterator[Group]:
+def _org(role: str, port: int, plan: Plan, number: int = 1) -> Iterator[Group]:
+    name = role if number == 1 else f"{role}-{number}"
     org = Group(
-        f"{role} org",
+        f"{name} org",
         [
             *(sys.executable, "-m", "orgsim", "--port", str(port), "--role", role),
             *("--orders", str(plan.orders), "--seed", str(plan.seed)),
             *(("--profile", plan.profile) if plan.profile and role == "target" else ()),
         ],
         with_our_packages(child_environment(Child.SIMULATOR)),
-        logs_folder() / f"org-{role}.log",
+        logs_folder() / f"org-{name}.log",
         _register(),
     )
     try:
@@ -296,7 +353,8 @@ def _connections(plan: Plan) -> dict[str, str]:
         mail["COA_NOTIFY"] = json.dumps([{"by": "smtp", "conn_id": "coa_mail", "to": ["team@coa.example"]}])
     return {
         **mail,
-        "AIRFLOW_CONN_COA_SOURCE": uri(plan.source_port),
+        **{f"AIRFLOW_CONN_{name.upper()}": uri(port) for name, port in plan.sources.items()},
+        OTHERS: ",".join(name for name in plan.sources if name != RunParams.source_conn_id),
         "AIRFLOW_CONN_COA_TARGET": uri(plan.target_port),
         # The demo looks into the staging database: it must be its own.
         "AIRFLOW_CONN_COA_STAGING": EmbeddedPostgres().url(),
