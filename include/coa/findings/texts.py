@@ -465,6 +465,10 @@ LOAD_AND_PROOF: dict[str, Text] = {
         "{count} orders of the source are not in the target: new, blocked or held.",
         "the next run of coa_migrate moves them, or says why not.",
     ),
+    "sources_do_not_add_up": Text(
+        "All sources together are not what the target holds: {what}.",
+        "see all_sources in summary.json, and differences.csv of this run and of the runs named there.",
+    ),
     "migration_under_way": Text(
         "Run {run_id} was writing to the target meanwhile.", "verify again when it has ended."
     ),

@@ -13,9 +13,9 @@ from typing import Any
 from psycopg import sql
 
 from coa.config import RunParams
+from coa.findings.finding import Finding, finding
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER, SOURCE_ID
 from coa.plan.amounts import money_of
-from coa.staging.journal import Finding
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.states import RunState
@@ -105,12 +105,7 @@ def _finding(proof: dict[str, Any]) -> Finding:
         for one in proof["sources"][1:]
         if one["state"] != RunState.VERIFIED
     ]
-    return Finding(
-        "warning",
-        "sources_do_not_add_up",
-        f"All sources together are not what the target holds: {'; '.join(told)}.",
-        "see all_sources in summary.json, and differences.csv of this run and of the runs named there.",
-    )
+    return finding("warning", "sources_do_not_add_up", what="; ".join(told))
 
 
 def _pairs(runs: Sequence[Run]) -> sql.Literal:
