@@ -16,7 +16,7 @@ help:  ## this list
 $(READY): requirements.lock scripts/venv.sh
 	@scripts/venv.sh
 
-demo: $(READY)  ## two local orgs, Airflow, one whole migration (APPROVE=manual, WAIT=0, ORDERS=1000, SOURCES=2, NOTIFY=smtp://127.0.0.1:2525)
+demo: $(READY)  ## two local orgs, Airflow, one whole migration (APPROVE=manual, WAIT=0, ORDERS=1000, SOURCES=2, ATTACHMENTS=carry, NOTIFY=smtp://127.0.0.1:2525)
 	@$(PY) -m coa_airflow.local.demo
 
 up: $(READY)  ## Airflow with its UI in the background, against the configured orgs (AIRFLOW_PORT=8080)

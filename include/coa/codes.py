@@ -59,6 +59,35 @@ class Removal(StrEnum):
     LEFT = "left"
 
 
+class Carriage(StrEnum):
+    """What becomes of something that hangs on a record: it is carried, is there since an earlier run, or is left."""
+
+    CARRY = "carry"
+    THERE = "there"
+    LEFT = "left"
+
+
+class LeftBehind(StrEnum):
+    """Why something that hangs on a record is not carried."""
+
+    RECORD_NOT_MOVED = "record_not_moved"
+    RECORD_MATCHED = "record_matched"
+    TOO_LARGE = "too_large"
+    FILE_HIDDEN = "file_hidden"
+    NO_BYTES = "no_bytes"
+    WITH_EMAIL = "with_email"
+
+
+class Passage(StrEnum):
+    """`coa.attached.state`: sent, without an answer as yet -> created -> proved, or refused; deleted by a roll-back."""
+
+    SENT = "sent"
+    CREATED = "created"
+    PROVED = "proved"
+    REFUSED = "refused"
+    DELETED = "deleted"
+
+
 class ReasonCode(StrEnum):
     """Why a record is blocked, held or left, or what its plan wants to be known."""
 

@@ -33,6 +33,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "possible_duplicates": ("block_record", "load"),
     "conflict_policy": ("block_record", "source_wins", "target_wins"),
     "deletions": ("report", "carry"),
+    "attachments": ("report", "carry"),
+    "activities": ("report", "carry"),
+    "history": ("off", "archive"),
     "hidden_fields": ("stop", "report"),
     "masked_values": ("block_record", "stop"),
     "blank_contract": ("from_order", "block_record"),
@@ -79,6 +82,12 @@ class RunParams:
     possible_duplicates: str = "block_record"
     conflict_policy: str = "block_record"
     deletions: str = "report"
+    attachments: str = "report"
+    """Files with their versions, attachments and notes of the records that are moved."""
+    activities: str = "report"
+    """Tasks, events and e-mails of the records that are moved."""
+    history: str = "off"
+    """Field history of the records that are moved, as an archive: no API can insert it."""
     verify_sample: int | str = "1%"
     """Records of each sObject that the proof reads again by REST: a percentage or a number; 0: none."""
     hidden_fields: str = "stop"
@@ -271,6 +280,7 @@ AT_LEAST_ONE = frozenset(
         "extract_threads",
         "result_page_rows",
         "page_threads",
+        "file_threads",
     }
 )
 """Settings that count something of which none would leave nothing to do: rows of a job, tries, threads."""
@@ -387,6 +397,14 @@ class Settings:
     """COA_TEXT_LENGTH, `utf16` or `code_points`: what the target counts where its field is shorter than the source's.
     Apex counts "16-bit Unicode characters" (Apex Reference, String.length), an emoji as two; that the database behind a
     field does too is not documented, so the count that never lets a refused value through is the default."""
+    file_threads: int = 3
+    """COA_FILE_THREADS: files on their way at once; each is kept on this machine's disk while it is."""
+    file_base64_bytes: int = 0
+    """COA_FILE_BASE64_BYTES: files up to so many bytes are sent in base64 within JSON, at most 37.5 MB; 0: none. For a
+    proxy that lets no multipart through: multipart takes 2 GB, needs a third less, and takes files without a byte."""
+    lost_call_seconds: float = 600.0
+    """COA_LOST_CALL_SECONDS: after so long a call without an answer is over in the org for certain, and what it sent may
+    be sent again if it is not there. Salesforce ends a REST call after 10 minutes."""
     newest_api_version: float = 67.0
     """The newest API version this release was tested with."""
 

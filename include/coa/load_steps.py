@@ -238,6 +238,9 @@ RESTORES_DATES = LoadStep(
     after=("restores", "restores_exact"),
     chunk_no=RESTORE_CHUNK,
 )
+# What hangs on the records; its kinds are those of `coa.hanging`, not sObjects of the plan.
+ATTACHMENTS = LoadStep("attachments", "Carry files and activities", Phase.WRITE, (), INSERT, after=("links",))
+UNDO_ATTACHMENTS = LoadStep("undo_attachments", "Delete files and activities", Phase.WRITE, (), DELETE)
 DELETIONS = LoadStep("deletions", "Delete records", Phase.WRITE, ALL, DELETE, chunk_no=REMOVAL_CHUNK)
 EXTRACT_VERIFY = LoadStep("extract_verify", "Read back from the target", Phase.PROVE, ())
 
@@ -261,12 +264,14 @@ LOAD_STEPS: tuple[LoadStep, ...] = (
     CORRECTIONS_AFTER_LINKS,
     CORRECTIONS_AFTER_LINKS_EXACT,
     RECEIVED_DATES_AFTER_LINKS,
+    ATTACHMENTS,
     MENDING,
     MENDING_EXACT,
     MENDING_DATES,
     RESTORES,
     RESTORES_EXACT,
     RESTORES_DATES,
+    UNDO_ATTACHMENTS,
     DELETIONS,
     EXTRACT_VERIFY,
 )

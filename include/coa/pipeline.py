@@ -11,6 +11,9 @@ from typing import Any
 
 from coa import canary as canary_stage
 from coa import mending, stages
+from coa.attachments import carry as carry_stage
+from coa.attachments import history, inventory, planned, undo
+from coa.attachments import proof as attachments_proof
 from coa.config import Settings
 from coa.contract import run as contract_stage
 from coa.contract.report import facts_of_contract
@@ -144,6 +147,9 @@ def extract(run: Run, org: Org, role: str) -> None:
             run.events.add("extracted", org=role, sobject=sobject, rows=rows)
         if role == SOURCE:
             extract_pointing(run, org, saved_describes(run, SOURCE))
+            for sobject, rows in inventory.read_source(run, org).items():
+                run.events.add("extracted", org=role, sobject=sobject, rows=rows)
+            history.read_history(run, org)
 
 
 def transform(run: Run) -> None:
@@ -172,6 +178,7 @@ def plan(run: Run, artifacts: Folder) -> str:
     if _plan_is_fixed(run, "plan"):
         return _plan_page(run)
     with _stage(run, "plan"):
+        planned.decide(run)
         run.update(plan_hash=plan_stage.plan_hash(run))
         count_plan(run)
         folder = artifacts
@@ -180,6 +187,7 @@ def plan(run: Run, artifacts: Folder) -> str:
         run.events.add(PLAN_AMOUNTS, plan_hash=run.record.plan_hash, amounts=document["amounts"])
         document["rehearsal"] = corrections.expected_corrections_document(run)
         document["workflow_rules"] = rules_document(run)
+        document["attached"] = planned.document(run)
         write_json(folder, "plan.json", document | {"lineage": lineage(run, mapping_of(run))})
         with (folder / "corrections.csv").open("w", encoding="utf-8-sig", newline="") as file:
             write_csv(file, corrections.COLUMNS, corrections.expected_corrections_rows(run))
@@ -193,6 +201,7 @@ def _plan_page(run: Run) -> str:
     orders = {f.name: f for f in saved_carried(run, mapping_of(run))[ORDER]}
     new_orders = action_counts(run)[ORDER].get("insert", 0)
     afterwards = (
+        planned.markdown(run),
         expected_canary_markdown(run, new_orders),
         one_pass_markdown(run, orders),
         rules_off_markdown(run),
@@ -238,10 +247,17 @@ def load_lanes(run: Run, target: Org, lanes: list[int]) -> None:
         load_stage.load_lanes(run, target, mapping_of(run), lanes)
 
 
-def load_links(run: Run, target: Org) -> None:
-    """Links between records of different chunks, then deletions. Raises `RowsRejected` as `on_row_failure` says."""
+def load_links(run: Run, target: Org, source: Org | None = None) -> None:
+    """Links between records of different chunks, then deletions, then what hangs on the records, where it is carried.
+
+    The last alone needs the `source`. Raises `RowsRejected` as `on_row_failure` says.
+    """
     with _stage(run, "load_links", target=target):
         load_stage.load_links(run, target, mapping_of(run))
+    if source is not None and Policies(run.params).hanging:
+        with _stage(run, "load_attachments", source=source, target=target):
+            carry_stage.carry(run, source, target)
+            load_stage.stop_if_rejected(run)
 
 
 def mend(run: Run, target: Org) -> int:
@@ -262,6 +278,11 @@ def verify(run: Run, target: Org, source: Org | None = None) -> None:
         read_for_proof(run, target)
     with _stage(run, "verify"):
         run_verify(run, mapping_of(run))
+    if Policies(run.params).hanging:
+        with _stage(
+            run, "verify_attachments", target=target, **({} if source is None else {"source": source})
+        ):
+            attachments_proof.prove(run, source, target)
     orgs = {"target": target} if source is None else {"target": target, "source": source}
     with _stage(run, "verify_sample", **orgs):
         read_again(run, mapping_of(run), target, source)
@@ -352,6 +373,7 @@ def rollback_extract(run: Run, target: Org) -> None:
     with _stage(run, "extract_target", target=target):
         settle_jobs_of_other_runs(run, target)
         rollback_scope.snapshot(run, target, TARGET)
+        undo.plan(run, rollback_scope.original_of(run), target)
 
 
 def rollback_plan(run: Run, artifacts: Folder) -> str:
@@ -500,7 +522,7 @@ _DO: dict[str, Callable[[Walk], object]] = {
     "approve_canary": lambda w: w.answer_canary(),
     "load_customers": Walk.customers,
     "load_lanes": lambda w: load_lanes(w.run, w.target, w.lanes),
-    "load_links": lambda w: load_links(w.run, w.target),
+    "load_links": lambda w: load_links(w.run, w.target, w.source),
     "mend": lambda w: mend(w.run, w.target),
     "verify": lambda w: verify(w.run, w.target, w.source),
     "freeze_check": lambda w: freeze_check(w.run, w.source),

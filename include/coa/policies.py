@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from coa.codes import Severity, Verdict
 from coa.config import RunParams
+from coa.hanging import KINDS, Hanging
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,25 @@ class Policies:
     def carries_deletions(self) -> bool:
         """What is gone from the source is deleted in the target; else it is reported."""
         return self.params.deletions == "carry"
+
+    # ---- what hangs on records ----------------------------------------------------------------
+    @property
+    def carries_attachments(self) -> bool:
+        """Files, attachments and notes are moved; else they are counted."""
+        return self.params.attachments == "carry"
+
+    @property
+    def carries_activities(self) -> bool:
+        """Tasks, events and e-mails are moved; else they are counted."""
+        return self.params.activities == "carry"
+
+    @property
+    def hanging(self) -> tuple[Hanging, ...]:
+        """The kinds that are moved, in their order."""
+        asked = {"attachments": self.carries_attachments, "activities": self.carries_activities}
+        return tuple(kind for kind in KINDS if asked[kind.param])
+
+    @property
+    def archives_history(self) -> bool:
+        """Field history goes to the artifacts."""
+        return self.params.history == "archive"

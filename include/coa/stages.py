@@ -55,10 +55,13 @@ STAGES: tuple[Stage, ...] = (
     APPROVE_CANARY,
     Stage("load_customers", "Load", "Write customers", LOAD),
     Stage("load_lanes", "Load", "Write orders in lanes", LOAD),
-    Stage("load_links", "Load", "Write links and deletions", LOAD),
+    Stage("load_links", "Load", "Write links and deletions", LOAD, timed=("load_links", "load_attachments")),
     Stage("mend", "Load", "Mend what differs", LOAD),
     Stage(
-        "verify", "Verify", "Compare field by field", timed=(EXTRACT_VERIFY.name, "verify", "verify_sample")
+        "verify",
+        "Verify",
+        "Compare field by field",
+        timed=(EXTRACT_VERIFY.name, "verify", "verify_attachments", "verify_sample"),
     ),
     Stage("freeze_check", "Source still?", "Did the source stand still?"),
     REPORT,

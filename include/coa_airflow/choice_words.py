@@ -50,6 +50,9 @@ WORDS: dict[str, dict[str, str]] = {
         "target_wins": "Keep the target's values",
     },
     "deletions": {"report": "List them", "carry": "Delete them in the target"},
+    "attachments": {"report": "Count and list them", "carry": "Move them"},
+    "activities": {"report": "Count and list them", "carry": "Move them"},
+    "history": {"off": "Leave it", "archive": "Archive it in the artifacts"},
     "hidden_fields": {"stop": "Stop the run", "report": "Move the records without these values"},
     "masked_values": {"block_record": "Leave the record behind", "stop": "Stop the run"},
     "blank_contract": {

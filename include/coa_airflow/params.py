@@ -113,6 +113,21 @@ _CHOICE_TEXTS: dict[str, tuple[str, str, str]] = {
         "Record deleted in the source since we moved it",
         "`report` it, or `carry` the deletion to the target.",
     ),
+    "attachments": (
+        "What hangs on the orders",
+        "Files, attachments and notes",
+        "`report`: counted and listed; `carry`: moved with the orders, each proved by its SHA-256.",
+    ),
+    "activities": (
+        "What hangs on the orders",
+        "Tasks, events and e-mails",
+        "`report`: counted and listed; `carry`: moved with the orders.",
+    ),
+    "history": (
+        "What hangs on the orders",
+        "Field history",
+        "`off`, or `archive`: as files in the artifacts. No API can insert it.",
+    ),
     "hidden_fields": (
         "What we cannot see",
         "Field that the user of an org cannot see",

@@ -242,11 +242,11 @@ def lane(lanes: list[int]) -> None:
 
 @waiting_task
 def links() -> None:
-    """Sets the links from cloned orders to their originals, which may sit in any chunk."""
+    """Sets the links from cloned orders to their originals in any chunk; then carries files and activities."""
     from coa import pipeline
 
     with _approved_run() as run:
-        pipeline.load_links(run, org(run, "target", deferrable=True))
+        pipeline.load_links(run, org(run, "target", deferrable=True), org(run, "source"))
 
 
 @waiting_task

@@ -27,6 +27,7 @@ PERMANENT: dict[str, type[StrEnum]] = {
     "ledger_step_check": codes.LedgerStep,
     "difference_kind_check": codes.DifferenceKind,
     "difference_cause_check": codes.DifferenceCause,
+    "attached_state_check": codes.Passage,
 }
 OF_A_RUN: dict[tuple[Table, str], type[StrEnum]] = {
     (Table.PROBLEM, "reason_code"): codes.ReasonCode,
@@ -37,13 +38,17 @@ OF_A_RUN: dict[tuple[Table, str], type[StrEnum]] = {
     (Table.WORK, "state"): codes.RowState,
     (Table.ROLLBACK, "action"): codes.Undo,
     (Table.ROLLBACK, "reason_code"): codes.ReasonCode,
+    (Table.ATTACHED, "action"): codes.Carriage,
+    (Table.ATTACHED, "reason"): codes.LeftBehind,
+    (Table.ATTACHED_UNDO, "action"): codes.Undo,
+    (Table.ATTACHED_UNDO, "reason_code"): codes.ReasonCode,
 }
 # Columns of these names, wherever they stand; some names are those of several tables.
 BY_COLUMN: dict[str, tuple[type[StrEnum], ...]] = {
-    "action": (codes.Action, codes.Undo, codes.Removal),
+    "action": (codes.Action, codes.Undo, codes.Removal, codes.Carriage),
     "reason_code": (codes.ReasonCode,),
     "verdict": (codes.Verdict,),
-    "state": (RunState, codes.RowState, codes.JobState),
+    "state": (RunState, codes.RowState, codes.JobState, codes.Passage),
     "stopped_state": (RunState,),
     "origin": (codes.LedgerOrigin,),
     "severity": (codes.Severity,),

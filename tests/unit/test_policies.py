@@ -25,6 +25,9 @@ RESOLVED = (
     "learned_passes",
     "on_row_failure",
     "deletions",
+    "attachments",
+    "activities",
+    "history",
 )
 TESTED = re.compile(rf"""params\.({"|".join(RESOLVED)})\s*(==|!=|in |not in )|\.get\(\w*\.?params\.""")
 ELSEWHERE = sorted(
@@ -53,6 +56,9 @@ def of(**params: object) -> Policies:
         ("learned_passes", "learns_from_canary", {"use"}),
         ("on_row_failure", "stops_at_refused_rows", {"stop"}),
         ("deletions", "carries_deletions", {"carry"}),
+        ("attachments", "carries_attachments", {"carry"}),
+        ("activities", "carries_activities", {"carry"}),
+        ("history", "archives_history", {"archive"}),
     ],
 )
 def test_each_choice_of_a_param_means_what_it_says(param: str, behaviour: str, chosen_by: set[str]) -> None:

@@ -251,6 +251,10 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
         "{count} entries of field history of {sobject} stay in the source: no API can insert them.",
         "export them for the archive if they are needed.",
     ),
+    "attached_not_writeable": Text(
+        "{param} is carry, and the user of coa_target has no right to {sobject}: it may not {right}.",
+        "give the user that right (files need Salesforce Files, e-mails Enhanced Email), or set {param} to report.",
+    ),
     "records_pointing_here": Text(
         "{count:record} of {sobject} {count:points|point} at COA records by {field}, and {count:is|are} not moved.",
         "set the lookup in the target's records by relink.csv and id_map.csv after the load.",
@@ -258,6 +262,26 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
 }
 
 DATA: dict[str, Text] = {
+    "file_storage": Text(
+        "The target has {left} MB of file storage left; what hangs on the records takes {count} MB.",
+        "free file storage in the target or have it extended, narrow the run by orders_where, or set attachments to "
+        "report.",
+    ),
+    "attachments_allowance": Text(
+        "The target has {left} API calls left today; what hangs on the records needs about {count}, each file several "
+        "of its own.",
+        "run again when the 24-hour allowance has recovered, narrow the run by orders_where, or set attachments to "
+        "report.",
+    ),
+    "attached_left": Text(
+        "{count:record} of {sobject} {count:stays|stay} in the source: {why}.",
+        "move them by hand with id_map.csv if they are needed.",
+    ),
+    "history_not_read": Text(
+        "The source does not give the field history of {sobject}: {said}.",
+        "switch field history tracking on for the object, or let the user of coa_source see it; nothing else of the run "
+        "depends on it.",
+    ),
     **_each_role(
         "count_differs",
         Text(

@@ -34,7 +34,7 @@ HASHED_PARAMS = (
     "on_row_failure",
     "deletions",
 )
-HASHED_UNLESS_DEFAULT = ("canary", "canary_gate", "learned_passes")
+HASHED_UNLESS_DEFAULT = ("canary", "canary_gate", "learned_passes", "attachments", "activities")
 """Params that came later: with their defaults a plan keeps the hash that the version before gave it."""
 
 
@@ -72,6 +72,7 @@ def plan_hash(run: Run) -> str:
     for group in groups:
         digest.update(group["h"].encode())
     digest.update(_links_in_texts(run).encode())
+    digest.update(_hanging(run).encode())
     for row in deletion_rows(run):
         digest.update("|".join(str(row[k]) for k in ("sobject", "target_id", "action")).encode())
     return digest.hexdigest()
@@ -88,6 +89,19 @@ def _links_in_texts(run: Run) -> str:
                           id_length), E'\\n' ORDER BY nth)) AS h
                  FROM {} WHERE fits GROUP BY 1, 2, 3) t"""
         ).format(run.table(Table.TEXT_LINK))
+    )
+    return str(found or "")
+
+
+def _hanging(run: Run) -> str:
+    """Hash of what is carried beside the records; empty where nothing is."""
+    if not run.has_table(Table.ATTACHED):
+        return ""
+    found = run.db.value(
+        sql.SQL(
+            """SELECT md5(string_agg(concat_ws('|', sobject, source_id, parent_id, action, md5(data::text)), E'\\n'
+                        ORDER BY sobject, source_id)) FROM {}"""
+        ).format(run.table(Table.ATTACHED))
     )
     return str(found or "")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from coa.findings.finding import Finding, finding
 from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, SOURCE_ID
+from coa.policies import Policies
 from coa.preflight.checks import check_allowance
 from coa.preflight.probe import Probe
 from coa.salesforce.describe import Describe
@@ -78,6 +79,14 @@ def check_capacity(run: Run, probe: Probe, volume: Volume) -> list[Finding]:
         return []
     if probe.role == SOURCE:
         return check_allowance(SOURCE, limits, READING_CALLS, run.settings.api_reserve)
+    if Policies(run.params).hanging:
+        # How much is needed beside the records is known when the source was read.
+        files, calls = _entry(limits, "FileStorageMB"), _entry(limits, "DailyApiRequests")
+        run.learn(
+            probe.role,
+            **({"file_storage_mb": files[0]} if files else {}),
+            **({"api_calls_left": calls[0]} if calls else {}),
+        )
     chunk = run.params.orders_a_chunk(volume.orders)
     needed = expected_calls(volume.orders, volume.details, chunk, run.settings.rows_per_job)
     return [

@@ -15,6 +15,7 @@ from coa.fields.saved import fitting_or_not
 from coa.findings.finding import Finding
 from coa.mapping.model import Mapping
 from coa.model import COA_OBJECTS
+from coa.policies import Policies
 from coa.preflight.look import Look
 from coa.preflight.mapping_check import objects_named
 from coa.preflight.orgs import describe_objects
@@ -73,7 +74,8 @@ def _ask_ahead(look: Look) -> None:
         look.describes[SOURCE], look.describes[TARGET], look.mapping, look.params.created_dates
     )
     pointed_at = set().union(*(lookup_objects(fields) for fields in look.carried.values()))
-    others = sorted((pointed_at | objects_named(look.mapping)) - set(COA_OBJECTS))
+    hanging = {kind.sobject for kind in Policies(look.params).hanging}
+    others = sorted((pointed_at | objects_named(look.mapping) | hanging) - set(COA_OBJECTS))
     look.probes = {role: Probe(org, role) for role, org in look.orgs.items()}
     for role, probe in look.probes.items():
         look.describes[role] |= describe_objects(look.run, probe.org, role, others)

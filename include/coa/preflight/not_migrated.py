@@ -7,8 +7,10 @@ holds, so they can be moved afterwards with any tool.
 
 from __future__ import annotations
 
+from coa.config import RunParams
 from coa.findings.finding import Finding, finding
 from coa.model import COA_OBJECTS, LOADED, NS
+from coa.policies import Policies
 from coa.preflight.probe import Probe
 from coa.salesforce.describe import Describe
 from coa.salesforce.soql import text_list
@@ -18,18 +20,32 @@ NOT_OURS = frozenset(NS + n for n in ("Customer_Order_Product_History__c", "Serv
 MOST_LOOKUPS = 60
 
 
-def check_elsewhere(probe: Probe, source: dict[str, Describe]) -> list[Finding]:
-    """Notes on what hangs on the source's orders and stays there: files, activities, history, lookups from elsewhere."""
-    return [*_attached(probe), *_history(probe), *_pointing_here(probe, source)]
+def check_elsewhere(probe: Probe, source: dict[str, Describe], params: RunParams) -> list[Finding]:
+    """Notes on what hangs on the source's orders and stays there: files, activities, history, lookups from elsewhere.
+
+    What a param asks to be carried or archived is counted where it is read.
+    """
+    policies = Policies(params)
+    return [
+        *([] if policies.carries_attachments else _files(probe)),
+        *([] if policies.carries_activities else _activities(probe)),
+        *([] if policies.archives_history else _history(probe)),
+        *_pointing_here(probe, source),
+    ]
 
 
-def _attached(probe: Probe) -> list[Finding]:
+def _activities(probe: Probe) -> list[Finding]:
+    return [
+        *_by_parent(probe, "tasks", "Task", "What", "tasks_not_carried"),
+        *_by_parent(probe, "events", "Event", "What", "events_not_carried"),
+    ]
+
+
+def _files(probe: Probe) -> list[Finding]:
     """Counts over all three objects at once, by the type of the record that they hang on."""
     findings = [
         *_by_parent(probe, "notes", "Note", "Parent", "notes_not_carried"),
         *_by_parent(probe, "attachments", "Attachment", "Parent", "attachments_not_carried"),
-        *_by_parent(probe, "tasks", "Task", "What", "tasks_not_carried"),
-        *_by_parent(probe, "events", "Event", "What", "events_not_carried"),
     ]
     files = [
         # Links to files can be filtered by the linked record only (F3).

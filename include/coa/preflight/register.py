@@ -15,6 +15,7 @@ from coa.model import LOADED, ORDER
 from coa.preflight import checks
 from coa.preflight.automation import check_automation, entries_of
 from coa.preflight.capacity import check_capacity, moved_before
+from coa.preflight.hanging import check_hanging
 from coa.preflight.hidden_fields import check_hidden_fields, is_structural
 from coa.preflight.jobs import check_submit_jobs
 from coa.preflight.look import Look, Orgs
@@ -225,7 +226,11 @@ def _users(look: Look) -> list[Finding]:
 
 
 def _not_migrated(look: Look) -> list[Finding]:
-    return check_elsewhere(look.source, look.describes[SOURCE])
+    return check_elsewhere(look.source, look.describes[SOURCE], look.params)
+
+
+def _hanging(look: Look) -> list[Finding]:
+    return check_hanging(look.params, look.describes)
 
 
 def _masked(look: Look) -> list[Finding]:
@@ -334,8 +339,9 @@ CHECKS: tuple[Check, ...] = (
             "history_not_carried",
             "records_pointing_here",
         ),
-        asks={SOURCE: lambda look, probe: check_elsewhere(probe, look.describes[SOURCE])},
+        asks={SOURCE: lambda look, probe: check_elsewhere(probe, look.describes[SOURCE], look.params)},
     ),
+    Check(_hanging, Need.APP, _codes("attached_not_writeable")),
     Check(_masked, Need.APP, _each_role("field_masked")),
     Check(
         _not_told,

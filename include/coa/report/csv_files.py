@@ -119,6 +119,16 @@ def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
             ),
             [run.pair_id],
         )
+    if run.has_table(Table.ATTACHED):
+        yield from run.db.stream(
+            sql.SQL(
+                """SELECT a.sobject, a.source_id, m.target_id, a.action, 'inserted' AS origin, m.inserted_run
+                   FROM {} a JOIN coa.attached m ON m.pair_id = %s AND m.sobject = a.sobject
+                     AND m.source_id = a.source_id
+                   WHERE m.target_id IS NOT NULL ORDER BY 1, 2"""
+            ).format(run.table(Table.ATTACHED)),
+            [run.pair_id],
+        )
     for table in run.db.rows(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name LIKE 'map\\_\\_%%' ORDER BY 1",
         [run.schema],

@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.attachments.totals import totals
 from coa.evidence.bundle import evidence_of
 from coa.explanations import told
 from coa.load.canary_state import canary_of
@@ -68,6 +69,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
         "state": state,
         "plan_hash": run.record.plan_hash,
         "objects": objects,
+        "attached": totals(run),
         "received_dates": _dates(run, RECEIVED_AT, [ORDER]),
         "created_dates": _dates(run, "CreatedDate", list(LOADED)),
         "draft_exposure": _draft_exposure(run),
@@ -239,7 +241,8 @@ def _count_writes(run: Run, objects: dict[str, dict[str, int]]) -> None:
         "SELECT sobject, count(DISTINCT source_id) AS n FROM coa.rejection WHERE run_id = %s GROUP BY 1",
         [run.run_id],
     ):
-        objects[r["sobject"]]["rejected"] = int(r["n"])
+        if r["sobject"] in objects:
+            objects[r["sobject"]]["rejected"] = int(r["n"])
 
 
 def _count_differences(run: Run, objects: dict[str, dict[str, int]]) -> None:
@@ -252,6 +255,9 @@ def _count_differences(run: Run, objects: dict[str, dict[str, int]]) -> None:
            FROM coa.difference WHERE run_id = %s GROUP BY 1""",
         [run.run_id],
     ):
+        if r["sobject"] not in objects:
+            # What hangs on the records is counted apart.
+            continue
         for name in ("different", "missing", "duplicated"):
             objects[r["sobject"]][name] = int(r[name])
     for sobject in LOADED:

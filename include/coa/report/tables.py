@@ -11,6 +11,9 @@ from typing import Any
 from psycopg import sql
 
 from coa.artifacts import Artifacts, Folder
+from coa.attachments import history
+from coa.attachments.totals import COLUMNS as ATTACHED_COLUMNS
+from coa.attachments.totals import rows as attached_rows
 from coa.readiness.assess import READINESS_COLUMNS, readiness_rows
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
@@ -61,7 +64,24 @@ def write_tables(run: Run, folder: Folder) -> list[dict[str, Any]]:
     if can_write_parquet():
         write_parquet(artifacts, "orders.parquet", ORDER_KINDS, order_rows(run) if read else [])
     write_data_loader_files(run, artifacts)
+    if run.has_table(Table.ATTACHED):
+        with artifacts.text("attached.csv", encoding="utf-8-sig") as file:
+            count = write_csv(file, ATTACHED_COLUMNS, attached_rows(run))
+        artifacts.listed[-1]["rows"] = count
+    if history.has_history(run):
+        _write_history(run, artifacts)
     return artifacts.listed
+
+
+def _write_history(run: Run, artifacts: Artifacts) -> None:
+    """In a folder of its own: an archive that is kept when the rest is not needed any more."""
+    (artifacts.folder / history.FOLDER).mkdir(exist_ok=True)
+    name = f"{history.FOLDER}/{history.FILE}"
+    with artifacts.text(f"{name}.csv", encoding="utf-8-sig") as file:
+        count = write_csv(file, tuple(history.COLUMNS), history.history_rows(run))
+    artifacts.listed[-1]["rows"] = count
+    if can_write_parquet():
+        write_parquet(artifacts, f"{name}.parquet", history.COLUMNS, history.history_rows(run))
 
 
 def keep_tables(run: Run, folder: Folder, written: list[dict[str, Any]]) -> None:
@@ -81,7 +101,7 @@ def take_kept(run: Run, folder: Folder) -> list[dict[str, Any]] | None:
     if kept is None or kept["folder"] != str(folder):
         return None
     there = {entry.name for entry in folder.iterdir()}
-    return kept["files"] if all(file["name"] in there for file in kept["files"]) else None
+    return kept["files"] if all(file["name"].split("/")[0] in there for file in kept["files"]) else None
 
 
 def forget_kept(run: Run) -> Row | None:

@@ -136,6 +136,14 @@ PERMANENT: dict[str, Kept] = {
         emptied={"error": _NOTHING},
         of_run="last_run = %(run)s",
     ),
+    # Which file, note or activity became which. A hash of a file's bytes tells nothing of them but whether they are known.
+    "attached": Kept(
+        (
+            *("pair_id", "sobject", "source_id", "parent_id", "target_id", "target_parent", "state", "bytes"),
+            *("sha256", "stamp", "sent_at", "inserted_run", "last_run"),
+        ),
+        of_run="last_run = %(run)s",
+    ),
     "progress": Kept(
         (*("run_id", "step", "sobject", "total", "done", "rejected", "bytes", "started_at", "updated_at"),),
         deleted=True,
@@ -234,6 +242,9 @@ RUN_TABLES: dict[Table, Holds] = {
     Table.EXPECTED: Holds.PLAIN,
     Table.SAMPLE: Holds.PLAIN,
     Table.ROLLBACK: Holds.TEXTS,
+    Table.ATTACHED: Holds.RECORDS,
+    Table.ATTACHED_UNDO: Holds.TEXTS,
+    Table.HISTORY: Holds.RECORDS,
     # The secret that the salts follow from goes with the first person whose data is deleted.
     Table.EVIDENCE: Holds.PLAIN,
     Table.WRITTEN: Holds.PLAIN,

@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.attachments import undo
 from coa.mapping.model import Mapping
 from coa.model import LOADED, NS
 from coa.rollback.actions import (
@@ -37,6 +38,7 @@ def make_plan(run: Run, mapping: Mapping) -> str:
         plan_restores(run, original, sobject, fields[sobject])
         list_erased(run, original, sobject)
     list_deleted_by_run(run, original)
+    undo.keep_records(run)
     while keep_what_belongs_together(run):
         pass
     return plan_hash(run)
@@ -62,6 +64,7 @@ def plan_hash(run: Run) -> str:
             [sobject],
         ):
             digest.update(row["line"].encode())
+    digest.update(undo.plan_hash(run).encode())
     return digest.hexdigest()
 
 
@@ -99,6 +102,7 @@ def plan_document(run: Run) -> dict[str, Any]:
         "params": run.record.params,
         "objects": plan_counts(run),
         "left": reasons(run),
+        "attached": undo.counts(run),
     }
 
 
@@ -114,6 +118,7 @@ def plan_markdown(run: Run) -> str:
     for name, c in plan_counts(run).items():
         label = name.removeprefix(NS).removesuffix("__c").replace("_", " ")
         lines.append(f"| {label} | {c['to_delete']:,} | {c['to_restore']:,} | {c['left']:,} |")
+    lines += undo.markdown(run)
     left = reasons(run)
     if left:
         lines += ["", "**Left as they are**", "", "| sObject | reason | records |", "|---|---|---:|"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from psycopg import sql
 
+from coa.attachments import undo
 from coa.load_steps import DELETIONS
 from coa.model import LOADED
 from coa.report.csv_files import (
@@ -48,7 +50,8 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
             ).format(sql.Identifier("coa", table)),
             [run.run_id],
         ):
-            objects[r["sobject"]][column] = int(r["n"])
+            if r["sobject"] in objects:
+                objects[r["sobject"]][column] = int(r["n"])
     if all(run.has_table(Table.VERIFY, name) for name in LOADED):
         for counts in objects.values():
             wanted = counts["to_delete"] + counts["to_restore"]
@@ -60,6 +63,7 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
         "state": state,
         "plan_hash": run.record.plan_hash,
         "objects": objects,
+        "attached": undo.counts(run),
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
         "message": run.record.message,
@@ -78,6 +82,9 @@ def left_rows(run: Run) -> Iterable[dict[str, Any]]:
     """What stays although the run wrote it, and what the org refused: with what to do."""
     base = str(run.record.target_org.get("instance_url", ""))
     for row in rolled_back_rows(run):
+        if row["action"] == "left":
+            yield {**row, "step": "plan", "source_url": f"{base}/{row['target_id']}"}
+    for row in undo.rows(run):
         if row["action"] == "left":
             yield {**row, "step": "plan", "source_url": f"{base}/{row['target_id']}"}
     for r in run.db.stream(
@@ -100,7 +107,7 @@ def write_rollback_artifacts(run: Run, folder: Folder, state: str) -> dict[str, 
     """Writes all files of a roll-back as it stands now; the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, columns, rows in (
-        ("rolled_back.csv", ROLLED_BACK_COLUMNS, rolled_back_rows),
+        ("rolled_back.csv", ROLLED_BACK_COLUMNS, lambda run: chain(rolled_back_rows(run), undo.rows(run))),
         ("rejected_rows.csv", REJECTED_COLUMNS, left_rows),
         ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
     ):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.attachments import undo
 from coa.extract.bulk import forget_outdated, mark_used
 from coa.fields.bulk_values import bulk_cannot_carry
 from coa.fields.compare import actual_hash, comparisons
@@ -35,6 +36,7 @@ def carry_out(run: Run, target: Org, mapping: Mapping) -> None:
         refuse_changed_target(run, target, lambda name, ids: _in_plan(run, name, list(ids)))
         begin_to_write(run)
     fields = restorable_fields(run, original_of(run), mapping)
+    undo.carry_out(run, target)
     for sobject in PARENTS_FIRST:
         _restore(run, target, sobject, fields[sobject])
     remove(run, target, run.table(Table.ROLLBACK))
@@ -112,6 +114,7 @@ def read_back(run: Run, target: Org, mapping: Mapping) -> None:
     for sobject in LOADED:
         _find_remaining(run, sobject)
         _compare_restored(run, sobject, fields[sobject])
+    undo.find_remaining(run, target)
     mark_used(run, Table.VERIFY)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 
-from coa.codes import Action, ReasonCode, Removal, RowState, Undo, Verdict, one_of
+from coa.codes import Action, Carriage, LeftBehind, ReasonCode, Removal, RowState, Undo, Verdict, one_of
 from coa.model import DETAIL_ORDER, table_slug
 from coa.staging import wide
 
@@ -72,6 +72,9 @@ class Table(StrEnum):
     EXPECTED = "expected"
     SAMPLE = "sample"
     ROLLBACK = "rollback"
+    ATTACHED = "attached"
+    ATTACHED_UNDO = "attached_undo"
+    HISTORY = "history"
     EVIDENCE = "evidence"
     WRITTEN = "written"
 
@@ -237,6 +240,29 @@ DECLARED: dict[Table, Declaration] = {
            changed text[] NOT NULL DEFAULT '{{}}', reason_code text NOT NULL DEFAULT '' {REASON},
            reason text NOT NULL DEFAULT '', next_step text NOT NULL DEFAULT ''""",
         key=("sobject", "source_id"),
+    ),
+    # What hangs on the records, with the values that are carried of it. Of a version of a file the document is the parent.
+    Table.ATTACHED: Declaration(
+        f"""sobject text NOT NULL, source_id text NOT NULL, parent_sobject text NOT NULL, parent_id text NOT NULL,
+           document_id text NOT NULL DEFAULT '', nth int NOT NULL DEFAULT 1, bytes bigint NOT NULL DEFAULT 0,
+           data jsonb NOT NULL, action text NOT NULL DEFAULT 'carry' {one_of("action", Carriage)},
+           reason text NOT NULL DEFAULT '' {one_of("reason", LeftBehind, or_empty=True)}""",
+        key=("sobject", "source_id"),
+        indexes={"attached_by_parent": ("sobject", "parent_id")},
+    ),
+    # What a roll-back does with it.
+    Table.ATTACHED_UNDO: Declaration(
+        f"""sobject text NOT NULL, source_id text NOT NULL, target_id text NOT NULL,
+           action text NOT NULL {one_of("action", Undo)}, reason_code text NOT NULL DEFAULT '' {REASON},
+           reason text NOT NULL DEFAULT '', next_step text NOT NULL DEFAULT '', done boolean NOT NULL DEFAULT false""",
+        key=("sobject", "source_id"),
+    ),
+    # Field history as the source tells it.
+    Table.HISTORY: Declaration(
+        """sobject text NOT NULL, id text, record_id text NOT NULL, field text NOT NULL, old_value text, new_value text,
+           changed_at text NOT NULL, changed_by text NOT NULL""",
+        key=("id",),
+        indexes={"history_by_record": ("sobject", "record_id")},
     ),
     # One row: the secret that the salts of the records follow from, and what was made of them (`coa.evidence`).
     Table.EVIDENCE: Declaration("id int, secret bytea NOT NULL, tree jsonb, files jsonb", key=("id",)),

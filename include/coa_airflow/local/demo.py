@@ -6,6 +6,7 @@ SOURCES=2 (so many orgs, of ORDERS each, move into one, one after another, and a
 SOURCE_2_PORT=9103 and so on),
 PROFILE=cassette.json (the target behaves as the org of that contract).
 NOTIFY=smtp://127.0.0.1:2525 (show the mails that people would get).
+ATTACHMENTS=carry (the orders have files and activities, and they are moved as well).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from coa.child_environment import Child, child_environment
-from coa.config import ALL_SOURCES, RunParams
+from coa.config import ALL_SOURCES, CHOICES, RunParams
 from coa.contract.cassette import read_cassette
 from coa.errors import CoaError, ConfigurationError
 from coa.private_files import keep_files_private
@@ -63,6 +64,9 @@ PARAMS = {
 }
 
 
+CARRY = {"attachments": "carry", "activities": "carry", "history": "archive"}
+
+
 class Interrupted(Exception):
     """Ctrl-C, or SIGTERM."""
 
@@ -84,6 +88,12 @@ class Plan:
     """Path of a cassette that the target is to behave as; empty: the simulator as it is."""
     mailbox: tuple[str, int] | None = None
     """Host and port where the demo takes the mails of its run."""
+    attachments: bool = False
+    """Whether files and activities hang on the orders, and are carried."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return PARAMS | (CARRY if self.attachments else {})
 
     @property
     def sources(self) -> dict[str, int]:
@@ -109,6 +119,7 @@ class Plan:
             more_ports=tuple(port_from(f"SOURCE_{n}_PORT", 9101 + n) for n in range(2, sources + 1)),
             profile=_cassette(os.environ.get("PROFILE", "").strip()),
             mailbox=_mailbox(os.environ.get("NOTIFY", "")),
+            attachments=_carries(os.environ.get("ATTACHMENTS", "").strip()),
         )
 
 
@@ -189,9 +200,9 @@ class Demo:
 def _move_all(demo: Demo) -> bool:
     """Each source, one after another, then the proof over all; whether everything ended well."""
     if len(demo.plan.sources) == 1:
-        return _follow(demo, DAG_ID, PARAMS, Gate(demo))
+        return _follow(demo, DAG_ID, demo.plan.params, Gate(demo))
     for connection in demo.plan.sources:
-        if not _follow(demo, DAG_ID, {**PARAMS, "source_conn_id": connection}, Gate(demo)):
+        if not _follow(demo, DAG_ID, {**demo.plan.params, "source_conn_id": connection}, Gate(demo)):
             return False
     good = _follow(demo, VERIFY_DAG_ID, {"run_id": ALL_SOURCES})
     for row in demo.db.rows(
@@ -319,6 +330,7 @@ def _org(role: str, port: int, plan: Plan, number: int = 1) -> Iterator[Group]:
         [
             *(sys.executable, "-m", "orgsim", "--port", str(port), "--role", role),
             *("--orders", str(plan.orders), "--seed", str(plan.seed)),
+            *(("--attachments",) if plan.attachments else ()),
             *(("--profile", plan.profile) if plan.profile and role == "target" else ()),
         ],
         with_our_packages(child_environment(Child.SIMULATOR)),
@@ -385,6 +397,15 @@ def _only_demo() -> Iterator[None]:
 
 def _register() -> Path:
     return local_folder() / "groups"
+
+
+def _carries(value: str) -> bool:
+    """Raises `ConfigurationError` for a word that is none of the param's."""
+    if value not in ("", *CHOICES["attachments"]):
+        raise ConfigurationError(
+            f"ATTACHMENTS is {value!r}.", next_step=f"set it to {' or '.join(CHOICES['attachments'])}."
+        )
+    return value == "carry"
 
 
 def _cassette(path: str) -> str:

@@ -1,0 +1,222 @@
+"""Proves what was carried: every value read anew from the target, every file by the SHA-256 of the bytes it gives back.
+
+What is expected comes from the source: its values as they were read, and the hash of its bytes as they were streamed.
+Differences stand in `coa.difference` beside those of the records, under the kind's own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from coa.attachments import copies, ledger
+from coa.attachments.carry import Users, values_of
+from coa.attachments.inventory import fields_of
+from coa.attachments.ledger import Item
+from coa.attachments.transfer import download
+from coa.codes import DifferenceKind
+from coa.hanging import LINK, VERSION, Hanging
+from coa.policies import Policies
+from coa.salesforce.bulk import raise_worst
+from coa.salesforce.session import Org
+from coa.staging.database import Row
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+Difference = tuple[Item, str, DifferenceKind, str, Any, Any, str]
+"""(item, target id, kind, field, value in the source, value in the target, reason)."""
+Known = dict[str, dict[str, Any]]
+
+
+def prove(run: Run, source: Org | None, target: Org) -> None:
+    """Compares what this run carried; what is equal is noted as proved, with its stamp in the target.
+
+    To be called after the proof of the records, which empties the list of differences.
+    `source` is asked only for bytes of what an earlier, unknown run brought.
+    """
+    if not run.has_table(Table.ATTACHED):
+        return
+    users = Users(run)
+    for kind in Policies(run.params).hanging:
+        fields = fields_of(run, kind)
+        rows = ledger.carried(run, kind.sobject) if fields else []
+        if rows:
+            _prove_kind(run, source, target, kind, rows, fields, users)
+
+
+def _prove_kind(
+    run: Run,
+    source: Org | None,
+    target: Org,
+    kind: Hanging,
+    rows: list[tuple[Item, Row]],
+    fields: list[str],
+    users: Users,
+) -> None:
+    there = _read(run, target, kind, rows, fields)
+    by_id = {str(r["Id"]): r for r in there}
+    differences: list[Difference] = []
+    for item, row in rows:
+        differences += _compare(
+            kind, item, row, by_id.get(str(row["target_id"])), values_of(kind, item, users)
+        )
+    if kind.sobject == VERSION:
+        differences += _versions_in_order(rows, by_id)
+    differences += _doubled(run, kind, rows, there, users)
+    missing = {d[0].source_id for d in differences if d[2] is DifferenceKind.MISSING}
+    if kind.body:
+        differences += _compare_bytes(
+            run, source, target, kind, [r for r in rows if r[0].source_id not in missing]
+        )
+    _keep(run, kind, rows, differences, by_id)
+
+
+def _read(
+    run: Run, target: Org, kind: Hanging, rows: list[tuple[Item, Row]], fields: list[str]
+) -> list[dict[str, Any]]:
+    """What the target has of the kind: around the records of these rows, or, of files, all that is ours."""
+    if kind.sobject == VERSION:
+        source_org = str(run.record.source_org["id"])
+        wanted = (*fields, "VersionNumber", kind.size)
+        return [record for _, record in copies.versions_of_ours(target, source_org, wanted)]
+    if kind.sobject == LINK:
+        return list(copies.links_of(target, [item.document for item, _ in rows]))
+    return list(copies.children_of(target, kind, [item.parent for item, _ in rows], fields))
+
+
+def _compare(
+    kind: Hanging, item: Item, row: Row, found: dict[str, Any] | None, wanted: dict[str, Any]
+) -> Iterable[Difference]:
+    target_id = str(row["target_id"])
+    if found is None:
+        return [(item, target_id, DifferenceKind.MISSING, "", None, None, "it is not in the target")]
+    parent = str(row["target_parent"])
+    if kind.size:
+        wanted = wanted | {kind.size: item.bytes}
+    return [
+        (
+            item,
+            target_id,
+            DifferenceKind.FIELD,
+            name,
+            wanted.get(name),
+            found.get(name),
+            "not as in the source",
+        )
+        for name in copies.differing(wanted | {kind.parent: parent}, found)
+    ]
+
+
+def _versions_in_order(rows: list[tuple[Item, Row]], there: Known) -> list[Difference]:
+    """The versions of a document follow one another as in the source."""
+    last: dict[str, int] = {}
+    wrong: list[Difference] = []
+    for item, row in rows:
+        found = there.get(str(row["target_id"]))
+        if found is None:
+            continue
+        number = int(found.get("VersionNumber") or 0)
+        if number <= last.get(item.parent_id, 0):
+            wrong.append(
+                (
+                    *(item, str(row["target_id"]), DifferenceKind.FIELD, "VersionNumber"),
+                    *(item.nth, number, "not in the source's order"),
+                )
+            )
+        last[item.parent_id] = number
+    return wrong
+
+
+def _doubled(
+    run: Run, kind: Hanging, rows: list[tuple[Item, Row]], there: list[dict[str, Any]], users: Users
+) -> list[Difference]:
+    """Records of the target that look like a copy and are the copy of nothing."""
+    if kind.sobject == LINK:
+        # The platform links a document to a record once.
+        return []
+    ours = {str(row["target_id"]): item for item, row in rows}
+    doubled: list[Difference] = []
+    if kind.sobject == VERSION:
+        source_org = str(run.record.source_org["id"])
+        by_key = {item.source_id: item for item, _ in rows}
+        for record in there:
+            item = by_key.get(copies.key_in(record.get("PathOnClient"), source_org))
+            if item is not None and str(record["Id"]) not in ours:
+                doubled.append(_double(item, record))
+        return doubled
+    wanted: dict[str, list[tuple[Item, dict[str, Any]]]] = {}
+    for item, _ in rows:
+        wanted.setdefault(item.parent, []).append((item, values_of(kind, item, users)))
+    for record in there:
+        if str(record["Id"]) in ours or ledger.is_taken(run, str(record["Id"])):
+            continue
+        for item, values in wanted.get(str(record[kind.parent]), ()):
+            same_size = not kind.size or int(record[kind.size] or 0) == item.bytes
+            if same_size and not copies.differing(values, record):
+                doubled.append(_double(item, record))
+                break
+    return doubled
+
+
+def _double(item: Item, record: dict[str, Any]) -> Difference:
+    reason = "the target has it twice"
+    return (item, str(record["Id"]), DifferenceKind.DUPLICATE, "", None, None, reason)
+
+
+def _compare_bytes(
+    run: Run, source: Org | None, target: Org, kind: Hanging, rows: list[tuple[Item, Row]]
+) -> list[Difference]:
+    found: list[Difference] = []
+
+    def compare(item: Item, row: Row) -> None:
+        run.lease.renew()
+        expected = str(row["sha256"])
+        if not expected and source is not None:
+            with download(source, kind, item.source_id, size=item.bytes) as spooled:
+                expected = spooled.sha256
+        with download(target, kind, str(row["target_id"]), size=None) as spooled:
+            actual = spooled.sha256
+        if actual != expected:
+            field = f"SHA-256 of {kind.body}"
+            reason = "the target gives other bytes back"
+            found.append((item, str(row["target_id"]), DifferenceKind.FIELD, field, expected, actual, reason))
+
+    with ThreadPoolExecutor(run.settings.file_threads) as pool:
+        raise_worst([pool.submit(compare, item, row) for item, row in rows])
+    return found
+
+
+def _keep(
+    run: Run, kind: Hanging, rows: list[tuple[Item, Row]], differences: list[Difference], there: Known
+) -> None:
+    wrong = {d[0].source_id for d in differences}
+    with run.db.transaction() as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO coa.difference
+                 (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+            [
+                (
+                    *(run.run_id, kind.sobject, item.source_id, target_id, field),
+                    *(_text(before), _text(after), of_kind, reason),
+                )
+                for item, target_id, of_kind, field, before, after, reason in differences
+            ],
+        )
+        cursor.executemany(
+            """UPDATE coa.attached SET state = 'proved', stamp = %s, last_run = %s
+               WHERE pair_id = %s AND sobject = %s AND source_id = %s""",
+            [
+                (
+                    *(str(there[str(row["target_id"])].get("SystemModstamp") or ""), run.run_id),
+                    *(run.pair_id, kind.sobject, item.source_id),
+                )
+                for item, row in rows
+                if item.source_id not in wrong
+            ],
+        )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
