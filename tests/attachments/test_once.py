@@ -60,8 +60,8 @@ def check(migrator: Migrator) -> None:
     "kind",
     [
         "reset_after",
-        pytest.param("reset_before", marks=pytest.mark.faults),
-        pytest.param("error_after", marks=pytest.mark.faults),
+        pytest.param("reset_before", marks=pytest.mark.lane),
+        pytest.param("error_after", marks=pytest.mark.lane),
     ],
 )
 def test_lost_answers_at_every_step_lose_and_double_nothing(migrator: Migrator, kind: str) -> None:
@@ -80,6 +80,7 @@ def test_lost_answers_at_every_step_lose_and_double_nothing(migrator: Migrator, 
     check(migrator)
 
 
+@pytest.mark.lane
 def test_a_file_that_breaks_off_is_read_again(migrator: Migrator) -> None:
     migrator.source.control(
         "POST", "faults", {"kind": "truncate", "fraction": 0.5, "path": "/VersionData$", "times": 3}
@@ -108,7 +109,7 @@ def _child(migrator: Migrator, run_id: str = "") -> subprocess.Popen[str]:
     ("step", "by"),
     [
         pytest.param(
-            step, by, marks=() if (step, by) == ("further_version", "next_run") else pytest.mark.faults
+            step, by, marks=() if (step, by) == ("further_version", "next_run") else pytest.mark.lane
         )
         for step in STEPS
         for by in ("retry", "next_run")

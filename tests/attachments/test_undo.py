@@ -60,6 +60,7 @@ def test_what_nobody_touched_goes_and_the_rest_stays_with_its_records(migrator: 
     }
 
 
+@pytest.mark.lane
 def test_a_migration_after_a_roll_back_carries_everything_again(migrator: Migrator) -> None:
     first = migrator.migrate(**CARRY)
     assert roll_back(migrator, first.run).state == "verified"
