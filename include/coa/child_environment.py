@@ -11,7 +11,8 @@ import os
 from collections.abc import Mapping
 from enum import Enum
 
-PASS = "COA_PASS_ENVIRONMENT"
+from coa.config import Settings
+
 ORG_CONNECTION = "AIRFLOW_CONN_"
 STAGING_CONNECTION = "AIRFLOW_CONN_COA_STAGING"
 
@@ -73,7 +74,10 @@ def child_environment(child: Child, given: Mapping[str, str] | None = None) -> d
     environment = os.environ if given is None else given
     names = NAMES[child]
     if child in (Child.AIRFLOW, Child.WORKER):
-        names = (*names, *filter(None, (name.strip() for name in environment.get(PASS, "").split(","))))
+        names = (
+            *names,
+            *Settings.from_environment("pass_environment", environment=environment).pass_environment,
+        )
     return {
         name: value
         for name, value in environment.items()

@@ -13,7 +13,8 @@ import pwd
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coa.errors import ConfigurationError, InvalidParams, RunStopped
+from coa.config import Settings
+from coa.errors import ConfigurationError, RunStopped
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
@@ -30,7 +31,7 @@ def approvers(variable: Callable[[], str] | None = None) -> frozenset[str]:
     `variable` reads the Airflow variable; by default as tasks do. Raises `ConfigurationError` when the variable leaves
     nobody.
     """
-    listed = _names(os.environ.get(LIST, "") or _from_airflow_cfg())
+    listed = frozenset(Settings.from_environment("approvers").approvers) or _names(_from_airflow_cfg())
     if not listed:
         return frozenset()
     narrowed = _names(variable()) if variable else _variable()
@@ -53,12 +54,7 @@ def asked(triggered_by: str) -> list[dict[str, str]]:
 
 def four_eyes() -> bool:
     """Raises `InvalidParams` for a setting that is neither true nor false."""
-    value = os.environ.get(FOUR_EYES, "").strip().lower()
-    if value not in ("", "true", "false"):
-        raise InvalidParams(
-            f"The environment variable {FOUR_EYES} is {value!r}.", next_step="set it to true or false."
-        )
-    return value == "true"
+    return Settings.from_environment("four_eyes").four_eyes
 
 
 def may_answer(run: Run, *names: str) -> None:

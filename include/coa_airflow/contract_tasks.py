@@ -12,45 +12,6 @@ from coa_airflow.retries import PREFLIGHT_POLICY
 from coa_airflow.running import task_run
 
 
-def contract_params() -> dict[str, Param]:
-    """What the form of `coa_contract` offers."""
-    return {
-        "role": Param(
-            "target",
-            type="string",
-            enum=["target", "source"],
-            title="Which org",
-            description_md="`target` is asked everything; `source` is only read.",
-        ),
-        "allow_production": Param(
-            False,
-            type="boolean",
-            title="Also an org that is no sandbox",
-            description_md="Off: such an org is refused before anything is written.",
-        ),
-        "status_probes": Param(
-            False,
-            type="boolean",
-            title="Questions about statuses",
-            description_md="For some questions an order is made Received, Activated or Provisioned, looked at and "
-            "deleted. The approver confirms it once more.",
-        ),
-        "accept_submit_jobs": Param(
-            False,
-            type="boolean",
-            title="Statuses although an order could be sent",
-            description_md="Off: where a job, flow or trigger could submit orders, or the app's connection is live, no "
-            "order is made anything but Draft unless the approver confirms that too.",
-        ),
-        "require_approval": Param(
-            True,
-            type="boolean",
-            title="Ask a person before the first write",
-            description_md="Off: the waiver is recorded with your name and the plan's hash.",
-        ),
-    }
-
-
 def contract_form() -> dict[str, Param]:
     """What the approver may fill in and tick."""
     kept = {name: param for name, param in approval_form().items() if name in ("reason", "ticket")}

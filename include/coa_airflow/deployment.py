@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from coa.config import Settings
 from coa_airflow.environment import HEADLESS
 
 if TYPE_CHECKING:
@@ -65,5 +66,5 @@ def origin_of(dag_run: Any, db: Database) -> Origin:
         airflow_clears=getattr(dag_run, "clear_number", 0) or 0,
         conf_sha256=sha256(conf.encode()).hexdigest(),
         headless_token=os.environ.get(HEADLESS, ""),
-        triggered_for=os.environ.get("COA_TRIGGERED_BY", ""),
+        triggered_for=Settings.from_environment("triggered_by").triggered_by,
     )

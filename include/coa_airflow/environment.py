@@ -140,16 +140,17 @@ def connection_in(name: str, text: str) -> Any:
     )
 
 
-def setting(variable: str, environment: str) -> str:
-    """An Airflow variable, else an environment variable, else nothing."""
+def setting(name: str, variable: str = "") -> str:
+    """An Airflow variable, `coa_<name>` unless another is given, else the setting of that name."""
     from airflow.sdk import Variable
 
-    return str(Variable.get(variable, default="") or os.environ.get(environment, "")).strip()
+    of_airflow = str(Variable.get(variable or f"coa_{name}", default="") or "").strip()
+    return of_airflow or str(getattr(Settings.from_environment(name), name))
 
 
 def artifacts_of(run_id: str) -> Any:
     """Folder of a run's artifacts: a `Path`, or an `ObjectStoragePath` for any other place."""
-    return artifacts_root(setting("coa_artifacts_path", "COA_ARTIFACTS_PATH")) / run_id
+    return artifacts_root(setting("artifacts_path")) / run_id
 
 
 def artifacts_root(configured: str) -> Any:

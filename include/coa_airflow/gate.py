@@ -15,6 +15,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException
 
+from coa.config import Settings
 from coa.errors import RunStopped
 from coa.kinds import kind_of
 from coa_airflow.approvers import asked, may_answer, may_waive
@@ -34,8 +35,6 @@ PLAN_SUMMARY = "plan_summary"
 """Event of a run: the plan as Markdown; data: plan_hash, markdown."""
 APPROVAL_ASKED = "approval_asked"
 """Event of a run: a person was shown a plan; data: plan_hash."""
-
-DEFAULT_HOURS = 168.0
 
 
 def text_field(title: str, description: str) -> Param:
@@ -87,12 +86,8 @@ def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
 
 
 def response_hours() -> float:
-    """How long the gate waits: COA_APPROVAL_HOURS, a week by default. Then the run is not approved."""
-    try:
-        hours = float(os.environ.get("COA_APPROVAL_HOURS", ""))
-    except ValueError:
-        return DEFAULT_HOURS
-    return hours if hours > 0 else DEFAULT_HOURS
+    """How long the gate waits; then the run is not approved. Raises `InvalidParams`."""
+    return Settings.from_environment("approval_hours").approval_hours
 
 
 @dataclass(frozen=True)

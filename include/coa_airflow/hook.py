@@ -13,10 +13,11 @@ from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 from simple_salesforce.api import Salesforce
 
-from coa.config import RunParams, Settings
+from coa.config import Settings
 from coa.errors import CoaError, ConfigurationError
 from coa.salesforce.session import Org
 from coa_airflow.connections import org_connection
+from coa_airflow.pair import Pair
 
 
 class CoaSalesforceHook(SalesforceHook):  # type: ignore[misc]  # Airflow has no types for us
@@ -26,9 +27,7 @@ class CoaSalesforceHook(SalesforceHook):  # type: ignore[misc]  # Airflow has no
     has no time-outs. `org` is what the engine works with; the inherited methods work on its session.
     """
 
-    def __init__(
-        self, salesforce_conn_id: str = RunParams.source_conn_id, settings: Settings | None = None
-    ) -> None:
+    def __init__(self, salesforce_conn_id: str = Pair.source, settings: Settings | None = None) -> None:
         super().__init__(salesforce_conn_id=salesforce_conn_id)
         self.settings = settings or Settings.from_environment()
 

@@ -6,12 +6,11 @@ asks the row. Nothing else decides which org is read and which is written.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from coa.config import RunParams
+from coa.config import RunParams, Settings
 from coa.errors import ConfigurationError, InvalidParams
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 OTHERS = "COA_CONNECTIONS"
 """Environment variable: connections, comma separated, that a run may be pointed at beside those of its DAG."""
 
+DEFAULTS = RunParams()
 ROLES = {"source_conn_id": "source", "target_conn_id": "target"}
 
 
@@ -27,8 +27,8 @@ ROLES = {"source_conn_id": "source", "target_conn_id": "target"}
 class Pair:
     """The connections that a set of DAGs names. Raises `ConfigurationError` for names that cannot be meant."""
 
-    source: str = RunParams.source_conn_id
-    target: str = RunParams.target_conn_id
+    source: str = DEFAULTS.source_conn_id
+    target: str = DEFAULTS.target_conn_id
 
     def __post_init__(self) -> None:
         for param, name in self.params().items():
@@ -53,8 +53,7 @@ def allowed(named: str) -> list[str]:
 
     The other role's connection is not among them: nobody turns a migration around by a slip in the form.
     """
-    listed = [name.strip() for name in os.environ.get(OTHERS, "").split(",")]
-    return list(dict.fromkeys([named, *filter(None, listed)]))
+    return list(dict.fromkeys([named, *Settings.from_environment("connections").connections]))
 
 
 def chosen(raw: dict[str, Any], named: dict[str, str]) -> dict[str, str]:
@@ -72,7 +71,7 @@ def chosen(raw: dict[str, Any], named: dict[str, str]) -> dict[str, str]:
     faults += [
         f"{name} is not a param of this DAG"
         for name in ROLES
-        if name not in named and raw.get(name) not in (None, "", getattr(RunParams, name))
+        if name not in named and raw.get(name) not in (None, "", getattr(DEFAULTS, name))
     ]
     if len(found) == 2 and len(set(found.values())) == 1:
         faults.append(f"source_conn_id and target_conn_id are both {found['source_conn_id']!r}")

@@ -12,34 +12,6 @@ from coa_airflow.running import task_run
 from coa_airflow.waiting import waiting_task
 
 
-def rollback_params() -> dict[str, Param]:
-    return {
-        "run_id": Param(
-            "",
-            type=["null", "string"],
-            title="Run to undo",
-            description_md="Its id, such as `20261123T144200Z-a1b2c3`, by which the artifacts folders are named, or "
-            "the id of its Airflow run.",
-        ),
-        "dry_run": Param(
-            False, type="boolean", title="Dry run", description_md="Makes the plan and writes nothing."
-        ),
-        "force": Param(
-            False,
-            type="boolean",
-            title="Also what was changed since",
-            description_md="Rolls back records of the run that somebody changed in the target since. Records that the "
-            "run did not insert are never deleted.",
-        ),
-        "require_approval": Param(
-            True,
-            type="boolean",
-            title="Ask a person before the first write",
-            description_md="Off: the waiver is recorded with your name and the plan's hash.",
-        ),
-    }
-
-
 def rollback_form() -> dict[str, Param]:
     """What the approver of a roll-back may fill in: the cases and the standing approval are of migrations."""
     return {name: param for name, param in approval_form().items() if name in ("reason", "ticket")}

@@ -1,14 +1,13 @@
-"""What `coa_sync` does otherwise than `coa_migrate`: its schedule, its params, its approval."""
+"""What `coa_sync` does otherwise than `coa_migrate`: its schedule, its approval."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from airflow.sdk import Param, task
+from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from coa_airflow.params import policy_params
+from coa.config import Settings
 from coa_airflow.running import task_run
 
 
@@ -17,22 +16,7 @@ def schedule() -> str | None:
 
     Read from the environment: an Airflow variable would be asked for at every parse of the file.
     """
-    return os.environ.get("COA_SYNC_SCHEDULE", "").strip() or None
-
-
-def sync_params() -> dict[str, Param]:
-    params = policy_params()
-    params["mode"] = Param(
-        "delta",
-        type="string",
-        enum=["delta"],
-        title="Mode",
-        description_md="What changed since the last run of this pair of orgs.",
-        section="What to do",
-    )
-    gate = params["canary_gate"]
-    gate.schema["enum"] = [choice for choice in gate.schema["enum"] if choice != "ask"]
-    return params
+    return Settings.from_environment("sync_schedule").sync_schedule or None
 
 
 @task

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from coa.config import ALL_SOURCES
+from coa.config import ALL_SOURCES, Settings
 from coa.kinds import kind_of
 from coa_airflow.approvers import who_triggers
 from coa_airflow.canary_gate import refuse_asking_nobody
@@ -53,9 +53,13 @@ def _named_by(mapping: str, of_params: str) -> NamedBy:
     In a headless run the params are those of whoever started the process. A variable is anybody's who may edit
     variables, there as well: those of a served Airflow are copied for it.
     """
-    from coa.mapping.place import FILE, NamedBy
+    from coa.mapping.place import NamedBy
 
-    if mapping in (os.environ.get(name, "").strip() for name in (FILE, "AIRFLOW_VAR_COA_MAPPING")):
+    of_deployment = (
+        Settings.from_environment("mapping").mapping,
+        os.environ.get("AIRFLOW_VAR_COA_MAPPING", "").strip(),
+    )
+    if mapping in of_deployment:
         return NamedBy.DEPLOYMENT
     return NamedBy.DEPLOYMENT if os.environ.get(HEADLESS) and mapping == of_params else NamedBy.AIRFLOW
 
@@ -78,7 +82,7 @@ def start(
     if "mapping" in raw and not of_params:
         from coa_airflow.environment import setting
 
-        raw["mapping"] = setting("coa_mapping", "COA_MAPPING")
+        raw["mapping"] = setting("mapping")
     # Before the run exists: with a row that holds a forbidden name, whoever marks this task as success could use it.
     orgs = chosen(raw, connections or Pair().params())
     if under_grant:

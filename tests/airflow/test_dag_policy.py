@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coa.config import CHOICES, RunParams
+from coa.config.shown import OPEN_SECTION
 from coa.kinds import KINDS
 from coa.stages import EXTRACT, STAGES
-from coa_airflow.params import OPEN_SECTION
 
 KNOWN = tuple(f"coa_{kind}" for kind in KINDS)
 OF_OTHER_DAGS = {"run_id", "force", "role", "allow_production", "status_probes"}
@@ -104,7 +103,7 @@ def test_the_form_has_exactly_the_params_of_a_run_with_their_defaults(dags: Any)
     offered = {name: params[name] for name in params}
 
     assert offered == {
-        field.name: field.default for field in fields(RunParams) if field.name not in OF_OTHER_DAGS
+        name: value for name, value in RunParams().model_dump().items() if name not in OF_OTHER_DAGS
     }
 
 

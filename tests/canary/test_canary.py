@@ -231,11 +231,12 @@ def test_a_target_that_somebody_changed_during_the_wait_stops_the_rest(pair: Mig
 @pytest.mark.parametrize("nobody", ["headless", "sync"])
 def test_nobody_is_asked_where_nobody_is(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from coa_airflow.canary_gate import refuse_asking_nobody
-    from coa_airflow.sync_tasks import sync_params
+    from coa_airflow.pair import Pair
+    from coa_airflow.params import form
 
     if nobody == "headless":
         monkeypatch.setenv("COA_HEADLESS", "token")
     with pytest.raises(InvalidParams, match="canary_gate is ask"):
         refuse_asking_nobody({"canary_gate": "ask"}, "sync" if nobody == "sync" else "migrate")
     refuse_asking_nobody({"canary_gate": "only"}, "sync")
-    assert sync_params()["canary_gate"].schema["enum"] == ["continue", "only"]
+    assert form("sync", Pair())["canary_gate"].schema["enum"] == ["continue", "only"]

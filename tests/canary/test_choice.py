@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from psycopg import sql
@@ -40,7 +39,7 @@ def run(made: Run) -> Run:
     """The same run before anything was chosen."""
     with made.db.transaction() as connection:
         tables.drop(connection, made, Table.CANARY)
-    made.params = replace(made.params, canary=25)
+    made.params = made.params.model_copy(update={"canary": 25})
     return made
 
 
@@ -105,7 +104,7 @@ def test_a_second_try_finds_the_same_records_and_the_same_plan_chooses_the_same(
 
 @pytest.mark.parametrize(("canary", "orders"), [(0, 0), (7, 7), (ORDERS, 0)])
 def test_the_number_is_the_params(run: Run, canary: int, orders: int) -> None:
-    run.params = replace(run.params, canary=canary)
+    run.params = run.params.model_copy(update={"canary": canary})
 
     chosen = chosen_of(run)
 

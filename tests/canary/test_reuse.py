@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,7 @@ def test_it_is_not_where_the_target_is_another_or_is_not_known(later: Run, value
 def test_it_is_not_where_something_else_is_written_or_a_canary_is_to_be_seen(
     later: Run, params: dict[str, Any]
 ) -> None:
-    later.params = replace(later.params, **params)
+    later.params = later.params.model_copy(update=params)
 
     assert not finds(later)
 
@@ -162,9 +161,9 @@ def test_it_is_not_with_another_field_map_nor_with_another_mapping_file(later: R
 
 
 def test_it_is_not_when_it_is_old_or_what_followed_it_was_not_so(later: Run) -> None:
-    later.settings = replace(later.settings, canary_days=0)
+    later.settings = later.settings.model_copy(update={"canary_days": 0})
     assert not finds(later)
-    later.settings = replace(later.settings, canary_days=30)
+    later.settings = later.settings.model_copy(update={"canary_days": 30})
     later.db.execute("UPDATE coa.canary SET much_mended = %s", [[DETAIL]])
     assert not finds(later)
     later.db.execute("UPDATE coa.canary SET much_mended = '{}'")

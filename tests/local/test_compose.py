@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from coa.config.settings import Reader, Settings, explained, variable
+
 SECRETS = {
     "AIRFLOW_JWT_SECRET": "J" * 64,
     "AIRFLOW_SECRET_KEY": "S" * 32,
@@ -53,6 +55,7 @@ FILES = {
     "demo-source": {"demo_source_certificate", "demo_source_key"},
     "demo-target": {"demo_target_certificate", "demo_target_key"},
     **{name: {"ca"} for name in AIRFLOW_SERVICES},
+    "worker": {"ca", "evidence_key"},
 }
 FROM_THE_HOST = {"worker": ["/opt/airflow/mappings"]}
 """Service -> folders of the host that it may read: the task that starts a run reads the mapping file."""
@@ -158,6 +161,57 @@ def test_the_roles_of_the_databases_own_them_and_no_more(resolved: dict[str, Any
     assert "REVOKE ALL ON DATABASE airflow, coa_staging, postgres, template1 FROM PUBLIC" in script
     # The superuser is the image's own.
     assert "POSTGRES_USER" not in resolved["services"]["postgres"]["environment"]
+
+
+# ---- settings -------------------------------------------------------------------------------------
+FIXED = {"mapping_folder": "/opt/airflow/mappings", "evidence_key": "/run/secrets/evidence_key"}
+"""Settings that are paths inside the container; the host says what lies there."""
+PLACES = [
+    (name, reader)
+    for name in Settings.model_fields
+    for reader in explained(name).read_by
+    if reader is not Reader.COMMAND
+]
+
+
+@pytest.fixture(scope="module")
+def told(project: Path) -> dict[str, Any]:
+    """The services where the host sets every setting to its own name."""
+    done = compose(project, {**SECRETS, **{variable(name): name for name in Settings.model_fields}})
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["services"]
+    return found
+
+
+@pytest.mark.parametrize(("name", "reader"), PLACES, ids=lambda one: getattr(one, "value", one))
+def test_a_setting_reaches_every_container_that_reads_it(
+    told: dict[str, Any], name: str, reader: Reader
+) -> None:
+    assert told[reader.value]["environment"][variable(name)] == FIXED.get(name, name)
+
+
+def test_no_container_is_told_a_setting_that_nobody_reads(told: dict[str, Any]) -> None:
+    known = {variable(name) for name in Settings.model_fields}
+    for service in told.values():
+        ours = {name for name in service.get("environment", {}) if name.startswith("COA_")}
+        assert ours <= known
+
+
+def test_evidence_is_unsigned_where_the_host_names_no_key(services: dict[str, Any]) -> None:
+    assert not services["worker"]["environment"]["COA_EVIDENCE_KEY"]
+
+
+def test_what_is_not_set_is_as_by_default(services: dict[str, Any]) -> None:
+    """Compose hands an unset variable on as an empty one."""
+    environment = {name: value or "" for name, value in services["worker"]["environment"].items()}
+
+    read = Settings.from_environment(environment=environment)
+
+    assert read == Settings(
+        artifacts_path="/opt/airflow/artifacts",
+        mapping_folder="/opt/airflow/mappings",
+        remind_hours=(24, 72, 144),
+    )
 
 
 # ---- what a container may do -------------------------------------------------------------------

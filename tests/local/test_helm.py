@@ -11,7 +11,7 @@ import yaml
 from tests.airflow_home import PROJECT  # before Airflow is imported
 from tests.local.test_requirements import pinned
 
-from coa.config import Settings
+from coa.config.settings import Reader, Settings, explained, variable
 
 FILE = PROJECT / "deploy/helm/values.yaml"
 
@@ -28,11 +28,30 @@ def test_it_asks_for_the_airflow_that_is_locked(values: dict[str, Any]) -> None:
 
 def test_each_of_its_variables_is_one_that_the_code_reads(values: dict[str, Any]) -> None:
     code = "\n".join(path.read_text("utf-8") for path in (PROJECT / "include").rglob("*.py"))
-    engine = {f"COA_{name.upper()}" for name in Settings.__dataclass_fields__}
+    engine = {variable(name) for name in Settings.model_fields}
 
     for name in [one["name"] for one in values["env"]] + [one["envName"] for one in values["secret"]]:
         ours = name.removeprefix("AIRFLOW_CONN_")
         assert name == "PYTHONPATH" or name in engine or ours in code or ours.lower() in code, name
+
+
+def test_every_setting_reaches_every_component_by_one_config_map(values: dict[str, Any]) -> None:
+    """`extraEnvFrom` of the chart is for every container of Airflow, the pods of tasks among them."""
+    read = [name for name in Settings.model_fields if set(explained(name).read_by) != {Reader.COMMAND}]
+    here = {one["name"] for one in values["env"]}
+    sources = yaml.safe_load(values["extraEnvFrom"])
+
+    assert {variable(name) for name in read} - here
+    assert sources == [{"configMapRef": {"name": "coa-settings", "optional": True}}]
+
+
+def test_the_key_of_the_evidence_can_be_mounted(values: dict[str, Any]) -> None:
+    [volume], [mount] = values["volumes"], values["volumeMounts"]
+
+    assert volume["name"] == mount["name"]
+    assert volume["secret"]["optional"] is True
+    assert mount["readOnly"] is True
+    assert f"{mount['mountPath']}/key.pem" in FILE.read_text("utf-8").split("volumes:")[0]
 
 
 def test_no_secret_stands_in_it(values: dict[str, Any]) -> None:

@@ -18,7 +18,6 @@ LAYERS = (
     (
         "artifacts",
         "batches",
-        "child_environment",
         "errors",
         "explanations",
         "files",
@@ -32,7 +31,8 @@ LAYERS = (
         "states",
     ),
     ("config", "decide", "failures", "load_steps", "tabular"),
-    ("policies", "staging", "stages"),
+    ("child_environment", "policies", "stages"),
+    ("staging",),
     ("mapping", "salesforce"),
     ("fields",),
     ("preflight",),

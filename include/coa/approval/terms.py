@@ -6,7 +6,6 @@ as `not_approved` and names it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
 from typing import Any
 
 from coa.config import RunParams
@@ -22,7 +21,7 @@ MOST_NAMED = 8
 
 def terms_of(run: Run) -> Terms:
     """The terms that a run has, as JSON; after preflight, which finds out the last three."""
-    params = {name: value for name, value in asdict(run.params).items() if name not in OF_THE_RUN}
+    params = {name: value for name, value in run.params.model_dump().items() if name not in OF_THE_RUN}
     source, target = run.record.source_org or {}, run.record.target_org or {}
     # The mapping file's own condition comes with its hash.
     params["orders_where"] = str(run.record.given_params.get("orders_where") or "").strip()
@@ -97,5 +96,8 @@ def granted_params(db: Database, source_conn_id: str, target_conn_id: str) -> di
            ORDER BY standing_id DESC LIMIT 1""",
         [source_conn_id, target_conn_id],
     )
-    known = {f.name for f in fields(RunParams)}
-    return {name: value for name, value in row["params"].items() if name in known} if row else {}
+    return (
+        {name: value for name, value in row["params"].items() if name in RunParams.model_fields}
+        if row
+        else {}
+    )

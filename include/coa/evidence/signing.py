@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coa.config import Settings
 from coa.errors import ConfigurationError
 from coa.files import MOST_KEY_BYTES, NotReadable, read_regular
 
@@ -46,7 +46,7 @@ def _key() -> Ed25519PrivateKey | None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    path = os.environ.get(SETTING, "").strip()
+    path = Settings.from_environment("evidence_key").evidence_key
     if not path:
         return None
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -76,7 +76,7 @@ def fingerprint(run: Run, carried: dict[str, list[FieldMapping]]) -> dict[str, A
         return None
     params = {
         name: value
-        for name, value in asdict(run.params).items()
+        for name, value in run.params.model_dump().items()
         if name not in OF_THE_RUN and name not in WRITES_THE_SAME
     }
     return {

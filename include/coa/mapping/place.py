@@ -8,11 +8,11 @@ below that folder, whoever names the file.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from coa.config import Settings
 from coa.errors import InvalidParams
 from coa.files import NotReadable, OutsideFolder, read_regular
 from coa.staging.folders import project_folder
@@ -58,26 +58,22 @@ class Place:
 
 def place_for(path: str, named_by: NamedBy) -> Place:
     """By this process's environment. Raises `InvalidParams` for a setting that cannot be used."""
-    said = os.environ.get(FOLDER, "").strip()
+    settings = Settings.from_environment("mapping", "mapping_folder", "custom_rules")
+    said = settings.mapping_folder
     if said and not Path(said).is_dir():
         raise InvalidParams(
             f"The environment variable {FOLDER} names no folder.",
             next_step="let it name the folder of the mapping files, on every worker, or unset it.",
         )
     # Whoever triggers may repeat what the deployment says: a standing approval does.
-    of_deployment = named_by is NamedBy.DEPLOYMENT or path == os.environ.get(FILE, "").strip()
+    of_deployment = named_by is NamedBy.DEPLOYMENT or path == settings.mapping
     folder = Path(said) if said else project_folder() / DEFAULT_FOLDER
-    return Place(folder.absolute(), bool(said) or not of_deployment, custom_rules_allowed())
+    return Place(folder.absolute(), bool(said) or not of_deployment, settings.custom_rules)
 
 
 def custom_rules_allowed() -> bool:
     """Whether this process runs code that a mapping file names. Raises `InvalidParams` for another word."""
-    value = os.environ.get(CUSTOM_RULES, "").strip().lower() or "false"
-    if value not in ("true", "false"):
-        raise InvalidParams(
-            f"The environment variable {CUSTOM_RULES} is {value!r}.", next_step="set it to true or false."
-        )
-    return value == "true"
+    return Settings.from_environment("custom_rules").custom_rules
 
 
 def _text(where: Path, what: str, below: Path | None) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 from psycopg import sql
 
-from coa.config import RunParams
+from coa.config import RunParams, Settings
 from coa.errors import ConfigurationError
 from coa.mapping.file import read_mapping
 from coa.mapping.model import Mapping
-from coa.mapping.place import FILE, NamedBy, place_for
+from coa.mapping.place import NamedBy, place_for
 from coa.staging import tables
 from coa.staging.database import json_value
 from coa.staging.runs import Run
@@ -65,7 +64,7 @@ def freeze(run: Run, named_by: NamedBy = NamedBy.DEPLOYMENT) -> None:
     """
     if run.has_table(Table.MAPPING_FILE):
         return
-    read = _read(run.params.mapping or os.environ.get(FILE, ""), named_by)
+    read = _read(run.params.mapping or Settings.from_environment("mapping").mapping, named_by)
     where = _both(run.params.orders_where, read.mapping.orders_where)
     params = {**run.record.given_params, **({"orders_where": where} if where else {})}
     with run.db.transaction() as connection:
@@ -78,7 +77,7 @@ def freeze(run: Run, named_by: NamedBy = NamedBy.DEPLOYMENT) -> None:
             "UPDATE coa.run SET params = %s, mapping_name = %s, mapping_sha256 = %s WHERE run_id = %s",
             [json_value(params), read.name, read.sha256, run.run_id],
         )
-    run.params = replace(run.params, orders_where=where)
+    run.params = run.params.model_copy(update={"orders_where": where})
     run.refresh()
 
 

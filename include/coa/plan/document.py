@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
@@ -62,13 +61,7 @@ def plan_hash(run: Run) -> str:
     )
     digest = sha256()
     digest.update(str(run.pair_id and _orgs(run)).encode())
-    params = {name: getattr(run.params, name) for name in HASHED_PARAMS}
-    params |= {
-        name: value
-        for name in HASHED_UNLESS_DEFAULT
-        if (value := getattr(run.params, name)) != getattr(RunParams, name)
-    }
-    digest.update(json.dumps(params, sort_keys=True).encode())
+    digest.update(hashed_params(run.params).encode())
     for group in groups:
         digest.update(group["h"].encode())
     digest.update(_links_in_texts(run).encode())
@@ -76,6 +69,22 @@ def plan_hash(run: Run) -> str:
     for row in deletion_rows(run):
         digest.update("|".join(str(row[k]) for k in ("sobject", "target_id", "action")).encode())
     return digest.hexdigest()
+
+
+def hashed_params(params: RunParams) -> str:
+    """The part of the params that a plan's hash covers, as JSON.
+
+    >>> hashed_params(RunParams(canary=10))
+    '{"canary": 10, "created_dates": "required", "deletions": "report", "on_row_failure": "stop", "received_dates": "restore"}'
+    """
+    defaults = RunParams()
+    covered = {name: getattr(params, name) for name in HASHED_PARAMS}
+    covered |= {
+        name: value
+        for name in HASHED_UNLESS_DEFAULT
+        if (value := getattr(params, name)) != getattr(defaults, name)
+    }
+    return json.dumps(covered, sort_keys=True)
 
 
 def _links_in_texts(run: Run) -> str:
@@ -230,7 +239,7 @@ def _terms(run: Run) -> list[str]:
     defaults = RunParams()
     chosen = [
         f"`{name}` {_text(value)}"
-        for name, value in asdict(run.params).items()
+        for name, value in run.params.model_dump().items()
         if value != getattr(defaults, name) and name not in ("mode", "mapping")
     ]
     name, digest = run.record.mapping_name, run.record.mapping_sha256

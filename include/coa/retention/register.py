@@ -17,19 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from coa.config import CHOICES, COUNTS, OTHER_CHOICES, SWITCHES
+from coa.config.params import FREE_TEXTS, RunParams
 from coa.evidence.coa_verify_evidence import FOLDER, LEAVES, PROGRAM, SIGNATURE, STATEMENT, SUMMARY
 from coa.staging.tables import Table
 
 # ---- permanent tables ----------------------------------------------------------------------------
-CODE_PARAMS = (
-    *CHOICES,
-    *OTHER_CHOICES,
-    *COUNTS,
-    *sorted(SWITCHES),
-    *("max_blocked", "verify_sample", "run_id", "source_conn_id", "target_conn_id"),
-)
-"""Params whose values are words of ours, numbers or ids. The others (a condition, a path, a user name) are texts."""
+CODE_PARAMS = tuple(name for name in RunParams.model_fields if name not in FREE_TEXTS)
+"""Params whose values are words of ours, numbers or ids."""
 _PARAMS = """(SELECT COALESCE(jsonb_object_agg(key, value), '{{}}') FROM jsonb_each({column})
               WHERE key = ANY ('{{{names}}}') AND value #>> '{{}}' ~ '^[A-Za-z0-9_.%%-]{{0,40}}$')"""
 

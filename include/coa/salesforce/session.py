@@ -44,6 +44,8 @@ TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
 MOST_RENEWALS = 2
 """New sessions of one request. One would do, were it not that it may be ended as well before the request comes again."""
 CLIENT_NAME = "coa-migration"
+NEWEST_API_VERSION = 67.0
+"""The newest API version that this release was tested with."""
 
 
 class Number(float):
@@ -425,10 +427,10 @@ class Org:
 
     def _choose_version(self) -> str:
         offered = [str(v["version"]) for v in self.get_json("/services/data", kind="login")]
-        usable = [v for v in offered if float(v) <= self.settings.newest_api_version]
+        usable = [v for v in offered if float(v) <= NEWEST_API_VERSION]
         if not usable:
             raise ConfigurationError(
-                f"{self.name} offers only API versions newer than {self.settings.newest_api_version}.",
+                f"{self.name} offers only API versions newer than {NEWEST_API_VERSION}.",
                 next_step="set the extra `version` of the connection to one that the org offers.",
             )
         return max(usable, key=float)

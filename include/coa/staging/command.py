@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from coa.config import Settings
 from coa.errors import ConfigurationError
 from coa.staging.embedded import EmbeddedPostgres
 
@@ -40,7 +40,7 @@ def staging_url(given: str) -> Iterator[str]:
             next_step=f"put the URL into the environment variable {VARIABLE}, or leave the password out of it: "
             "PGPASSWORD and ~/.pgpass are read.",
         )
-    named = given or os.environ.get(VARIABLE, "")
+    named = given or Settings.from_environment("staging_url").staging_url
     if named:
         yield named
         return

@@ -1,10 +1,11 @@
-"""Where this project is and keeps its files: asked before anything else is imported, so light."""
+"""Where this project is and keeps its files."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from coa.config import Settings
 from coa.private_files import private_folder
 
 
@@ -18,7 +19,9 @@ def project_folder() -> Path:
 
 def local_folder() -> Path:
     """Where everything is kept that this machine makes and git ignores: `.local`, or COA_LOCAL_FOLDER."""
-    return Path(os.environ.get("COA_LOCAL_FOLDER") or project_folder() / ".local").absolute()
+    return Path(
+        Settings.from_environment("local_folder").local_folder or project_folder() / ".local"
+    ).absolute()
 
 
 def logs_folder() -> Path:

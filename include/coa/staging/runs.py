@@ -6,7 +6,7 @@ import platform
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -181,7 +181,7 @@ class Run:
         meant = run_named(self.db, self.params.run_id)
         if meant != self.params.run_id:
             self.update(params={**self.record.params, "run_id": meant})
-            self.params = replace(self.params, run_id=meant)
+            self.params = self.params.model_copy(update={"run_id": meant})
 
     def refresh(self) -> None:
         """Reads the run's record again: other tasks may have written it."""

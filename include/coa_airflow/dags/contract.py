@@ -8,7 +8,7 @@ from coa_airflow import contract_tasks, tasks
 from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import CONTRACT
-from coa_airflow.params import connection_params
+from coa_airflow.params import form
 from coa_airflow.verdict import verdict
 
 
@@ -17,7 +17,7 @@ def build(edition: Edition) -> DAG:
     with edition.dag(
         "contract",
         "Asks a sandbox how it behaves, with marked records that are deleted again, and keeps the answers as a file",
-        params={**contract_tasks.contract_params(), **connection_params(orgs)},
+        params=form("contract", edition.pair),
         writes=True,
         doc=CONTRACT,
     ) as dag:

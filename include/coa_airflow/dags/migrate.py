@@ -9,7 +9,7 @@ from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order, extract_both, load_in_lanes
 from coa_airflow.documents import MIGRATE
 from coa_airflow.gate import PlanApprovalOperator, approval_form
-from coa_airflow.params import connection_params, migrate_params
+from coa_airflow.params import form
 from coa_airflow.verdict import verdict_of
 
 
@@ -18,7 +18,7 @@ def build(edition: Edition) -> DAG:
     with edition.dag(
         "migrate",
         "Moves Channel Order App orders from one org to another and proves it field by field",
-        params={**migrate_params(), **connection_params(orgs)},
+        params=form("migrate", edition.pair),
         writes=True,
         doc=MIGRATE,
     ) as dag:

@@ -8,7 +8,7 @@ from coa_airflow import tasks
 from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order, extract_both
 from coa_airflow.documents import PREFLIGHT
-from coa_airflow.params import connection_params, policy_params
+from coa_airflow.params import form
 from coa_airflow.verdict import verdict
 
 
@@ -17,7 +17,7 @@ def build(edition: Edition) -> DAG:
     with edition.dag(
         "preflight",
         "Checks two orgs and computes the plan of a migration; writes nothing",
-        params={**policy_params(), **connection_params(orgs)},
+        params=form("preflight", edition.pair),
         writes=False,
         doc=PREFLIGHT,
     ) as dag:

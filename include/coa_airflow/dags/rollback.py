@@ -9,7 +9,7 @@ from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import ROLLBACK
 from coa_airflow.gate import PlanApprovalOperator
-from coa_airflow.params import connection_params
+from coa_airflow.params import form
 from coa_airflow.verdict import verdict
 
 
@@ -18,7 +18,7 @@ def build(edition: Edition) -> DAG:
     with edition.dag(
         "rollback",
         "Undoes a migration run: deletes what it inserted, restores what it updated, if untouched since",
-        params={**rollback_tasks.rollback_params(), **connection_params(orgs)},
+        params=form("rollback", edition.pair),
         writes=True,
         doc=ROLLBACK,
     ) as dag:

@@ -8,7 +8,7 @@ from coa_airflow import sync_tasks, tasks
 from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order, extract_both, load_in_lanes
 from coa_airflow.documents import SYNC
-from coa_airflow.params import connection_params
+from coa_airflow.params import form
 from coa_airflow.verdict import verdict_of
 
 
@@ -17,7 +17,7 @@ def build(edition: Edition) -> DAG:
     with edition.dag(
         "sync",
         "Brings what changed in the source to the target, on a schedule, under a standing approval",
-        params={**sync_tasks.sync_params(), **connection_params(orgs)},
+        params=form("sync", edition.pair),
         writes=True,
         doc=SYNC,
         schedule=sync_tasks.schedule(),

@@ -8,7 +8,7 @@ from coa_airflow import tasks
 from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import VERIFY
-from coa_airflow.params import connection_params, verify_params
+from coa_airflow.params import form
 from coa_airflow.verdict import verdict
 
 
@@ -17,7 +17,7 @@ def build(edition: Edition) -> DAG:
     with edition.dag(
         "verify",
         "Compares what was migrated, field by field, at any time; writes nothing",
-        params={**verify_params(), **connection_params(orgs)},
+        params=form("verify", edition.pair),
         writes=False,
         doc=VERIFY,
     ) as dag:

@@ -182,7 +182,7 @@ def _local_airflow() -> list[Item]:
 
 
 def _artifacts() -> Item:
-    folder = artifacts_root(os.environ.get("COA_ARTIFACTS_PATH", ""))
+    folder = artifacts_root(Settings.from_environment("artifacts_path").artifacts_path)
     if not isinstance(folder, Path):
         return Item("artifacts", True, f"{folder} (an object store: tried by the first run).")
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -199,7 +199,9 @@ def _notifications() -> list[Item]:
     A variable that was made in the browser is not looked at: asking Airflow for it would take seconds.
     """
     try:
-        channels = channels_of(os.environ.get("AIRFLOW_VAR_COA_NOTIFY") or os.environ.get("COA_NOTIFY", ""))
+        channels = channels_of(
+            os.environ.get("AIRFLOW_VAR_COA_NOTIFY") or Settings.from_environment("notify").notify
+        )
     except CoaError as error:
         return [Item("notifications", False, error.message, error.next_step)]
     return [Item("notifications", True, f"{', '.join(one.name for one in channels)}.")] if channels else []

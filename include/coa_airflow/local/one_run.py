@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from coa.config import Settings
 from coa.errors import ConfigurationError
 
 RETRY_LOOK_SECONDS = 0.5
@@ -121,7 +122,7 @@ def _create_run(dag: Any, conf: dict[str, Any], token: str, session: Any) -> Any
         run_type=DagRunType.MANUAL,
         state=DagRunState.RUNNING,
         triggered_by=DagRunTriggeredByType.CLI,
-        triggering_user_name=os.environ.get("COA_TRIGGERED_BY"),
+        triggering_user_name=Settings.from_environment("triggered_by").triggered_by or None,
         start_date=now,
         session=session,
     )

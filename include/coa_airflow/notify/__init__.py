@@ -29,8 +29,8 @@ NOTIFIED = "notified"
 def configured(dag_id: str) -> list[Channel]:
     """The channels of the DAGs of this prefix. Raises `InvalidParams` for a setting that cannot be used."""
     prefix = dag_id.rpartition("_")[0] or "coa"
-    text = setting(f"{prefix}_notify", "COA_NOTIFY") if prefix != "coa" else ""
-    return channels_of(text or setting("coa_notify", "COA_NOTIFY"))
+    text = setting("notify", f"{prefix}_notify") if prefix != "coa" else ""
+    return channels_of(text or setting("notify"))
 
 
 def notify(run: Run, kind: str, message: Callable[[], Message], *, once: str = "") -> None:

@@ -6,22 +6,16 @@ Airflow's deadline alerts wake these functions in the triggerer, whatever the ru
 from __future__ import annotations
 
 import asyncio
-import os
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from coa.errors import InvalidParams
+from coa.config import Settings
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
-
-REMIND_HOURS = "COA_REMIND_HOURS"
-RUN_HOURS = "COA_RUN_HOURS"
-DRAFT_MINUTES = "COA_DRAFT_MINUTES"
-DEFAULT_DRAFT_MINUTES = 60.0
 
 
 def deadlines() -> list[DeadlineAlert]:
@@ -30,6 +24,7 @@ def deadlines() -> list[DeadlineAlert]:
     Not by default: `airflow dags test` of Airflow 3.3 fails at the end of a DAG that has deadlines, because it looks up
     stored alerts that it has not stored. Raises `InvalidParams` for a value that is no number.
     """
+    settings = Settings.from_environment("remind_hours", "run_hours")
     alerts = [
         DeadlineAlert(
             name=f"waits for an answer after {hours:g} h",
@@ -37,7 +32,7 @@ def deadlines() -> list[DeadlineAlert]:
             interval=timedelta(hours=hours),
             callback=AsyncCallback(remind, {"hours": hours}),
         )
-        for hours in _hours(REMIND_HOURS)
+        for hours in settings.remind_hours
     ]
     return alerts + [
         DeadlineAlert(
@@ -46,31 +41,13 @@ def deadlines() -> list[DeadlineAlert]:
             interval=timedelta(hours=hours),
             callback=AsyncCallback(tell_late, {"hours": hours}),
         )
-        for hours in _hours(RUN_HOURS)
+        for hours in settings.run_hours
     ]
 
 
-def _hours(variable: str) -> list[float]:
-    text = os.environ.get(variable, "")
-    try:
-        hours = [float(part) for part in text.split(",") if part.strip()]
-        if all(0 < one < float("inf") for one in hours):
-            return sorted(set(hours))
-    except ValueError:
-        pass
-    raise InvalidParams(
-        f"The environment variable {variable} is {text!r}.",
-        next_step="set it to hours above 0, with commas between them, or to nothing.",
-    )
-
-
 def draft_minutes() -> float:
-    """For how long an order that is none may stand as Draft until people are told: COA_DRAFT_MINUTES, an hour."""
-    try:
-        minutes = float(os.environ.get(DRAFT_MINUTES, ""))
-    except ValueError:
-        return DEFAULT_DRAFT_MINUTES
-    return minutes if minutes >= 0 else DEFAULT_DRAFT_MINUTES
+    """For how long an order that is none may stand as Draft until people are told."""
+    return Settings.from_environment("draft_minutes").draft_minutes
 
 
 async def remind(hours: float, context: Any = None) -> None:
