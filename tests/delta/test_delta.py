@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,7 +69,9 @@ def test_a_delta_without_changes_writes_nothing_and_costs_a_handful_of_calls(pai
 def test_a_delta_right_after_a_load_reads_nothing_of_what_the_load_wrote(
     database: Database, tmp_path: Path
 ) -> None:
-    with two_orgs(database, tmp_path, orders=120, settings=replace(FAST, delta_rest_rows=100)) as pair:
+    with two_orgs(
+        database, tmp_path, orders=120, settings=FAST.model_copy(update={"delta_rest_rows": 100})
+    ) as pair:
         assert pair.migrate().state == "verified"
         quiet = pair.migrate(mode="delta")
         kinds = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from tests.engine.harness import FAST, Migration, Migrator
 ORDERS = 24
 SEED = 11
 # Short enough that "slower than the time-out" does not slow the tests down.
-IMPATIENT = replace(FAST, read_timeout=2.0, request_retries=4)
+IMPATIENT = FAST.model_copy(update={"read_timeout": 2.0, "request_retries": 4})
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
@@ -173,7 +173,7 @@ class LoadMachine(RuleBasedStateMachine):
 
     def _planned(self) -> Run:
         db = self.database
-        patient = replace(FAST, retry_first_seconds=0.0, rows_per_job=2, row_attempts=40)
+        patient = FAST.model_copy(update={"retry_first_seconds": 0.0, "rows_per_job": 2, "row_attempts": 40})
         run = Run.start(
             db, patient, dag_id="coa_migrate", airflow_run_id=uuid4().hex, triggered_by="test", raw_params={}
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -37,7 +36,7 @@ def org(many_pages: RunningOrg) -> Iterator[RunningOrg]:
 
 @pytest.fixture
 def run(database: Database) -> Run:
-    settings = replace(FAST, result_page_rows=PAGE, request_retries=2)
+    settings = FAST.model_copy(update={"result_page_rows": PAGE, "request_retries": 2})
     started = Run.start(
         database,
         settings,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from psycopg import sql
@@ -35,7 +34,7 @@ def running() -> Iterator[RunningOrg]:
 def started(running: RunningOrg, database: Database, most: int) -> Run:
     run = Run.start(
         database,
-        replace(FAST, extract_rest_rows=most),
+        FAST.model_copy(update={"extract_rest_rows": most}),
         dag_id="coa_migrate",
         airflow_run_id=f"few-{most}",
         triggered_by="test",

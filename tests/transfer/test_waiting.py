@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,9 @@ def test_a_migration_that_is_parked_at_every_job_ends_like_any_other(
     database: Database, tmp_path: Path
 ) -> None:
     with running_pair(orders=20, seed=5, job_delay=0.3) as (source, target):
-        migrator = Impatient(database, source, target, tmp_path, replace(FAST, poll_first_seconds=0.05))
+        migrator = Impatient(
+            database, source, target, tmp_path, FAST.model_copy(update={"poll_first_seconds": 0.05})
+        )
         migrator.parked = []
         run = migrator.start()
         one, other = migrator.orgs()

@@ -52,7 +52,7 @@ def mapping_of(run: Run) -> Mapping:
         return Mapping()
     # A verification goes by the connection of the migration that it looks at.
     params = run.record.params if run.record.policies is None else run.record.policies
-    connection = str(params.get("source_conn_id") or RunParams.source_conn_id)
+    connection = str(params.get("source_conn_id") or RunParams().source_conn_id)
     return Mapping.from_data(data).of_source(str(run.record.source_org.get("id") or ""), connection)
 
 
