@@ -8,7 +8,6 @@ Prints `run <run_id>` when the run is known and `state <state>` when it is over.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -21,7 +20,7 @@ from tests.attachments.orgs import CARRY
 from tests.engine.harness import FAST, Migrator
 
 # Longer than the org holds up the call under which the process is killed.
-SETTINGS = replace(FAST, lost_call_seconds=3.0)
+SETTINGS = FAST.model_copy(update={"lost_call_seconds": 3.0})
 
 
 def main(database_url: str, source_url: str, target_url: str, artifacts: str, run_id: str = "") -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -18,7 +17,7 @@ from tests.reconcile.pairs import two_orgs
 
 @pytest.fixture(scope="module")
 def migrator(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrator]:
-    settings = replace(FAST, lost_call_seconds=0.0)
+    settings = FAST.model_copy(update={"lost_call_seconds": 0.0})
     folder = tmp_path_factory.mktemp("attachments")
     with two_orgs(module_database, folder, settings=settings, orders=24, attachments=True) as pair:
         yield pair

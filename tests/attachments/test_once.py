@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ STEPS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def migrator(database: Database, tmp_path: Path) -> Iterator[Migrator]:
     # The largest file goes as multipart, and so does the empty one; all others in base64.
-    settings = replace(FAST, lost_call_seconds=0.0, file_base64_bytes=50_000)
+    settings = FAST.model_copy(update={"lost_call_seconds": 0.0, "file_base64_bytes": 50_000})
     with two_orgs(database, tmp_path, settings=settings, orders=24, attachments=True) as pair:
         yield pair
 

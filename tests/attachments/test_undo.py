@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.reconcile.pairs import create, edit, two_orgs
 
 @pytest.fixture
 def migrator(database: Database, tmp_path: Path) -> Iterator[Migrator]:
-    settings = replace(FAST, lost_call_seconds=0.0)
+    settings = FAST.model_copy(update={"lost_call_seconds": 0.0})
     with two_orgs(database, tmp_path, settings=settings, orders=24, attachments=True) as pair:
         yield pair
 

@@ -46,7 +46,7 @@ def other_sources(run: Run) -> list[OtherSource]:
         [run.pair_id],
     )
     return [
-        OtherSource(r["pair_id"], r["source_org"], r["target_org"], r["conn"] or RunParams.source_conn_id)
+        OtherSource(r["pair_id"], r["source_org"], r["target_org"], r["conn"] or RunParams().source_conn_id)
         for r in rows
     ]
 

@@ -99,7 +99,7 @@ class Plan:
     def sources(self) -> dict[str, int]:
         """Connection id of each source -> its port."""
         others = {f"coa_source_{n}": port for n, port in enumerate(self.more_ports, 2)}
-        return {RunParams.source_conn_id: self.source_port, **others}
+        return {RunParams().source_conn_id: self.source_port, **others}
 
     @classmethod
     def from_environment(cls) -> Plan:
@@ -366,7 +366,7 @@ def _connections(plan: Plan) -> dict[str, str]:
     return {
         **mail,
         **{f"AIRFLOW_CONN_{name.upper()}": uri(port) for name, port in plan.sources.items()},
-        OTHERS: ",".join(name for name in plan.sources if name != RunParams.source_conn_id),
+        OTHERS: ",".join(name for name in plan.sources if name != RunParams().source_conn_id),
         "AIRFLOW_CONN_COA_TARGET": uri(plan.target_port),
         # The demo looks into the staging database: it must be its own.
         "AIRFLOW_CONN_COA_STAGING": EmbeddedPostgres().url(),
