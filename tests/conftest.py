@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -14,6 +14,9 @@ from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
 from tests import databases, kinds
 from tests.orgs import use_forked_orgs
+
+if TYPE_CHECKING:
+    from tests.engine.kept import Pair
 
 use_forked_orgs()
 
@@ -24,6 +27,11 @@ hypothesis.settings.load_profile("shared_machine")
 
 def pytest_configure(config: pytest.Config) -> None:
     kinds.choose_seed(config.option.markexpr)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The walk through a served Airflow comes first: at the end it would keep one core for a minute."""
+    items.sort(key=lambda item: item.path.name != "test_browser.py")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -68,6 +76,24 @@ def module_database(postgres_server: EmbeddedPostgres) -> Iterator[Database]:
         staging = Database(url)
         yield staging
         staging.dispose()
+
+
+@pytest.fixture
+def moved_pair(postgres_server: EmbeddedPostgres, shared_folder: Path, tmp_path: Path) -> Iterator[Pair]:
+    """Two small orgs and their first run, which is verified."""
+    from tests.engine import kept
+
+    with kept.restored(kept.MOVED, postgres_server, shared_folder, tmp_path / "artifacts") as pair:
+        yield pair
+
+
+@pytest.fixture
+def planned_pair(postgres_server: EmbeddedPostgres, shared_folder: Path, tmp_path: Path) -> Iterator[Pair]:
+    """Two small orgs and their first run, whose plan nobody has answered yet."""
+    from tests.engine import kept
+
+    with kept.restored(kept.PLANNED, postgres_server, shared_folder, tmp_path / "artifacts") as pair:
+        yield pair
 
 
 @pytest.fixture(scope="session")

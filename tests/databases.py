@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+from sqlalchemy import make_url
 
 from coa.staging.database import Database, lock_key
 from coa.staging.embedded import EmbeddedPostgres
@@ -38,10 +39,18 @@ def server(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @contextmanager
-def fresh(running: EmbeddedPostgres) -> Iterator[str]:
-    """URL of a database with the permanent tables, empty, that ends with the block."""
+def fresh(running: EmbeddedPostgres, template: str = TEMPLATE) -> Iterator[str]:
+    """URL of a copy of a kept database that ends with the block; by default the permanent tables, empty."""
     name = f"test_{uuid4().hex[:12]}"
     with closing(psycopg.connect(running.admin_url(), autocommit=True)) as admin:
-        admin.execute(f"CREATE DATABASE {name} OWNER coa TEMPLATE {TEMPLATE} STRATEGY file_copy")
+        admin.execute(f"CREATE DATABASE {name} OWNER coa TEMPLATE {template} STRATEGY file_copy")
         yield running.url(name)
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def keep(running: EmbeddedPostgres, url: str, name: str) -> None:
+    """Keeps the database of this URL, which nobody uses any more, for `fresh`."""
+    with closing(psycopg.connect(running.admin_url(), autocommit=True)) as admin:
+        admin.execute(
+            f"CREATE DATABASE {name} OWNER coa TEMPLATE {make_url(url).database} STRATEGY file_copy"
+        )

@@ -63,6 +63,7 @@ def contract(
     return start
 
 
+@pytest.mark.lane
 def test_after_kill_9_the_next_call_leaves_nothing_and_its_cassette_can_be_compared(
     contract: Callable[..., Any], database: Database, org: RunningOrg
 ) -> None:
@@ -93,7 +94,6 @@ def test_after_kill_9_the_next_call_leaves_nothing_and_its_cassette_can_be_compa
     assert compared.stdout.startswith(f"{summary['facts']['hold']} hold, 0 differ\n")
 
 
-@pytest.mark.lane
 def test_without_a_yes_nothing_is_written_and_it_says_what_to_set(
     contract: Callable[..., Any], org: RunningOrg
 ) -> None:

@@ -234,7 +234,7 @@ def test_teams_gets_a_card_by_the_web_hook_of_the_connection(
             return
 
     with HTTPServer(("127.0.0.1", 0), Hook) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}/workflows/1?{SECRET}"
         monkeypatch.setenv("AIRFLOW_CONN_HOOK", json.dumps({"conn_type": "http", "host": address}))
         monkeypatch.setenv("COA_NOTIFY", one_channel(by="teams", conn_id="hook"))

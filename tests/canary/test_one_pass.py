@@ -123,6 +123,7 @@ def finding_of(run: Run) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.lane
 def test_where_details_are_refused_under_a_released_order_one_order_is_set_back_and_all_is_loaded(
     pair: Migrator,
 ) -> None:

@@ -28,7 +28,7 @@ FEW: dict[str, Any] = {"canary": 20}
 
 @pytest.fixture
 def pair(database: Database, tmp_path: Path) -> Iterator[Migrator]:
-    with two_orgs(database, tmp_path, orders=150) as migrator:
+    with two_orgs(database, tmp_path, orders=90) as migrator:
         yield migrator
 
 

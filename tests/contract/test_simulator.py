@@ -108,6 +108,7 @@ def test_an_org_that_sets_the_received_date_itself_is_no_other_in_its_date_times
     assert answers["datetime.milliseconds"].answer == BY_ID["datetime.milliseconds"].expected
 
 
+@pytest.mark.lane
 def test_three_settings_show_exactly_those_three(
     sandbox: Callable[..., RunningOrg], capsys: pytest.CaptureFixture[str]
 ) -> None:

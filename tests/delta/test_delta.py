@@ -13,6 +13,7 @@ from coa.staging.runs import Run
 from tests.delta.at_scale import change_one_percent, written
 from tests.engine.checker import check
 from tests.engine.harness import FAST, Migrator
+from tests.engine.kept import Pair
 from tests.reconcile.pairs import (
     actions,
     create,
@@ -44,8 +45,8 @@ def delta_event(run: Run, kind: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.lane
-def test_a_delta_without_changes_writes_nothing_and_costs_a_handful_of_calls(pair: Migrator) -> None:
-    assert pair.migrate().state == "verified"
+def test_a_delta_without_changes_writes_nothing_and_costs_a_handful_of_calls(moved_pair: Pair) -> None:
+    pair, _ = moved_pair
     pair.migrate(mode="delta")
     before = dump(pair.target)
     result = pair.migrate(mode="delta")
@@ -96,11 +97,10 @@ def test_a_delta_right_after_a_load_reads_nothing_of_what_the_load_wrote(
         assert {seen[i][COMMENT] for i in ours} == {"by hand", "that second", "committed late"}
 
 
-def test_exactly_the_changed_added_and_deleted_records_are_written(pair: Migrator) -> None:
-    first = pair.migrate()
-    assert first.state == "verified", first.error
-    blocked = {i for (_, i), (a, _) in actions(first.run).items() if a == "blocked"}
-    moved = [i for (s, i), (a, _) in actions(first.run).items() if s == ORDER and a == "insert"]
+def test_exactly_the_changed_added_and_deleted_records_are_written(moved_pair: Pair) -> None:
+    pair, first = moved_pair
+    blocked = {i for (_, i), (a, _) in actions(first).items() if a == "blocked"}
+    moved = [i for (s, i), (a, _) in actions(first).items() if s == ORDER and a == "insert"]
     orders, details = table(pair.source, ORDER), table(pair.source, DETAIL)
     line = next(d for d, r in details.items() if r[DETAIL_ORDER] == moved[1])
     edit(pair.source, ORDER, moved[0], **{COMMENT: "changed"})
@@ -150,10 +150,10 @@ def test_one_percent_changed_added_deleted_and_two_at_the_watermark_are_what_is_
         assert not written(nothing).updated
 
 
-def test_records_with_the_timestamp_of_the_watermark_are_not_missed(pair: Migrator) -> None:
-    first = pair.migrate()
+def test_records_with_the_timestamp_of_the_watermark_are_not_missed(moved_pair: Pair) -> None:
+    pair, first = moved_pair
     newest = max(r["SystemModstamp"] for r in table(pair.source, ORDER).values())
-    moved = [i for (s, i), (a, _) in actions(first.run).items() if s == ORDER and a == "insert"]
+    moved = [i for (s, i), (a, _) in actions(first).items() if s == ORDER and a == "insert"]
     for i in moved[:2]:
         # Behind the rules' back: the stamp is the watermark's, as of a save in the same second.
         pair.source.control(
@@ -165,8 +165,8 @@ def test_records_with_the_timestamp_of_the_watermark_are_not_missed(pair: Migrat
 
 
 @pytest.mark.lane
-def test_a_delta_holds_the_same_snapshot_as_a_full_extract(pair: Migrator) -> None:
-    pair.migrate()
+def test_a_delta_holds_the_same_snapshot_as_a_full_extract(moved_pair: Pair) -> None:
+    pair, _ = moved_pair
     for i in list(table(pair.source, ORDER))[:5]:
         edit(pair.source, ORDER, i, **{COMMENT: 'line\r\nbreak, "quote"'})
     delta = pair.start(mode="delta")
@@ -181,9 +181,9 @@ def test_a_delta_holds_the_same_snapshot_as_a_full_extract(pair: Migrator) -> No
 
 
 @pytest.mark.lane
-def test_a_record_that_vanished_without_a_trace_leads_to_a_full_extract(pair: Migrator) -> None:
-    first = pair.migrate()
-    gone = next(i for (s, i), (a, _) in actions(first.run).items() if s == ORDER and a == "insert")
+def test_a_record_that_vanished_without_a_trace_leads_to_a_full_extract(moved_pair: Pair) -> None:
+    pair, first = moved_pair
+    gone = next(i for (s, i), (a, _) in actions(first).items() if s == ORDER and a == "insert")
     lines = {d for d, r in table(pair.source, DETAIL).items() if r[DETAIL_ORDER] == gone}
     delete(pair.source, ORDER, gone)
     for sobject, ids in ((ORDER, [gone]), (DETAIL, sorted(lines))):
@@ -198,8 +198,8 @@ def test_a_record_that_vanished_without_a_trace_leads_to_a_full_extract(pair: Mi
 
 
 @pytest.mark.lane
-def test_links_to_a_deleted_customer_are_empty_in_the_snapshot(pair: Migrator) -> None:
-    pair.migrate()
+def test_links_to_a_deleted_customer_are_empty_in_the_snapshot(moved_pair: Pair) -> None:
+    pair, _ = moved_pair
     customer = next(r[ORDER_CUSTOMER] for r in table(pair.source, ORDER).values())
     delete(pair.source, CUSTOMER, customer)
     run = pair.start(mode="delta")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ LENIENT: dict[str, Any] = {
 # The tests that want the freeze check ask for it.
 UP_TO_PROOF = [stage.name for stage in pipeline.STAGES if stage.name != "freeze_check"]
 BEFORE_PLAN = UP_TO_PROOF[: UP_TO_PROOF.index("plan")]
+AFTER_PLAN = UP_TO_PROOF[UP_TO_PROOF.index("plan") + 1 :]
 
 
 def connection_to(org: RunningOrg, name: str) -> OrgConnection:
@@ -137,12 +138,12 @@ class Migrator:
         """A run whose stages are retried as Airflow retries tasks: after a `RetryableError`, and only then."""
         return self.go_on(self.start(**params), tries)
 
-    def go_on(self, run: Run, tries: int = 6) -> Migration:
+    def go_on(self, run: Run, tries: int = 6, stages: Sequence[str] = UP_TO_PROOF) -> Migration:
         """Takes a run from wherever it stands to its end; each stage is a task with retries."""
         walk = self.walk(run)
         error: CoaError | None = None
         try:
-            for name in UP_TO_PROOF:
+            for name in stages:
                 _retried(partial(walk.do, name), tries)
         except CoaError as failure:
             error = failure

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.harness import Migrator
+from tests.engine.kept import Pair
 from tests.reconcile.pairs import delete, edit, table
 
 from coa import pipeline
@@ -15,14 +16,14 @@ from coa.model import DETAIL, DETAIL_ORDER, IN_FLIGHT, NS, ORDER, SOURCE_ID, STA
 from coa.verify.freeze_check import left_for_people
 
 
-def test_the_freeze_check_tells_a_source_that_stood_still_from_one_that_did_not(pair: Migrator) -> None:
-    result = pair.migrate()
+def test_the_freeze_check_tells_a_source_that_stood_still_from_one_that_did_not(moved_pair: Pair) -> None:
+    pair, result = moved_pair
     source = pair.orgs()[0]
-    assert pipeline.freeze_check(result.run, source) == []
+    assert pipeline.freeze_check(result, source) == []
     moved = [r[SOURCE_ID] for r in table(pair.target, ORDER).values() if r[SOURCE_ID]]
     edit(pair.source, ORDER, moved[0], **{NS + "Error_Comment__c": "late"})
     delete(pair.source, ORDER, moved[1])
-    found = {f.sobject: f for f in pipeline.freeze_check(result.run, source)}
+    found = {f.sobject: f for f in pipeline.freeze_check(result, source)}
     assert set(moved[:2]) <= set(found[ORDER].examples)
     assert found[ORDER].severity == "warning"
     assert "deleted" in found[ORDER].message
@@ -66,14 +67,14 @@ def test_the_check_is_told_in_summary_report_and_case_work(pair: Migrator) -> No
 
 
 @pytest.mark.lane
-def test_a_source_that_does_not_answer_is_a_finding_and_no_failure(pair: Migrator) -> None:
-    result = pair.migrate()
+def test_a_source_that_does_not_answer_is_a_finding_and_no_failure(moved_pair: Pair) -> None:
+    pair, result = moved_pair
     source = pair.orgs()[0]
     pair.source.control("POST", "faults", {"kind": "html_503", "times": 1000})
-    found = pipeline.freeze_check(result.run, source)
+    found = pipeline.freeze_check(result, source)
     pair.source.control("DELETE", "faults")
     assert [f.code for f in found] == ["freeze_not_checked"]
-    assert pair.finish(result.run).state == "verified"
+    assert pair.finish(result).state == "verified"
 
 
 @pytest.mark.lane
@@ -93,9 +94,9 @@ def test_orders_that_are_not_settled_are_listed_with_both_ids(pair: Migrator) ->
 
 @pytest.mark.lane
 def test_records_that_stay_although_they_are_gone_from_the_source_are_in_rejected_rows(
-    pair: Migrator,
+    moved_pair: Pair,
 ) -> None:
-    pair.migrate()
+    pair, _ = moved_pair
     gone = next(r[SOURCE_ID] for r in table(pair.target, ORDER).values() if r[SOURCE_ID])
     lines = {i for i, r in table(pair.source, DETAIL).items() if r[DETAIL_ORDER] == gone}
     delete(pair.source, ORDER, gone)

@@ -6,7 +6,7 @@ import csv
 
 import pytest
 from tests.engine.checker import check
-from tests.engine.harness import Migrator
+from tests.engine.kept import Pair
 from tests.reconcile.pairs import actions, create, delete, edit, like, table
 
 from coa.errors import RunStopped
@@ -17,10 +17,9 @@ LINE = NS + "Product_Line_Description__c"
 
 
 def test_records_that_changed_in_the_source_since_the_plan_are_held_back_whole_and_come_next(
-    pair: Migrator,
+    planned_pair: Pair,
 ) -> None:
-    run = pair.start()
-    pair.plan(run)
+    pair, run = planned_pair
     planned = actions(run)
     orders, details = table(pair.source, ORDER), table(pair.source, DETAIL)
     free = [i for i in orders if planned[ORDER, i][0] == "insert"]
@@ -67,8 +66,10 @@ def test_records_that_changed_in_the_source_since_the_plan_are_held_back_whole_a
     assert new_line in {r["COA_Source_Id__c"] for r in table(pair.target, DETAIL).values()}
 
 
-def test_a_record_to_update_that_changed_in_the_target_since_the_plan_stops_the_load(pair: Migrator) -> None:
-    assert pair.migrate().state == "verified"
+def test_a_record_to_update_that_changed_in_the_target_since_the_plan_stops_the_load(
+    moved_pair: Pair,
+) -> None:
+    pair, _ = moved_pair
     moved = {r["COA_Source_Id__c"]: i for i, r in table(pair.target, ORDER).items() if r["COA_Source_Id__c"]}
     source_id, target_id = next(iter(moved.items()))
     edit(pair.source, ORDER, source_id, **{COMMENT: "new in the source"})
@@ -84,10 +85,9 @@ def test_a_record_to_update_that_changed_in_the_target_since_the_plan_stops_the_
 
 
 def test_a_record_that_somebody_else_created_with_our_key_since_the_plan_stops_the_load(
-    pair: Migrator,
+    planned_pair: Pair,
 ) -> None:
-    run = pair.start()
-    pair.plan(run)
+    pair, run = planned_pair
     pair.waive(run)
     order = next(i for (s, i), (a, _) in actions(run).items() if s == ORDER and a == "insert")
     there = next(iter(table(pair.target, ORDER).values()))
@@ -97,9 +97,8 @@ def test_a_record_that_somebody_else_created_with_our_key_since_the_plan_stops_t
 
 
 @pytest.mark.lane
-def test_nothing_is_lost_by_holding_back(pair: Migrator) -> None:
-    run = pair.start()
-    pair.plan(run)
+def test_nothing_is_lost_by_holding_back(planned_pair: Pair) -> None:
+    pair, run = planned_pair
     blocked = {i for (_, i), (a, _) in actions(run).items() if a == "blocked"}
     for i in [i for (s, i), (a, _) in actions(run).items() if s == ORDER and a == "insert"][:4]:
         edit(pair.source, ORDER, i, **{COMMENT: "changed"})

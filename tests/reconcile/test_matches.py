@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from tests.engine.checker import check
 from tests.engine.harness import Migrator
+from tests.engine.kept import Pair
 from tests.reconcile.pairs import actions, create, plan_rows, table
 
 from coa import pipeline
@@ -97,9 +98,8 @@ def test_a_match_holds_only_while_its_key_does(pair: Migrator) -> None:
 
 
 @pytest.mark.lane
-def test_send_order_set_in_the_target_is_a_hazard_wherever_somebody_looks(pair: Migrator) -> None:
-    first = pair.migrate()
-    assert first.state == "verified", first.error
+def test_send_order_set_in_the_target_is_a_hazard_wherever_somebody_looks(moved_pair: Pair) -> None:
+    pair, first = moved_pair
     ours = next(r for r in table(pair.target, ORDER).values() if r[SOURCE_ID])
     other = next(r for r in table(pair.target, ORDER).values() if not r[SOURCE_ID])
     for record in (ours, other):
@@ -109,7 +109,7 @@ def test_send_order_set_in_the_target_is_a_hazard_wherever_somebody_looks(pair: 
     hazard = {(ORDER, ours[SOURCE_ID])}
 
     source, target = pair.orgs()
-    checked = pipeline.freeze_check(first.run, source, target)
+    checked = pipeline.freeze_check(first, source, target)
     assert [(f.code, f.count, f.examples) for f in checked] == [("hazard", 1, [ours[SOURCE_ID]])]
     verified = verify_all(pair)
     assert differences(verified, "hazard") == hazard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from psycopg import sql
 from tests.engine.harness import Migrator
+from tests.engine.kept import Pair
 from tests.reconcile.pairs import actions, edit, plan_rows, table
 
 from coa.errors import RunStopped
@@ -48,17 +49,16 @@ def test_blocked_records_name_their_cause(pair: Migrator) -> None:
     assert {code for action, code in found.values() if action == "held"} <= {"held_draft"}
 
 
-def test_the_second_plan_updates_exactly_what_changed_in_the_source(pair: Migrator) -> None:
-    first = pair.migrate()
-    assert first.state == "verified", first.error
-    moved = [i for (s, i), (a, _) in actions(first.run).items() if s == ORDER and a == "insert"]
+def test_the_second_plan_updates_exactly_what_changed_in_the_source(moved_pair: Pair) -> None:
+    pair, first = moved_pair
+    moved = [i for (s, i), (a, _) in actions(first).items() if s == ORDER and a == "insert"]
     changed = moved[:3]
     for i in changed:
         edit(pair.source, ORDER, i, **{COMMENT: "asked again"})
     run = pair.start()
     pair.plan(run)
     for (sobject, i), row in plan_rows(run).items():
-        before = actions(first.run)[sobject, i][0]
+        before = actions(first)[sobject, i][0]
         if sobject == ORDER and i in changed:
             assert (row["action"], row["changed"]) == ("update", [COMMENT])
         else:
@@ -93,9 +93,8 @@ def test_a_param_that_changes_what_is_written_changes_the_hash(pair: Migrator) -
 
 
 @pytest.mark.parametrize("what", ["action", "value"])
-def test_a_plan_that_was_tampered_with_is_refused(pair: Migrator, what: str) -> None:
-    run = pair.start()
-    pair.plan(run)
+def test_a_plan_that_was_tampered_with_is_refused(planned_pair: Pair, what: str) -> None:
+    pair, run = planned_pair
     pair.waive(run)
     if what == "action":
         run.db.execute(
@@ -116,9 +115,8 @@ def test_a_plan_that_was_tampered_with_is_refused(pair: Migrator, what: str) -> 
     assert pair.target.count(f"SELECT COUNT() FROM {ORDER} WHERE COA_Source_Id__c != null") == 0
 
 
-def test_without_an_answer_nothing_is_loaded(pair: Migrator) -> None:
-    run = pair.start()
-    pair.plan(run)
+def test_without_an_answer_nothing_is_loaded(planned_pair: Pair) -> None:
+    pair, run = planned_pair
     with pytest.raises(RunStopped, match="no recorded answer") as stopped:
         pair.load(run)
     assert stopped.value.state == "not_approved"

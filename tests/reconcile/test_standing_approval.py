@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.engine.harness import Migrator
+from tests.engine.kept import Pair
 from tests.reconcile.pairs import edit, table
 
 from coa.approval import record as approval
@@ -32,11 +33,15 @@ def form(**other: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def moved(pair: Migrator) -> Run:
+def pair(moved_pair: Pair) -> Migrator:
     """A pair whose orders are moved already."""
-    result = pair.migrate()
-    assert result.state == "verified", result.error
-    return result.run
+    return moved_pair[0]
+
+
+@pytest.fixture
+def first(moved_pair: Pair) -> Run:
+    """The run that moved them."""
+    return moved_pair[1]
 
 
 def change(pair: Migrator, orders: int) -> list[str]:
@@ -52,8 +57,8 @@ def plan(pair: Migrator) -> Run:
     return run
 
 
-def test_a_delta_within_the_limits_is_loaded(pair: Migrator, moved: Run) -> None:
-    assert "until" in standing.grant_from_form(moved, form(), "Ada")
+def test_a_delta_within_the_limits_is_loaded(pair: Migrator, first: Run) -> None:
+    assert "until" in standing.grant_from_form(first, form(), "Ada")
     change(pair, 2)
     run = plan(pair)
     approval.record_standing(run)
@@ -77,10 +82,10 @@ def test_a_delta_within_the_limits_is_loaded(pair: Migrator, moved: Run) -> None
     ],
 )
 def test_without_it_or_beyond_it_nothing_is_loaded(
-    pair: Migrator, moved: Run, granted: dict[str, Any] | None, said: str
+    pair: Migrator, first: Run, granted: dict[str, Any] | None, said: str
 ) -> None:
     if granted is not None:
-        standing.grant_from_form(moved, form(**granted), "Ada")
+        standing.grant_from_form(first, form(**granted), "Ada")
     change(pair, 2)
     run = plan(pair)
     with pytest.raises(RunStopped, match=said) as stopped:
@@ -91,27 +96,26 @@ def test_without_it_or_beyond_it_nothing_is_loaded(
 
 
 def test_one_that_expired_or_was_withdrawn_after_the_gate_saw_it_is_not_enough(
-    pair: Migrator, moved: Run
+    pair: Migrator, first: Run
 ) -> None:
-    standing.grant_from_form(moved, form(), "Ada")
+    standing.grant_from_form(first, form(), "Ada")
     change(pair, 1)
     run = plan(pair)
     approval.record_standing(run)
     run.db.execute("UPDATE coa.standing_approval SET expires_at = now() - interval '1 second'")
     with pytest.raises(RunStopped, match="expired"):
         pair.load(run)
-    standing.grant_from_form(moved, form(), "Ada")
+    standing.grant_from_form(first, form(), "Ada")
     assert (
-        standing.grant_from_form(moved, {"standing_records": 0}, "Bert")
+        standing.grant_from_form(first, {"standing_records": 0}, "Bert")
         == "The standing approval is withdrawn."
     )
     with pytest.raises(RunStopped, match="no standing approval"):
         pair.load(run)
 
 
-def test_a_form_that_cannot_be_used_grants_nothing_and_says_why(pair: Migrator) -> None:
-    run = pair.start()
-    pair.plan(run)
+def test_a_form_that_cannot_be_used_grants_nothing_and_says_why(planned_pair: Pair) -> None:
+    _, run = planned_pair
     past = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     far = (datetime.now(UTC) + timedelta(days=400)).isoformat()
     for given in (
@@ -127,9 +131,9 @@ def test_a_form_that_cannot_be_used_grants_nothing_and_says_why(pair: Migrator) 
 
 
 @pytest.mark.lane
-def test_a_grant_from_before_terms_were_bound_is_no_longer_valid(pair: Migrator, moved: Run) -> None:
-    standing.grant_from_form(moved, form(), "Ada")
-    moved.db.execute("UPDATE coa.standing_approval SET terms = NULL")
+def test_a_grant_from_before_terms_were_bound_is_no_longer_valid(pair: Migrator, first: Run) -> None:
+    standing.grant_from_form(first, form(), "Ada")
+    first.db.execute("UPDATE coa.standing_approval SET terms = NULL")
     with pytest.raises(RunStopped, match="no longer valid") as stopped:
         approval.record_standing(plan(pair))
     assert "have it granted" in stopped.value.next_step
@@ -157,8 +161,8 @@ class TestAnythingElseThanWasGranted:
         assert "granted for something else" in stopped.value.message
         return stopped.value.message
 
-    def test_a_param(self, pair: Migrator, moved: Run) -> None:
-        standing.grant_from_form(moved, form(), "Ada")
+    def test_a_param(self, pair: Migrator, first: Run) -> None:
+        standing.grant_from_form(first, form(), "Ada")
         said = self.refused(pair, conflict_policy="source_wins", orders_where="Name != null")
         assert "param conflict_policy is source_wins, granted was block_record" in said
         assert "param orders_where is Name != null, granted was empty" in said
@@ -175,8 +179,8 @@ class TestAnythingElseThanWasGranted:
         write_mapping(tmp_path, "version: 1\norders_where: Name != 'x'\n")
         assert "the mapping is" in self.refused(pair, mapping=path)
 
-    def test_automation_that_came_since(self, pair: Migrator, moved: Run) -> None:
-        standing.grant_from_form(moved, form(), "Ada")
+    def test_automation_that_came_since(self, pair: Migrator, first: Run) -> None:
+        standing.grant_from_form(first, form(), "Ada")
         trigger = {"Name": "StampOrders", "TableEnumOrId": ORDER, "Status": "Active"}
         pair.target.control("POST", "records/ApexTrigger", trigger, raw="true")
         assert f"automation of the target: trigger StampOrders on {ORDER} came" in self.refused(pair)
@@ -189,15 +193,15 @@ class TestAnythingElseThanWasGranted:
             ("source", "id", "the source org is"),
         ],
     )
-    def test_user_and_orgs(self, pair: Migrator, moved: Run, role: str, key: str, said: str) -> None:
-        standing.grant_from_form(moved, form(), "Ada")
+    def test_user_and_orgs(self, pair: Migrator, first: Run, role: str, key: str, said: str) -> None:
+        standing.grant_from_form(first, form(), "Ada")
         run = plan(pair)
         run.learn(role, **{key: "another"})
         with pytest.raises(RunStopped, match=said):
             standing.check(run)
 
-    def test_the_package(self, pair: Migrator, moved: Run) -> None:
-        standing.grant_from_form(moved, form(), "Ada")
+    def test_the_package(self, pair: Migrator, first: Run) -> None:
+        standing.grant_from_form(first, form(), "Ada")
         run = plan(pair)
         run.update(target_package="another")
         with pytest.raises(RunStopped, match="the package of the target is"):

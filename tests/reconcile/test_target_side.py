@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from psycopg import sql
 from tests.engine.harness import Migrator
+from tests.engine.kept import Pair
 from tests.reconcile.pairs import actions, create, delete, edit, like, plan_rows, table
 
 from coa.mapping.model import Mapping
@@ -43,8 +44,8 @@ def deletions(run: Run) -> dict[tuple[str, str], tuple[str, str]]:
     return {(r["sobject"], r["source_id"]): (r["action"], r["reason"]) for r in rows}
 
 
-def test_a_record_that_both_sides_changed_follows_the_conflict_policy(pair: Migrator) -> None:
-    assert pair.migrate().state == "verified"
+def test_a_record_that_both_sides_changed_follows_the_conflict_policy(moved_pair: Pair) -> None:
+    pair, _ = moved_pair
     orders = counterparts(pair, ORDER)
     disputed, untouched_there = list(orders)[:2]
     edit(pair.source, ORDER, disputed, **{COMMENT: "source"})
@@ -139,9 +140,9 @@ def test_an_order_that_somebody_entered_in_the_target_is_not_doubled_before_a_pe
 
 @pytest.mark.lane
 def test_deletions_in_the_source_are_listed_and_carried_only_where_nobody_touched_the_record(
-    pair: Migrator,
+    moved_pair: Pair,
 ) -> None:
-    assert pair.migrate().state == "verified"
+    pair, _ = moved_pair
     orders, lines = counterparts(pair, ORDER), table(pair.source, DETAIL)
     gone, touched, alone = list(orders)[:3]
     alone_line = next(i for i, r in lines.items() if r[DETAIL_ORDER] == alone)
@@ -179,8 +180,8 @@ def test_deletions_in_the_source_are_listed_and_carried_only_where_nobody_touche
 
 
 @pytest.mark.lane
-def test_changed_special_terms_of_a_sent_order_are_blocked_not_forced(pair: Migrator) -> None:
-    assert pair.migrate().state == "verified"
+def test_changed_special_terms_of_a_sent_order_are_blocked_not_forced(moved_pair: Pair) -> None:
+    pair, _ = moved_pair
     orders, details = table(pair.source, ORDER), table(pair.source, DETAIL)
     moved = counterparts(pair, DETAIL)
     sent = next(
@@ -208,9 +209,8 @@ def test_accepted_resets_of_the_received_date_are_neither_restored_nor_counted_a
     assert restored.summary["received_dates"]["different"] == 0
 
 
-def test_a_customer_in_both_orgs_is_matched_by_either_form_of_its_org_id(pair: Migrator) -> None:
-    run = pair.start()
-    pair.plan(run)
+def test_a_customer_in_both_orgs_is_matched_by_either_form_of_its_org_id(planned_pair: Pair) -> None:
+    pair, run = planned_pair
     there = table(pair.target, CUSTOMER)
     matched = {
         r["source_id"]: r["target_id"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.databases import fresh
 from tests.engine.harness import Migration, Migrator
 
 from coa.model import CUSTOMER, CUSTOMER_ORG_ID, NS, ORDER, SOURCE_ID, STATUS
 from coa.staging.database import Database
+from coa.staging.embedded import EmbeddedPostgres
 from orgsim.launch import running_pair
 
 HOSTILE = (
@@ -17,15 +19,23 @@ HOSTILE = (
 LICENSE = "sfLma__License__c"
 
 
-@pytest.fixture(scope="module")
-def world(module_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrator]:
-    with running_pair(orders=60, seed=13, job_delay=0.01, partner_fields=True) as (source, target):
-        yield Migrator(module_database, source, target, tmp_path_factory.mktemp("artifacts"))
+@pytest.fixture(scope="session")
+def reported_world(
+    postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Migrator]:
+    with (
+        fresh(postgres_server) as url,
+        running_pair(orders=60, seed=13, job_delay=0.01, partner_fields=True) as (source, target),
+    ):
+        database = Database(url)
+        yield Migrator(database, source, target, tmp_path_factory.mktemp("artifacts"))
+        database.dispose()
 
 
-@pytest.fixture(scope="module")
-def reported(world: Migrator) -> Migration:
+@pytest.fixture(scope="session")
+def reported(reported_world: Migrator) -> Migration:
     """Ends as `differences`: one status fell back to Draft, one text was made hostile in the target."""
+    world = reported_world
     customers = world.source.control("GET", f"table/{CUSTOMER}")
     for org in (world.source, world.target):
         org.control(

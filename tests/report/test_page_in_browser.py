@@ -59,8 +59,14 @@ def test_hostile_text_does_nothing(page: Any) -> None:
     assert page.evaluate("document.images.length") == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 768, 400])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        pytest.param(w, s, marks=() if (w, s) in ((1280, "light"), (400, "dark")) else pytest.mark.lane)
+        for w in (1280, 768, 400)
+        for s in ("light", "dark")
+    ],
+)
 def test_it_fits_the_window_and_follows_the_scheme(page: Any, width: int, scheme: str) -> None:
     look(page, width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -111,6 +117,7 @@ def test_tables_are_searched_and_sorted_by_keyboard(page: Any) -> None:
     ).startswith("1 of ")
 
 
+@pytest.mark.lane
 def test_it_prints(page: Any) -> None:
     paper = page.pdf(print_background=True)
     assert paper.startswith(b"%PDF")

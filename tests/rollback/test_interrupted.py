@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.engine.harness import Migrator
+from tests.engine.kept import Pair
 from tests.engine.undo import approve, begin, roll_back
 from tests.reconcile.pairs import create, dump, edit, like, table
 
@@ -56,9 +57,9 @@ def kill_while(pair: Migrator, run: Run, moment: dict[str, Any]) -> None:
     ],
 )
 def test_an_interrupted_roll_back_goes_on_and_ends_as_if_nothing_had_happened(
-    pair: Migrator, moment: str, how: str
+    moved_pair: Pair, moment: str, how: str
 ) -> None:
-    assert pair.migrate().state == "verified"
+    pair, _ = moved_pair
     orders = table(pair.source, ORDER)
     sources = [r[SOURCE_ID] for r in table(pair.target, ORDER).values() if r[SOURCE_ID]]
     changed = next(i for i in sources if orders[i][STATUS] == "Provisioned")

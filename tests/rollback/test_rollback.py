@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from psycopg import sql
 from tests.engine.harness import Migration, Migrator
+from tests.engine.kept import Pair
 from tests.engine.steps_seen import require_known_steps
 from tests.engine.undo import approve, begin, roll_back
 from tests.reconcile.pairs import create, dump, edit, like, table
@@ -45,8 +46,8 @@ def test_after_a_migration_and_its_roll_back_the_target_is_as_it_was_before(pair
 
 
 @pytest.mark.lane
-def test_a_delta_is_undone_alone_and_its_updates_are_restored(pair: Migrator) -> None:
-    first = pair.migrate()
+def test_a_delta_is_undone_alone_and_its_updates_are_restored(moved_pair: Pair) -> None:
+    pair, first = moved_pair
     sources = {r[SOURCE_ID]: i for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID]}
     orders, details = table(pair.source, ORDER), table(pair.source, DETAIL)
     provisioned = next(i for i in sources if orders[i][STATUS] == "Provisioned")
@@ -68,19 +69,19 @@ def test_a_delta_is_undone_alone_and_its_updates_are_restored(pair: Migrator) ->
     again = pair.migrate()
     assert again.state == "verified", again.error
     assert roll_back(pair, again.run).state == "verified"
-    assert roll_back(pair, first.run).state == "verified"
+    assert roll_back(pair, first).state == "verified"
 
 
 @pytest.mark.lane
-def test_an_edited_record_stays_with_what_belongs_to_it_and_is_listed(pair: Migrator) -> None:
-    migrated = pair.migrate()
+def test_an_edited_record_stays_with_what_belongs_to_it_and_is_listed(moved_pair: Pair) -> None:
+    pair, migrated = moved_pair
     ours = {i: r for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID]}
     edited, parent = list(ours)[:2]
     lines = table(pair.target, DETAIL)
     line = next(i for i, r in lines.items() if r[DETAIL_ORDER] == parent)
     edit(pair.target, ORDER, edited, **{COMMENT: "by a person"})
     edit(pair.target, DETAIL, line, **{NS + "Product_Line_Description__c": "by a person"})
-    result = roll_back(pair, migrated.run)
+    result = roll_back(pair, migrated)
     assert result.state == "verified", result.error
     left = table(pair.target, ORDER)
     assert left[edited][COMMENT] == "by a person"
@@ -92,17 +93,17 @@ def test_an_edited_record_stays_with_what_belongs_to_it_and_is_listed(pair: Migr
     assert listed[lines[line][SOURCE_ID]] == "conflict"
     assert listed[ours[parent][SOURCE_ID]] == "order_incomplete"
 
-    forced = roll_back(pair, migrated.run, force=True)
+    forced = roll_back(pair, migrated, force=True)
     assert forced.state == "verified", forced.error
     assert not any(r[SOURCE_ID] for r in table(pair.target, ORDER).values())
 
 
-def test_an_order_to_which_somebody_added_a_detail_stays_even_by_force(pair: Migrator) -> None:
-    migrated = pair.migrate()
+def test_an_order_to_which_somebody_added_a_detail_stays_even_by_force(moved_pair: Pair) -> None:
+    pair, migrated = moved_pair
     lines = table(pair.target, DETAIL)
     one = next(r for r in lines.values() if r[SOURCE_ID])
     foreign = create(pair.target, DETAIL, **like(one))
-    result = roll_back(pair, migrated.run, force=True)
+    result = roll_back(pair, migrated, force=True)
     assert result.state == "verified", result.error
     assert one[DETAIL_ORDER] in table(pair.target, ORDER)
     assert foreign in table(pair.target, DETAIL)
@@ -122,10 +123,10 @@ def test_a_dry_run_tells_and_writes_nothing(pair: Migrator) -> None:
     assert document["objects"][ORDER]["to_delete"] == migrated.summary["objects"][ORDER]["inserted"]
 
 
-def test_without_an_answer_or_with_another_plan_nothing_is_undone(pair: Migrator) -> None:
-    migrated = pair.migrate()
+def test_without_an_answer_or_with_another_plan_nothing_is_undone(moved_pair: Pair) -> None:
+    pair, migrated = moved_pair
     before = dump(pair.target)
-    run = begin(pair, migrated.run)
+    run = begin(pair, migrated)
     with pytest.raises(RunStopped, match="no recorded answer"):
         pipeline.rollback_load(run, pair.orgs()[1])
     approve(run)
@@ -139,9 +140,9 @@ def test_without_an_answer_or_with_another_plan_nothing_is_undone(pair: Migrator
 
 
 @pytest.mark.lane
-def test_a_target_that_changed_under_the_plan_is_refused(pair: Migrator) -> None:
-    migrated = pair.migrate()
-    run = begin(pair, migrated.run)
+def test_a_target_that_changed_under_the_plan_is_refused(moved_pair: Pair) -> None:
+    pair, migrated = moved_pair
+    run = begin(pair, migrated)
     approve(run)
     ours = next(i for i, r in table(pair.target, ORDER).items() if r[SOURCE_ID])
     edit(pair.target, ORDER, ours, **{COMMENT: "just now"})
@@ -159,10 +160,10 @@ def test_an_unknown_run_and_one_that_wrote_nothing_cannot_be_undone(pair: Migrat
 
 
 def test_a_record_whose_pre_image_went_with_a_persons_data_is_left_and_the_rest_is_undone(
-    pair: Migrator,
+    moved_pair: Pair,
 ) -> None:
     """The run is named by the id of its Airflow run."""
-    pair.migrate()
+    pair, _ = moved_pair
     orders = table(pair.source, ORDER)
     moved = [r[SOURCE_ID] for r in table(pair.target, ORDER).values() if r[SOURCE_ID]][:2]
     for one, text in zip(moved, ("by Zoe Quill", "by nobody"), strict=True):

@@ -45,7 +45,7 @@ def server(answer: Answer) -> Iterator[tuple[str, list[str]]]:
             """Nothing in the test's output."""
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{running.server_port}", got
     finally:
