@@ -10,6 +10,12 @@ HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no
 	test-orgsim test-airflow test-browser docs screenshots model test-long test-faults test-clients test-cluster test-package \
 	test-pythons coverage bench lint format lock sbom wheel clean
 
+.PHONY: ready browser
+ready: $(READY)
+
+browser:
+	@scripts/browser.sh
+
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -61,7 +67,7 @@ purge: $(READY)  ## deletes what old runs, one run or all runs keep of a person 
 test: $(READY)  ## every kind of test, of the long ones a fixed sample (ARGS='-k name')
 	@$(PY) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-coverage: $(READY)  ## make test with the lines and branches of include/coa that it reaches
+coverage: $(READY)  ## make test with the lines of include/coa that it reaches; those of killed processes do not count
 	@$(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 test-unit: $(READY)  ## the pure core and DAG-free rules alone, without org, database or Airflow
@@ -73,8 +79,7 @@ test-orgsim: $(READY)  ## the local org's own suite, with 3,000 bad requests
 test-airflow: $(READY)  ## every DAG run, every way around the gate, kills of headless runs
 	@$(PY) -m pytest tests/airflow -m "lane or not lane" --numprocesses auto --dist loadfile $(ARGS)
 
-test-browser: $(READY)  ## the page of a run and the report in Chromium: walks, keyboard, axe, themes
-	@scripts/browser.sh
+test-browser: $(READY) browser  ## the page of a run and the report in Chromium: walks, keyboard, axe, themes
 	@$(PY) -m pytest tests/ui tests/report -m "lane or not lane" --numprocesses auto --dist loadfile $(ARGS)
 
 test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules
