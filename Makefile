@@ -6,7 +6,8 @@ READY := .venv/.complete
 HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
 
-.PHONY: help demo up down migrate preflight verify rollback contract contract-diff readiness check connect airflow purge test test-unit \
+.PHONY: help demo up down migrate preflight verify rollback contract contract-diff readiness check connect setup-target \
+	remove-target-fields airflow purge test test-unit \
 	test-orgsim test-airflow test-browser docs screenshots model test-long test-faults test-clients test-cluster test-package \
 	test-pythons coverage bench lint format lock sbom wheel clean
 
@@ -57,6 +58,12 @@ check: $(READY)  ## are connections, staging and rights in order? Seconds; exit 
 
 connect: $(READY)  ## a connection from an org that the Salesforce CLI knows (ALIAS=old-pbo ROLE=source)
 	@$(PY) -m coa_airflow.local.connect
+
+setup-target: $(READY)  ## deploys the migration fields and permission set to the target, after asking (YES=1, IMPORT=id_map.csv)
+	@$(PY) -m coa_airflow.local.setup_target
+
+remove-target-fields: $(READY)  ## takes them away again, after exporting the id map (CONFIRM=00D..., EXPORT=id_map.csv)
+	@$(PY) -m coa_airflow.local.remove_target_fields
 
 airflow: $(READY)  ## the command line of the local Airflow (ARGS='dags list')
 	@$(PY) -m coa_airflow.local.command $(ARGS)

@@ -8,8 +8,8 @@ MIGRATE = """
 Orders, their details and customers arrive with their dates, prices, statuses and links. Then everything is read back
 and compared field by field. What cannot be moved is listed with the reason and the next step.
 
-1. Define the connections `{source}` and `{target}` (type Salesforce), deploy the package in
-   `include/salesforce_metadata` to the target, and start with a **dry run**.
+1. Define the connections `{source}` and `{target}` (type Salesforce), deploy the migration's fields to
+   the target (`make setup-target`), and start with a **dry run**.
 2. Read the plan in the run's artifacts folder, resolve what is blocked, and trigger the real run.
 3. When the task `approve` waits (*Required Actions*), read the plan and approve or reject it. Nothing is
    written to the target before that.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orgsim import field_rights
 from orgsim.checks import Checks
 from orgsim.errors import RowError
 from orgsim.rows import Row
@@ -67,6 +68,8 @@ class Dml:
             self.undelete(sobject, rows)
         else:
             self.delete(sobject, rows, hard=operation == "hardDelete")
+        if sobject.name == field_rights.ASSIGNMENT:
+            field_rights.apply(self._org)
 
     # insert ------------------------------------------------------------------------------------------------
 
@@ -106,6 +109,8 @@ class Dml:
         self._checks.references(sobject, rows)
         self._checks.unique(sobject, rows)
         self._org.content.before_insert(sobject, rows)
+        if sobject.name == field_rights.ASSIGNMENT:
+            field_rights.refuse_second_assignments(self._org, rows)
         self._org.package.before_save(sobject, [row for row in rows if row.error is None], None)
         good = [row for row in rows if row.error is None]
         if not good:
@@ -119,7 +124,8 @@ class Dml:
         for row, record_id in zip(good, ids, strict=True):
             row.id = row.values["Id"] = record_id
             row.created = True
-            row.values["IsDeleted"] = 0
+            if "isdeleted" in sobject.by_name:
+                row.values["IsDeleted"] = 0
         shapes = {tuple(row.values) for row in good}
         names = list(dict.fromkeys(column for shape in shapes for column in shape))
         self._store.insert(
@@ -283,7 +289,7 @@ class Dml:
                 )
         parents = self._org.rollups.parents_of(sobject, ids)
         now = self._org.clock.stamp()
-        if hard:
+        if hard or "isdeleted" not in sobject.by_name:
             self._store.execute(f'DELETE FROM {quote(sobject.name)} WHERE "Id" IN ({marks})', ids)
         else:
             sql = f'UPDATE {quote(sobject.name)} SET "IsDeleted" = 1, "SystemModstamp" = ? WHERE "Id" IN ({marks})'

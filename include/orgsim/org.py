@@ -14,6 +14,7 @@ from orgsim.dml import Dml
 from orgsim.facts import Facts
 from orgsim.faults import Faults
 from orgsim.ids import DIGITS, IdSpace
+from orgsim.metadata import Deployment
 from orgsim.package import Package
 from orgsim.rollups import Rollups
 from orgsim.schema.build import build
@@ -60,6 +61,13 @@ class Org:
         self.base_url = ""
         #: orders that a run of the draft-submitting job has sent, in the order of their first sending
         self.submitted_drafts: dict[str, None] = {}
+        #: deployments of the Metadata API by id
+        self.deployments: dict[str, Deployment] = {}
+
+    def stamps(self) -> dict[str, str]:
+        """System fields of a record that the org's own set-up makes now."""
+        now = self.clock.stamp()
+        return {"CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now}
 
     @property
     def api_usage(self) -> int:

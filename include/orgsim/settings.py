@@ -55,6 +55,7 @@ class Settings:
         bool | None, "user may assign inactive owners; default: yes in the target only"
     ] = None
     hard_delete: Annotated[bool, "user has the Bulk API Hard Delete permission"] = False
+    metadata_api: Annotated[bool, "user may deploy by the Metadata API"] = True
     hide_field: Annotated[list[str], "Object.Field hidden by field-level security; repeatable"] = field(
         default_factory=list
     )

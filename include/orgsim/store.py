@@ -10,7 +10,7 @@ from typing import Any
 
 from orgsim.ids import IdSpace
 from orgsim.schema.coa import CUSTOMER, DETAIL, HISTORY, ORDER
-from orgsim.schema.model import Schema, SObject
+from orgsim.schema.model import Field, Schema, SObject
 from orgsim.values import java_double
 
 #: Lookups that are searched often (cascades, set-null on delete, roll-ups); others are scanned.
@@ -56,11 +56,26 @@ class Store:
         for name in _INDEXED.get(sobject.name, []):
             self._db.execute(f'CREATE INDEX "ix {sobject.name} {name}" ON {table} ({quote(name)})')
         for one in sobject.stored():
-            if one.external_id or one.unique:
-                column = quote(one.name)
-                self._db.execute(
-                    f'CREATE INDEX "ix {sobject.name} {one.name}" ON {table} ({column}) WHERE {column} IS NOT NULL'
-                )
+            self._index(sobject, one)
+
+    def _index(self, sobject: SObject, one: Field) -> None:
+        if one.external_id or one.unique:
+            column = quote(one.name)
+            self._db.execute(
+                f'CREATE INDEX "ix {sobject.name} {one.name}" ON {quote(sobject.name)} ({column}) '
+                f"WHERE {column} IS NOT NULL"
+            )
+
+    def add_column(self, sobject: SObject, one: Field) -> None:
+        """Room for a new field; the caller adds it to the object."""
+        table, column = quote(sobject.name), quote(one.name)
+        self.execute(f"ALTER TABLE {table} ADD COLUMN {column} {one.affinity} COLLATE {one.collation}")
+        self._index(sobject, one)
+
+    def drop_column(self, sobject: SObject, one: Field) -> None:
+        """Forgets a field and its values; the caller has taken it out of the object."""
+        self.execute(f'DROP INDEX IF EXISTS "ix {sobject.name} {one.name}"')
+        self.execute(f"ALTER TABLE {quote(sobject.name)} DROP COLUMN {quote(one.name)}")
 
     # whole -------------------------------------------------------------------------------------------------
 

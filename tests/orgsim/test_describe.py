@@ -287,7 +287,7 @@ def test_permissions_of_the_user_are_queryable(client: Client) -> None:
     rows = client.query(
         "SELECT PermissionSet.Name FROM PermissionSetAssignment WHERE PermissionSet.PermissionsCreateAuditFields = true"
     )
-    assert [one["PermissionSet"]["Name"] for one in rows] == ["COA_Migration"]
+    assert [one["PermissionSet"]["Name"] for one in rows] == ["Integration_Rights"]
 
 
 def test_an_encrypted_field_shows_its_mask_to_whoever_may_not_see_it() -> None:

@@ -36,6 +36,7 @@ LAYERS = (
     ("mapping", "salesforce"),
     ("fields",),
     ("preflight",),
+    ("target_fields",),
     ("extract",),
     ("transform",),
     ("plan",),

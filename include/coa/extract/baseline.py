@@ -40,8 +40,8 @@ def find_base(run: Run, spec: ExtractSpec) -> Base | None:
     kinds = (Table.VERIFY, TARGET) if spec.kind == TARGET else (spec.kind,)
     for row in run.db.rows(
         """SELECT run_id, schema_version FROM coa.run WHERE pair_id = %s AND run_id <> %s AND mode IN ('full', 'delta')
-             AND COALESCE(params ->> 'orders_where', '') = '' ORDER BY started_at DESC LIMIT %s""",
-        [run.pair_id, run.run_id, BASES_LOOKED_AT],
+             AND COALESCE(params ->> 'orders_where', '') = '' AND started_at > %s ORDER BY started_at DESC LIMIT %s""",
+        [run.pair_id, run.run_id, _readable_since(run, spec), BASES_LOOKED_AT],
     ):
         if row["schema_version"] < READABLE_FROM:
             _pass_over(run, spec, row)
@@ -51,6 +51,17 @@ def find_base(run: Run, spec: ExtractSpec) -> Base | None:
             if base:
                 return base
     return None
+
+
+def _readable_since(run: Run, spec: ExtractSpec) -> datetime:
+    """Values of the target's own migration fields went when these were removed, and no stamp of a record tells."""
+    long_ago = datetime(1970, 1, 1, tzinfo=UTC)
+    if spec.kind != TARGET:
+        return long_ago
+    removed = run.db.value(
+        "SELECT max(removed_at) FROM coa.fields_removed WHERE target_org_id = %s", [run.org_id(TARGET)]
+    )
+    return removed or long_ago
 
 
 def _pass_over(run: Run, spec: ExtractSpec, earlier: Row) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from coa.wording import Text
 
 DEPLOY = (
-    "deploy include/salesforce_metadata to the target and assign its permission set COA_Migration "
-    "to the user of the connection coa_target."
+    "make setup-target (docs/setup-target.md), or deploy include/salesforce_metadata to the target and assign its "
+    "permission set COA_Migration to the user of the connection coa_target."
 )
 ADMIN_USER = "assign the permission set COA Admin User to that user."
 SWITCH_OFF = "switch off for the load what must not act on historical orders, and on again afterwards."
@@ -59,7 +59,7 @@ ORGS: dict[str, Text] = {
     "orgs_swapped": Text(
         "The source has the migration fields ({key}) and the target has none: the connections coa_source "
         "and coa_target look swapped.",
-        "swap the two connections; if they are right, deploy include/salesforce_metadata to the target.",
+        "swap the two connections; if they are right, deploy the fields to the target: make setup-target.",
     ),
     # What stands in the way of a connection is told by the error itself.
     **_each_role("connection", Text("{said}", "{remedy}")),
@@ -136,6 +136,12 @@ RIGHTS_AND_FIELDS: dict[str, Text] = {
     ),
     "migration_field_type": Text(
         "{sobject}.{field} of the target is {found}; it has to be {needed}.", DEPLOY
+    ),
+    "ledger_missing": Text(
+        "Orders of {source} were moved into this target before, and the migration fields, which say which they are, were "
+        "removed since. This staging database does not know them: every one would be created a second time.",
+        "run with the staging database of that migration, or import the id map that the removal exported: "
+        "make setup-target IMPORT=id_map-{target}-....csv (docs/setup-target.md).",
     ),
     "field_not_writeable": Text(
         "The user of coa_target may not write {sobject}.{field}, which each new record needs.", ADMIN_USER

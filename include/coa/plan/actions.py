@@ -19,6 +19,7 @@ from coa.model import (
     FROZEN_DETAIL_FIELDS,
     IN_FLIGHT,
     LOADED,
+    MIGRATION_FIELDS,
     ORDER,
     ORDER_CUSTOMER,
     STATUS,
@@ -139,14 +140,17 @@ def _tell_changed_matches(run: Run) -> None:
 
 
 def _changed_in_target(compared: list[Comparison]) -> sql.Composed:
-    """Whether someone changed the record in the target since it was last proved equal."""
+    """Whether someone changed the record in the target since it was last proved equal.
+
+    Where nothing but fields of ours would be written, nobody is overwritten: they were removed and deployed anew.
+    """
     if not compared:
         return sql.SQL("false").format()
     actual = actual_hash(compared)
     return sql.SQL(
         """(l.verified_hash IS NOT NULL AND split_part(l.verified_hash, ':', 1) = split_part({a}, ':', 1)
-            AND l.verified_hash <> {a})"""
-    ).format(a=actual)
+            AND l.verified_hash <> {a} AND NOT c.changed <@ {ours})"""
+    ).format(a=actual, ours=sql.Literal(list(MIGRATION_FIELDS)))
 
 
 def _apply_conflict_policy(run: Run) -> None:

@@ -15,6 +15,7 @@ from coa.model import LOADED, ORDER
 from coa.preflight import checks
 from coa.preflight.automation import check_automation, entries_of
 from coa.preflight.capacity import check_capacity, moved_before
+from coa.preflight.fields_removed import asked_for_mark, check_fields_removed
 from coa.preflight.hanging import check_hanging
 from coa.preflight.hidden_fields import check_hidden_fields, is_structural
 from coa.preflight.jobs import check_submit_jobs
@@ -217,6 +218,10 @@ def _submit_jobs(look: Look) -> list[Finding]:
     return check_submit_jobs(look.target, look.params.accept_submit_jobs)
 
 
+def _fields_removed(look: Look) -> list[Finding]:
+    return check_fields_removed(look.run, look.target)
+
+
 def _users(look: Look) -> list[Finding]:
     found = [f for role, probe in look.probes.items() for f in check_user(probe, look.user_id(role))]
     user_id = look.user_id(TARGET)
@@ -320,6 +325,12 @@ CHECKS: tuple[Check, ...] = (
         Need.APP,
         _codes("submit_jobs", "submit_jobs_not_checked", "package_jobs"),
         asks={TARGET: lambda look, probe: check_submit_jobs(probe, look.params.accept_submit_jobs)},
+    ),
+    Check(
+        _fields_removed,
+        Need.APP,
+        _codes("ledger_missing"),
+        asks={TARGET: lambda look, probe: asked_for_mark(probe, look.identities[SOURCE]["id"])},
     ),
     Check(
         _users,

@@ -59,6 +59,7 @@ _TEXT, _TEXTS, _JSON, _NOTHING = "''", "'{}'", "'{}'", "NULL"
 PERMANENT: dict[str, Kept] = {
     "schema_version": Kept(("version", "name", "coa_version", "applied_at"), of_run=""),
     "org_pair": Kept(("pair_id", "source_org_id", "target_org_id"), of_run=""),
+    "fields_removed": Kept(("target_org_id", "removed_at"), of_run=""),
     "run": Kept(
         (
             *("run_id", "pair_id", "dag_id", "airflow_run_id", "mode", "stage", "state", "plan_hash"),

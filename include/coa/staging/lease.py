@@ -39,6 +39,11 @@ def _lives(connection: Connection, holder: Row, holder_ended: HolderEnded | None
     return not (holder_ended and holder_ended(holder))
 
 
+def hold_org(connection: Connection, org_id: str) -> None:
+    """Until the end of the transaction no run takes a lease on this org."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('coa org ' || %s, 0))", [org_id])
+
+
 @dataclass(frozen=True)
 class _Place:
     """Statements on one of the two tables."""

@@ -25,11 +25,11 @@ from coa.salesforce.session import Org
 from coa.staging.embedded import EmbeddedPostgres
 from coa.staging.folders import logs_folder
 from coa_airflow.connection_check import Item, Seen, asked, look_at, told
-from coa_airflow.connections import org_connection
-from coa_airflow.environment import STAGING_CONNECTION, artifacts_root, connection_in
+from coa_airflow.environment import STAGING_CONNECTION, artifacts_root
 from coa_airflow.local.follow import staging_address
 from coa_airflow.local.headless import params_from_environment
 from coa_airflow.local.home import common_environment
+from coa_airflow.local.named_connection import named_connection
 from coa_airflow.local.server import known_server
 from coa_airflow.local.supervisor import State
 from coa_airflow.notify.channels import channels_of
@@ -108,24 +108,9 @@ def _silent(role: str, connection: OrgConnection) -> Item:
 
 def _connection(name: str) -> OrgConnection | Item:
     try:
-        return org_connection(name, _fields(name))
+        return named_connection(name)
     except CoaError as error:
         return Item(name, False, error.message, error.next_step)
-    except Exception as error:  # noqa: BLE001  # whatever Airflow's parsers raise; it may hold secrets
-        from coa_airflow.hook import reading_problem
-
-        problem, advice = reading_problem(name, error)
-    return Item(name, False, problem, advice)
-
-
-def _fields(name: str) -> Any:
-    text = os.environ.get(f"AIRFLOW_CONN_{name.upper()}")
-    if text:
-        return connection_in(name, text)
-    # Two seconds of imports, only for connections that were made in the browser.
-    from airflow.models.connection import Connection
-
-    return Connection.get_connection_from_secrets(name)
 
 
 def _staging(server: EmbeddedPostgres) -> Item:

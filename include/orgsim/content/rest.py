@@ -6,8 +6,6 @@ REST API guide, "Insert or Update Blob Data" and "sObject Blob Get".
 from __future__ import annotations
 
 import json
-import re
-from email.message import Message
 from typing import Any
 
 from orgsim.content.schema import DATA
@@ -15,9 +13,8 @@ from orgsim.errors import ApiError, not_found
 from orgsim.ids import looks_like_id, to_18
 from orgsim.rest.data import find
 from orgsim.rest.http import Request, Response, Router
+from orgsim.rest.multipart import parts_of
 from orgsim.schema.model import SObject
-
-_NAME = re.compile(r'\bname="?([^";]+)"?')
 
 
 def register(router: Router) -> None:
@@ -52,7 +49,7 @@ def record_given(request: Request, sobject: SObject) -> tuple[dict[str, Any], di
         return request.json_object(), {}
     fields: dict[str, Any] | None = None
     files: dict[str, bytes] = {}
-    for name, is_json, data in _parts(request.body, kind):
+    for name, is_json, data in parts_of(request.body, kind):
         if is_json and fields is None:
             fields = _object(data)
         elif name == DATA.get(sobject.name):
@@ -75,23 +72,3 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ApiError("JSON_PARSER_ERROR", "Can not deserialize: an object is expected")
     return value
-
-
-def _parts(body: bytes, kind: str) -> list[tuple[str, bool, bytes]]:
-    """(name, whether it is JSON, bytes) of each part."""
-    header = Message()
-    header["content-type"] = kind
-    boundary = header.get_boundary()
-    if not boundary:
-        raise ApiError("INVALID_MULTIPART_REQUEST", "the boundary is missing")
-    mark = b"--" + boundary.encode()
-    if not body.rstrip(b"\r\n").endswith(mark + b"--"):
-        raise ApiError("INVALID_MULTIPART_REQUEST", "the last boundary is missing")
-    found = []
-    for part in (b"\r\n" + body).split(b"\r\n" + mark)[1:-1]:
-        head, separator, data = part.partition(b"\r\n\r\n")
-        name = _NAME.search(head.decode("utf-8", "replace"))
-        if not separator or name is None:
-            raise ApiError("INVALID_MULTIPART_REQUEST", "a part has no name")
-        found.append((name[1], b"application/json" in head.lower(), data))
-    return found

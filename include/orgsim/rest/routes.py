@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from orgsim import control
 from orgsim.content import rest as content
-from orgsim.rest import bulk1, bulk2, collections, composite, data, extras, oauth, query, soap, sobjects
+from orgsim.rest import (
+    bulk1,
+    bulk2,
+    collections,
+    composite,
+    data,
+    extras,
+    metadata,
+    oauth,
+    query,
+    soap,
+    sobjects,
+)
 from orgsim.rest.http import Router
 
 
@@ -16,6 +28,7 @@ def build_router() -> Router:
         data,
         query,
         extras,
+        metadata,
         bulk2,
         bulk1,
         collections,

@@ -86,8 +86,8 @@ def _sobject(name: str, raw: dict[str, Any], settings: Settings) -> SObject:
 
 
 def migration_fields() -> list[Field]:
-    """The three fields that a migration needs in its target."""
-    return [
+    """The three fields that a migration needs in its target, visible by the permission set that seeding assigns."""
+    made = [
         text(
             "COA_Source_Id__c",
             "COA Source Id",
@@ -100,6 +100,9 @@ def migration_fields() -> list[Field]:
         text("COA_Source_Number__c", "COA Source Number", 80),
         Field("COA_Original_Received_At__c", "COA Original Received At", "datetime"),
     ]
+    for one in made:
+        one.governed = True
+    return made
 
 
 def _field(object_name: str, name: str, raw: dict[str, Any], settings: Settings) -> Field:

@@ -32,7 +32,10 @@ IDS = frozenset({"id", "reference"})
 
 @dataclass(slots=True)
 class Field:
-    """One field. ``sql`` makes a formula: it turns a scope into an SQL expression and nothing is stored."""
+    """One field. ``sql`` makes a formula: it turns a scope into an SQL expression and nothing is stored.
+
+    ``governed``: whoever has no permission set that grants it does not see it (``orgsim.field_rights``).
+    """
 
     name: str
     label: str
@@ -70,6 +73,7 @@ class Field:
     milliseconds: bool = False
     rest_crlf_to_lf: bool = False
     rest_cr_to_lf: bool = False
+    governed: bool = False
     help: str = ""
 
     @property
@@ -140,6 +144,10 @@ class SObject:
 
     def add(self, *fields: Field) -> None:
         self.fields.extend(fields)
+        self.index()
+
+    def remove(self, one: Field) -> None:
+        self.fields.remove(one)
         self.index()
 
     @property

@@ -213,6 +213,7 @@ def _setup() -> list[SObject]:
             "0PS",
             [
                 text("Label", "Label", 80),
+                text("Description", "Description", 255),
                 flag("IsOwnedByProfile", "Is Owned By Profile"),
                 text("NamespacePrefix", "Namespace Prefix", 15),
                 reference("ProfileId", "Profile ID", "Profile", relationship="Profile"),
@@ -220,24 +221,16 @@ def _setup() -> list[SObject]:
                 *_permissions(),
             ],
         ),
+        _assignments(),
         setup(
-            "PermissionSetAssignment",
-            "0Pa",
+            "FieldPermissions",
+            "01k",
             [
-                reference(
-                    "PermissionSetId",
-                    "PermissionSet ID",
-                    "PermissionSet",
-                    relationship="PermissionSet",
-                    children="Assignments",
-                ),
-                reference(
-                    "AssigneeId",
-                    "Assignee ID",
-                    "User",
-                    relationship="Assignee",
-                    children="PermissionSetAssignments",
-                ),
+                reference("ParentId", "Parent ID", "PermissionSet", relationship="Parent"),
+                text("SobjectType", "Object Type", 80),
+                text("Field", "Field", 255),
+                flag("PermissionsRead", "Read Access"),
+                flag("PermissionsEdit", "Edit Access"),
             ],
             named=False,
         ),
@@ -384,6 +377,37 @@ def _setup() -> list[SObject]:
             named=False,
         ),
     ]
+
+
+def _assignments() -> SObject:
+    """Who has which permission set: the one set-up object that a client may write here."""
+    permission_set = reference(
+        "PermissionSetId",
+        "PermissionSet ID",
+        "PermissionSet",
+        relationship="PermissionSet",
+        children="Assignments",
+        required=True,
+        updateable=False,
+    )
+    assignee = reference(
+        "AssigneeId",
+        "Assignee ID",
+        "User",
+        relationship="Assignee",
+        children="PermissionSetAssignments",
+        required=True,
+        updateable=False,
+    )
+    return SObject(
+        "PermissionSetAssignment",
+        "PermissionSetAssignment",
+        "PermissionSetAssignments",
+        [head()[0], permission_set, assignee, *audit(False)],
+        "0Pa",
+        updateable=False,
+        bulk=False,
+    )
 
 
 def _permissions() -> list[Field]:

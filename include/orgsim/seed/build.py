@@ -136,17 +136,20 @@ def _users(org: Org, world: World, seeded: Seeded) -> None:
         PermissionsApiEnabled=1,
         **stamps,
     )
-    migration = store.add(
+    rights = store.add(
         "PermissionSet",
-        Name="COA_Migration",
-        Label="COA Migration",
+        Name="Integration_Rights",
+        Label="Integration Rights",
         PermissionsCreateAuditFields=int(bool(settings.audit_fields)),
         PermissionsUpdateWithInactiveOwner=int(bool(settings.inactive_owner)),
         PermissionsBulkApiHardDelete=int(settings.hard_delete),
         PermissionsViewEncryptedData=int(settings.view_encrypted),
         **stamps,
     )
-    for one in (own, migration):
+    sets = [own, rights]
+    if settings.migration_fields:
+        sets.append(_migration_set(org, stamps))
+    for one in sets:
         store.add("PermissionSetAssignment", PermissionSetId=one, AssigneeId=org.user_id, **stamps)
     store.add("Group", Name="COA Queue", DeveloperName="COA_Queue", Type="Queue", **stamps)
 
@@ -232,6 +235,23 @@ def _record_types(org: Org) -> None:
             SobjectType="Account",
             IsActive=1,
         )
+
+
+def _migration_set(org: Org, stamps: dict[str, str]) -> str:
+    """What a deployment of the migration's metadata leaves: a permission set that grants its fields."""
+    made = org.store.add("PermissionSet", Name="COA_Migration", Label="COA Migration", **stamps)
+    for sobject in org.schema:
+        for one in (one for one in sobject.fields if one.governed):
+            org.store.add(
+                "FieldPermissions",
+                ParentId=made,
+                SobjectType=sobject.name,
+                Field=f"{sobject.name}.{one.name}",
+                PermissionsRead=1,
+                PermissionsEdit=1,
+                **stamps,
+            )
+    return made
 
 
 def _jobs(org: Org) -> None:
