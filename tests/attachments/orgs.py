@@ -28,6 +28,20 @@ KINDS = {
 }
 
 
+VERSION, ATTACHMENT = r"/sobjects/ContentVersion/?$", r"/sobjects/Attachment/?$"
+TOGETHER = r"/composite/sobjects/?$"
+
+
+def lose_calls(migrator: Migrator, kind: str) -> None:
+    """The first calls of every kind get this fault of orgsim."""
+    lost = [(VERSION, 4), (ATTACHMENT, 2), (TOGETHER, 5)]
+    migrator.target.control(
+        "POST",
+        "faults",
+        [{"kind": kind, "method": "POST", "path": path, "times": times} for path, times in lost],
+    )
+
+
 def planted_of(migrator: Migrator) -> dict[str, Any]:
     found: dict[str, Any] = migrator.source.control("GET", "planted")["attachments"]
     return found

@@ -19,7 +19,7 @@ from tests.reconcile.pairs import create, edit, two_orgs
 @pytest.fixture
 def migrator(database: Database, tmp_path: Path) -> Iterator[Migrator]:
     settings = FAST.model_copy(update={"lost_call_seconds": 0.0})
-    with two_orgs(database, tmp_path, settings=settings, orders=24, attachments=True) as pair:
+    with two_orgs(database, tmp_path, settings=settings, orders=12, planted=False, attachments=True) as pair:
         yield pair
 
 

@@ -128,29 +128,30 @@ def values_of(kind: Hanging, item: Item, users: Users) -> dict[str, Any]:
 # ---- what was sent without an answer ------------------------------------------------------------
 def _settle(run: Run, target: Org, kind: Hanging, users: Users) -> None:
     """Looks for what was sent without an answer; what is not there is forgotten once its call is over for certain."""
-    unanswered = ledger.unanswered(run, kind.sobject)
-    if not unanswered:
-        return
-    items = {item.source_id: item for item, _ in unanswered}
-    if kind.sobject == VERSION:
-        found = {}
-        for item in items.values():
-            for record in copies.version_by_path(target, _path(run, item)):
-                found[item.source_id] = record
-    elif kind.sobject == LINK:
-        found = _links_there(target, items.values())
-    else:
-        found = copies.pair_equal(
-            target,
-            kind,
-            [(i.source_id, i.parent, values_of(kind, i, users), sha256, i.bytes) for i, sha256 in unanswered],
-            copies.children_of(target, kind, [i.parent for i, _ in unanswered], fields_of(run, kind)),
-            lambda record_id: ledger.is_taken(run, record_id),
+    for unanswered in ledger.unanswered(run, kind.sobject):
+        items = {item.source_id: item for item, _ in unanswered}
+        if kind.sobject == VERSION:
+            found = {}
+            for item in items.values():
+                for record in copies.version_by_path(target, _path(run, item)):
+                    found[item.source_id] = record
+        elif kind.sobject == LINK:
+            found = _links_there(target, items.values())
+        else:
+            found = copies.pair_equal(
+                target,
+                kind,
+                [
+                    (i.source_id, i.parent, values_of(kind, i, users), sha256, i.bytes)
+                    for i, sha256 in unanswered
+                ],
+                copies.children_of(target, kind, [i.parent for i, _ in unanswered], fields_of(run, kind)),
+                lambda record_id: ledger.is_taken(run, record_id),
+            )
+        ledger.note_created(
+            run, [(items[key], str(r["Id"]), _parent_in(kind, r, items[key])) for key, r in found.items()]
         )
-    ledger.note_created(
-        run, [(items[key], str(r["Id"]), _parent_in(kind, r, items[key])) for key, r in found.items()]
-    )
-    ledger.forget_lost(run, [item for key, item in items.items() if key not in found])
+        ledger.forget_lost(run, [item for key, item in items.items() if key not in found])
 
 
 def _parent_in(kind: Hanging, record: dict[str, Any], item: Item) -> str:
@@ -177,38 +178,38 @@ def _path(run: Run, item: Item) -> str:
 
 def _send_versions(run: Run, source: Org, target: Org, kind: Hanging, users: Users) -> None:
     """Documents side by side, the versions of each one after another."""
-    items = [item for item, _ in ledger.pending(run, kind.sobject)]
-    if not items:
-        return
-    there = dict(copies.versions_of_ours(target, str(run.record.source_org["id"])))
-    known = [i for i in items if i.source_id in there]
-    ledger.note_created(
-        run,
-        [(i, str(there[i.source_id]["Id"]), str(there[i.source_id]["ContentDocumentId"])) for i in known],
-        adopted=True,
-    )
-    documents = {str(there[i.source_id]["ContentDocumentId"]): i.parent_id for i in known}
-    of_source = {source_document: document for document, source_document in documents.items()}
-    waiting = {item.parent_id for item, _ in ledger.unanswered(run, kind.sobject)}
 
-    def send(document_id: str, versions: list[Item]) -> None:
-        document = of_source.get(document_id, versions[0].parent)
+    def send(versions: list[Item]) -> None:
+        if versions[0].waits:
+            # The one before it has no answer, or was refused: this one would take its place.
+            return
+        document = versions[0].parent
         for item in versions:
             run.lease.require()
             document = _send_version(run, source, target, kind, item, document, users)
             if not document:
-                # Without an answer, or refused: a later version would become the first.
                 return
 
-    grouped = [
-        (document_id, list(versions))
-        for document_id, versions in groupby(
-            (i for i in items if i.source_id not in there), key=lambda i: i.parent_id
-        )
-        if document_id not in waiting
-    ]
-    with ThreadPoolExecutor(run.settings.file_threads) as pool:
-        raise_worst([pool.submit(send, document_id, versions) for document_id, versions in grouped])
+    _adopt_versions(run, target, kind)
+    for page in ledger.pending(run, kind.sobject):
+        by_document = groupby((item for item, _ in page), key=lambda item: item.parent_id)
+        with ThreadPoolExecutor(run.settings.file_threads) as pool:
+            raise_worst([pool.submit(send, list(versions)) for _, versions in by_document])
+
+
+def _adopt_versions(run: Run, target: Org, kind: Hanging) -> None:
+    """What an earlier migration brought and this ledger does not know of. Asked only while something is to be sent."""
+    there: dict[str, tuple[str, str]] | None = None
+    for page in ledger.pending(run, kind.sobject):
+        if there is None:
+            there = {
+                key: (str(r["Id"]), str(r["ContentDocumentId"]))
+                for key, r in copies.versions_of_ours(target, str(run.record.source_org["id"]))
+            }
+        if not there:
+            return
+        known = [(item, *there[item.source_id]) for item, _ in page if item.source_id in there]
+        ledger.note_created(run, known, adopted=True)
 
 
 def _send_version(
@@ -268,23 +269,20 @@ def _pause(run: Run, attempt: int) -> float:
 
 def _send_attachments(run: Run, source: Org, target: Org, kind: Hanging, users: Users) -> None:
     """One a call. On a record that was there before this run an equal one may be there as well: then that is it."""
-    rows = ledger.pending(run, kind.sobject)
-    before = [item.parent for item, was_there in rows if was_there]
-    there = list(copies.children_of(target, kind, before, fields_of(run, kind))) if before else []
-
-    def send(item: Item) -> None:
-        run.lease.require()
-        values = values_of(kind, item, users)
-        equal = [r for r in there if r[kind.parent] == item.parent and not copies.differing(values, r)]
-        if equal and _adopt(run, source, target, kind, item, values, equal):
-            return
-        name = str(item.data.get("Name") or "")
-        created = _send_with_body(run, source, target, kind, item, values | {kind.parent: item.parent}, name)
-        if created:
-            ledger.note_created(run, [(item, created, item.parent)])
-
-    for item, _ in rows:
-        send(item)
+    for page in ledger.pending(run, kind.sobject):
+        before = [item.parent for item, was_there in page if was_there]
+        there = list(copies.children_of(target, kind, before, fields_of(run, kind))) if before else []
+        for item, _ in page:
+            run.lease.require()
+            values = values_of(kind, item, users)
+            equal = [r for r in there if r[kind.parent] == item.parent and not copies.differing(values, r)]
+            if equal and _adopt(run, source, target, kind, item, values, equal):
+                continue
+            name = str(item.data.get("Name") or "")
+            values |= {kind.parent: item.parent}
+            created = _send_with_body(run, source, target, kind, item, values, name)
+            if created:
+                ledger.note_created(run, [(item, created, item.parent)])
 
 
 def _adopt(
@@ -313,50 +311,46 @@ def _adopt(
 
 # ---- records without bytes ----------------------------------------------------------------------
 def _send_links(run: Run, _source: Org, target: Org, kind: Hanging, users: Users) -> None:
-    for items in in_batches([item for item, _ in ledger.pending(run, kind.sobject)], RECORDS_A_CALL):
-        there = _links_there(target, items)
-        ledger.note_created(
-            run,
-            [(i, str(there[i.source_id]["Id"]), i.parent) for i in items if i.source_id in there],
-            adopted=True,
-        )
-        new = [i for i in items if i.source_id not in there]
-        _send_together(
-            run,
-            target,
-            new,
-            [
-                values_of(kind, i, users) | {"ContentDocumentId": i.document, kind.parent: i.parent}
-                for i in new
-            ],
-        )
+    for page in ledger.pending(run, kind.sobject):
+        for items in in_batches([item for item, _ in page], RECORDS_A_CALL):
+            there = _links_there(target, items)
+            ledger.note_created(
+                run,
+                [(i, str(there[i.source_id]["Id"]), i.parent) for i in items if i.source_id in there],
+                adopted=True,
+            )
+            new = [i for i in items if i.source_id not in there]
+            both = [{"ContentDocumentId": i.document, kind.parent: i.parent} for i in new]
+            _send_together(
+                run, target, new, [values_of(kind, i, users) | ids for i, ids in zip(new, both, strict=True)]
+            )
 
 
 def _send_records(run: Run, _source: Org, target: Org, kind: Hanging, users: Users) -> None:
-    rows = ledger.pending(run, kind.sobject)
-    before = [
-        (item.source_id, item.parent, values_of(kind, item, users), "", 0) for item, there in rows if there
-    ]
-    found = (
-        copies.pair_equal(
+    """What hangs on a record that was there before this run is looked for before it is sent."""
+    for page in ledger.pending(run, kind.sobject):
+        before = [
+            (item.source_id, item.parent, values_of(kind, item, users), "", 0)
+            for item, there in page
+            if there
+        ]
+        found = copies.pair_equal(
             target,
             kind,
             before,
             copies.children_of(target, kind, [parent for _, parent, *_ in before], fields_of(run, kind)),
             lambda record_id: ledger.is_taken(run, record_id),
         )
-        if before
-        else {}
-    )
-    ledger.note_created(
-        run,
-        [(i, str(found[i.source_id]["Id"]), i.parent) for i, _ in rows if i.source_id in found],
-        adopted=True,
-    )
-    for items in in_batches([item for item, _ in rows if item.source_id not in found], RECORDS_A_CALL):
-        _send_together(
-            run, target, items, [values_of(kind, i, users) | {kind.parent: i.parent} for i in items]
+        ledger.note_created(
+            run,
+            [(i, str(found[i.source_id]["Id"]), i.parent) for i, _ in page if i.source_id in found],
+            adopted=True,
         )
+        new = [item for item, _ in page if item.source_id not in found]
+        for items in in_batches(new, RECORDS_A_CALL):
+            _send_together(
+                run, target, items, [values_of(kind, i, users) | {kind.parent: i.parent} for i in items]
+            )
 
 
 def _send_together(run: Run, target: Org, items: Iterable[Item], values: list[dict[str, Any]]) -> None:

@@ -68,9 +68,9 @@ def differing(wanted: Record, found: Record) -> list[str]:
     return [name for name, value in wanted.items() if canonical(value) != canonical(found.get(name))]
 
 
-def versions_of_ours(org: Org, source_org: str, fields: Iterable[str] = ()) -> Iterator[tuple[str, Record]]:
+def versions_of_ours(org: Org, source_org: str) -> Iterator[tuple[str, Record]]:
     """(source version id, record) of every version that was carried from that org, whoever carried it."""
-    columns = dict.fromkeys(("Id", "ContentDocumentId", "PathOnClient", "SystemModstamp", *fields))
+    columns = ("Id", "ContentDocumentId", "PathOnClient")
     prefix = f"{OURS}/{source_org}/".replace("_", "\\_")
     for record in org.query(
         f"SELECT {', '.join(columns)} FROM {VERSION} WHERE PathOnClient LIKE '{prefix}%'"
@@ -78,6 +78,13 @@ def versions_of_ours(org: Org, source_org: str, fields: Iterable[str] = ()) -> I
         key = key_in(record.get("PathOnClient"), source_org)
         if key:
             yield key, record
+
+
+def versions_by_id(org: Org, ids: Iterable[str], fields: Iterable[str]) -> Iterator[Record]:
+    """These versions of the target, as far as they are there."""
+    columns = ", ".join(dict.fromkeys(("Id", "ContentDocumentId", *fields)))
+    for part in in_batches(sorted(set(ids)), PARENTS_A_QUERY):
+        yield from org.query(f"SELECT {columns} FROM {VERSION} WHERE Id IN ({text_list(part)})")
 
 
 def version_by_path(org: Org, path: str) -> list[Record]:

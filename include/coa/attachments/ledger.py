@@ -6,7 +6,7 @@ found, or the call is over for certain (`lost_call_seconds`) and its copy is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,15 @@ from coa.staging.database import Row
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
+PAGE = 1000
+"""Items in memory at a time: an e-mail's text may be 128 KB."""
+
 
 @dataclass(frozen=True)
 class Item:
     """Something that is to be carried. `parent`: the target's record that it hangs on; of a version, the document, empty
-    for the first. `document`: of a link, the target's document."""
+    for the first. `document`: of a link, the target's document. `waits`: an earlier version is
+    not in the target yet."""
 
     sobject: str
     source_id: str
@@ -32,6 +36,7 @@ class Item:
     nth: int
     bytes: int
     data: dict[str, Any]
+    waits: bool
 
     @classmethod
     def of(cls, row: Row) -> Item:
@@ -44,6 +49,7 @@ class Item:
             int(row["nth"]),
             int(row["bytes"]),
             dict(row["data"]),
+            bool(row["waits"]),
         )
 
 
@@ -52,7 +58,13 @@ _ITEMS = sql.SQL(
               m.target_parent, m.inserted_run,
               CASE WHEN a.sobject = 'ContentVersion' THEN d.target_parent ELSE p.target_id END AS parent,
               CASE WHEN a.sobject = 'ContentDocumentLink' THEN d.target_parent END AS document,
-              p.inserted_run IS DISTINCT FROM {run} AS parent_was_there
+              p.inserted_run IS DISTINCT FROM {run} AS parent_was_there,
+              a.nth > 1 AND EXISTS (
+                SELECT FROM {attached} e LEFT JOIN coa.attached w
+                  ON w.pair_id = {pair} AND w.sobject = e.sobject AND w.source_id = e.source_id
+                  AND w.state IN ('created', 'proved')
+                WHERE e.sobject = a.sobject AND e.parent_id = a.parent_id AND e.nth < a.nth AND e.action = 'carry'
+                  AND w.source_id IS NULL) AS waits
        FROM {attached} a
        LEFT JOIN coa.attached m ON m.pair_id = {pair} AND m.sobject = a.sobject AND m.source_id = a.source_id
        LEFT JOIN coa.ledger p ON p.pair_id = {pair} AND p.sobject = a.parent_sobject AND p.source_id = a.parent_id
@@ -62,8 +74,9 @@ _ITEMS = sql.SQL(
            AND v.state IN ('created', 'proved')
            AND v.parent_id = CASE WHEN a.sobject = 'ContentVersion' THEN a.parent_id ELSE a.document_id END
          LIMIT 1) d ON a.sobject IN ('ContentVersion', 'ContentDocumentLink')
-       WHERE a.sobject = %s AND a.action = 'carry' AND {condition}
-       ORDER BY a.parent_id, a.nth, a.source_id"""
+       WHERE a.sobject = %s AND a.action = 'carry' AND (a.parent_id, a.nth, a.source_id) > (%s, %s, %s)
+         AND {condition}
+       ORDER BY a.parent_id, a.nth, a.source_id LIMIT %s"""
 )
 _NOT_REFUSED = sql.SQL(
     """NOT EXISTS (SELECT FROM coa.rejection x WHERE x.run_id = {run} AND x.sobject = a.sobject
@@ -71,51 +84,60 @@ _NOT_REFUSED = sql.SQL(
 )
 
 
-def _rows(run: Run, sobject: str, condition: sql.Composable) -> list[Row]:
-    # Ids and small values of one kind: some hundred bytes for each. The bytes of files are not among them.
-    return run.db.rows(
-        _ITEMS.format(
-            run=sql.Literal(run.run_id),
-            pair=sql.Literal(run.pair_id),
-            attached=run.table(Table.ATTACHED),
-            condition=condition,
-        ),
-        [sobject],
+def _pages(run: Run, sobject: str, condition: sql.Composable) -> Iterator[list[Row]]:
+    """In the order of what they hang on; what is settled meanwhile is not met again."""
+    query = _ITEMS.format(
+        run=sql.Literal(run.run_id),
+        pair=sql.Literal(run.pair_id),
+        attached=run.table(Table.ATTACHED),
+        condition=condition,
     )
+    last: tuple[str, int, str] = ("", 0, "")
+    while rows := run.db.rows(query, [sobject, *last, PAGE]):
+        yield rows
+        last = (str(rows[-1]["parent_id"]), int(rows[-1]["nth"]), str(rows[-1]["source_id"]))
 
 
-def pending(run: Run, sobject: str) -> list[tuple[Item, bool]]:
-    """What is still to be sent and has its record in the target; beside each whether that was there before this run."""
+def pending(run: Run, sobject: str) -> Iterator[list[tuple[Item, bool]]]:
+    """Page by page what is still to be sent and has its record in the target; beside each whether that was there before
+    this run."""
     condition = sql.SQL(
         "(m.state IS NULL OR m.state IN ('refused', 'deleted') OR (m.state <> 'sent' AND a.sobject <> 'ContentVersion' "
         "AND m.target_parent IS DISTINCT FROM p.target_id)) AND {} AND (a.sobject = 'ContentVersion' OR p.target_id "
         "IS NOT NULL) AND (a.sobject <> 'ContentDocumentLink' OR d.target_parent IS NOT NULL)"
     ).format(_NOT_REFUSED.format(run=sql.Literal(run.run_id)))
-    return [(Item.of(r), bool(r["parent_was_there"])) for r in _rows(run, sobject, condition)]
+    for rows in _pages(run, sobject, condition):
+        yield [(Item.of(r), bool(r["parent_was_there"])) for r in rows]
 
 
-def unanswered(run: Run, sobject: str) -> list[tuple[Item, str]]:
-    """What was sent without an answer, with the SHA-256 of its bytes."""
-    return [(Item.of(r), str(r["sha256"])) for r in _rows(run, sobject, sql.SQL("m.state = 'sent'"))]
+def unanswered(run: Run, sobject: str) -> Iterator[list[tuple[Item, str]]]:
+    """Page by page what was sent without an answer, with the SHA-256 of its bytes."""
+    for rows in _pages(run, sobject, sql.SQL("m.state = 'sent'")):
+        yield [(Item.of(r), str(r["sha256"])) for r in rows]
 
 
-def carried(run: Run, sobject: str) -> list[tuple[Item, Row]]:
-    """What stands in the target by this run, or by an earlier one that did not come to its proof."""
+def carried(run: Run, sobject: str) -> Iterator[list[tuple[Item, Row]]]:
+    """Page by page what is in the target by this run, or by an earlier one that did not come to its proof."""
     condition = sql.SQL("m.target_id IS NOT NULL AND (m.state = 'created' OR m.last_run = {})").format(
         sql.Literal(run.run_id)
     )
-    return [(Item.of(r), r) for r in _rows(run, sobject, condition)]
+    for rows in _pages(run, sobject, condition):
+        yield [(Item.of(r), r) for r in rows]
+
+
+def copies_among(run: Run, target_ids: Sequence[str]) -> set[str]:
+    """Those of these records of the target that are the copy of something."""
+    found = run.db.rows(
+        """SELECT target_id FROM coa.attached WHERE pair_id = %s AND target_id = ANY (%s)
+             AND state IN ('created', 'proved')""",
+        [run.pair_id, list(target_ids)],
+    )
+    return {str(r["target_id"]) for r in found}
 
 
 def is_taken(run: Run, target_id: str) -> bool:
     """Whether a record of the target is the copy of something already."""
-    return bool(
-        run.db.value(
-            """SELECT EXISTS (SELECT FROM coa.attached WHERE pair_id = %s AND target_id = %s
-                              AND state IN ('created', 'proved'))""",
-            [run.pair_id, target_id],
-        )
-    )
+    return bool(copies_among(run, [target_id]))
 
 
 def note_sent(run: Run, items: Sequence[Item], sha256: str = "") -> None:

@@ -15,6 +15,7 @@ from coa.attachments.carry import Users, values_of
 from coa.attachments.inventory import fields_of
 from coa.attachments.ledger import Item
 from coa.attachments.transfer import download
+from coa.batches import in_batches
 from coa.codes import DifferenceKind
 from coa.hanging import LINK, VERSION, Hanging
 from coa.policies import Policies
@@ -40,12 +41,15 @@ def prove(run: Run, source: Org | None, target: Org) -> None:
     users = Users(run)
     for kind in Policies(run.params).hanging:
         fields = fields_of(run, kind)
-        rows = ledger.carried(run, kind.sobject) if fields else []
-        if rows:
-            _prove_kind(run, source, target, kind, rows, fields, users)
+        proved = False
+        for rows in ledger.carried(run, kind.sobject) if fields else ():
+            _prove_page(run, source, target, kind, rows, fields, users)
+            proved = True
+        if proved and kind.sobject == VERSION:
+            _find_doubled_versions(run, target)
 
 
-def _prove_kind(
+def _prove_page(
     run: Run,
     source: Org | None,
     target: Org,
@@ -63,7 +67,9 @@ def _prove_kind(
         )
     if kind.sobject == VERSION:
         differences += _versions_in_order(rows, by_id)
-    differences += _doubled(run, kind, rows, there, users)
+    elif kind.sobject != LINK:
+        # The platform links a document to a record once.
+        differences += _doubled(run, kind, rows, there, users)
     missing = {d[0].source_id for d in differences if d[2] is DifferenceKind.MISSING}
     if kind.body:
         differences += _compare_bytes(
@@ -75,11 +81,10 @@ def _prove_kind(
 def _read(
     run: Run, target: Org, kind: Hanging, rows: list[tuple[Item, Row]], fields: list[str]
 ) -> list[dict[str, Any]]:
-    """What the target has of the kind: around the records of these rows, or, of files, all that is ours."""
+    """What the target has: these versions, all links of these documents, all that hangs on these records."""
     if kind.sobject == VERSION:
-        source_org = str(run.record.source_org["id"])
-        wanted = (*fields, "VersionNumber", kind.size)
-        return [record for _, record in copies.versions_of_ours(target, source_org, wanted)]
+        wanted = ("VersionNumber", kind.size, "SystemModstamp", *fields)
+        return list(copies.versions_by_id(target, [str(row["target_id"]) for _, row in rows], wanted))
     if kind.sobject == LINK:
         return list(copies.links_of(target, [item.document for item, _ in rows]))
     return list(copies.children_of(target, kind, [item.parent for item, _ in rows], fields))
@@ -132,19 +137,8 @@ def _doubled(
     run: Run, kind: Hanging, rows: list[tuple[Item, Row]], there: list[dict[str, Any]], users: Users
 ) -> list[Difference]:
     """Records of the target that look like a copy and are the copy of nothing."""
-    if kind.sobject == LINK:
-        # The platform links a document to a record once.
-        return []
-    ours = {str(row["target_id"]): item for item, row in rows}
+    ours = {str(row["target_id"]) for _, row in rows}
     doubled: list[Difference] = []
-    if kind.sobject == VERSION:
-        source_org = str(run.record.source_org["id"])
-        by_key = {item.source_id: item for item, _ in rows}
-        for record in there:
-            item = by_key.get(copies.key_in(record.get("PathOnClient"), source_org))
-            if item is not None and str(record["Id"]) not in ours:
-                doubled.append(_double(item, record))
-        return doubled
     wanted: dict[str, list[tuple[Item, dict[str, Any]]]] = {}
     for item, _ in rows:
         wanted.setdefault(item.parent, []).append((item, values_of(kind, item, users)))
@@ -162,6 +156,20 @@ def _doubled(
 def _double(item: Item, record: dict[str, Any]) -> Difference:
     reason = "the target has it twice"
     return (item, str(record["Id"]), DifferenceKind.DUPLICATE, "", None, None, reason)
+
+
+def _find_doubled_versions(run: Run, target: Org) -> None:
+    """Versions with a key of this source that are the copy of nothing, all of the target."""
+    source_org = str(run.record.source_org["id"])
+    for page in in_batches(copies.versions_of_ours(target, source_org), ledger.PAGE):
+        known = ledger.copies_among(run, [str(r["Id"]) for _, r in page])
+        for key, record in page:
+            if str(record["Id"]) not in known:
+                run.db.execute(
+                    """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, kind, reason)
+                       VALUES (%s, %s, %s, %s, %s, 'the target has it twice')""",
+                    [run.run_id, VERSION, key, record["Id"], DifferenceKind.DUPLICATE],
+                )
 
 
 def _compare_bytes(
