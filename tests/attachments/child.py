@@ -20,7 +20,7 @@ from tests.attachments.orgs import CARRY
 from tests.engine.harness import FAST, Migrator
 
 # Longer than the org holds up the call under which the process is killed.
-SETTINGS = FAST.model_copy(update={"lost_call_seconds": 3.0})
+SETTINGS = FAST.model_copy(update={"lost_call_seconds": 1.5})
 
 
 def main(database_url: str, source_url: str, target_url: str, artifacts: str, run_id: str = "") -> None:

@@ -113,7 +113,7 @@ def _child(migrator: Migrator, run_id: str = "") -> subprocess.Popen[str]:
     ],
 )
 def test_a_kill_at_any_step_loses_and_doubles_nothing(migrator: Migrator, step: str, by: str) -> None:
-    held_up = {"kind": "slow", "seconds": 1.0, "times": 1, "method": "POST", **STEPS[step]}
+    held_up = {"kind": "slow", "seconds": 0.5, "times": 1, "method": "POST", **STEPS[step]}
     migrator.target.control("POST", "faults", [held_up])
     process = _child(migrator)
     assert process.stdout is not None

@@ -13,7 +13,7 @@ def test_missing_rights_and_missing_room_stop_the_run_before_the_first_write(
     database: Database, tmp_path: Path
 ) -> None:
     target = {"file_storage_mb": 0, "read_only_field": ["Attachment.Body"]}
-    with two_orgs(database, tmp_path, orders=24, attachments=True, target=target) as migrator:
+    with two_orgs(database, tmp_path, orders=12, planted=False, attachments=True, target=target) as migrator:
         migration = migrator.migrate(**CARRY)
 
         found = migrator.db.rows(
