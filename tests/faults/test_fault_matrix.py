@@ -59,7 +59,7 @@ def _run(make: Callable[..., Migrator], endpoint: str, fault: str, skip: int = 1
     migrator.target.control("POST", "faults", faults)
     migration = migrator.migrate_with_retries(chunk_size=12)
     fired = migrator.target.control("GET", "faults")[0]["fired"]
-    assert fired, f"the fault never struck: {where}"
+    assert fired, f"the fault never struck: {where}. {migration.error}"
     assert migration.state == "verified", migration.error
     verdict = verdict_on(migrator, migration)
     assert verdict.clean, str(verdict)

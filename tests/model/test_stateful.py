@@ -285,3 +285,15 @@ def test_the_machine_finds_a_missing_look_up(database: Database) -> None:
                 phases=[Phase.generate],
             ),
         )
+
+
+def test_a_row_that_is_looked_up_leaves_the_rest_of_its_job_as_it_is(database: Database) -> None:
+    """Orders that are sent with their status are released after their job; a look-up for another one comes later."""
+    machine = type("Machine", (LoadMachine,), {"database": database})()
+    machine.org.work = deque(["keeps a result back"])
+    with patch("coa.load.jobs.look_up_unknown"), suppress(RetryableError):
+        machine.send()
+    released = database.execute("UPDATE coa.ledger SET step = 'released' WHERE target_id IS NOT NULL")
+    machine.teardown()
+    assert (released, len(machine.keys)) == (4, 5)
+    assert database.value("SELECT count(*) FROM coa.ledger WHERE step = 'released'") == released

@@ -36,3 +36,17 @@ def test_a_connection_that_the_server_ended_is_replaced(database: Database) -> N
         database.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     assert database.value("SELECT 1") == 1
+
+
+def test_a_block_of_the_driver_ends_nothing_that_is_around_it(database: Database) -> None:
+    """Results are landed in such a block, to be read again when they break off; they are applied after it."""
+
+    def broken_off() -> None:
+        with database.transaction() as connection:
+            with connection.transaction():
+                connection.execute("CREATE TABLE coa.landed ()")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken_off()
+    assert database.value("SELECT to_regclass('coa.landed')") is None

@@ -72,6 +72,7 @@ def _query(run: Run, sobject: str, fields: dict[str, list[str]]) -> sql.Composed
             run.table(Table.EXPECTED, sobject)
         )
     )
+    # OFFSET 0: else PostgreSQL makes the salt anew for each of the four places that it goes to.
     return sql.SQL(
         """SELECT {sobject} AS sobject, b.source_id, COALESCE(e.target_id, b.target_id, '') AS target_id,
                   {number} AS number, b.action,
@@ -81,7 +82,7 @@ def _query(run: Run, sobject: str, fields: dict[str, list[str]]) -> sql.Composed
                   {source} AS source, {plan} AS plan, {target} AS target, encode(k.salt, 'hex') AS salt
            FROM ({base}) b
            CROSS JOIN LATERAL (SELECT substring(sha256(v.secret || convert_to({sobject} || ' ' || b.source_id, 'UTF8'))
-                                                FOR {size}) AS salt FROM {evidence} v) k
+                                                FOR {size}) AS salt FROM {evidence} v OFFSET 0) k
            LEFT JOIN {expected} e ON e.source_id = b.source_id
            LEFT JOIN {sources} s ON s."Id" = b.source_id
            LEFT JOIN {desired} d ON d.source_id = b.source_id

@@ -26,7 +26,7 @@ from coa.load.observation import observe
 from coa.load.payload import payload_query, row_bytes, spool
 from coa.load.results import apply_results, look_up_unknown
 from coa.load.retry import pause, release_deferred, require_outcomes
-from coa.load.work import analyze_work, pending
+from coa.load.work import analyze_work, of_job, pending
 from coa.load_steps import BACK_TO_DRAFT, INSERT, ORDERS, Step
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.pace import JobSize
@@ -101,13 +101,13 @@ class Loader:
     def _plan_job(self, step: Step, rows_per_job: int) -> Row | None:
         """Puts the next rows into a new job, never cutting a parent's children in two; None when none is left.
 
-        The job's row and its rows' state are one transaction.
+        The job's row and its rows' state are one transaction: one statement.
         """
         run = self.run
-        with run.db.transaction() as connection:
-            chosen = connection.execute(
-                sql.SQL(
-                    """SELECT source_id FROM (
+        return run.db.row(
+            sql.SQL(
+                """WITH chosen AS MATERIALIZED (
+                     SELECT source_id FROM (
                          SELECT w.source_id,
                            dense_rank() OVER parents AS n,
                            -- Up to the end of the row's parent: rows of one parent are peers.
@@ -118,45 +118,33 @@ class Loader:
                          WHERE w.step = %(step)s AND w.sobject = %(sobject)s AND w.chunk_no = %(chunk)s
                            AND w.state = 'pending'
                          WINDOW parents AS (ORDER BY COALESCE(w.parent_id, w.source_id))) r
-                       WHERE n = 1 OR (rows_so_far <= %(rows)s AND bytes_so_far <= %(bytes)s)"""
-                ).format(
-                    size=row_bytes(self.fields),
-                    work=run.table(Table.WORK),
-                    desired=run.table(Table.DESIRED, step.sobject),
-                ),
-                {
-                    "step": step.name,
-                    "sobject": step.sobject,
-                    "chunk": step.chunk_no,
-                    "rows": rows_per_job,
-                    "bytes": run.settings.bytes_per_job,
-                },
-            ).fetchall()
-            if not chosen:
-                return None
-            job = connection.execute(
-                """INSERT INTO coa.job (pair_id, run_id, step, sobject, operation, chunk_no, rows_planned)
-                   VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING *""",
-                [
-                    run.pair_id,
-                    run.run_id,
-                    step.name,
-                    step.sobject,
-                    step.operation,
-                    step.chunk_no,
-                    len(chosen),
-                ],
-            ).fetchone()
-            assert job is not None
-            connection.execute(
-                sql.SQL(
-                    """UPDATE {} SET state = 'sent', job_key = %s, attempts = attempts + 1,
-                              error_code = NULL, error = NULL
-                       WHERE step = %s AND sobject = %s AND source_id = ANY (%s)"""
-                ).format(run.table(Table.WORK)),
-                [job["job_key"], step.name, step.sobject, [c["source_id"] for c in chosen]],
-            )
-            return job
+                       WHERE n = 1 OR (rows_so_far <= %(rows)s AND bytes_so_far <= %(bytes)s)),
+                   job AS (
+                     INSERT INTO coa.job (pair_id, run_id, step, sobject, operation, chunk_no, rows_planned)
+                     SELECT %(pair)s, %(run)s, %(step)s, %(sobject)s, %(operation)s, %(chunk)s, count(*)
+                     FROM chosen HAVING count(*) > 0 RETURNING *),
+                   sent AS (
+                     UPDATE {work} w SET state = 'sent', job_key = job.job_key, attempts = w.attempts + 1,
+                            error_code = NULL, error = NULL
+                     FROM chosen, job
+                     WHERE w.step = %(step)s AND w.sobject = %(sobject)s AND w.source_id = chosen.source_id)
+                   SELECT * FROM job"""
+            ).format(
+                size=row_bytes(self.fields),
+                work=run.table(Table.WORK),
+                desired=run.table(Table.DESIRED, step.sobject),
+            ),
+            {
+                "pair": run.pair_id,
+                "run": run.run_id,
+                "step": step.name,
+                "sobject": step.sobject,
+                "operation": step.operation,
+                "chunk": step.chunk_no,
+                "rows": rows_per_job,
+                "bytes": run.settings.bytes_per_job,
+            },
+        )
 
     def _carry_out(self, job: Row, step: Step) -> None:
         """Create, upload, close; a lost answer anywhere ends in `_bring_to_end`.
@@ -168,7 +156,7 @@ class Loader:
         try:
             job_id = self.jobs.create(step.sobject, step.operation)
             job = self._advance(job, JobState.OPEN, job_id=job_id)
-            with spool(self.run, payload_query(self.run, step, job["job_key"], self.fields)) as csv:
+            with spool(self.run, payload_query(self.run, step, job, self.fields)) as csv:
                 size = csv.seek(0, SEEK_END)
                 self.jobs.upload(job_id, csv)
             job = self._advance(job, JobState.UPLOADED, size=size)
@@ -236,10 +224,10 @@ class Loader:
         state = RowState.UNKNOWN if sent else RowState.PENDING
         with self.run.db.transaction() as connection:
             connection.execute(
-                sql.SQL("UPDATE {} SET state = %s WHERE job_key = %s AND state = 'sent'").format(
-                    self.run.table(Table.WORK)
+                sql.SQL("UPDATE {} w SET state = %s WHERE {} AND w.state = 'sent'").format(
+                    self.run.table(Table.WORK), of_job(job)
                 ),
-                [state, job["job_key"]],
+                [state],
             )
             connection.execute(
                 """UPDATE coa.job SET state = 'abandoned', message = %s, updated_at = clock_timestamp()
@@ -264,10 +252,10 @@ class Loader:
                 connection.execute(
                     sql.SQL(
                         """UPDATE coa.ledger l SET draft_since = clock_timestamp(), draft_until = NULL
-                           FROM {} w WHERE w.job_key = %s AND l.pair_id = %s AND l.sobject = w.sobject
+                           FROM {} w WHERE {} AND l.pair_id = %s AND l.sobject = w.sobject
                              AND l.source_id = w.source_id"""
-                    ).format(self.run.table(Table.WORK)),
-                    [job["job_key"], job["pair_id"]],
+                    ).format(self.run.table(Table.WORK), of_job(job)),
+                    [job["pair_id"]],
                 )
         self.run.lease.renew()
         assert advanced is not None

@@ -17,8 +17,10 @@ from coa.fields.bulk_values import NULL_MARK, insert_fields, is_text
 from coa.fields.compare import parent_join
 from coa.fields.field_map import FieldMapping
 from coa.fields.text_links import text_join, text_value
+from coa.load.work import of_job
 from coa.load_steps import BACK_TO_DRAFT, DELETE, INSERT, ORDERS_ONE_PASS, Step
 from coa.model import DRAFT, STATUS
+from coa.staging.database import Row
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -60,14 +62,14 @@ def default_status_to_send(fields: list[FieldMapping]) -> str:
     return ""
 
 
-def payload_query(run: Run, step: Step, job_key: int, fields: list[FieldMapping]) -> sql.Composed:
-    """`COPY (...) TO STDOUT` of the rows of a job, sorted by parent."""
+def payload_query(run: Run, step: Step, job: Row, fields: list[FieldMapping]) -> sql.Composed:
+    """`COPY (...) TO STDOUT` of the rows of a job (a row of `coa.job`), sorted by parent."""
     if step.operation == DELETE:
         # A delete job takes the column Id and no other; the records may be none of the source's.
         return sql.SQL(
-            """COPY (SELECT w.target_id AS "Id" FROM {work} w WHERE w.job_key = {job}
+            """COPY (SELECT w.target_id AS "Id" FROM {work} w WHERE {of_job}
                      ORDER BY w.parent_id, w.source_id) TO STDOUT (FORMAT csv, HEADER true)"""
-        ).format(work=run.table(Table.WORK), job=sql.Literal(job_key))
+        ).format(work=run.table(Table.WORK), of_job=of_job(job))
     columns: list[sql.Composable] = []
     joins: list[sql.Composable] = []
     if step.operation == INSERT:
@@ -79,7 +81,7 @@ def payload_query(run: Run, step: Step, job_key: int, fields: list[FieldMapping]
         if status:
             columns.append(sql.SQL("{} AS {}").format(sql.Literal(status), sql.Identifier(STATUS)))
     else:
-        changed = _changed_names(run, job_key)
+        changed = _changed_names(run, job)
         chosen = [f for f in fields if f.name in changed]
         columns.append(sql.SQL('w.target_id AS "Id"').format())
     for n, one in enumerate(chosen):
@@ -95,23 +97,22 @@ def payload_query(run: Run, step: Step, job_key: int, fields: list[FieldMapping]
         columns.append(sql.SQL("{} AS {}").format(sent, sql.Identifier(one.name)))
     return sql.SQL(
         """COPY (SELECT {columns} FROM {work} w JOIN {desired} d ON d.source_id = w.source_id {joins}
-                 WHERE w.job_key = {job} ORDER BY w.parent_id, w.source_id)
+                 WHERE {of_job} ORDER BY w.parent_id, w.source_id)
            TO STDOUT (FORMAT csv, HEADER true)"""
     ).format(
         columns=sql.SQL(", ").join(columns),
         work=run.table(Table.WORK),
         desired=run.table(Table.DESIRED, step.sobject),
         joins=sql.SQL(" ").join(joins),
-        job=sql.Literal(job_key),
+        of_job=of_job(job),
     )
 
 
-def _changed_names(run: Run, job_key: int) -> set[str]:
+def _changed_names(run: Run, job: Row) -> set[str]:
     rows = run.db.rows(
-        sql.SQL("SELECT DISTINCT unnest(changed) AS f FROM {} WHERE job_key = %s").format(
-            run.table(Table.WORK)
-        ),
-        [job_key],
+        sql.SQL("SELECT DISTINCT unnest(w.changed) AS f FROM {} w WHERE {}").format(
+            run.table(Table.WORK), of_job(job)
+        )
     )
     return {str(r["f"]) for r in rows}
 

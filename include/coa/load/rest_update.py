@@ -95,7 +95,7 @@ def _apply(run: Run, step: Step, source_ids: list[str], answers: Any) -> None:
     if not isinstance(answers, list) or len(answers) != len(source_ids):
         answers = [{} for _ in source_ids]
     outcomes = [_outcome(source_id, answer) for source_id, answer in zip(source_ids, answers, strict=True)]
-    of_call = sql.SQL("step = {} AND sobject = {} AND source_id = ANY ({})").format(
+    of_call = sql.SQL("w.step = {} AND w.sobject = {} AND w.source_id = ANY ({})").format(
         sql.Literal(step.name), sql.Literal(step.sobject), sql.Literal(source_ids)
     )
     with run.db.transaction() as connection:

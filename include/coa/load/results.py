@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import psycopg
 import structlog
@@ -17,6 +18,7 @@ from coa.errors import ConfigurationError, IncompleteExtract
 from coa.extract.pages import PAGE_TRIES, split_header
 from coa.fields.other_sources import inserted_by_others
 from coa.load.retry import reject_worn_out, transient
+from coa.load.work import of_job
 from coa.load_steps import BACK_TO_DRAFT, DELETE, INSERT, STATUSES, Step
 from coa.model import SOURCE_ID
 from coa.salesforce.bulk import IngestJobs, JobStatus
@@ -40,21 +42,17 @@ LOOKUP_IDS = 300
 def apply_results(run: Run, jobs: IngestJobs, job: Row, step: Step, status: JobStatus) -> None:
     """Reads the result files of a job that is over and applies them with the job's end in one transaction."""
     with run.db.transaction() as connection:
-        accepted = _read(connection, jobs, job, "successfulResults", "coa_accepted")
-        if accepted < job["rows_planned"]:
-            _read(connection, jobs, job, "failedResults", "coa_failed")
-        else:
-            _empty(connection, "coa_failed")
-        _apply_accepted(connection, run, job, step)
-        _apply_failed(connection, run, job, step)
-        if step.operation == DELETE:
-            note_accepted(connection, run, step, job["job_key"])
+        accepted = _read(connection, jobs, job, "successfulResults")
+        _apply_accepted(connection, run, job, step, accepted)
+        if accepted.rows < job["rows_planned"]:
+            _apply_failed(connection, run, job, step, _read(connection, jobs, job, "failedResults"))
+        note_accepted(connection, run, step, of_job(job))
         # In neither file: unprocessed, or lost by the org. Updates can simply be sent again.
         connection.execute(
-            sql.SQL("UPDATE {} SET state = %s WHERE job_key = %s AND state = 'sent'").format(
-                run.table(Table.WORK)
+            sql.SQL("UPDATE {} w SET state = %s WHERE {} AND w.state = 'sent'").format(
+                run.table(Table.WORK), of_job(job)
             ),
-            ["unknown" if step.operation == INSERT else "retry", job["job_key"]],
+            ["unknown" if step.operation == INSERT else "retry"],
         )
         _reject_worn_out(connection, run, job)
         counts = _count(connection, run, job)
@@ -85,13 +83,20 @@ def apply_results(run: Run, jobs: IngestJobs, job: Row, step: Step, status: JobS
     )
 
 
-def _read(connection: psycopg.Connection[Row], jobs: IngestJobs, job: Row, which: str, table: str) -> int:
-    """Streams a result file into a temporary table (key, sf_id, error); rows read."""
+@dataclass(frozen=True)
+class Landed:
+    """A result file: how many rows it had, and a query on them (key, sf_id, error), valid within the transaction."""
+
+    rows: int
+    query: sql.Composed
+
+
+def _read(connection: psycopg.Connection[Row], jobs: IngestJobs, job: Row, which: str) -> Landed:
+    """Streams a result file into a temporary table."""
     for attempt in range(1, PAGE_TRIES + 1):
-        _empty(connection, table)
         try:
             with connection.transaction(), jobs.results(job["job_id"], which) as (_, chunks):
-                return _land(connection, table, chunks)
+                return _land(connection, chunks)
         except (IncompleteExtract, psycopg.errors.BadCopyFileFormat) as error:
             if attempt == PAGE_TRIES:
                 raise IncompleteExtract(
@@ -106,19 +111,16 @@ def _read(connection: psycopg.Connection[Row], jobs: IngestJobs, job: Row, which
     raise AssertionError("unreachable")
 
 
-def _empty(connection: psycopg.Connection[Row], table: str) -> None:
-    name = sql.Identifier(table)
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
-    connection.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {} (key text, sf_id text, error text) ON COMMIT DROP").format(name)
-    )
-
-
-def _land(connection: psycopg.Connection[Row], table: str, chunks: Iterator[bytes]) -> int:
-    """COPY of all columns into a temporary table, of which the three that matter are kept."""
+def _land(connection: psycopg.Connection[Row], chunks: Iterator[bytes]) -> Landed:
+    """COPY of all columns into a temporary table; the query names the three that matter."""
     columns, body = split_header(chunks)
     if not columns:
-        return 0
+        return Landed(
+            0,
+            sql.SQL(
+                "SELECT NULL::text AS key, NULL::text AS sf_id, NULL::text AS error WHERE false"
+            ).format(),
+        )
     names = [f"c{n}" for n in range(len(columns))]
     lower = [c.lower() for c in columns]
     connection.execute("DROP TABLE IF EXISTS coa_result")
@@ -137,12 +139,12 @@ def _land(connection: psycopg.Connection[Row], table: str, chunks: Iterator[byte
             return sql.SQL("NULLIF({}, '')").format(sql.Identifier(names[lower.index(name.lower())]))
         return sql.SQL("NULL::text")
 
-    connection.execute(
-        sql.SQL("INSERT INTO {} SELECT {}, coa.id18(COALESCE({}, {})), {} FROM coa_result").format(
-            sql.Identifier(table), column(SOURCE_ID), column("sf__Id"), column("Id"), column("sf__Error")
-        )
+    return Landed(
+        landed,
+        sql.SQL("SELECT {} AS key, coa.id18(COALESCE({}, {})) AS sf_id, {} AS error FROM coa_result").format(
+            column(SOURCE_ID), column("sf__Id"), column("Id"), column("sf__Error")
+        ),
     )
-    return landed
 
 
 def _keep_only(connection: psycopg.Connection[Row], kept: list[str], names: list[str]) -> None:
@@ -162,29 +164,31 @@ def _correlation(step: Step) -> sql.SQL:
     return sql.SQL("r.key = w.source_id") if step.operation == INSERT else sql.SQL("r.sf_id = w.target_id")
 
 
-def _apply_accepted(connection: psycopg.Connection[Row], run: Run, job: Row, step: Step) -> None:
+def _apply_accepted(
+    connection: psycopg.Connection[Row], run: Run, job: Row, step: Step, accepted: Landed
+) -> None:
     connection.execute(
         sql.SQL(
             """UPDATE {work} w SET state = 'accepted', target_id = r.sf_id, error_code = NULL, error = NULL
-               FROM coa_accepted r WHERE w.job_key = %s AND w.state = 'sent' AND {match}"""
-        ).format(work=run.table(Table.WORK), match=_correlation(step)),
-        [job["job_key"]],
+               FROM ({accepted}) r WHERE {of_job} AND w.state = 'sent' AND {match}"""
+        ).format(
+            work=run.table(Table.WORK), accepted=accepted.query, of_job=of_job(job), match=_correlation(step)
+        )
     )
-    note_accepted(connection, run, step, job["job_key"])
 
 
-def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job_key: int) -> None:
-    """Brings the ledger up to rows that were just accepted."""
+def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, among: sql.Composed) -> None:
+    """Brings the ledger up to the accepted rows of work under the condition `among` (alias `w`)."""
     if step.operation == INSERT:
         connection.execute(
             sql.SQL(
                 """UPDATE coa.ledger l SET target_id = w.target_id, origin = 'inserted', inserted_run = %(run)s,
                           last_run = %(run)s, step = 'created', job_key = w.job_key, attempts = w.attempts,
                           error_code = NULL, error = NULL, updated_at = clock_timestamp()
-                   FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
+                   FROM {} w WHERE {} AND w.state = 'accepted' AND l.pair_id = %(pair)s
                      AND l.sobject = w.sobject AND l.source_id = w.source_id"""
-            ).format(run.table(Table.WORK)),
-            {"run": run.run_id, "job": job_key, "pair": run.pair_id},
+            ).format(run.table(Table.WORK), among),
+            {"run": run.run_id, "pair": run.pair_id},
         )
     elif step.operation == DELETE:
         connection.execute(
@@ -192,33 +196,35 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, job
                 """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', verified_hash = NULL,
                           last_run = %(run)s, draft_since = NULL, draft_until = NULL,
                           updated_at = clock_timestamp()
-                   FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
+                   FROM {} w WHERE {} AND w.state = 'accepted' AND l.pair_id = %(pair)s
                      AND l.sobject = w.sobject AND l.source_id = w.source_id AND l.target_id = w.target_id"""
-            ).format(run.table(Table.WORK)),
-            {"run": run.run_id, "job": job_key, "pair": run.pair_id},
+            ).format(run.table(Table.WORK), among),
+            {"run": run.run_id, "pair": run.pair_id},
         )
     elif step.name == BACK_TO_DRAFT.name:
         connection.execute(
             sql.SQL(
                 """UPDATE coa.ledger l SET step = 'created', last_run = %(run)s, updated_at = clock_timestamp()
-                   FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
+                   FROM {} w WHERE {} AND w.state = 'accepted' AND l.pair_id = %(pair)s
                      AND l.sobject = w.sobject AND l.source_id = w.source_id"""
-            ).format(run.table(Table.WORK)),
-            {"run": run.run_id, "job": job_key, "pair": run.pair_id},
+            ).format(run.table(Table.WORK), among),
+            {"run": run.run_id, "pair": run.pair_id},
         )
     elif step.name == STATUSES.name:
         connection.execute(
             sql.SQL(
                 """UPDATE coa.ledger l SET step = 'released', last_run = %(run)s,
                           draft_until = COALESCE(l.draft_until, clock_timestamp()), updated_at = clock_timestamp()
-                   FROM {} w WHERE w.job_key = %(job)s AND w.state = 'accepted' AND l.pair_id = %(pair)s
+                   FROM {} w WHERE {} AND w.state = 'accepted' AND l.pair_id = %(pair)s
                      AND l.sobject = w.sobject AND l.source_id = w.source_id"""
-            ).format(run.table(Table.WORK)),
-            {"run": run.run_id, "job": job_key, "pair": run.pair_id},
+            ).format(run.table(Table.WORK), among),
+            {"run": run.run_id, "pair": run.pair_id},
         )
 
 
-def _apply_failed(connection: psycopg.Connection[Row], run: Run, job: Row, step: Step) -> None:
+def _apply_failed(
+    connection: psycopg.Connection[Row], run: Run, job: Row, step: Step, failed: Landed
+) -> None:
     """`sf__Error` reads `CODE:message:fields --`. Transient ones are sent again; a duplicate key may be us."""
     connection.execute(
         sql.SQL(
@@ -230,9 +236,11 @@ def _apply_failed(connection: psycopg.Connection[Row], run: Run, job: Row, step:
                    WHEN %(insert)s AND split_part(r.error, ':', 1) IN ('DUPLICATE_VALUE', 'DUPLICATE_EXTERNAL_ID')
                      THEN 'unknown'
                    ELSE 'rejected' END
-               FROM coa_failed r WHERE w.job_key = %(job)s AND w.state = 'sent' AND {match}"""
+               FROM ({failed}) r WHERE {of_job} AND w.state = 'sent' AND {match}"""
         ).format(
             work=run.table(Table.WORK),
+            failed=failed.query,
+            of_job=of_job(job),
             match=_correlation(step),
             transient=transient(sql.SQL("split_part(r.error, ':', 1)"), sql.SQL("r.error")),
         ),
@@ -240,20 +248,18 @@ def _apply_failed(connection: psycopg.Connection[Row], run: Run, job: Row, step:
             "gone": list(GONE_CODES),
             "insert": step.operation == INSERT,
             "delete": step.operation == DELETE,
-            "job": job["job_key"],
         },
     )
 
 
 def _reject_worn_out(connection: psycopg.Connection[Row], run: Run, job: Row) -> None:
     """Rows that met transient errors too often are rejected; all rejections of the job are listed."""
-    of_job = sql.SQL("job_key = {}").format(job["job_key"])
-    reject_worn_out(connection, run, of_job)
-    record_rejections(connection, run, of_job)
+    reject_worn_out(connection, run, of_job(job))
+    record_rejections(connection, run, of_job(job))
 
 
 def record_rejections(connection: psycopg.Connection[Row], run: Run, condition: sql.Composed) -> None:
-    """Lists the rejected rows of `work` that fulfil the condition in `coa.rejection`, with the fields that the org named.
+    """Lists the rejected rows of work under the condition (alias `w`) in `coa.rejection`, with the fields that the org named.
 
     Salesforce's text of a row's error ends with `:Field__c Other__c --` (Bulk API 2.0, column `sf__Error`).
     """
@@ -263,7 +269,7 @@ def record_rejections(connection: psycopg.Connection[Row], run: Run, condition: 
                SELECT {run}, sobject, source_id, step, COALESCE(error_code, 'NO_RESULT'),
                       COALESCE(regexp_replace(error, ':[^:]*--\\s*$', ''), 'the org gave no result for the row'),
                       COALESCE(substring(error from ':([^:]*?)\\s*--\\s*$'), '')
-               FROM {work} WHERE state = 'rejected' AND {condition}
+               FROM {work} w WHERE w.state = 'rejected' AND {condition}
                ON CONFLICT (run_id, sobject, source_id, step) DO UPDATE
                  SET error_code = EXCLUDED.error_code, error = EXCLUDED.error, fields = EXCLUDED.fields"""
         ).format(run=sql.Literal(run.run_id), work=run.table(Table.WORK), condition=condition)
@@ -274,9 +280,8 @@ def _count(connection: psycopg.Connection[Row], run: Run, job: Row) -> dict[str,
     found = connection.execute(
         sql.SQL(
             """SELECT count(*) FILTER (WHERE state = 'accepted') AS accepted,
-                      count(*) FILTER (WHERE state = 'rejected') AS rejected FROM {} WHERE job_key = %s"""
-        ).format(run.table(Table.WORK)),
-        [job["job_key"]],
+                      count(*) FILTER (WHERE state = 'rejected') AS rejected FROM {} w WHERE {}"""
+        ).format(run.table(Table.WORK), of_job(job))
     ).fetchone()
     assert found is not None
     return {"accepted": int(found["accepted"]), "rejected": int(found["rejected"])}
@@ -302,6 +307,13 @@ def look_up_unknown(run: Run, org: Org, step: Step) -> None:
             _apply_lookup(connection, run, step, batch, found)
 
 
+def _rows_of(step: Step, source_ids: list[str]) -> sql.Composed:
+    """SQL on the work list (alias `w`): the rows of a step that belong to these records."""
+    return sql.SQL("w.step = {} AND w.sobject = {} AND w.source_id = ANY ({})").format(
+        step.name, step.sobject, source_ids
+    )
+
+
 def find_by_key(org: Org, sobject: str, source_ids: list[str]) -> dict[str, str]:
     """Source id -> target id of the records that bear our key in the target."""
     records = org.query(
@@ -321,18 +333,15 @@ def _apply_lookup(
 ) -> None:
     work = run.table(Table.WORK)
     keys = [step.name, step.sobject]
-    accepted = rejected = 0
-    for source_id, target_id in found.items():
-        row = connection.execute(
-            sql.SQL(
-                """UPDATE {} SET state = 'accepted', target_id = coa.id18(%s), error_code = NULL, error = NULL
-                   WHERE step = %s AND sobject = %s AND source_id = %s RETURNING job_key"""
-            ).format(work),
-            [target_id, *keys, source_id],
-        ).fetchone()
-        if row:
-            accepted += 1
-            note_accepted(connection, run, step, row["job_key"])
+    accepted = connection.execute(
+        sql.SQL(
+            """UPDATE {} w SET state = 'accepted', target_id = coa.id18(f.target_id), error_code = NULL, error = NULL
+               FROM unnest(%s::text[], %s::text[]) AS f (source_id, target_id)
+               WHERE w.step = %s AND w.sobject = %s AND w.source_id = f.source_id"""
+        ).format(work),
+        [list(found), list(found.values()), *keys],
+    ).rowcount
+    note_accepted(connection, run, step, _rows_of(step, list(found)))
     missing = [i for i in batch if i not in found]
     rejected = connection.execute(
         sql.SQL(
@@ -341,13 +350,7 @@ def _apply_lookup(
         ).format(work),
         [*keys, missing, run.settings.row_attempts],
     ).rowcount
-    record_rejections(
-        connection,
-        run,
-        sql.SQL("step = {} AND sobject = {} AND source_id = ANY ({})").format(
-            step.name, step.sobject, sql.Literal(missing)
-        ),
-    )
+    record_rejections(connection, run, _rows_of(step, missing))
     connection.execute(
         sql.SQL(
             """UPDATE {} SET state = 'pending' WHERE step = %s AND sobject = %s AND source_id = ANY (%s)

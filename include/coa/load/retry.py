@@ -80,11 +80,11 @@ def release_deferred(run: Run, step: Step) -> int:
 
 
 def reject_worn_out(connection: psycopg.Connection[Row], run: Run, condition: sql.Composed) -> int:
-    """Rejects the rows under `condition` that met transient errors too often; how many."""
+    """Rejects the rows under `condition` (on the work list, alias `w`) that met transient errors too often; how many."""
     return connection.execute(
-        sql.SQL("UPDATE {} SET state = 'rejected' WHERE state = 'retry' AND attempts >= {} AND {}").format(
-            run.table(Table.WORK), sql.Literal(run.settings.row_attempts), condition
-        )
+        sql.SQL(
+            "UPDATE {} w SET state = 'rejected' WHERE w.state = 'retry' AND w.attempts >= {} AND {}"
+        ).format(run.table(Table.WORK), sql.Literal(run.settings.row_attempts), condition)
     ).rowcount
 
 

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from coa.load_steps import Step
 from coa.staging import tables
+from coa.staging.database import Row
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -43,6 +44,16 @@ def pending(run: Run, step: Step) -> int:
             ).format(run.table(Table.WORK)),
             [step.name, step.sobject, step.chunk_no],
         )
+    )
+
+
+def of_job(job: Row) -> sql.Composed:
+    """SQL on the work list (alias `w`): the rows that a job carries; `job`: a row of `coa.job`.
+
+    Found by the job's chunk. An index by job would have to follow every row that is put into one.
+    """
+    return sql.SQL("w.step = {} AND w.sobject = {} AND w.chunk_no = {} AND w.job_key = {}").format(
+        job["step"], job["sobject"], job["chunk_no"], job["job_key"]
     )
 
 

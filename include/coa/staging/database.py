@@ -75,13 +75,9 @@ class Database:
         try:
             connection = cast(psycopg.Connection[Row], raw.driver_connection)
             connection.row_factory = dict_row
-            try:
+            # Begun here: a block of psycopg's own that came first would end, and commit, what is meant to hold it.
+            with connection.transaction():
                 yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            else:
-                connection.commit()
         finally:
             raw.close()
 

@@ -208,15 +208,15 @@ DECLARED: dict[Table, Declaration] = {
            done_at timestamptz""",
         key=("chunk_no",),
     ),
-    # One row for each record and step that has to be sent. No index has `state`: a row that is accepted then
-    # changes no indexed column, and stays on its page.
+    # One row for each record and step that has to be sent. No index has `state` or `job_key`: a row that is put into a
+    # job, and then accepted, changes no indexed column and stays on its page.
     Table.WORK: Declaration(
         f"""step text NOT NULL, sobject text NOT NULL, chunk_no int NOT NULL, source_id text NOT NULL,
            parent_id text, target_id text, changed text[],
            state text NOT NULL DEFAULT 'pending' {one_of("state", RowState)},
            job_key bigint, attempts int NOT NULL DEFAULT 0, error_code text, error text""",
         key=("step", "sobject", "source_id"),
-        indexes={"work_by_chunk": ("step", "sobject", "chunk_no"), "work_by_job": ("job_key",)},
+        indexes={"work_by_chunk": ("step", "sobject", "chunk_no")},
         storage="fillfactor = 60",
         sampled=("step", "sobject", "chunk_no", "source_id", "state", "job_key"),
     ),
@@ -393,7 +393,11 @@ def add_key(connection: Connection, run: Named, kind: Table, sobject: str = "", 
 
 
 def analyze(connection: Connection, run: Named, kind: Table, sobject: str = "", part: str = "") -> None:
-    """Has the planner learn what a table holds, once it is filled."""
+    """Has the planner learn what a table holds, once it is filled.
+
+    From a small sample: records have dozens of columns, and conditions name few of them.
+    """
+    connection.execute(sql.SQL("SET LOCAL default_statistics_target = {}").format(SAMPLE))
     for table in _stored(connection, run.table(kind, sobject, part)):
         connection.execute(sql.SQL("ANALYZE {}").format(table))
 
