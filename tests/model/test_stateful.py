@@ -178,8 +178,9 @@ class LoadMachine(RuleBasedStateMachine):
             db, patient, dag_id="coa_migrate", airflow_run_id=uuid4().hex, triggered_by="test", raw_params={}
         )
         pair = db.value(
-            "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES (%s, 't') RETURNING pair_id",
-            [run.run_id],
+            # A pair of its own: the run before it holds the lease on its own target.
+            "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES (%s, %s) RETURNING pair_id",
+            [run.run_id, run.run_id],
         )
         run.update(pair_id=pair)
         run.lease.take()
