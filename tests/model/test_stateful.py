@@ -193,10 +193,6 @@ class LoadMachine(RuleBasedStateMachine):
                     [key, key],
                 )
                 connection.execute(
-                    "INSERT INTO coa.ledger (pair_id, sobject, source_id) VALUES (%s, %s, %s)",
-                    [pair, ORDER, key],
-                )
-                connection.execute(
                     sql.SQL(
                         "INSERT INTO {} (step, sobject, chunk_no, source_id) VALUES (%s, %s, 0, %s)"
                     ).format(run.table(Table.WORK)),
@@ -231,7 +227,7 @@ class LoadMachine(RuleBasedStateMachine):
     def rows(self) -> list[dict[str, Any]]:
         return self.run.db.rows(
             sql.SQL(
-                """SELECT w.*, l.target_id AS known FROM {} w JOIN coa.ledger l
+                """SELECT w.*, l.target_id AS known FROM {} w LEFT JOIN coa.ledger l
                      ON l.pair_id = %s AND l.sobject = w.sobject AND l.source_id = w.source_id"""
             ).format(self.run.table(Table.WORK)),
             [self.run.pair_id],

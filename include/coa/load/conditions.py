@@ -78,7 +78,7 @@ def list_orphans(run: Run, sobject: str, step: str, chunk_no: int) -> None:
         sql.SQL(
             """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
                SELECT {run}, p.sobject, p.source_id, {step}, {code}, {said} || p.parent_id || ' was not created'
-               FROM {plan} p JOIN coa.ledger l
+               FROM {plan} p LEFT JOIN coa.ledger l
                  ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                WHERE p.sobject = {sobject} AND p.chunk_no = {chunk} AND p.action = 'insert'
                  AND l.target_id IS NULL AND {not_held} AND NOT {has_parent}

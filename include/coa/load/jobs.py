@@ -26,7 +26,7 @@ from coa.load.observation import observe
 from coa.load.payload import payload_query, row_bytes, spool
 from coa.load.results import apply_results, look_up_unknown
 from coa.load.retry import pause, release_deferred, require_outcomes
-from coa.load.work import analyze_work, of_job, pending
+from coa.load.work import analyze_ledger, analyze_work, of_job, pending
 from coa.load_steps import BACK_TO_DRAFT, INSERT, ORDERS, Step
 from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.pace import JobSize
@@ -85,6 +85,8 @@ class Loader:
             look_up_unknown(self.run, self.org, step)
             release_deferred(self.run, step)
             tries += 1
+        if tries and step.operation == INSERT:
+            analyze_ledger(self.run)
         require_outcomes(self.run, step)
         observe(self.run, self.org, step)
 
@@ -251,9 +253,10 @@ class Loader:
             if state is JobState.SUBMITTED and job["step"] in MAKES_DRAFTS:
                 connection.execute(
                     sql.SQL(
-                        """UPDATE coa.ledger l SET draft_since = clock_timestamp(), draft_until = NULL
-                           FROM {} w WHERE {} AND l.pair_id = %s AND l.sobject = w.sobject
-                             AND l.source_id = w.source_id"""
+                        """INSERT INTO coa.ledger (pair_id, sobject, source_id, draft_since)
+                           SELECT %s, w.sobject, w.source_id, clock_timestamp() FROM {} w WHERE {}
+                           ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
+                             SET draft_since = EXCLUDED.draft_since, draft_until = NULL"""
                     ).format(self.run.table(Table.WORK), of_job(job)),
                     [job["pair_id"]],
                 )

@@ -185,11 +185,16 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, amo
     if step.operation == INSERT:
         connection.execute(
             sql.SQL(
-                """UPDATE coa.ledger l SET target_id = w.target_id, origin = 'inserted', inserted_run = %(run)s,
-                          last_run = %(run)s, step = 'created', job_key = w.job_key, attempts = w.attempts,
-                          error_code = NULL, error = NULL, updated_at = clock_timestamp()
-                   FROM {} w WHERE {} AND w.state = 'accepted' AND l.pair_id = %(pair)s
-                     AND l.sobject = w.sobject AND l.source_id = w.source_id"""
+                """INSERT INTO coa.ledger (pair_id, sobject, source_id, target_id, origin, inserted_run, last_run, step,
+                                           job_key, attempts)
+                   SELECT %(pair)s, w.sobject, w.source_id, w.target_id, 'inserted', %(run)s, %(run)s, 'created',
+                          w.job_key, w.attempts
+                   FROM {} w WHERE {} AND w.state = 'accepted'
+                   ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
+                     SET target_id = EXCLUDED.target_id, origin = EXCLUDED.origin,
+                         inserted_run = EXCLUDED.inserted_run, last_run = EXCLUDED.last_run, step = EXCLUDED.step,
+                         job_key = EXCLUDED.job_key, attempts = EXCLUDED.attempts, error_code = NULL, error = NULL,
+                         updated_at = clock_timestamp()"""
             ).format(run.table(Table.WORK), among),
             {"run": run.run_id, "pair": run.pair_id},
         )

@@ -79,7 +79,7 @@ def _plan_inserts(run: Run, step: Step) -> None:
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id)
                SELECT {step}, p.sobject, {chunk}, p.source_id, {parent_id}
-               FROM {plan} p JOIN coa.ledger l
+               FROM {plan} p LEFT JOIN coa.ledger l
                  ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                WHERE p.sobject = {sobject} AND p.action = 'insert'
                  AND {in_chunk} AND l.target_id IS NULL AND {not_held} AND {has_parent} AND {of_step}

@@ -87,7 +87,8 @@ def _assign(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
                  {status}, {created}, md5(d::text)
                FROM {desired} d
                JOIN {source} s ON s."Id" = d.source_id
-               JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = d.source_id
+               LEFT JOIN coa.ledger l
+                 ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = d.source_id
                LEFT JOIN {target} t ON t."Id" = l.target_id AND l.origin = 'inserted'
                {joins}
                LEFT JOIN LATERAL (SELECT CASE WHEN t."Id" IS NULL THEN '{{}}'::text[] ELSE {changed} END AS changed OFFSET 0) c

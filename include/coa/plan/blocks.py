@@ -80,10 +80,11 @@ def _block_children(run: Run, child: str, lookup: str, parent: str, why: Reason)
         sql.SQL(
             """INSERT INTO {problem}
                SELECT {child}, d.source_id, {code}, {lookup_name}, {reason}, {next_step}, 'block'
-               FROM {desired} d JOIN coa.ledger l
-                 ON l.pair_id = {pair} AND l.sobject = {parent} AND l.source_id = d.{lookup} AND l.target_id IS NULL
+               FROM {desired} d
                WHERE EXISTS (SELECT FROM {problem} p WHERE p.sobject = {parent} AND p.source_id = d.{lookup}
                                AND p.verdict = 'block')
+                 AND NOT EXISTS (SELECT FROM coa.ledger l WHERE l.pair_id = {pair} AND l.sobject = {parent}
+                                   AND l.source_id = d.{lookup} AND l.target_id IS NOT NULL)
                  AND NOT EXISTS (SELECT FROM {problem} q WHERE q.sobject = {child}
                                AND q.source_id = d.source_id AND q.verdict = 'block')
                ON CONFLICT DO NOTHING"""

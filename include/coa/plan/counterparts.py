@@ -17,12 +17,16 @@ from coa.staging.tables import Table
 
 
 def sync_ledger(run: Run) -> None:
-    """One ledger row for each source record, with the target id that the snapshot shows."""
+    """A ledger row for each source record that has a counterpart, with the target id that the snapshot shows.
+
+    Of the others only customers get one, which matching fills in. A new order or detail has none until something comes
+    of it: that is one write a record less, and readers join the ledger from the left.
+    """
     note_what_others_left(run)
     for sobject in LOADED:
         _forget_what_is_gone(run, sobject)
         _recognise_our_own(run, sobject)
-        _add_unknown(run, sobject)
+    _add_unknown(run, CUSTOMER)
     match_customers(run)
     run.db.execute("ANALYZE coa.ledger")
 

@@ -42,20 +42,25 @@ def match_decided(run: Run, mapping: Mapping) -> None:
             continue
         run.db.execute(
             sql.SQL(
-                """UPDATE coa.ledger l SET target_id = t."Id", origin = 'matched', step = 'done'
-                   FROM {} t WHERE l.pair_id = %s AND l.sobject = %s AND l.source_id = coa.id18(%s)
-                     AND t."Id" = coa.id18(%s) AND l.origin IN ('none', 'matched')"""
-            ).format(run.table(TARGET, ORDER)),
+                """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step)
+                   SELECT %s, %s, d.source_id, t."Id", 'matched', 'done' FROM {} d, {} t
+                   WHERE d.source_id = coa.id18(%s) AND t."Id" = coa.id18(%s)
+                   ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
+                     SET target_id = EXCLUDED.target_id, origin = 'matched', step = 'done'
+                     WHERE l.origin IN ('none', 'matched')"""
+            ).format(run.table(Table.DESIRED, ORDER), run.table(TARGET, ORDER)),
             [run.pair_id, ORDER, source_id, decision],
         )
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.ledger l SET origin = 'matched', step = 'done' FROM {details} d
+            """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, origin, step)
+               SELECT o.pair_id, %s, d.source_id, 'matched', 'done' FROM {details} d
                JOIN coa.ledger o ON o.pair_id = %s AND o.sobject = %s AND o.source_id = d.{parent}
-               WHERE l.pair_id = %s AND l.sobject = %s AND l.source_id = d.source_id
-                 AND l.origin = 'none' AND o.origin = 'matched'"""
+               WHERE o.origin = 'matched'
+               ON CONFLICT (pair_id, sobject, source_id) DO UPDATE SET origin = 'matched', step = 'done'
+                 WHERE l.origin = 'none'"""
         ).format(details=run.table(Table.DESIRED, DETAIL), parent=sql.Identifier(DETAIL_ORDER)),
-        [run.pair_id, ORDER, run.pair_id, DETAIL],
+        [DETAIL, run.pair_id, ORDER],
     )
 
 
@@ -76,8 +81,8 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
                hit AS (
                  SELECT d.source_id, min(t."Id") AS target_id
                  FROM {orders} d
-                 JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.source_id
-                                  AND l.origin = 'none'
+                 LEFT JOIN coa.ledger l
+                   ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.source_id
                  JOIN coa.ledger c ON c.pair_id = %(pair)s AND c.sobject = %(customer)s AND c.source_id = d.{customer}
                                   AND c.target_id IS NOT NULL
                  JOIN {t_orders} t ON t.{customer} = c.target_id AND t.{contract} = d.{contract}
@@ -86,7 +91,7 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
                                         AND m.sobject = %(order)s AND m.target_id = t."Id" AND m.origin = 'inserted')
                  LEFT JOIN lines_d ld ON ld.order_id = d.source_id
                  LEFT JOIN lines_t lt ON lt.order_id = t."Id"
-                 WHERE ld.lines IS NOT DISTINCT FROM lt.lines AND d.source_id <> ALL (%(decided)s)
+                 WHERE COALESCE(l.origin, 'none') = 'none' AND ld.lines IS NOT DISTINCT FROM lt.lines AND d.source_id <> ALL (%(decided)s)
                  GROUP BY 1)
                INSERT INTO {problem}
                SELECT %(order)s, source_id, {code}, '', {reason}, {next_step}, 'block'

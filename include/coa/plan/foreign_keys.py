@@ -32,14 +32,19 @@ def note_what_others_left(run: Run) -> None:
         for sobject in LOADED:
             run.db.execute(
                 sql.SQL(
-                    """UPDATE coa.ledger l SET target_id = t."Id", origin = 'inserted', step = 'created',
-                              inserted_run = %(run)s, updated_at = clock_timestamp()
+                    """INSERT INTO coa.ledger AS l
+                         (pair_id, sobject, source_id, target_id, origin, step, inserted_run)
+                       SELECT DISTINCT ON (w.source_id) %(pair)s, w.sobject, w.source_id, t."Id", 'inserted', 'created',
+                              %(run)s
                        FROM {work} w JOIN {target} t ON coa.id18(t.{key}) = w.source_id
                        WHERE w.sobject = %(sobject)s AND w.step = ANY (%(steps)s) AND w.state IN ('sent', 'unknown')
-                         AND l.pair_id = %(pair)s AND l.sobject = w.sobject AND l.source_id = w.source_id
-                         AND l.target_id IS NULL
                          AND NOT EXISTS (SELECT FROM coa.ledger o WHERE o.pair_id = %(mine)s
-                               AND o.sobject = w.sobject AND o.target_id = t."Id" AND o.origin = 'inserted')"""
+                               AND o.sobject = w.sobject AND o.target_id = t."Id" AND o.origin = 'inserted')
+                       ORDER BY w.source_id, t."Id"
+                       ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
+                         SET target_id = EXCLUDED.target_id, origin = 'inserted', step = 'created',
+                             inserted_run = EXCLUDED.inserted_run, updated_at = clock_timestamp()
+                         WHERE l.target_id IS NULL"""
                 ).format(work=work, target=run.table(TARGET, sobject), key=sql.Identifier(SOURCE_ID)),
                 {
                     "run": other["run_id"],
@@ -94,12 +99,13 @@ def block_foreign_keys(run: Run) -> None:
                    SELECT {sobject}, s."Id", {code}, {key_name},
                           CASE WHEN o.source_org_id IS NULL THEN {unknown} ELSE {known} END, {next_step}, 'block'
                    FROM {target} t JOIN {source} s ON s."Id" = coa.id18(t.{key})
-                   JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = s."Id"
+                   LEFT JOIN coa.ledger l
+                     ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = s."Id"
                    LEFT JOIN LATERAL (
                      SELECT p.source_org_id FROM coa.ledger x JOIN coa.org_pair p USING (pair_id)
                      WHERE x.pair_id = ANY ({others}) AND x.sobject = {sobject} AND x.target_id = t."Id"
                        AND x.origin = 'inserted' ORDER BY 1 LIMIT 1) o ON true
-                   WHERE l.origin = 'none' ON CONFLICT DO NOTHING"""
+                   WHERE COALESCE(l.origin, 'none') = 'none' ON CONFLICT DO NOTHING"""
             ).format(
                 problem=run.table(Table.PROBLEM),
                 sobject=sql.Literal(sobject),

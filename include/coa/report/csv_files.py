@@ -104,8 +104,9 @@ def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
     if run.has_table(Table.PLAN):
         yield from run.db.stream(
             sql.SQL(
-                """SELECT p.sobject, p.source_id, l.target_id, p.action, l.origin, l.inserted_run, o."Name" AS order_number
-                   FROM {plan} p JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = p.sobject
+                """SELECT p.sobject, p.source_id, l.target_id, p.action, COALESCE(l.origin, 'none') AS origin,
+                          l.inserted_run, o."Name" AS order_number
+                   FROM {plan} p LEFT JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = p.sobject
                      AND l.source_id = p.source_id
                    LEFT JOIN {orders} o ON o."Id" = CASE p.sobject WHEN {order} THEN p.source_id
                                                         WHEN {detail} THEN p.parent_id END

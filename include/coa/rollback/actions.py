@@ -29,12 +29,16 @@ def adopt_unknown(run: Run, original: Run, sobject: str) -> None:
     """Records that the run created although it was killed before it learned so: by their key, and new since."""
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.ledger l SET target_id = t."Id", origin = 'inserted', step = 'created',
-                      inserted_run = %s, updated_at = clock_timestamp()
+            """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step, inserted_run)
+               SELECT DISTINCT ON (p.source_id) %s, p.sobject, p.source_id, t."Id", 'inserted', 'created', %s
                FROM {now} t JOIN {plan} p ON p.sobject = %s AND p.source_id = coa.id18(t.{key})
-               WHERE l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
-                 AND p.action = 'insert' AND l.target_id IS NULL
-                 AND NOT EXISTS (SELECT FROM {before} b WHERE b."Id" = t."Id") AND NOT {moved}"""
+               WHERE p.action = 'insert' AND NOT EXISTS (SELECT FROM {before} b WHERE b."Id" = t."Id")
+                 AND NOT {moved}
+               ORDER BY p.source_id, t."Id"
+               ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
+                 SET target_id = EXCLUDED.target_id, origin = 'inserted', step = 'created',
+                     inserted_run = EXCLUDED.inserted_run, updated_at = clock_timestamp()
+                 WHERE l.target_id IS NULL"""
         ).format(
             moved=held_by_others(run, sobject, sql.SQL('t."Id"')),
             now=run.table(TARGET, sobject),
@@ -42,7 +46,7 @@ def adopt_unknown(run: Run, original: Run, sobject: str) -> None:
             key=sql.Identifier(SOURCE_ID),
             before=original.table(TARGET, sobject),
         ),
-        [original.run_id, sobject, run.pair_id],
+        [run.pair_id, original.run_id, sobject],
     )
 
 

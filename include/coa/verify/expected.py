@@ -34,7 +34,7 @@ def expect_planned(run: Run, only: sql.Identifier | None = None) -> None:
                 """SELECT p.source_id, l.target_id, l.target_id IS NULL AND EXISTS (
                      SELECT FROM coa.rejection r WHERE r.run_id = {run} AND r.sobject = p.sobject
                        AND r.source_id = p.source_id) AS rejected
-                   FROM {plan} p JOIN coa.ledger l
+                   FROM {plan} p LEFT JOIN coa.ledger l
                      ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
                    WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {unchanged} {among}"""
             ).format(
