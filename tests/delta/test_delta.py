@@ -49,9 +49,12 @@ def test_a_delta_without_changes_writes_nothing_and_costs_a_handful_of_calls(mov
     pair, _ = moved_pair
     pair.migrate(mode="delta")
     before = dump(pair.target)
+    ledger = "SELECT xmin::text, * FROM coa.ledger ORDER BY sobject, source_id"
+    known = pair.db.rows(ledger)
     result = pair.migrate(mode="delta")
     assert result.state == "verified", result.error
     assert writes(result.summary) == 0
+    assert pair.db.rows(ledger) == known, "the ledger is written where it has something new to say"
     assert dump(pair.target) == before
     assert delta_event(result.run, "source")["whole"] == []
     assert delta_event(result.run, "target")["whole"] == []

@@ -209,7 +209,7 @@ DECLARED: dict[Table, Declaration] = {
         key=("chunk_no",),
     ),
     # One row for each record and step that has to be sent. No index has `state` or `job_key`: a row that is put into a
-    # job, and then accepted, changes no indexed column and stays on its page.
+    # job, and then accepted, changes no indexed column and stays on its page, which has room for a second version of each.
     Table.WORK: Declaration(
         f"""step text NOT NULL, sobject text NOT NULL, chunk_no int NOT NULL, source_id text NOT NULL,
            parent_id text, target_id text, changed text[],
@@ -217,7 +217,7 @@ DECLARED: dict[Table, Declaration] = {
            job_key bigint, attempts int NOT NULL DEFAULT 0, error_code text, error text""",
         key=("step", "sobject", "source_id"),
         indexes={"work_by_chunk": ("step", "sobject", "chunk_no")},
-        storage="fillfactor = 60",
+        storage="fillfactor = 48",
         sampled=("step", "sobject", "chunk_no", "source_id", "state", "job_key"),
     ),
     # What the target holds after a step; a table of its own for each chunk (`part`), for lanes work side by side.

@@ -516,12 +516,17 @@ def _write(run: Run, sobject: str, found: list[_Found]) -> None:
 
 
 def _unprove(run: Run) -> None:
-    """A record that the two readings disagree about counts as never proved."""
+    """A record that the two readings disagree about counts as never proved.
+
+    Only a migration says in the ledger what is proved; a verification of its own changes nothing there.
+    """
+    if not run.has_table(Table.PLAN):
+        return
     run.db.execute(
         """UPDATE coa.ledger l SET verified_hash = NULL FROM coa.difference x
            WHERE x.run_id = %s AND x.kind = %s AND l.pair_id = %s AND l.sobject = x.sobject
-             AND l.source_id = x.source_id AND l.last_run = %s""",
-        [run.run_id, DISAGREEMENT, run.pair_id, run.run_id],
+             AND l.source_id = x.source_id""",
+        [run.run_id, DISAGREEMENT, run.pair_id],
     )
 
 

@@ -72,16 +72,22 @@ def kind_of(sobject: str, one: FieldMapping) -> DifferenceKind:
 
 
 def note_proved(run: Run, sobject: str, compared: list[Comparison]) -> None:
-    """Records without a difference: step `done` and the hash of what the target holds."""
+    """Records without a difference: step `done` and the hash of what the target holds.
+
+    What the ledger says already is not written again: of a delta that is most of it.
+    """
     writeable = [c for c in compared if c.field.updateable]
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.ledger l SET step = 'done', last_run = {run}, verified_hash = {hash},
+            """UPDATE coa.ledger l SET step = 'done', last_run = {run}, verified_hash = e.hash,
                       updated_at = clock_timestamp()
-               FROM {expected} e JOIN {verify} t ON t."Id" = e.target_id
+               -- OFFSET 0: the hash is made once, not for each place that it goes to.
+               FROM (SELECT e.source_id, {hash} AS hash
+                     FROM {expected} e JOIN {verify} t ON t."Id" = e.target_id
+                     WHERE NOT EXISTS (SELECT FROM coa.difference x WHERE x.run_id = {run} AND x.sobject = {sobject}
+                                         AND x.source_id = e.source_id) OFFSET 0) e
                WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = e.source_id
-                 AND NOT EXISTS (SELECT FROM coa.difference x WHERE x.run_id = {run} AND x.sobject = {sobject}
-                                   AND x.source_id = e.source_id)"""
+                 AND (l.step <> 'done' OR l.verified_hash IS DISTINCT FROM e.hash)"""
         ).format(
             run=sql.Literal(run.run_id),
             hash=actual_hash(writeable),
