@@ -35,10 +35,12 @@ REASON_ORDER = tuple(ReasonCode)
 
 def assign_actions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
     """Fills `plan`: compared with the target where the record is there, else blocked, held or insert."""
+    # Made and filled in one transaction, key last: the embedded server then writes the table itself and no log of it.
     with run.db.transaction() as connection:
-        tables.create(connection, run, Table.PLAN)
-    for sobject in LOADED:
-        _assign(run, sobject, carried[sobject])
+        tables.create(connection, run, Table.PLAN, keyed=False)
+        for sobject in LOADED:
+            connection.execute(_actions(run, sobject, carried[sobject]))
+        tables.add_key(connection, run, Table.PLAN)
     _add_index(run, "plan_by_parent")
     _tell_changed_matches(run)
     _apply_conflict_policy(run)
@@ -61,57 +63,56 @@ def _parent(sobject: str) -> sql.Composable:
     return sql.SQL("d.{}").format(sql.Identifier(lookup)) if lookup else sql.SQL("NULL::text")
 
 
-def _assign(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
+def _actions(run: Run, sobject: str, fields: list[FieldMapping]) -> sql.Composed:
+    """INSERT of one row a record of an sObject."""
     compared, joins = comparisons(run, sobject, fields)
     writeable = [c for c in compared if c.field.updateable]
     status = sql.SQL("d.{}").format(sql.Identifier(STATUS)) if sobject == ORDER else sql.SQL("NULL::text")
     created = (
         sql.SQL('s."CreatedDate"') if "CreatedDate" in run.columns(Table.SOURCE, sobject) else sql.SQL("''")
     )
-    run.db.execute(
-        sql.SQL(
-            """INSERT INTO {plan} (sobject, source_id, parent_id, target_id, action, reason_code, field, reason,
-                                   next_step, changed, status, created_at, desired_hash)
-               SELECT {sobject}, d.source_id, {parent}, l.target_id,
-                 CASE WHEN l.origin = 'matched' THEN 'match'
-                      WHEN t."Id" IS NOT NULL AND c.changed = '{{}}' THEN 'unchanged'
-                      WHEN p.reason_code IS NOT NULL THEN 'blocked'
-                      WHEN t."Id" IS NOT NULL AND {conflict} THEN 'blocked'
-                      WHEN t."Id" IS NOT NULL THEN 'update'
-                      ELSE 'insert' END,
-                 CASE WHEN l.origin = 'matched' OR (t."Id" IS NOT NULL AND c.changed = '{{}}') THEN ''
-                      WHEN p.reason_code IS NOT NULL THEN p.reason_code
-                      WHEN t."Id" IS NOT NULL AND {conflict} THEN 'conflict' ELSE '' END,
-                 COALESCE(p.field, ''), COALESCE(p.reason, ''), COALESCE(p.next_step, ''),
-                 CASE WHEN t."Id" IS NOT NULL AND l.origin = 'inserted' THEN c.changed ELSE '{{}}' END,
-                 {status}, {created}, md5(d::text)
-               FROM {desired} d
-               JOIN {source} s ON s."Id" = d.source_id
-               LEFT JOIN coa.ledger l
-                 ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = d.source_id
-               LEFT JOIN {target} t ON t."Id" = l.target_id AND l.origin = 'inserted'
-               {joins}
-               LEFT JOIN LATERAL (SELECT CASE WHEN t."Id" IS NULL THEN '{{}}'::text[] ELSE {changed} END AS changed OFFSET 0) c
-                 ON true
-               LEFT JOIN LATERAL (SELECT q.* FROM {problem} q WHERE q.sobject = {sobject}
-                   AND q.source_id = d.source_id ORDER BY array_position({order}, q.reason_code), q.field LIMIT 1) p
-                 ON true"""
-        ).format(
-            plan=run.table(Table.PLAN),
-            sobject=sql.Literal(sobject),
-            parent=_parent(sobject),
-            conflict=_changed_in_target(writeable),
-            status=status,
-            created=created,
-            desired=run.table(Table.DESIRED, sobject),
-            source=run.table(Table.SOURCE, sobject),
-            target=run.table(TARGET, sobject),
-            pair=sql.Literal(run.pair_id),
-            joins=joins,
-            changed=changed_fields(writeable),
-            problem=run.table(Table.PROBLEM),
-            order=sql.Literal(list(REASON_ORDER)),
-        )
+    return sql.SQL(
+        """INSERT INTO {plan} (sobject, source_id, parent_id, target_id, action, reason_code, field, reason,
+                               next_step, changed, status, created_at)
+           SELECT {sobject}, d.source_id, {parent}, l.target_id,
+             CASE WHEN l.origin = 'matched' THEN 'match'
+                  WHEN t."Id" IS NOT NULL AND c.changed = '{{}}' THEN 'unchanged'
+                  WHEN p.reason_code IS NOT NULL THEN 'blocked'
+                  WHEN t."Id" IS NOT NULL AND {conflict} THEN 'blocked'
+                  WHEN t."Id" IS NOT NULL THEN 'update'
+                  ELSE 'insert' END,
+             CASE WHEN l.origin = 'matched' OR (t."Id" IS NOT NULL AND c.changed = '{{}}') THEN ''
+                  WHEN p.reason_code IS NOT NULL THEN p.reason_code
+                  WHEN t."Id" IS NOT NULL AND {conflict} THEN 'conflict' ELSE '' END,
+             COALESCE(p.field, ''), COALESCE(p.reason, ''), COALESCE(p.next_step, ''),
+             CASE WHEN t."Id" IS NOT NULL AND l.origin = 'inserted' THEN c.changed ELSE '{{}}' END,
+             {status}, {created}
+           FROM {desired} d
+           JOIN {source} s ON s."Id" = d.source_id
+           LEFT JOIN coa.ledger l
+             ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = d.source_id
+           LEFT JOIN {target} t ON t."Id" = l.target_id AND l.origin = 'inserted'
+           {joins}
+           LEFT JOIN LATERAL (SELECT CASE WHEN t."Id" IS NULL THEN '{{}}'::text[] ELSE {changed} END AS changed OFFSET 0) c
+             ON true
+           LEFT JOIN LATERAL (SELECT q.* FROM {problem} q WHERE q.sobject = {sobject}
+               AND q.source_id = d.source_id ORDER BY array_position({order}, q.reason_code), q.field LIMIT 1) p
+             ON true"""
+    ).format(
+        plan=run.table(Table.PLAN),
+        sobject=sql.Literal(sobject),
+        parent=_parent(sobject),
+        conflict=_changed_in_target(writeable),
+        status=status,
+        created=created,
+        desired=run.table(Table.DESIRED, sobject),
+        source=run.table(Table.SOURCE, sobject),
+        target=run.table(TARGET, sobject),
+        pair=sql.Literal(run.pair_id),
+        joins=joins,
+        changed=changed_fields(writeable),
+        problem=run.table(Table.PROBLEM),
+        order=sql.Literal(list(REASON_ORDER)),
     )
 
 

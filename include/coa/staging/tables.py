@@ -157,7 +157,7 @@ DECLARED: dict[Table, Declaration] = {
            action text NOT NULL {one_of("action", Action)},
            reason_code text NOT NULL DEFAULT '' {REASON}, field text NOT NULL DEFAULT '', reason text NOT NULL DEFAULT '',
            next_step text NOT NULL DEFAULT '', changed text[] NOT NULL DEFAULT '{{}}', status text, created_at text,
-           desired_hash text NOT NULL, chunk_no int""",
+           chunk_no int""",
         key=("sobject", "source_id"),
         indexes={
             "plan_by_parent": ("sobject", "parent_id"),
