@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from coa.fields.bulk_values import bulk_cannot_carry, insert_fields, is_text
-from coa.fields.compare import parent_join
+from coa.fields.compare import parent_join, parent_of
 from coa.fields.field_map import FieldMapping
 from coa.load_steps import CORRECTIONS, FROZEN_TERMS, LINKS, RECEIVED_DATES, STATUSES
 from coa.model import (
@@ -270,9 +270,12 @@ def _link_later(run: Run, sobject: str, one: FieldMapping) -> None:
         LINK_LATER,
         one.name,
         LINKS.name,
-        joins=sql.SQL(
-            "{} LEFT JOIN {} o ON o.sobject = {parent}.sobject AND o.source_id = {parent}.source_id"
-        ).format(parent_join(run, sobject, one, parent), run.table(Table.PLAN), parent=parent),
+        joins=sql.SQL("{} LEFT JOIN {} o ON o.sobject = {} AND o.source_id = d.{}").format(
+            parent_join(run, sobject, one, parent),
+            run.table(Table.PLAN),
+            parent_of(sobject, one),
+            sql.Identifier(one.name),
+        ),
         condition=sql.SQL("p.action = 'insert' AND ({}.target_id IS NOT NULL OR o.action = 'insert')").format(
             parent
         ),
