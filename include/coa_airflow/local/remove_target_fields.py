@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from coa.config import Settings
 from coa.errors import ConfigurationError
 from coa.target_fields.remove import file_name, moved_from, remove, require_confirmed, steps
 from coa.target_fields.setup import require_no_source
@@ -47,7 +48,7 @@ def _file(target_id: str) -> Path:
     given = os.environ.get("EXPORT", "")
     if given:
         return Path(given).expanduser().absolute()
-    folder = artifacts_root(os.environ.get("COA_ARTIFACTS_PATH", ""))
+    folder = artifacts_root(Settings.from_environment("artifacts_path").artifacts_path)
     if not isinstance(folder, Path):
         raise ConfigurationError(
             "The artifacts are in an object store; the id map is written to a file of this machine.",
