@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from coa.attachments.history import COLUMNS as HISTORY_COLUMNS
+from coa.attachments.totals import COLUMNS as ATTACHED_COLUMNS
 from coa.readiness.assess import READINESS_COLUMNS
 from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
 from coa.report.csv_files import (
@@ -33,6 +35,8 @@ TABLES = {
     "totals.csv": TOTAL_COLUMNS,
     "orders.csv": ORDER_COLUMNS,
     "gtm_readiness.csv": READINESS_COLUMNS,
+    "attached.csv": ATTACHED_COLUMNS,
+    "history/field_history.csv": tuple(HISTORY_COLUMNS),
 }
 
 
