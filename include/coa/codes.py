@@ -199,6 +199,36 @@ class DifferenceCause(StrEnum):
     UNKNOWN = "unknown"
 
 
+class CaseTopic(StrEnum):
+    """`coa.case_work.topic`: what Salesforce wants a case for; `coa.casework.topics` says what each is about."""
+
+    CONSOLIDATION = "consolidation"
+    LMA = "lma"
+    AGENTEXCHANGE = "agentexchange"
+    CHECKOUT = "checkout"
+    PARTNER_COMMUNITY = "partner_community"
+    ENVIRONMENT_HUB = "environment_hub"
+    TRIALFORCE = "trialforce"
+    COA_CONNECTION = "coa_connection"
+
+
+class CaseState(StrEnum):
+    """`coa.case_work.state`: how far a case is."""
+
+    OPEN = "open"
+    LOGGED = "logged"
+    DONE = "done"
+    NOT_NEEDED = "not_needed"
+
+
+class Scenario(StrEnum):
+    """`coa.case_work.scenario`: which consolidation it is (article 000389952); empty until somebody says so."""
+
+    INTO_OWN = "into_own"
+    INTO_OTHER = "into_other"
+    TAKEN_OVER = "taken_over"
+
+
 def one_of(column: str, codes: type[StrEnum], *, or_empty: bool = False) -> str:
     """The CHECK of a column, as SQL.
 

@@ -15,6 +15,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowSkipException
 
+from coa.casework.topics import TOPICS
 from coa.config import Settings
 from coa.errors import RunStopped
 from coa.kinds import kind_of
@@ -50,14 +51,13 @@ def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
     return {
         "reason": text_field("Reason", "Why this plan is approved or rejected."),
         "ticket": text_field("Ticket", "Number of the change ticket."),
-        "approval_case": text_field(
-            "Salesforce approval case", "The case in which Salesforce agreed to the consolidation."
-        ),
-        "lma_case": text_field("LMA case", "The separate case for the License Management App."),
-        "agentexchange_case": text_field("AgentExchange case", "The separate case for the listings."),
-        "community_case": text_field(
-            "Partner Community case", "The separate case for the Partner Community."
-        ),
+        **{
+            topic.field: text_field(
+                f"Case: {topic.title}",
+                "Number of the case with Salesforce; kept in the checklist of these two orgs.",
+            )
+            for topic in TOPICS
+        },
         "standing_until": Param(
             None,
             type=["null", "string"],
@@ -202,6 +202,7 @@ class PlanApprovalOperator(AskingOperator):
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         from coa.approval import record as approval
+        from coa.casework.checklist import carry_on
 
         with task_run() as run:
             # What was shown counts, not what the plan is by now: the load compares the two.
@@ -230,6 +231,9 @@ class PlanApprovalOperator(AskingOperator):
                 reason=str(answer.form.get("reason", "")),
                 form=answer.form,
             )
+            if kind_of(run.record.dag_id) == "migrate":
+                for title in carry_on(run, answer.form, answer.name):
+                    self.log.info("%s: the case number is kept in the checklist.", title)
             return self._follow(run, kept)
 
     def _follow(self, run: Run, answer: dict[str, Any]) -> dict[str, str]:
@@ -254,7 +258,9 @@ class PlanApprovalOperator(AskingOperator):
 
 def plan_text(run: Run, plan_hash: str) -> str:
     """The page the approver reads. Raises `RunStopped` when the kept text is of another plan."""
-    from coa.staging.tables import Table  # brings psycopg, which reading the DAG files must not
+    # They bring psycopg, which reading the DAG files must not.
+    from coa.casework.checklist import checklist_markdown, checklist_of
+    from coa.staging.tables import Table
 
     shown = last_event(run, PLAN_SUMMARY)
     if shown.get("plan_hash") != plan_hash:
@@ -270,8 +276,9 @@ def plan_text(run: Run, plan_hash: str) -> str:
         *(["corrections.csv"] if run.has_table(Table.EXPECTED_CORRECTIONS) else []),
     )
     links = [f"[{name}]({file_url(*of_run, name)})" for name in files]
+    cases = checklist_markdown(checklist_of(run)) if kind_of(run.record.dag_id) == "migrate" else ""
     return (
-        f"{shown['markdown']}\n\nThe full plan: {', '.join(links)}, [migration page]({page_url(*of_run)}); "
+        f"{shown['markdown']}{cases}\n\nThe full plan: {', '.join(links)}, [migration page]({page_url(*of_run)}); "
         f"in `{artifacts_of(run.run_id)}`. Plan hash: `{plan_hash}`."
     )
 

@@ -44,6 +44,11 @@ def reported(reported_world: Migrator) -> Migration:
             {"sfLma__Subscriber_Org_ID__c": customers[0][CUSTOMER_ORG_ID][:15], "sfLma__Status__c": "Active"}
             | ({"COA_Customer__c": customers[0]["Id"]} if org is world.source else {}),
         )
+    world.source.control(
+        "POST",
+        f"records/{LICENSE}",
+        {"sfLma__Subscriber_Org_ID__c": "00DNOWHERE00001", "sfLma__Status__c": "Trial"},
+    )
     (world.artifacts / "first_customer").write_text(customers[0]["Id"])
     # Nothing is read between load and proof, so that the proof sees the damage.
     run = world.start(learned_passes="ignore")

@@ -15,6 +15,7 @@ from tests.engine.harness import Migration
 from tests.engine.steps_seen import require_known_steps
 from tests.report.conftest import HOSTILE, LICENSE
 
+from coa.casework.topics import TOPICS
 from coa.model import CUSTOMER, NS, ORDER, SOURCE_ID
 from coa.report import data_loader
 from coa.report.csv_files import DIFFERENCE_COLUMNS, ID_MAP_COLUMNS, REJECTED_COLUMNS, neutral, original
@@ -39,6 +40,7 @@ FILES = {
     "totals.csv",
     "orders.csv",
     "gtm_readiness.csv",
+    "license_gaps.csv",
     "orders.parquet",
     "audit.json",
     *data_loader.NAMES,
@@ -184,11 +186,27 @@ def test_case_work_has_the_figures(reported: Migration) -> None:
     text = (reported.folder / "casework.md").read_text()
     for role in ("source", "target"):
         assert reported.run.org_id(role) in text
-    for section in ("Consolidation", "License Management App", "AgentExchange", "Partner Community"):
-        assert section in text
+    for topic in TOPICS:
+        assert f". {topic.title}\n" in text
+        assert f"| {topic.title} | open | – | nobody yet | {topic.late} |" in text
+    assert "Enterprise Edition" in text
+    assert "Acme Inspector (033000000000AcmAAA)" in text
+    # Neither org has an Environment Hub that the user sees.
+    assert "Members of the Environment Hub: (could not be read) in the former org" in text
     listed = rows(reported, "license_coverage.csv")
     licensed = sum(r["licensed"] == "yes" for r in listed)
     assert f"Of {len(listed)} customer orgs, {licensed} have a license" in text
+
+
+def test_licenses_of_the_source_without_a_counterpart_are_listed(reported: Migration) -> None:
+    """By the subscriber's org and package: the target has a license of the first customer, and no package's."""
+    text = (reported.folder / "casework.md").read_text()
+    gaps = rows(reported, "license_gaps.csv")
+
+    assert [(g["package"], g["status"]) for g in gaps] == [("", "Trial"), *[("Acme Inspector", "Active")] * 4]
+    assert "| (not known) | Active | 1 | 0 |" in text
+    assert "| (not known) | Trial | 1 | 1 |" in text
+    assert "| Acme Inspector | Active | 4 | 4 |" in text
 
 
 def test_license_coverage_lists_each_customer(reported: Migration) -> None:

@@ -18,7 +18,7 @@ from coa.report.csv_files import (
     REFERENCE_COLUMNS,
     REJECTED_COLUMNS,
 )
-from coa.report.licenses import COVERAGE_COLUMNS
+from coa.report.licenses import COVERAGE_COLUMNS, GAP_COLUMNS
 from coa.report.relink import RELINK_COLUMNS
 from coa.report.totals import TOTAL_COLUMNS
 from coa.verify.totals import ORDER_COLUMNS
@@ -31,6 +31,7 @@ TABLES = {
     "open_orders.csv": OPEN_ORDER_COLUMNS,
     "references.csv": REFERENCE_COLUMNS,
     "license_coverage.csv": COVERAGE_COLUMNS,
+    "license_gaps.csv": GAP_COLUMNS,
     "corrections.csv": CORRECTION_COLUMNS,
     "totals.csv": TOTAL_COLUMNS,
     "orders.csv": ORDER_COLUMNS,

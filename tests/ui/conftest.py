@@ -98,12 +98,13 @@ def get(page_client: Any, monkeypatch: pytest.MonkeyPatch) -> Get:
         user: str | None = "viewer",
         method: str = "GET",
         headers: dict[str, str] | None = None,
+        body: dict[str, str] | None = None,
         **query: str,
     ) -> Any:
         headers = dict(headers or {})
         if user:
             token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=user, role=roles[user]))
             headers["Authorization"] = f"Bearer {token}"
-        return page_client.request(method, path, params=query, headers=headers)
+        return page_client.request(method, path, params=query, headers=headers, json=body)
 
     return call

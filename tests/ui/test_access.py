@@ -169,7 +169,7 @@ def test_the_shell_is_open_and_tells_nothing(get: Get) -> None:
     assert "manual__1" not in answer.text
 
 
-def test_the_one_endpoint_that_changes_something_withdraws_a_standing_approval(airflow_app: Any) -> None:
+def test_two_endpoints_change_something(airflow_app: Any) -> None:
     from coa_airflow.ui.app import create_app
 
     changing = {
@@ -179,7 +179,10 @@ def test_the_one_endpoint_that_changes_something_withdraws_a_standing_approval(a
         if method not in ("GET", "HEAD")
     }
 
-    assert changing == {("POST", "/api/standing/{standing_id}/withdraw")}
+    assert changing == {
+        ("POST", "/api/standing/{standing_id}/withdraw"),
+        ("POST", "/api/cases/{pair}/{topic}"),
+    }
 
 
 def test_no_connection_value_and_no_record_value_is_in_an_answer(get: Get, database: Database) -> None:

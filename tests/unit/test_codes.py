@@ -28,6 +28,9 @@ PERMANENT: dict[str, type[StrEnum]] = {
     "difference_kind_check": codes.DifferenceKind,
     "difference_cause_check": codes.DifferenceCause,
     "attached_state_check": codes.Passage,
+    "case_work_topic_check": codes.CaseTopic,
+    "case_work_state_check": codes.CaseState,
+    "case_work_scenario_check": codes.Scenario,
 }
 OF_A_RUN: dict[tuple[Table, str], type[StrEnum]] = {
     (Table.PROBLEM, "reason_code"): codes.ReasonCode,

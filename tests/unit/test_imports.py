@@ -40,7 +40,7 @@ LAYERS = (
     ("extract",),
     ("transform",),
     ("plan",),
-    ("approval",),
+    ("approval", "casework"),
     ("contract",),
     ("load",),
     ("verify",),

@@ -29,21 +29,46 @@ ENFORCED_RULES = frozenset(
 
 def package_version(probe: Probe) -> tuple[int, int, int] | None:
     """Version of the app, None when the org does not tell."""
-    rows = probe.rows(
+    for row in _installed(probe) or []:
+        if related(row, "SubscriberPackage.NamespacePrefix") == NAMESPACE:
+            return _version(row)
+    return None
+
+
+def installed_packages(probe: Probe) -> list[dict[str, str]] | None:
+    """`name`, `namespace` and `version` of every installed package, by name; None when the org does not tell."""
+    rows = _installed(probe)
+    if rows is None:
+        return None
+    return sorted(
+        (
+            {
+                "name": str(related(row, "SubscriberPackage.Name") or ""),
+                "namespace": str(related(row, "SubscriberPackage.NamespacePrefix") or ""),
+                "version": version_text(_version(row)),
+            }
+            for row in rows
+        ),
+        key=lambda one: (one["name"], one["namespace"]),
+    )
+
+
+def _installed(probe: Probe) -> list[dict[str, Any]] | None:
+    return probe.rows(
         "the version of the Channel Order App",
-        "SELECT SubscriberPackage.NamespacePrefix, SubscriberPackageVersion.MajorVersion, "
+        "SELECT SubscriberPackage.NamespacePrefix, SubscriberPackage.Name, SubscriberPackageVersion.MajorVersion, "
         "SubscriberPackageVersion.MinorVersion, SubscriberPackageVersion.PatchVersion "
         "FROM InstalledSubscriberPackage",
         tooling=True,
     )
-    for row in rows or []:
-        if related(row, "SubscriberPackage.NamespacePrefix") == NAMESPACE:
-            numbers = [
-                related(row, f"SubscriberPackageVersion.{part}Version")
-                for part in ("Major", "Minor", "Patch")
-            ]
-            return (int(numbers[0] or 0), int(numbers[1] or 0), int(numbers[2] or 0))
-    return None
+
+
+def _version(row: dict[str, Any]) -> tuple[int, int, int]:
+    major, minor, patch = (
+        int(related(row, f"SubscriberPackageVersion.{part}Version") or 0)
+        for part in ("Major", "Minor", "Patch")
+    )
+    return major, minor, patch
 
 
 def check_versions(source: tuple[int, int, int] | None, target: tuple[int, int, int] | None) -> list[Finding]:

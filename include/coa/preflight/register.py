@@ -17,6 +17,7 @@ from coa.preflight.automation import check_automation, entries_of
 from coa.preflight.capacity import check_capacity, moved_before
 from coa.preflight.fields_removed import asked_for_mark, check_fields_removed
 from coa.preflight.hanging import check_hanging
+from coa.preflight.case_facts import keep_case_facts, read_case_facts
 from coa.preflight.hidden_fields import check_hidden_fields, is_structural
 from coa.preflight.jobs import check_submit_jobs
 from coa.preflight.look import Look, Orgs
@@ -238,6 +239,12 @@ def _hanging(look: Look) -> list[Finding]:
     return check_hanging(look.params, look.describes)
 
 
+def _case_facts(look: Look) -> list[Finding]:
+    """No check: what the texts of the case work are filled with."""
+    keep_case_facts(look.run, *look.probes.values())
+    return []
+
+
 def _masked(look: Look) -> list[Finding]:
     """Kept with the run: the rules of the transform block the records by it."""
     masked = {}
@@ -353,6 +360,12 @@ CHECKS: tuple[Check, ...] = (
         asks={SOURCE: lambda look, probe: check_elsewhere(probe, look.describes[SOURCE], look.params)},
     ),
     Check(_hanging, Need.APP, _codes("attached_not_writeable")),
+    Check(
+        _case_facts,
+        Need.APP,
+        {},
+        asks=dict.fromkeys((SOURCE, TARGET), lambda look, probe: read_case_facts(probe)),
+    ),
     Check(_masked, Need.APP, _each_role("field_masked")),
     Check(
         _not_told,

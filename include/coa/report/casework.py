@@ -7,9 +7,12 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.casework.checklist import checklist_of
+from coa.casework.topics import SCENARIOS
 from coa.model import CONTRACT, IN_FLIGHT, ORDER, STATUS
 from coa.plan.amounts import OUTCOMES, titles
-from coa.report.licenses import coverage_rows
+from coa.preflight.case_facts import COUNTED
+from coa.report.licenses import coverage_rows, gap_counts
 from coa.report.page import environment
 from coa.report.totals import totals_of
 from coa.staging.runs import SOURCE, TARGET, Run
@@ -38,6 +41,9 @@ def casework(run: Run, summary: dict[str, Any]) -> str:
             years=totals_of(run, "year"),
             contracts=_contracts(run),
             in_flight=_in_flight(run),
+            cases=checklist_of(run),
+            scenarios=SCENARIOS,
+            gaps=gap_counts(run),
             coverage=coverage(run),
             unlicensed=list(islice((r for r in coverage_rows(run) if r["licensed"] == "no"), LISTED)),
             listed=LISTED,
@@ -60,7 +66,10 @@ def org_facts(run: Run, role: str) -> dict[str, Any]:
         "instance": known.get("instance", ""),
         "is_sandbox": known.get("is_sandbox"),
         "api_version": known.get("api_version", ""),
+        "edition": known.get("type", ""),
         "package_version": run.record.package(role),
+        "casework": known.get("casework")
+        or {"counts": dict.fromkeys(COUNTED), "installed": None, "packages": None},
     }
 
 

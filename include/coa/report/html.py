@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from coa.approval.record import approvals
+from coa.casework.checklist import checklist_of
 from coa.explanations import told
 from coa.load.mended import mended
 from coa.load.observed import observed
@@ -112,6 +113,7 @@ def report_html(run: Run, summary: dict[str, Any], artifacts: list[dict[str, Any
         ways=WAYS,
         rules_off=saving_words(run),
         topics=TOPICS,
+        cases=checklist_of(run),
         readiness=readiness_counts(run),
         readiness_day=snapshot_day(run),
         gtm=shipped_rules(),

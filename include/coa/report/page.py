@@ -30,6 +30,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.tests["search"] = lambda text, part: part in text
     made.filters |= {
         "md": markdown,
         "label": label,

@@ -29,7 +29,7 @@ from coa.report.csv_files import (
     write_csv,
 )
 from coa.report.data_loader import write_data_loader_files
-from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
+from coa.report.licenses import COVERAGE_COLUMNS, GAP_COLUMNS, coverage_rows, gap_rows
 from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.report.totals import TOTAL_COLUMNS, total_rows
 from coa.staging import tables
@@ -47,6 +47,7 @@ _TABLES = (
     ("open_orders.csv", OPEN_ORDER_COLUMNS, open_rows),
     ("references.csv", REFERENCE_COLUMNS, reference_rows),
     ("license_coverage.csv", COVERAGE_COLUMNS, coverage_rows),
+    ("license_gaps.csv", GAP_COLUMNS, gap_rows),
     ("totals.csv", TOTAL_COLUMNS, total_rows),
     ("orders.csv", ORDER_COLUMNS, order_rows),
     ("gtm_readiness.csv", READINESS_COLUMNS, readiness_rows),

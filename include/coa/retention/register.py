@@ -183,6 +183,12 @@ PERMANENT: dict[str, Kept] = {
             "remaining",
         )
     ),
+    # Of the pair of orgs, not of a run: who looks after a case, and who wrote that down.
+    "case_work": Kept(
+        ("pair_id", "topic", "state", "case_number", "scenario", "changed_at"),
+        deciders=("owner", "changed_by"),
+        of_run="",
+    ),
     "observed": Kept(
         ("run_id", "sobject", "field", "step", "effect", "surprise", "records", "example"),
         emptied={"becomes": _NOTHING},
@@ -215,6 +221,7 @@ RUN_TABLES: dict[Table, Holds] = {
     Table.POINTING: Holds.PLAIN,
     Table.POINTING_RAW: Holds.RECORDS,
     Table.LICENSES: Holds.RECORDS,
+    Table.SOURCE_LICENSES: Holds.RECORDS,
     Table.MAPPING_FILE: Holds.TEXTS,
     Table.MAP: Holds.TEXTS,
     Table.DESIRED: Holds.RECORDS,

@@ -50,6 +50,7 @@ class Table(StrEnum):
     POINTING = "pointing"
     POINTING_RAW = "pointing_raw"
     LICENSES = "lma_license"
+    SOURCE_LICENSES = "lma_source"
     MAPPING_FILE = "mapping_file"
     MAP = "map"
     DESIRED = "desired"
@@ -125,6 +126,7 @@ DECLARED: dict[Table, Declaration] = {
     Table.POINTING: Declaration("sobject text, field text, id text, parent text, points_at text"),
     Table.POINTING_RAW: Declaration(fields=True),
     Table.LICENSES: Declaration(fields=True),
+    Table.SOURCE_LICENSES: Declaration(fields=True),
     Table.MAPPING_FILE: Declaration("path text, sha256 text, content text, parsed jsonb"),
     # Which record of the target is meant by one of the source that we do not load ourselves.
     Table.MAP: Declaration("source_id text, target_id text NOT NULL, rule text NOT NULL", key=("source_id",)),

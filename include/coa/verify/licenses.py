@@ -1,4 +1,4 @@
-"""The licenses of the target's License Management App (LMA), for the case work: who has one, who has none.
+"""The licenses of both orgs' License Management Apps (LMA), for the case work: what the target lacks.
 
 There is no managed link between COA and LMA: both name the subscriber's org by its id, of which the LMA
 keeps 18 or 15 characters.
@@ -16,7 +16,7 @@ from coa.model import CUSTOMER, CUSTOMER_ORG_ID
 from coa.salesforce.describe import describe
 from coa.salesforce.session import Org
 from coa.staging import tables
-from coa.staging.runs import Run
+from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
 log = logging.getLogger(__name__)
@@ -26,30 +26,40 @@ SUBSCRIBER = "sfLma__Subscriber_Org_ID__c"
 STATUS = "sfLma__Status__c"
 
 
-def extract_licenses(run: Run, target: Org) -> None:
-    """Fills `lma_license` when the target has an LMA that we see: one describe and one Bulk query.
+PACKAGE = "sfLma__Package__c"
+PACKAGE_LICENSE = "sfLma__Package_License_ID__c"
+FIELDS = ("Id", "Name", SUBSCRIBER, STATUS, PACKAGE, PACKAGE_LICENSE)
+
+
+def table_of(role: str) -> Table:
+    """Where the licenses of the `source` or `target` are."""
+    return Table.LICENSES if role == TARGET else Table.SOURCE_LICENSES
+
+
+def extract_licenses(run: Run, org: Org, role: str) -> None:
+    """Fills the table of the org's licenses when it has an LMA that we see: one describe and one Bulk query.
 
     The case work is no part of the proof: an org that refuses the query does not fail it.
     """
-    _forget(run)
+    _forget(run, role)
     try:
-        described = describe(target, LICENSE)
+        described = describe(org, LICENSE)
         if described is None or described.field(SUBSCRIBER) is None:
-            run.events.add("lma_absent", org="target")
+            run.events.add("lma_absent", org=role)
             return
-        fields = [n for n in ("Id", "Name", SUBSCRIBER, STATUS) if described.field(n) is not None]
+        fields = [n for n in FIELDS if described.field(n) is not None]
         with run.db.transaction() as connection:
-            tables.create(connection, run, Table.LICENSES, fields=fields)
-        rows = query_into(run, target, ExtractSpec("lma", LICENSE, fields), run.table(Table.LICENSES))
-        run.events.add("licenses_read", org="target", licenses=rows)
+            tables.create(connection, run, table_of(role), fields=fields)
+        rows = query_into(run, org, ExtractSpec("lma", LICENSE, fields), run.table(table_of(role)))
+        run.events.add("licenses_read", org=role, licenses=rows)
     except CoaError as error:
-        _forget(run)
-        run.events.add("licenses_not_read", level="warning", org="target", message=str(error))
+        _forget(run, role)
+        run.events.add("licenses_not_read", level="warning", org=role, message=str(error))
 
 
-def _forget(run: Run) -> None:
+def _forget(run: Run, role: str) -> None:
     with run.db.transaction() as connection:
-        tables.drop(connection, run, Table.LICENSES)
+        tables.drop(connection, run, table_of(role))
 
 
 def coverage(run: Run) -> dict[str, int] | None:

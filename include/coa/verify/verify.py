@@ -40,7 +40,7 @@ from coa.verify.values import (
 def read_for_proof(run: Run, target: Org) -> None:
     """The target as it is after the load, into `verify__<slug>`, and its licenses."""
     read_target(run, target)
-    extract_licenses(run, target)
+    extract_licenses(run, target, TARGET)
 
 
 def read_target(run: Run, target: Org) -> None:

@@ -91,7 +91,7 @@ def extract_both(run: Run, source: Org, target: Org, mapping: Mapping) -> None:
     for role, org in ((SOURCE, source), (TARGET, target)):
         for sobject, rows in extract_org(run, org, role, mapping).items():
             run.events.add("extracted", org=role, sobject=sobject, rows=rows)
-    extract_licenses(run, target)
+    extract_licenses(run, target, TARGET)
     for sobject in LOADED:
         with run.db.transaction() as connection:
             tables.show_as(connection, run, Table.VERIFY, Table.TARGET, sobject)

@@ -1,7 +1,7 @@
 """The page's own small app: open shells without data, and data behind Airflow's permissions.
 
-One endpoint changes something: it withdraws a standing approval. Approving is done by Airflow's own API, from this page
-as well; clearing and triggering on Airflow's own pages.
+Two endpoints change something: one withdraws a standing approval, one keeps the checklist of the cases. Approving is
+done by Airflow's own API, from this page as well; clearing and triggering on Airflow's own pages.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi import Path as PathParam
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
 from coa.approval.standing import withdraw
+from coa.casework.checklist import Entry, save
+from coa.errors import ConfigurationError
 from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, RunIdInPath, readable_dags, run_or_404
 from coa_airflow.ui.cache import CostCache
+from coa_airflow.ui.cases import pairs_with_cases
 from coa_airflow.ui.downloads import DOCUMENTS, LISTS, artifact_bytes, csv_stream
 from coa_airflow.ui.overview import airflow_state, all_runs, beside, dags_with_runs, state_of_headless_run
 from coa_airflow.ui.problems import problems
@@ -30,6 +33,7 @@ from coa_airflow.ui.standing import grants
 
 log = logging.getLogger(__name__)
 
+CaseSaid = Annotated[dict[str, str], Body()]
 FileName = Annotated[str, PathParam(pattern=r"^[A-Za-z_]+\.[a-z]+$")]
 STATIC = Path(__file__).parent / "static"
 PAGE_POLICY = (
@@ -51,6 +55,7 @@ def create_app() -> FastAPI:
     _add_shells(app)
     _add_data(app)
     _add_standing(app)
+    _add_cases(app)
     _add_files(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
@@ -135,6 +140,30 @@ def _add_standing(app: FastAPI) -> None:
                 over = found["state"] in ("expired", "withdrawn")
                 raise HTTPException(409 if over else 403, "It is over already." if over else NOT_YOURS)
             return {"withdrawn": withdraw(connection, standing_id, str(user.get_name()))}
+
+
+def _add_cases(app: FastAPI) -> None:
+    @app.get("/api/cases")
+    def cases(user: GetUserDep) -> dict[str, Any]:
+        with reading() as connection:
+            return {
+                "pairs": pairs_with_cases(connection, readable_dags(dags_with_runs(connection), user), user)
+            }
+
+    @app.post("/api/cases/{pair}/{topic}", dependencies=[Depends(_from_our_page)])
+    def keep_case(pair: int, topic: str, said: CaseSaid, user: GetUserDep) -> dict[str, Any]:
+        with writing() as connection:
+            pairs = pairs_with_cases(connection, readable_dags(dags_with_runs(connection), user), user)
+            found = {p["pair"]: p for p in pairs}.get(pair)
+            if found is None or topic not in {c["topic"] for c in found["cases"]}:
+                raise HTTPException(404, "There is no such case.")
+            if not found["may_edit"]:
+                raise HTTPException(403, "Only those who may approve a plan may change the cases.")
+            try:
+                save(connection, pair, Entry.read(topic, said), str(user.get_name()))
+            except ConfigurationError as error:
+                raise HTTPException(422, error.message) from error
+            return {"saved": True}
 
 
 NOT_YOURS = "Only those who may approve a plan may withdraw a standing approval."

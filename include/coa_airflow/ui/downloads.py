@@ -25,7 +25,7 @@ from coa.report.csv_files import (
     rejected_rows,
 )
 from coa.report.data_loader import NAMES as DATA_LOADER_FILES
-from coa.report.licenses import COVERAGE_COLUMNS, coverage_rows
+from coa.report.licenses import COVERAGE_COLUMNS, GAP_COLUMNS, coverage_rows, gap_rows
 from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.report.totals import TOTAL_COLUMNS, total_rows
 from coa.staging.runs import Run
@@ -45,6 +45,7 @@ LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]
     "relink": (RELINK_COLUMNS, relink_rows),
     "references": (REFERENCE_COLUMNS, reference_rows),
     "license_coverage": (COVERAGE_COLUMNS, coverage_rows),
+    "license_gaps": (GAP_COLUMNS, gap_rows),
     "totals": (TOTAL_COLUMNS, total_rows),
     "orders": (ORDER_COLUMNS, order_rows),
     "gtm_readiness": (READINESS_COLUMNS, readiness_rows),

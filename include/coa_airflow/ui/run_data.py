@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from coa.casework.checklist import checklist
 from coa.explanations import told
 from coa.plan.amounts import amounts_shown
 from coa.salesforce.auth import is_loopback
@@ -94,7 +95,23 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
         "findings": _findings(connection, run),
         "proof": _proof(summary) if proved else None,
         "amounts": _amounts(run, summary, rows),
+        "cases": cases_shown(connection, run["pair_id"]) if run["mode"] in MIGRATIONS else [],
     }
+
+
+MIGRATIONS = ("full", "delta")
+SHOWN_OF_A_CASE = ("topic", "title", "late", "state", "owner", "case_number", "scenario", "changed_by")
+
+
+def cases_shown(connection: Connection, pair_id: int | None) -> list[dict[str, Any]]:
+    """The checklist of a pair of orgs as pages show it; nothing before the orgs are known."""
+    if pair_id is None:
+        return []
+    return [
+        {name: row[name] for name in SHOWN_OF_A_CASE}
+        | {"changed_at": row["changed_at"].timestamp() if row["changed_at"] else None}
+        for row in checklist(connection, pair_id)
+    ]
 
 
 def _head(run: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def grants(connection: Connection, dag_ids: list[str], user: Any) -> list[dict[s
            WHERE r.dag_id = ANY (%s) ORDER BY s.standing_id DESC LIMIT %s""",
         [dag_ids, SHOWN],
     ).fetchall()
-    return [_grant(row, may_withdraw(user, row["dag_id"])) for row in rows]
+    return [_grant(row, may_answer(user, row["dag_id"])) for row in rows]
 
 
 def _grant(row: dict[str, Any], may: bool) -> dict[str, Any]:
@@ -75,9 +75,12 @@ def chosen_policies(params: dict[str, Any]) -> list[str]:
     ]
 
 
-def may_withdraw(user: Any, dag_id: str) -> bool:
-    """Whoever may answer the plans of a DAG, if the deployment names approvers only they."""
-    may_answer = get_auth_manager().is_authorized_dag(
+def may_answer(user: Any, dag_id: str) -> bool:
+    """Whoever may answer the plans of a DAG, if the deployment names approvers only they.
+
+    They may withdraw a standing approval and keep the checklist of the cases, too.
+    """
+    by_airflow = get_auth_manager().is_authorized_dag(
         method="PUT",
         access_entity=DagAccessEntity.HITL_DETAIL,
         details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
@@ -88,7 +91,7 @@ def may_withdraw(user: Any, dag_id: str) -> bool:
     except ConfigurationError:
         # The variable leaves nobody: then nobody may.
         return False
-    return bool(may_answer and (not entitled or {str(user.get_id()), str(user.get_name())} & entitled))
+    return bool(by_airflow and (not entitled or {str(user.get_id()), str(user.get_name())} & entitled))
 
 
 def _narrowed() -> str:

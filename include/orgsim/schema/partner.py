@@ -8,6 +8,9 @@ from orgsim.schema.system import audit, currency_code, flag, head, owner, pickli
 from orgsim.settings import Settings
 
 LICENSE = "sfLma__License__c"
+PACKAGE = "sfLma__Package__c"
+INVOICE = "Partner_Invoice__c"
+"""A partner's own object that points at orders, and keeps the old org's id in a text field."""
 
 
 def extend(custom: list[SObject], settings: Settings) -> list[SObject]:
@@ -53,7 +56,7 @@ def extend(custom: list[SObject], settings: Settings) -> list[SObject]:
             sql=lambda scope: f"ROUND({scope.column(NS + 'Order_Detail_Value__c')} * 12, 2)",
         ),
     )
-    return [_license(settings)]
+    return [_license(settings), _package(settings), _invoice(settings)]
 
 
 def _license(settings: Settings) -> SObject:
@@ -70,6 +73,13 @@ def _license(settings: Settings) -> SObject:
             text("sfLma__Package_License_ID__c", "Package License ID", 18),
             picklist("sfLma__Status__c", "Status", ("Trial", "Active", "Suspended", "Uninstalled")),
             Field("sfLma__Expiration__c", "Expiration", "date"),
+            reference(
+                "sfLma__Package__c",
+                "Package",
+                PACKAGE,
+                relationship="sfLma__Package__r",
+                children="Licenses__r",
+            ),
             Field("sfLma__Seats__c", "Seats", "double", precision=5, scale=0),
             reference(
                 "COA_Customer__c",
@@ -80,3 +90,45 @@ def _license(settings: Settings) -> SObject:
             ),
         ],
     )
+
+
+def _package(settings: Settings) -> SObject:
+    return SObject(
+        PACKAGE,
+        "Package",
+        "Packages",
+        [
+            *_usual(settings, "Package Name"),
+            text("sfLma__Package_ID__c", "Package ID", 18),
+        ],
+    )
+
+
+def _invoice(settings: Settings) -> SObject:
+    return SObject(
+        INVOICE,
+        "Partner Invoice",
+        "Partner Invoices",
+        [
+            *_usual(settings, "Invoice Name"),
+            text("Old_Order_Id__c", "Old Order Id", 255),
+            text("Old_Customer_Id__c", "Old Customer Id", 18, external_id=True, id_lookup=True),
+            reference("Order__c", "Order", ORDER, relationship="Order__r", children="Partner_Invoices__r"),
+            reference(
+                "Customer__c",
+                "Customer",
+                CUSTOMER,
+                relationship="Customer__r",
+                children="Partner_Invoices__r",
+            ),
+        ],
+    )
+
+
+def _usual(settings: Settings, name_label: str) -> list[Field]:
+    return [
+        *head(name_label=name_label),
+        owner(),
+        *([currency_code()] if settings.multi_currency else []),
+        *audit(bool(settings.audit_fields)),
+    ]

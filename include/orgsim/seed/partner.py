@@ -5,7 +5,7 @@ from __future__ import annotations
 from orgsim.ids import to_18
 from orgsim.org import Org
 from orgsim.schema.coa import CUSTOMER, DETAIL, NS, ORDER
-from orgsim.schema.partner import LICENSE
+from orgsim.schema.partner import LICENSE, PACKAGE
 
 _EVERY = 3
 
@@ -16,17 +16,20 @@ def seed(org: Org) -> None:
     sql = f'SELECT "Id", "{NS}Customer_Org_ID__c" FROM "{CUSTOMER}" ORDER BY "{NS}Customer_Org_ID__c"'
     stamp = "2018-01-01T00:00:00.000Z"
     stamps = {"CreatedDate": stamp, "LastModifiedDate": stamp, "SystemModstamp": stamp}
+    users = {"OwnerId": org.user_id, "CreatedById": org.user_id, "LastModifiedById": org.user_id}
+    package = store.add(
+        PACKAGE, Name="Acme Inspector", sfLma__Package_ID__c="033000000000AcmAAA", **users, **stamps
+    )
     for customer, org_id in store.all(sql)[::_EVERY]:
         license_id = store.add(
             LICENSE,
-            OwnerId=org.user_id,
-            CreatedById=org.user_id,
-            LastModifiedById=org.user_id,
+            sfLma__Package__c=package,
             sfLma__Subscriber_Org_ID__c=to_18(org_id),
             sfLma__Package_License_ID__c="050" + to_18(org_id)[3:],
             sfLma__Status__c="Active",
             sfLma__Seats__c=25.0,
             COA_Customer__c=customer,
+            **users,
             **stamps,
         )
         store.execute(

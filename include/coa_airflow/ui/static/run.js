@@ -1,5 +1,6 @@
 // The page of one run: polls the cheap data, asks for the groups of problems when they may have changed.
 import { airflowLink, badge, clock, duration, followTheme, load, make, moment, notice, number, outsideLink, poll, section, stateOf, table, title } from "./parts.js";
+import { drawChecklist } from "./cases.js";
 import { decision } from "./decide.js";
 import { drawSteps } from "./steps.js";
 import { drawBeside, drawDifferences, drawFindings, drawProblems } from "./problems.js";
@@ -58,6 +59,7 @@ function draw(data) {
   section("jobs", [data.jobs, Boolean(data.run.target)], drawJobs);
   section("api", data.api, drawApi);
   section("findings", data.findings, drawFindings);
+  section("cases", data.cases, drawChecklist);
   section("files", [data.run.has_report, data.run.plan_hash !== null], drawFiles);
   speak(data);
 }
@@ -224,6 +226,7 @@ function drawFiles([report, plan]) {
     report && download(file("id_map.csv"), "Old and new ids (CSV)"),
     report && download(file("relink.csv"), "Lookups to relink (CSV)"),
     report && download(file("license_coverage.csv"), "License coverage (CSV)"),
+    report && download(file("license_gaps.csv"), "Licenses without a counterpart (CSV)"),
     report && download(file("gtm_readiness.csv"), "Readiness for the Go-To-Market app (CSV)"))];
 }
 

@@ -1,5 +1,6 @@
 // All migrations, by pair of orgs, newest first.
 import { airflowLink, badge, duration, followTheme, load, make, moment, notice, number, poll, section, table } from "./parts.js";
+import { drawCases } from "./cases.js";
 import { drawStanding } from "./standing.js";
 
 const NAMES = { preflight: "Preflight", migrate: "Migration", sync: "Sync", verify: "Verification", rollback: "Roll-back" };
@@ -15,6 +16,8 @@ async function step() {
   section("content", runs, draw);
   const { grants } = await load("api/standing");
   section("standing", grants, drawStanding);
+  const { pairs } = await load("api/cases");
+  section("cases", pairs, drawCases);
   return runs.some((r) => !r.over) ? 5 : 30;
 }
 
