@@ -232,17 +232,13 @@ def _users(look: Look) -> list[Finding]:
 
 
 def _not_migrated(look: Look) -> list[Finding]:
+    """What of the case work needs no finding is kept for its texts."""
+    keep_case_facts(look.run, *look.probes.values())
     return check_elsewhere(look.source, look.describes[SOURCE], look.params)
 
 
 def _hanging(look: Look) -> list[Finding]:
     return check_hanging(look.params, look.describes)
-
-
-def _case_facts(look: Look) -> list[Finding]:
-    """No check: what the texts of the case work are filled with."""
-    keep_case_facts(look.run, *look.probes.values())
-    return []
 
 
 def _masked(look: Look) -> list[Finding]:
@@ -357,15 +353,15 @@ CHECKS: tuple[Check, ...] = (
             "history_not_carried",
             "records_pointing_here",
         ),
-        asks={SOURCE: lambda look, probe: check_elsewhere(probe, look.describes[SOURCE], look.params)},
+        asks={
+            SOURCE: lambda look, probe: (
+                check_elsewhere(probe, look.describes[SOURCE], look.params),
+                read_case_facts(probe),
+            ),
+            TARGET: lambda look, probe: read_case_facts(probe),
+        },
     ),
     Check(_hanging, Need.APP, _codes("attached_not_writeable")),
-    Check(
-        _case_facts,
-        Need.APP,
-        {},
-        asks=dict.fromkeys((SOURCE, TARGET), lambda look, probe: read_case_facts(probe)),
-    ),
     Check(_masked, Need.APP, _each_role("field_masked")),
     Check(
         _not_told,
