@@ -68,7 +68,7 @@ from coa.transform.transform import run_transform
 from coa.verify import freeze_check as freeze
 from coa.verify import verify_migrated as migrated
 from coa.verify.all_sources import OtherSource, other_sources, sum_up
-from coa.verify.licenses import extract_licenses
+from coa.verify.licenses import extract_licenses, lma_is_seen
 from coa.verify.second_reading import read_again
 from coa.verify.verify import read_for_proof, run_verify
 
@@ -151,7 +151,8 @@ def extract(run: Run, org: Org, role: str) -> None:
             for sobject, rows in inventory.read_source(run, org).items():
                 run.events.add("extracted", org=role, sobject=sobject, rows=rows)
             history.read_history(run, org)
-        extract_licenses(run, org, role)
+        if lma_is_seen(run, role):
+            extract_licenses(run, org, role)
 
 
 def transform(run: Run) -> None:

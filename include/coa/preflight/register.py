@@ -15,9 +15,9 @@ from coa.model import LOADED, ORDER
 from coa.preflight import checks
 from coa.preflight.automation import check_automation, entries_of
 from coa.preflight.capacity import check_capacity, moved_before
+from coa.preflight.case_facts import keep_case_facts, read_case_facts
 from coa.preflight.fields_removed import asked_for_mark, check_fields_removed
 from coa.preflight.hanging import check_hanging
-from coa.preflight.case_facts import keep_case_facts, read_case_facts
 from coa.preflight.hidden_fields import check_hidden_fields, is_structural
 from coa.preflight.jobs import check_submit_jobs
 from coa.preflight.look import Look, Orgs

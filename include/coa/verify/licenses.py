@@ -36,6 +36,12 @@ def table_of(role: str) -> Table:
     return Table.LICENSES if role == TARGET else Table.SOURCE_LICENSES
 
 
+def lma_is_seen(run: Run, role: str) -> bool:
+    """Whether preflight could count the org's licenses; it spares asking again for what is not there."""
+    facts = run.record.org(role).get("casework") or {}
+    return (facts.get("counts") or {}).get("licenses") is not None
+
+
 def extract_licenses(run: Run, org: Org, role: str) -> None:
     """Fills the table of the org's licenses when it has an LMA that we see: one describe and one Bulk query.
 
