@@ -80,19 +80,19 @@ coverage: $(READY)  ## make test with the lines of include/coa that it reaches; 
 test-unit: $(READY)  ## the pure core and DAG-free rules alone, without org, database or Airflow
 	@$(PY) -m pytest tests/unit $(ARGS)
 
-test-orgsim: $(READY)  ## the local org's own suite, with 3,000 bad requests
+test-orgsim: $(READY)  ## the local org's own suite, with 3,000 bad requests (2 min)
 	@ORGSIM_FUZZ=150 $(PY) -m pytest tests/orgsim --numprocesses auto --dist worksteal $(ARGS)
 
-test-airflow: $(READY)  ## every DAG run, every way around the gate, kills of headless runs
+test-airflow: $(READY)  ## every DAG run, every way around the gate, kills of headless runs (10 min)
 	@$(PY) -m pytest tests/airflow -m "lane or not lane" --numprocesses auto --dist loadfile $(ARGS)
 
-test-browser: $(READY) browser  ## the page of a run and the report in Chromium: walks, keyboard, axe, themes
+test-browser: $(READY) browser  ## the page of a run and the report in Chromium: walks, keyboard, axe, themes (5 min)
 	@$(PY) -m pytest tests/ui tests/report -m "lane or not lane" --numprocesses auto --dist loadfile $(ARGS)
 
-test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules
+test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules (15 min)
 	@$(PY) -m pytest tests/faults -m "faults or not faults" --numprocesses auto --dist worksteal $(ARGS)
 
-test-long: $(READY)  ## what the sample of `make test` leaves out of every other folder: plan, delta, roll-back, kinds of data
+test-long: $(READY)  ## what `make test` leaves out of every other folder: plan, delta, roll-back, kinds of data (10 min)
 	@$(PY) -m pytest -m "lane and not faults" --ignore tests/airflow --ignore tests/ui --ignore tests/report \
 		--numprocesses auto --dist worksteal $(ARGS)
 
@@ -100,7 +100,7 @@ test-clients: $(READY)  ## other people's Salesforce clients, and 10,000 bad req
 	@$(PY) tests/clients/run.py
 	@ORGSIM_FUZZ=500 $(PY) -m pytest tests/orgsim/test_fuzz.py
 
-model: $(READY)  ## every interleaving of the load protocol within bounds, and what each missing safety step leads to
+model: $(READY)  ## every interleaving of the load protocol within bounds, and what each missing safety step leads to (1 min)
 	@$(PY) -m tests.model
 
 bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', ORG=slow, needs npm and curl)
