@@ -102,6 +102,7 @@ class ReasonCode(StrEnum):
     CONTRACT_BLANK = "contract_blank"
     QUANTITY_MISSING = "quantity_missing"
     TERMS_MISSING = "terms_missing"
+    CURRENCY_MISSING = "currency_missing"
     PICKLIST_VALUE_MISSING = "picklist_value_missing"
     VALUE_TOO_LONG = "value_too_long"
     VALUE_INVALID = "value_invalid"
@@ -113,7 +114,6 @@ class ReasonCode(StrEnum):
     # Not of a problem, but of the plan as a whole.
     FIELD_HIDDEN = "field_hidden"
     MATCH_CHANGED = "match_changed"
-    CURRENCY_MISSING = "currency_missing"
     INCOMPLETE = "incomplete"
     HELD_DRAFT = "held_draft"
     HELD_IN_FLIGHT = "held_in_flight"

@@ -30,6 +30,7 @@ class Cause(StrEnum):
     RECEIVED_DATES_RESET = "received_dates_reset"
     FOLLOWS_FROM_DETAILS = "follows_from_details"
     DETAIL_LEFT = "detail_left"
+    CURRENCY_RATES = "currency_rates"
 
 
 SENTENCES: dict[Cause, str] = {
@@ -50,6 +51,7 @@ SENTENCES: dict[Cause, str] = {
     Cause.RECEIVED_DATES_RESET: "received_dates is accept_reset",
     Cause.FOLLOWS_FROM_DETAILS: "follows from explained differences of its details",
     Cause.DETAIL_LEFT: "a detail that is gone from the source stays in the target",
+    Cause.CURRENCY_RATES: "details in another currency than their order's: each org converts them by its own rates",
 }
 
 
@@ -71,6 +73,7 @@ TITLES: dict[str, str] = {
     Cause.RECEIVED_DATES_RESET: "received dates reset (received_dates)",
     Cause.FOLLOWS_FROM_DETAILS: "roll-ups that follow from their details",
     Cause.DETAIL_LEFT: "details that stay in the target",
+    Cause.CURRENCY_RATES: "order totals over several currencies, converted by each org's rates",
 }
 """What a group of explained differences is called where only their numbers are told."""
 

@@ -38,6 +38,8 @@ DETAIL_ORDER = NS + "Partner_Order__c"
 DETAIL_CONTRACT = NS + "pc_Partner_Contract_Term__c"
 DETAIL_PRODUCT = NS + "Product_Name__c"
 QUANTITY = NS + "Quantity__c"
+CURRENCY = "CurrencyIsoCode"
+"""Of every record where an org has several currencies: what its amounts are in."""
 CUSTOMER_ORG_ID = NS + "Customer_Org_ID__c"
 PRODUCT_ID = NS + "Product_ID__c"
 ORDER_DATES = (NS + "Service_Start_Date__c", NS + "Date_Partner_Received_Customer_Order__c")
@@ -101,7 +103,8 @@ PRICE_FIELDS = frozenset(
         "New_Total_Price__c",
     )
 )
-ROLLUPS = (NS + "Order_Total_Value__c", NS + "Total_Quantity__c", NS + "Product_Lines__c")
+ORDER_VALUE = NS + "Order_Total_Value__c"
+ROLLUPS = (ORDER_VALUE, NS + "Total_Quantity__c", NS + "Product_Lines__c")
 
 
 @dataclass(frozen=True)

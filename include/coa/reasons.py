@@ -112,6 +112,11 @@ REASONS: dict[str, Text] = {
         "package would refuse to put them right afterwards.",
         "enter the detail by hand, or take the carriage returns out of the text.",
     ),
+    "currency_missing": Text(
+        "The record's currency is missing or inactive in the target.",
+        "add or activate it in the target (Setup, Manage Currencies); a currency is never left out, for the record would "
+        "take another one with the same amounts.",
+    ),
     # ---- what the plan finds by comparing
     "conflict": Text(
         "The target's record was changed after we wrote it: {fields}.",

@@ -92,8 +92,8 @@ def change_settings(request: Request) -> Response:
     """Any setting that acts at run time; those that shaped the schema at start are refused."""
     org = request.org
     fixed = {"host", "port", "role", "seed", "orders", "details_per_order", "planted", "empty", "org_id", "sandbox",
-             "package_version", "multi_currency", "audit_fields", "hide_field", "read_only_field",
-             "encrypt_field", "view_encrypted", "trim_text", "migration_fields", "partner_fields",
+             "copied", "package_version", "multi_currency", "currency", "dated_rates", "audit_fields", "hide_field",
+             "read_only_field", "encrypt_field", "view_encrypted", "trim_text", "migration_fields", "partner_fields",
              "own_fields", "own_fields_seed", "own_field_types", "own_fields_full", "utf16_lengths",
              "restricted_picklists", "drop_picklist_value", "add_picklist_value", "workflow_off",
              "validation_off", "bulk_workers", "draft_job", "restore", "fact", "profile", "tls_certificate", "tls_key",

@@ -26,6 +26,11 @@ class Rollups:
         if org.schema.get(DETAIL) is not None:
             scope = Scope(org.schema, org.schema[DETAIL], org.clock, alias="d", trusted=True)
             value = detail_value(scope)
+            if org.settings.multi_currency:
+                # A detail's amount counts in its order's currency, by the rates of today (Salesforce Help, "Roll-up
+                # summary field": amounts are converted to the currency of the master record).
+                rate = 'SELECT r."ConversionRate" FROM "CurrencyType" r WHERE r."IsoCode" ='
+                value += f' * ({rate} "{ORDER}"."CurrencyIsoCode") / ({rate} d."CurrencyIsoCode")'
             self._update = (
                 f'UPDATE "{ORDER}" SET ("{NS}Order_Total_Value__c", "{NS}Total_Quantity__c", "{NS}Product_Lines__c") ='
                 f' (SELECT COALESCE(ROUND(SUM({value}), 2), 0.0), COALESCE(SUM(d."{NS}Quantity__c"), 0.0),'

@@ -31,7 +31,13 @@ class Settings:
     package_version: Annotated[
         str, "version of the Channel Order App that is installed; empty: not installed"
     ] = "3.66"
-    multi_currency: Annotated[bool, "CurrencyIsoCode on every object"] = False
+    multi_currency: Annotated[bool, "CurrencyIsoCode on every object, and the list of currencies"] = False
+    currency: Annotated[
+        list[str],
+        "CODE=RATE, or CODE=RATE:inactive: a currency of the org instead of the usual six; the corporate one has "
+        "the rate 1; repeatable",
+    ] = field(default_factory=list)
+    dated_rates: Annotated[bool, "advanced currency management: conversion rates have dates"] = False
     min_version: Annotated[float, "oldest API version offered; older ones answer 410"] = 31.0
     max_version: Annotated[float, "newest API version offered"] = 67.0
 

@@ -27,7 +27,8 @@ FORMAT = 1
 OF_THE_PROCESS = frozenset({"host", "port", "tls_certificate", "tls_key", "keep_alive", "bulk_workers"})
 #: What shapes tables and ids: a snapshot fits only into an org that was started with the same.
 OF_THE_SHAPE = (
-    "role", "seed", "org_id", "package_version", "multi_currency", "migration_fields", "partner_fields",
+    "role", "seed", "org_id", "copied", "package_version", "multi_currency", "currency", "dated_rates",
+    "migration_fields", "partner_fields",
     "own_fields", "own_fields_seed", "own_field_types", "attachments",
 )  # fmt: skip
 _PATIENCE_SECONDS = 30.0

@@ -287,6 +287,43 @@ def test_multi_currency_is_a_switch() -> None:
             refuse(client, "Account", Name="x", CurrencyIsoCode="XXX")[0]
             == "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
         )
+        assert org.count("SELECT count() FROM CurrencyType WHERE IsActive = true") == 6
+        described = {one["name"] for one in client.get("/sobjects")["sobjects"]}
+        assert "CurrencyType" in described
+        assert "DatedConversionRate" not in described
+
+
+def test_an_org_has_the_currencies_and_rates_that_it_is_told() -> None:
+    with running_org(
+        orders=6, multi_currency=True, dated_rates=True, currency=["EUR=1", "USD=1.25", "GBP=0.5:inactive"]
+    ) as org:
+        client = connect(org)
+        listed = org.records(
+            "SELECT IsoCode, ConversionRate, IsActive, IsCorporate FROM CurrencyType ORDER BY IsoCode"
+        )
+        assert [(r["IsoCode"], r["ConversionRate"], r["IsActive"], r["IsCorporate"]) for r in listed] == [
+            ("EUR", 1.0, True, True), ("GBP", 0.5, False, False), ("USD", 1.25, True, False)
+        ]  # fmt: skip
+        assert org.count("SELECT count() FROM DatedConversionRate WHERE IsoCode = 'USD'") == 2
+        assert (
+            refuse(client, "Account", Name="x", CurrencyIsoCode="GBP")[0]
+            == "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
+        )
+        account = client.create("Account", Name="x")
+        assert client.get(f"/sobjects/Account/{account}")["CurrencyIsoCode"] == "EUR"
+        order = org.records(f"SELECT Id, CurrencyIsoCode, {NS}Order_Total_Value__c FROM {ORDER} LIMIT 1")[0]
+        details = (
+            f"SELECT Id, {NS}Order_Detail_Value__c FROM {DETAIL} WHERE {NS}Partner_Order__c = '{order['Id']}'"
+        )
+        value = sum(r[NS + "Order_Detail_Value__c"] for r in org.records(details))
+        # The order in dollars, its details in euro: a roll-up is in the currency of its record.
+        for sobject, record, code in (
+            (ORDER, order["Id"], "USD"),
+            *((DETAIL, r["Id"], "EUR") for r in org.records(details)),
+        ):
+            org.control("PATCH", f"records/{sobject}/{record}", {"CurrencyIsoCode": code})
+        total = org.records(f"SELECT {NS}Order_Total_Value__c FROM {ORDER} WHERE Id = '{order['Id']}'")[0]
+        assert total[NS + "Order_Total_Value__c"] == pytest.approx(value * 1.25, abs=0.02)
 
 
 def test_e3_updates_need_a_living_record_of_this_object(client: Client) -> None:

@@ -16,6 +16,7 @@ from coa.preflight import checks
 from coa.preflight.automation import check_automation, entries_of
 from coa.preflight.capacity import check_capacity, moved_before
 from coa.preflight.case_facts import keep_case_facts, read_case_facts
+from coa.preflight.currencies import check_currencies, currencies_of
 from coa.preflight.fields_removed import asked_for_mark, check_fields_removed
 from coa.preflight.hanging import check_hanging
 from coa.preflight.hidden_fields import check_hidden_fields, is_structural
@@ -252,6 +253,14 @@ def _masked(look: Look) -> list[Finding]:
     return check_masked_fields(masked, look.params.masked_values)
 
 
+def _currencies(look: Look) -> list[Finding]:
+    found = {role: currencies_of(probe, look.describes[role]) for role, probe in look.probes.items()}
+    target = found[TARGET]
+    if target:
+        look.run.learn(TARGET, active_currencies=target.active)
+    return check_currencies(found)
+
+
 def _not_told(look: Look) -> list[Finding]:
     """What the orgs did not let us ask. Kept with the run, beside the permission sets: what a canary shows is shown
     under these, and another run may rest on it as long as they are the same."""
@@ -305,6 +314,14 @@ CHECKS: tuple[Check, ...] = (
         asks=dict.fromkeys((SOURCE, TARGET), lambda look, probe: package_version(probe)),
     ),
     Check(_hidden_fields, Need.APP, _codes("field_hidden")),
+    Check(
+        _currencies,
+        Need.APP,
+        _codes("currencies_differ", "currency_rates_differ") | _each_role("currency_rates_dated"),
+        asks=dict.fromkeys(
+            (SOURCE, TARGET), lambda look, probe: currencies_of(probe, look.describes[probe.role])
+        ),
+    ),
     Check(
         _validation_rules,
         Need.APP,

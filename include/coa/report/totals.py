@@ -14,6 +14,7 @@ DIMENSIONS = {
     "order_type": "Order type",
     "contract": "Contract (the target's name)",
     "year": "Year",
+    "record_currency": "Currency of the order (the column is that of its contract)",
 }
 MEASURES = ("orders", "details", "quantity", "value")
 

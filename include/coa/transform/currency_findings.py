@@ -7,14 +7,12 @@ from psycopg import sql
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_describes
 from coa.findings.finding import Finding, finding
-from coa.model import LOADED
+from coa.model import CURRENCY, LOADED
 from coa.staging.runs import SOURCE, TARGET, Run
-
-CURRENCY = "CurrencyIsoCode"
 
 
 def check_currency(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Finding]:
-    """Orgs that differ in multi-currency. Codes that the target lacks are found by the picklist rule."""
+    """Orgs that differ in multi-currency. Codes that the target lacks are found record by record (`currency_missing`)."""
     source, target = saved_describes(run, SOURCE), saved_describes(run, TARGET)
     findings = []
     for sobject in LOADED:

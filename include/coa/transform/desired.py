@@ -14,7 +14,7 @@ from coa.config import RunParams
 from coa.fields.field_map import FieldMapping
 from coa.fields.refused import refused
 from coa.fields.text_length import cut
-from coa.model import AUDIT_FIELDS, CUSTOMER_ORG_ID, MIGRATION_FIELDS, ORDER_TYPE, STATUS
+from coa.model import AUDIT_FIELDS, CURRENCY, CUSTOMER_ORG_ID, MIGRATION_FIELDS, ORDER_TYPE, STATUS
 from coa.policies import Policies
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
@@ -24,7 +24,7 @@ OWNER_FIELDS = ("OwnerId",)
 NEVER_TRUNCATED = frozenset({*MIGRATION_FIELDS, CUSTOMER_ORG_ID})
 TRIMMED_BY_ORG = " \t\r\n\f\v"
 """White space that an org takes off the ends of a text: what we make ourselves is made as it will be stored."""
-NEVER_BLANKED = frozenset({STATUS, ORDER_TYPE})
+NEVER_BLANKED = frozenset({STATUS, ORDER_TYPE, CURRENCY})
 
 
 def build_desired(run: Run, sobject: str, fields: list[FieldMapping], fallback_owner: str) -> int:

@@ -17,6 +17,7 @@ from coa.fields.refused import digits
 from coa.fields.text_length import text_length
 from coa.model import (
     CONTRACT,
+    CURRENCY,
     DETAIL,
     DETAIL_CONTRACT,
     DETAIL_ORDER,
@@ -104,10 +105,23 @@ def all_rules(run: Run, carried: dict[str, list[FieldMapping]], inactive_rules: 
     return rules + _order_rules(run, inactive_rules) + _detail_rules(run, carried, inactive_rules)
 
 
+def _currency_rule(run: Run, sobject: str, one: FieldMapping, value: sql.Composed) -> Rule:
+    """A record whose currency is none of the target's active ones; no policy takes another one in its place."""
+    active = run.record.target_org.get("active_currencies") or list(one.target.picklist_values)
+    return Rule(
+        sobject,
+        one.name,
+        sql.SQL("{} IS NOT NULL AND {} <> ALL ({}::text[])").format(value, value, sql.Literal(active)),
+        reason("currency_missing"),
+    )
+
+
 def _value_rules(run: Run, sobject: str, one: FieldMapping) -> list[Rule]:
     # The desired value, custom rules included; policies that change it make no rule.
     value = sql.SQL("d.{}").format(sql.Identifier(one.name))
     rules, policies = _number_rules(run, sobject, one), Policies(run.params)
+    if one.name == CURRENCY:
+        return [_currency_rule(run, sobject, one, value)]
     may_be_blanked = one.name not in NEVER_BLANKED and policies.blanks_missing_picklist_values
     if one.target.restricted_picklist and one.kind == "value" and not may_be_blanked:
         rules.append(

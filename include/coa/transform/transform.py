@@ -8,12 +8,11 @@ from coa.fields.field_map import lookup_objects, not_carried_fields
 from coa.fields.saved import saved_carried, saved_describes
 from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
-from coa.model import COA_OBJECTS, LOADED, MIGRATION_FIELDS
+from coa.model import COA_OBJECTS, CURRENCY, LOADED, MIGRATION_FIELDS
 from coa.staging import tables
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.transform.blank_contracts import fill_blank_contracts
-from coa.transform.currency_findings import CURRENCY
 from coa.transform.desired import build_desired
 from coa.transform.explain import explain
 from coa.transform.findings import data_findings

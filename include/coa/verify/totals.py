@@ -16,6 +16,7 @@ from coa.fields.saved import saved_carried
 from coa.mapping.store import mapping_of
 from coa.model import (
     CONTRACT,
+    CURRENCY,
     DETAIL,
     DETAIL_ORDER,
     NS,
@@ -95,7 +96,8 @@ def _insert(run: Run, side: str, orders: sql.Composed, details: sql.Composed) ->
                 a AS (SELECT order_id, sum(details) AS details, sum(quantity) AS quantity FROM x GROUP BY 1),
                 l AS (SELECT o.id, v.dimension, COALESCE(v.label, '') AS label FROM o CROSS JOIN LATERAL (VALUES
                         ('all', ''), ('status', o.status), ('order_type', o.order_type), ('contract', o.contract),
-                        ('year', o.year)) AS v (dimension, label))
+                        ('year', o.year), ('record_currency', o.record_currency)) AS v (dimension, label)
+                      WHERE v.dimension <> 'record_currency' OR v.label IS NOT NULL)
            INSERT INTO coa.total (run_id, side, dimension, label, currency, orders, details, quantity, value)
            SELECT {run}, {side}, l.dimension, l.label, '', count(*), COALESCE(sum(a.details), 0),
                   COALESCE(sum(a.quantity), 0), NULL
@@ -116,7 +118,7 @@ def _source_orders(run: Run, year: str) -> sql.Composed:
     # Contracts bear the target's names on both sides: on a merger they are recreated under other names.
     return sql.SQL(
         """SELECT e.source_id AS id, e.source_id, d.{status} AS status, d.{type} AS order_type,
-                  c."Name" AS contract, left(s.{year}, 4) AS year, {dates}
+                  c."Name" AS contract, left(s.{year}, 4) AS year, {currency} AS record_currency, {dates}
            FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id JOIN {source} s ON s."Id" = e.source_id
            LEFT JOIN {contracts} c ON c."Id" = d.{contract} WHERE NOT e.rejected"""
     ).format(
@@ -124,6 +126,7 @@ def _source_orders(run: Run, year: str) -> sql.Composed:
         type=sql.Identifier(ORDER_TYPE),
         contract=sql.Identifier(ORDER_CONTRACT),
         year=sql.Identifier(year),
+        currency=_record_currency(run, "s"),
         dates=_dates(run, SOURCE, "s"),
         expected=run.table(Table.EXPECTED, ORDER),
         desired=run.table(Table.DESIRED, ORDER),
@@ -135,7 +138,7 @@ def _source_orders(run: Run, year: str) -> sql.Composed:
 def _target_orders(run: Run, year: str) -> sql.Composed:
     return sql.SQL(
         """SELECT t."Id" AS id, e.source_id, t.{status} AS status, t.{type} AS order_type,
-                  c."Name" AS contract, left(t.{year}, 4) AS year, {dates}
+                  c."Name" AS contract, left(t.{year}, 4) AS year, {currency} AS record_currency, {dates}
            FROM {expected} e JOIN {verify} t ON t."Id" = e.target_id
            LEFT JOIN {contracts} c ON c."Id" = t.{contract}"""
     ).format(
@@ -143,11 +146,19 @@ def _target_orders(run: Run, year: str) -> sql.Composed:
         type=sql.Identifier(ORDER_TYPE),
         contract=sql.Identifier(ORDER_CONTRACT),
         year=sql.Identifier(year),
+        currency=_record_currency(run, "t"),
         dates=_dates(run, Table.VERIFY, "t"),
         expected=run.table(Table.EXPECTED, ORDER),
         verify=run.table(Table.VERIFY, ORDER),
         contracts=run.table(TARGET, CONTRACT),
     )
+
+
+def _record_currency(run: Run, alias: str) -> sql.Composable:
+    """What an order's amounts are in, where both orgs have several currencies; beside it stands that of its contract."""
+    if any(CURRENCY not in run.columns(kind, ORDER) for kind in (SOURCE, Table.VERIFY)):
+        return sql.SQL("NULL::text")
+    return sql.SQL("NULLIF({}, '')").format(sql.Identifier(alias, CURRENCY))
 
 
 def _dates(run: Run, kind: str, alias: str) -> sql.Composed:

@@ -9,10 +9,12 @@ from coa.explanations import Cause, sentence
 from coa.fields.compare import Comparison, actual_hash
 from coa.fields.field_map import FieldMapping
 from coa.model import (
+    CURRENCY,
     DETAIL,
     DETAIL_ORDER,
     LOADED,
     ORDER,
+    ORDER_VALUE,
     PRICE_FIELDS,
     QUANTITY,
     RECEIVED_AT,
@@ -99,6 +101,25 @@ def note_proved(run: Run, sobject: str, compared: list[Comparison]) -> None:
     )
 
 
+def _is_converted(run: Run) -> sql.Composed:
+    """SQL: whether total `v` of the order (source: `s`) adds up details in another currency than its own.
+
+    A roll-up converts them to the currency of its record, by the rates of its org (Salesforce Help, "Roll-up summary
+    field").
+    """
+    if any(CURRENCY not in run.columns(SOURCE, sobject) for sobject in (ORDER, DETAIL)):
+        return sql.SQL("false").format()
+    return sql.SQL(
+        """(v.field = {total} AND EXISTS (SELECT FROM {details} x WHERE x.{parent} = s."Id"
+              AND x.{currency} <> s.{currency}))"""
+    ).format(
+        total=sql.Literal(ORDER_VALUE),
+        details=run.table(SOURCE, DETAIL),
+        parent=sql.Identifier(DETAIL_ORDER),
+        currency=sql.Identifier(CURRENCY),
+    )
+
+
 def find_rollup_differences(run: Run) -> None:
     """Totals of orders that are there with all their details: the source's roll-up beside the target's.
 
@@ -119,8 +140,9 @@ def find_rollup_differences(run: Run) -> None:
             """INSERT INTO coa.difference
                  (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
                SELECT {run}, {order}, e.source_id, t."Id", v.field, v.expected, v.actual,
-                      CASE WHEN r.ruled OR {kept} THEN 'explained' ELSE 'rollup' END,
-                      CASE WHEN r.ruled THEN {follows} WHEN {kept} THEN {detail_left} ELSE '' END
+                      CASE WHEN r.ruled OR {kept} OR {converted} THEN 'explained' ELSE 'rollup' END,
+                      CASE WHEN r.ruled THEN {follows} WHEN {kept} THEN {detail_left}
+                           WHEN {converted} THEN {rates} ELSE '' END
                FROM {expected} e JOIN {source} s ON s."Id" = e.source_id
                JOIN {verify} t ON t."Id" = e.target_id
                CROSS JOIN LATERAL (VALUES {values}) AS v (field, expected, actual)
@@ -135,6 +157,8 @@ def find_rollup_differences(run: Run) -> None:
             run=sql.Literal(run.run_id),
             kept=_keeps_deleted_detail(run),
             follows=sql.Literal(sentence(Cause.FOLLOWS_FROM_DETAILS)),
+            converted=_is_converted(run),
+            rates=sql.Literal(sentence(Cause.CURRENCY_RATES)),
             detail_left=sql.Literal(sentence(Cause.DETAIL_LEFT)),
             order=sql.Literal(ORDER),
             expected=run.table(Table.EXPECTED, ORDER),

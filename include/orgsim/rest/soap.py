@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from orgsim.rest.http import Request, Response, Router
+from orgsim.schema.currencies import corporate
 
 _NS = "{urn:partner.soap.sforce.com}"
 _ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}"
@@ -45,7 +46,8 @@ def call(request: Request) -> Response:
         f"<sandbox>{str(org.settings.sandbox).lower()}</sandbox><serverUrl>{escape(url)}</serverUrl>"
         f"<sessionId>{escape(session.token)}</sessionId><userId>{session.user_id}</userId><userInfo>"
         f"<organizationId>{org.id}</organizationId><organizationMultiCurrency>{str(org.settings.multi_currency).lower()}"
-        "</organizationMultiCurrency><orgDefaultCurrencyIsoCode>USD</orgDefaultCurrencyIsoCode>"
+        "</organizationMultiCurrency><orgDefaultCurrencyIsoCode>"
+        f"{corporate(org.settings).code}</orgDefaultCurrencyIsoCode>"
         f"<sessionSecondsValid>{int(org.settings.session_seconds)}</sessionSecondsValid>"
         f"<userId>{session.user_id}</userId><userName>{escape(org.settings.username)}</userName>"
         "<userFullName>Integration User</userFullName><userLanguage>en_US</userLanguage></userInfo>"

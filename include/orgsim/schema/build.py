@@ -6,7 +6,7 @@ import random
 
 from orgsim.content import schema as content
 from orgsim.ids import DIGITS
-from orgsim.schema import attached, coa, own, partner, standard
+from orgsim.schema import attached, coa, currencies, own, partner, standard
 from orgsim.schema.model import Schema, SObject
 from orgsim.settings import Settings
 
@@ -18,7 +18,7 @@ def build(settings: Settings) -> Schema:
         if settings.attachments
         else attached.build(bool(settings.package_version))
     )
-    objects = standard.build(settings) + hanging
+    objects = standard.build(settings) + currencies.build(settings) + hanging
     custom = coa.build(settings) if settings.package_version else []
     if settings.partner_fields and custom:
         custom += partner.extend(custom, settings)

@@ -8,8 +8,9 @@ from importlib import resources
 from typing import Any
 
 from orgsim.schema import formulas
+from orgsim.schema.currencies import currency_code
 from orgsim.schema.model import Field, SObject
-from orgsim.schema.system import audit, currency_code, flag, head, owner, read_only, reference, text
+from orgsim.schema.system import audit, flag, head, owner, read_only, reference, text
 from orgsim.settings import Settings
 
 NS = "CHANNEL_ORDERS__"
@@ -71,7 +72,7 @@ def _sobject(name: str, raw: dict[str, Any], settings: Settings) -> SObject:
     if not any(one["type"] == "MasterDetail" for one in raw["fields"].values()):
         fields.insert(1, owner())
     if settings.multi_currency:
-        fields.append(currency_code())
+        fields.append(currency_code(settings))
     fields += audit(bool(settings.audit_fields))
     fields += [_field(name, key, one, settings) for key, one in raw["fields"].items()]
     if settings.migration_fields and name in (CUSTOMER, ORDER, DETAIL):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from orgsim.schema.coa import CUSTOMER, DETAIL, NS, ORDER
+from orgsim.schema.currencies import currency_code
 from orgsim.schema.model import Field, SObject
-from orgsim.schema.system import audit, currency_code, flag, head, owner, picklist, reference, text
+from orgsim.schema.system import audit, flag, head, owner, picklist, reference, text
 from orgsim.settings import Settings
 
 LICENSE = "sfLma__License__c"
@@ -67,7 +68,7 @@ def _license(settings: Settings) -> SObject:
         [
             *head("L-{00000}", "License Name"),
             owner(),
-            *([currency_code()] if settings.multi_currency else []),
+            *([currency_code(settings)] if settings.multi_currency else []),
             *audit(bool(settings.audit_fields)),
             text("sfLma__Subscriber_Org_ID__c", "Subscriber Org ID", 18),
             text("sfLma__Package_License_ID__c", "Package License ID", 18),

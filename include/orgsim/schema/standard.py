@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from orgsim.schema.currencies import currency_code
 from orgsim.schema.model import Field, SObject
-from orgsim.schema.system import audit, currency_code, flag, head, owner, picklist, read_only, reference, text
+from orgsim.schema.system import audit, flag, head, owner, picklist, read_only, reference, text
 from orgsim.settings import Settings
 
 
@@ -28,7 +29,7 @@ def build(settings: Settings) -> list[SObject]:
     def record(
         name: str, label: str, plural: str, prefix: str, fields: list[Field], *, record_types: bool = False
     ) -> SObject:
-        extra = [currency_code()] if settings.multi_currency else []
+        extra = [currency_code(settings)] if settings.multi_currency else []
         own = [*head(), owner(), *fields, *extra, *audit(may)]
         return SObject(name, label, plural, own, prefix, record_types=record_types)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from orgsim.schema.model import Field
 
-CURRENCIES = ("AUD", "EUR", "GBP", "JPY", "SEK", "USD")
-
 
 def reference(
     name: str,
@@ -68,10 +66,6 @@ def owner() -> Field:
     one = reference("OwnerId", "Owner ID", "Group", "User", relationship="Owner", required=True)
     one.default = "running user"
     return one
-
-
-def currency_code() -> Field:
-    return picklist("CurrencyIsoCode", "Currency ISO Code", CURRENCIES, restricted=True, default="USD")
 
 
 def audit(may_set: bool) -> list[Field]:

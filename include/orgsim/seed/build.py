@@ -11,7 +11,7 @@ from orgsim.content import seed as content
 from orgsim.org import Org
 from orgsim.package import VALIDATIONS, WORKFLOWS
 from orgsim.schema.coa import CATALOG, CUSTOMER, DETAIL, NS, ORDER, PRICEBOOK, TERMS
-from orgsim.seed import customers, orders, own, partner
+from orgsim.seed import currency, customers, orders, own, partner
 from orgsim.seed.world import World, make
 from orgsim.store import quote
 
@@ -38,6 +38,7 @@ def seed(org: Org) -> None:
     with org.store.transaction():
         seeded = Seeded()
         _organization(org)
+        currency.seed(org)
         _users(org, world, seeded)
         if org.settings.package_version:
             _package(org)
@@ -58,6 +59,7 @@ def seed(org: Org) -> None:
                     org.store.execute(f'UPDATE {quote(name)} SET "COA_Source_Id__c" = "Id"')
             if org.settings.attachments:
                 content.seed(org)
+            currency.put_on_records(org)
             org.rollups.refresh_all()
 
 
