@@ -20,7 +20,6 @@ WITHOUT_TEXT = {
     ReasonCode.INCOMPLETE,
     # Findings, which block no single record.
     ReasonCode.FIELD_HIDDEN,
-    ReasonCode.CURRENCY_MISSING,
 }
 
 

@@ -89,6 +89,23 @@ ORGS: dict[str, Text] = {
         "picklist values of the newer version may be missing.",
         "update the app in the target before the migration.",
     ),
+    "currencies_differ": Text(
+        "Currencies of the source that the target lacks: {names}. Records in them are blocked (currency_missing).",
+        "add or activate those in use in the target (Setup, Manage Currencies).",
+    ),
+    "currency_rates_differ": Text(
+        "The orgs convert by other rates: {names}. Amounts arrive in the currency of their record; what an org converts "
+        "itself is another number: sums in reports, and totals of orders with details in another currency.",
+        "nothing, if this is wanted; else give the target the source's rates (Setup, Manage Currencies).",
+    ),
+    **_each_role(
+        "currency_rates_dated",
+        Text(
+            "The {role} has dated conversion rates. They apply to opportunities; records of the app are converted by the "
+            "rates of today, and their amounts arrive in the currency of their record.",
+            "nothing; the dated rates themselves are set up in the target by hand.",
+        ),
+    ),
     "validation_rules_off": Text(
         "The target does not enforce {count} validation rules of the package: {rules}. Records that they would "
         "refuse are not blocked.",
@@ -323,23 +340,6 @@ DATA: dict[str, Text] = {
     "currency_not_carried:several": Text(
         "The source has several currencies, the target one; records of {sobject} are in {currencies}.",
         "switch multi-currency on in the target, or move only the orders of the target's currency (orders_where).",
-    ),
-    "currencies_differ": Text(
-        "Currencies of the source that the target lacks: {names}. Records in them are blocked (currency_missing).",
-        "add or activate those in use in the target (Setup, Manage Currencies).",
-    ),
-    "currency_rates_differ": Text(
-        "The orgs convert by other rates: {names}. Amounts arrive in the currency of their record; what an org converts "
-        "itself is another number: sums in reports, and totals of orders with details in another currency.",
-        "nothing, if this is wanted; else give the target the source's rates (Setup, Manage Currencies).",
-    ),
-    **_each_role(
-        "currency_rates_dated",
-        Text(
-            "The {role} has dated conversion rates. They apply to opportunities; records of the app are converted by the "
-            "rates of today, and their amounts arrive in the currency of their record.",
-            "nothing; the dated rates themselves are set up in the target by hand.",
-        ),
     ),
     "mapping_unused": Text(
         "{count} entries of the mapping file have no effect: {entries}.", "correct or remove them."
