@@ -11,6 +11,7 @@ import pytest
 from tests.engine.harness import FAST
 from tests.reconcile.pairs import let_expire
 
+from coa.approval import standing
 from coa.errors import PairBusy
 from coa.staging.database import Database
 from coa.staging.runs import Run
@@ -210,3 +211,16 @@ class TestSeveralSources:
 
         for place in ("target_lease", "lease"):
             assert database.value(f"SELECT expires_at > clock_timestamp() FROM coa.{place}") is True
+
+    def test_a_standing_approval_of_one_source_is_none_for_another(
+        self, database: Database, runs: tuple[Run, Run], pair_id: int
+    ) -> None:
+        first, second = runs
+        database.execute(
+            """INSERT INTO coa.standing_approval (pair_id, granted_by, granted_in, expires_at, max_records, actions)
+               VALUES (%s, 'anna', %s, clock_timestamp() + interval '1 day', 100, '{insert,update}')""",
+            [pair_id, first.run_id],
+        )
+
+        assert standing.current(first) is not None
+        assert standing.current(second) is None
