@@ -82,4 +82,7 @@ def in_order(names: Iterable[str]) -> list[str]:
     ['preflight', 'extract', 'plan']
     """
     order = list(dict.fromkeys(stage.group or stage.name for stage in STAGES))
-    return sorted(names, key=order.index)
+    wanted = list(names)
+    if unknown := sorted(set(wanted) - set(order)):
+        raise ValueError(f"no stage or group is called {', '.join(unknown)}")
+    return sorted(wanted, key=order.index)

@@ -82,6 +82,18 @@ def row(name: str) -> str:
     return f"| `{variable(name)}` | {shown} | {explained(name).text} |"
 
 
+def test_each_picture_is_shown_and_small() -> None:
+    pictures = {path.name: path.stat().st_size for path in (PROJECT / "docs/images").glob("*")}
+    shown = {
+        name
+        for page in (PROJECT / "docs").glob("*.md")
+        for name in re.findall(r"!\[[^]]+\]\(images/([^)]+)\)", page.read_text("utf-8"))
+    }
+
+    assert set(pictures) == shown
+    assert [name for name, size in pictures.items() if size > 150_000] == []
+
+
 def test_the_sites_menu_has_every_page() -> None:
     """The site is built strictly: a page that is in no menu ends the build."""
     menu = set(re.findall(r": ([a-z/-]+\.md)$", (PROJECT / "mkdocs.yml").read_text("utf-8"), re.M))

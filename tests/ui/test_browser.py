@@ -151,6 +151,9 @@ def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_pat
         label = {"orders": "Insert orders as Draft", "details": "Insert details"}[step["step"]]
         assert numbers(frame, "#steps", label)[4] == f"{step['done']:,}"
     page.screenshot(path=folder(tmp_path) / "verified.png")
+    page.goto(f"file://{row['artifacts']}/report.html")
+    page.get_by_role("heading", level=1).wait_for()
+    page.screenshot(path=folder(tmp_path) / "report.png")
     page.goto(live.url + "/plugin/coa-migrations", wait_until="commit")
     frame.get_by_role("link", name=row["run_id"]).click()
     page.wait_for_url(lambda url: "plugin/coa-migration" in url and "/runs/" in url)
@@ -180,6 +183,17 @@ def _answer_on_a_phone(page: Any, tmp_path: Path) -> None:
     page.get_by_role("button", name="Approve", exact=True).click()
     page.get_by_role("button", name="Approve this plan now").click()
     page.get_by_text("Your answer is recorded").wait_for()
+
+
+@pytest.mark.lane
+def test_the_trigger_form_opens_with_what_everybody_decides(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("/dags/coa_migrate", user="operator")
+    page.get_by_role("button", name=re.compile("Trigger")).first.click()
+    page.get_by_text("Ask a person before the first write").wait_for()
+
+    assert page.get_by_text("Read everything (full)").is_visible()
+    assert page.get_by_text("What hangs on the orders").is_visible()
+    page.screenshot(path=folder(tmp_path) / "form.png")
 
 
 @pytest.mark.lane

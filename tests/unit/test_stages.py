@@ -31,5 +31,5 @@ def test_the_terminal_names_each_stage_as_the_table_does(stage: stages.Stage) ->
 
 
 def test_a_stage_that_is_not_in_the_table_has_no_place() -> None:
-    with pytest.raises(ValueError, match="'deploy' is not in list"):
+    with pytest.raises(ValueError, match="no stage or group is called deploy"):
         stages.in_order(["plan", "deploy"])
