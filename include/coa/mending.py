@@ -22,6 +22,7 @@ from coa.model import CUSTOMER, DETAIL, ORDER, RECEIVED_AT
 from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.staging import tables
+from coa.staging.fragments import examples, ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.verify.verify import read_target
@@ -70,7 +71,7 @@ def _find(run: Run, carried: dict[str, list[FieldMapping]], number: int) -> int:
                 """INSERT INTO {mend} AS m (sobject, source_id, fields, round)
                    SELECT {sobject}, p.source_id, c.changed, {number}
                    FROM {plan} p JOIN coa.ledger l
-                     ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+                     ON {ledger}
                    JOIN {verify} t ON t."Id" = l.target_id JOIN {desired} d ON d.source_id = p.source_id {joins}
                    CROSS JOIN LATERAL (SELECT {changed} AS changed) c
                    WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND c.changed <> '{{}}'
@@ -81,11 +82,11 @@ def _find(run: Run, carried: dict[str, list[FieldMapping]], number: int) -> int:
                    ON CONFLICT (sobject, source_id) DO UPDATE SET round = EXCLUDED.round, fields = ARRAY(
                      SELECT DISTINCT unnest(m.fields || EXCLUDED.fields) ORDER BY 1)"""
             ).format(
+                ledger=ledger_of(run.pair_id, "p"),
                 mend=run.table(Table.MEND),
                 sobject=sql.Literal(sobject),
                 number=sql.Literal(number),
                 plan=run.table(Table.PLAN),
-                pair=sql.Literal(run.pair_id),
                 verify=run.table(Table.VERIFY, sobject),
                 desired=run.table(Table.DESIRED, sobject),
                 joins=joins,
@@ -102,12 +103,12 @@ def _tell(run: Run) -> int:
     """A finding for each sObject that had to be mended; the records of all."""
     rows = run.db.rows(
         sql.SQL(
-            """SELECT m.sobject, count(*) AS records, (array_agg(m.source_id ORDER BY m.source_id))[1:10] AS examples,
+            """SELECT m.sobject, count(*) AS records, {examples} AS examples,
                       (SELECT string_agg(DISTINCT f, ', ') FROM {mend} n, unnest(n.fields) f
                        WHERE n.sobject = m.sobject) AS fields,
                       (SELECT count(*) FROM {plan} p WHERE p.sobject = m.sobject AND p.action = 'insert') AS written
                FROM {mend} m GROUP BY 1 ORDER BY 1"""
-        ).format(mend=run.table(Table.MEND), plan=run.table(Table.PLAN))
+        ).format(mend=run.table(Table.MEND), plan=run.table(Table.PLAN), examples=examples("m.source_id"))
     )
     much = [str(r["sobject"]) for r in rows if r["records"] > MUCH * r["written"]]
     run.db.execute("UPDATE coa.canary SET much_mended = %s WHERE run_id = %s", [much, run.run_id])

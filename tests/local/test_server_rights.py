@@ -15,6 +15,7 @@ from tests.databases import CARELESS
 from coa.errors import ConfigurationError
 from coa.staging import postgres_programs, roles
 from coa.staging.embedded import EmbeddedPostgres
+from coa.staging.sql_files import sql_file
 from coa.staging.unprivileged import Unprivileged, unprivileged
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to drop")
@@ -206,7 +207,7 @@ def earlier(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 def not_ours(server: EmbeddedPostgres) -> list[object]:
     """Statements that would still have to be run, and databases that `coa` does not own."""
     with connected(server.admin_url("coa_staging")) as admin:
-        left = [row[0] for row in admin.execute(roles.OWNED).fetchall()]
+        left = [row[0] for row in admin.execute(sql_file("coa.staging", "owned_by_maker")).fetchall()]
         others = admin.execute(
             "SELECT datname FROM pg_database WHERE datdba = 10 AND datname !~ '^(postgres|template)'"
         ).fetchall()

@@ -21,6 +21,7 @@ from coa.load_steps import CANARY_CHUNK, UNFINISHED_CHUNK
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.staging import tables
 from coa.staging.database import Row, json_value
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -109,7 +110,7 @@ def _keep_unfinished(run: Run, connection: psycopg.Connection[Row]) -> None:
     """
     left = sql.SQL(
         """SELECT p.source_id FROM {plan} p
-           JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+           JOIN coa.ledger l ON {ledger}
            JOIN {target} t ON t."Id" = p.target_id
            WHERE p.sobject = {order} AND p.action IN ('update', 'unchanged') AND p.chunk_no IS NOT NULL
              AND l.origin = 'inserted' AND l.step <> 'done' AND t.{status} = {draft}
@@ -117,8 +118,8 @@ def _keep_unfinished(run: Run, connection: psycopg.Connection[Row]) -> None:
                     SELECT FROM {plan} q WHERE q.sobject = {detail} AND q.parent_id = p.source_id
                       AND q.action = 'insert'))"""
     ).format(
+        ledger=ledger_of(run.pair_id, "p"),
         plan=run.table(Table.PLAN),
-        pair=sql.Literal(run.pair_id),
         target=run.table(TARGET, ORDER),
         order=sql.Literal(ORDER),
         detail=sql.Literal(DETAIL),

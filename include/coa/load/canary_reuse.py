@@ -35,6 +35,7 @@ from coa.plan.expected_corrections import DEFAULT_FILLED, RECEIVED_STAMPED
 from coa.plan.one_pass import may_be_tried
 from coa.policies import Policies
 from coa.staging.database import Row
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -184,7 +185,7 @@ def _surprised(run: Run, chunk_no: int) -> list[str]:
                  SELECT FROM {expected} x WHERE x.sobject = w.sobject AND x.source_id = w.source_id AND x.field = f)
                UNION
                SELECT x.sobject FROM {expected} x JOIN {plan} p USING (sobject, source_id)
-               JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = x.sobject AND l.source_id = x.source_id
+               JOIN coa.ledger l ON {ledger}
                WHERE p.chunk_no = %(chunk)s AND p.action = 'insert' AND x.step = ANY (%(expected_in)s)
                  AND l.target_id IS NOT NULL
                  -- Of a default that is a formula nobody knows whether it fills anything.
@@ -198,12 +199,12 @@ def _surprised(run: Run, chunk_no: int) -> list[str]:
             work=run.table(Table.WORK),
             plan=run.table(Table.PLAN),
             expected=run.table(Table.EXPECTED_CORRECTIONS),
+            ledger=ledger_of(run.pair_id, "x"),
         ),
         {
             "chunk": chunk_no,
             "steps": [step.name for step in CORRECTED_BY],
             "expected_in": [CORRECTIONS.name, RECEIVED_DATES.name],
-            "pair": run.pair_id,
             "default": DEFAULT_FILLED,
             "stamped": RECEIVED_STAMPED,
             "statuses": STATUSES.name,

@@ -11,6 +11,7 @@ from psycopg import sql
 from coa.load.one_pass_state import of_one_pass
 from coa.load_steps import FROZEN_TERMS, FROZEN_TERMS_EXACT
 from coa.model import CUSTOMER, DETAIL, ORDER
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -43,12 +44,12 @@ def planned_details_are_there(run: Run) -> sql.Composed:
     """Of an order: every planned detail is there."""
     return sql.SQL(
         """(NOT EXISTS (SELECT FROM {plan} x LEFT JOIN coa.ledger xl
-              ON xl.pair_id = {pair} AND xl.sobject = x.sobject AND xl.source_id = x.source_id
+              ON {ledger_xl}
               WHERE x.sobject = {detail} AND x.parent_id = p.source_id AND x.action = 'insert'
                 AND xl.target_id IS NULL AND {not_held}))"""
     ).format(
+        ledger_xl=ledger_of(run.pair_id, "x", "xl"),
         plan=run.table(Table.PLAN),
-        pair=sql.Literal(run.pair_id),
         detail=sql.Literal(DETAIL),
         not_held=not_held_back(run, "x"),
     )
@@ -79,17 +80,17 @@ def list_orphans(run: Run, sobject: str, step: str, chunk_no: int) -> None:
             """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
                SELECT {run}, p.sobject, p.source_id, {step}, {code}, {said} || p.parent_id || ' was not created'
                FROM {plan} p LEFT JOIN coa.ledger l
-                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+                 ON {ledger}
                WHERE p.sobject = {sobject} AND p.chunk_no = {chunk} AND p.action = 'insert'
                  AND l.target_id IS NULL AND {not_held} AND NOT {has_parent}
                ON CONFLICT DO NOTHING"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             run=sql.Literal(run.run_id),
             step=sql.Literal(step),
             code=sql.Literal(PARENT_REJECTED),
             said=sql.Literal(f"its {word} "),
             plan=run.table(Table.PLAN),
-            pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(sobject),
             chunk=sql.Literal(chunk_no),
             not_held=not_held_back(run),
@@ -121,15 +122,15 @@ def list_incomplete(run: Run, step: str, chunk_no: int) -> None:
             """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
                SELECT {run}, p.sobject, p.source_id, {step}, {code}, 'a detail of it was refused'
                FROM {plan} p JOIN coa.ledger l
-                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+                 ON {ledger}
                WHERE p.sobject = {order} AND p.chunk_no = {chunk} AND l.target_id IS NOT NULL
                  AND {one_pass} AND NOT {there} ON CONFLICT DO NOTHING"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             run=sql.Literal(run.run_id),
             step=sql.Literal(step),
             code=sql.Literal(INCOMPLETE),
             plan=run.table(Table.PLAN),
-            pair=sql.Literal(run.pair_id),
             order=sql.Literal(ORDER),
             chunk=sql.Literal(chunk_no),
             one_pass=of_one_pass(run, ORDER),

@@ -46,6 +46,7 @@ from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging import tables
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -181,7 +182,7 @@ def reread(
         for r in run.db.rows(
             sql.SQL(
                 """SELECT l.target_id FROM {plan} p JOIN coa.ledger l
-                     ON l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
+                     ON {ledger}
                    WHERE p.sobject = %s AND l.target_id IS NOT NULL AND {in_pass} AND {among} AND {not_held}
                    ORDER BY 1"""
             ).format(
@@ -189,8 +190,9 @@ def reread(
                 among=among,
                 in_pass=_in_pass(run, chunk_no, one_pass),
                 not_held=not_held_back(run),
+                ledger=ledger_of(run.pair_id, "p"),
             ),
-            [run.pair_id, sobject],
+            [sobject],
         )
     ]
     _read_into(run, org, ExtractSpec(Table.REREAD, sobject, names), ids, table)
@@ -350,12 +352,13 @@ def _plan_expected_dates(run: Run, dates: Step) -> None:
                SELECT {dates}, {order}, {chunk}, p.source_id, l.target_id, ARRAY[x.field]
                FROM {plan} p JOIN {expected} x
                  ON x.sobject = p.sobject AND x.source_id = p.source_id AND x.step = {expected_in}
-               JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               JOIN coa.ledger l ON {ledger}
                WHERE p.sobject = {order} AND p.action = 'insert' AND {in_chunk} AND l.target_id IS NOT NULL
                  AND {not_held} AND EXISTS (SELECT FROM {work} w WHERE w.step = {statuses} AND w.sobject = {order}
                                               AND w.source_id = p.source_id AND w.state = 'accepted')
                ON CONFLICT DO NOTHING"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             work=run.table(Table.WORK),
             statuses=sql.Literal(STATUSES.name),
             dates=sql.Literal(dates.name),
@@ -364,7 +367,6 @@ def _plan_expected_dates(run: Run, dates: Step) -> None:
             plan=run.table(Table.PLAN),
             expected=run.table(Table.EXPECTED_CORRECTIONS),
             expected_in=sql.Literal(RECEIVED_DATES.name),
-            pair=sql.Literal(run.pair_id),
             in_chunk=in_chunk(dates.chunk_no),
             not_held=not_held_back(run),
         )

@@ -29,6 +29,7 @@ from coa.plan.expected_corrections import DRAFT_RESET, RECEIVED_STAMPED
 from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.database import Row
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -47,15 +48,16 @@ def begin_to_watch(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
                 sql.SQL(
                     """INSERT INTO {table} ({known}) SELECT {known} FROM {target} WHERE "Id" IN (
                          SELECT l.target_id FROM {canary} c JOIN coa.ledger l
-                           ON l.pair_id = %s AND l.sobject = c.sobject AND l.source_id = c.source_id
+                           ON {ledger}
                          WHERE c.sobject = %s)"""
                 ).format(
                     table=table,
                     known=known,
                     target=run.table(TARGET, sobject),
                     canary=run.table(Table.CANARY),
+                    ledger=ledger_of(run.pair_id, "c"),
                 ),
-                [run.pair_id, sobject],
+                [sobject],
             )
         tables.ensure(connection, run, Table.EFFECT)
 
@@ -88,11 +90,10 @@ def read_canary(run: Run, org: Org, specs: list[ExtractSpec]) -> dict[str, list[
     ids: dict[str, list[str]] = {name: [] for name in LOADED}
     for r in run.db.rows(
         sql.SQL(
-            """SELECT c.sobject, l.target_id FROM {} c JOIN coa.ledger l
-                 ON l.pair_id = %s AND l.sobject = c.sobject AND l.source_id = c.source_id
+            """SELECT c.sobject, l.target_id FROM {} c JOIN coa.ledger l ON {}
                WHERE l.target_id IS NOT NULL AND c.sobject <> %s ORDER BY 1, 2"""
-        ).format(run.table(Table.CANARY)),
-        [run.pair_id, DETAIL],
+        ).format(run.table(Table.CANARY), ledger_of(run.pair_id, "c")),
+        [DETAIL],
     ):
         ids[r["sobject"]].append(str(r["target_id"]))
     queries: list[ExtractSpec] = []
@@ -182,7 +183,7 @@ def _effects(
            SELECT {sobject}, l.source_id, v.field, {step}, z.sent, v.was, v.actual, v.expected, x.effect,
                   COALESCE(x.effect IS NOT NULL AND y.due AND (x.becomes IS NULL OR x.becomes = v.actual), false)
            FROM {canary} k JOIN coa.ledger l
-             ON l.pair_id = {pair} AND l.sobject = k.sobject AND l.source_id = k.source_id
+             ON {ledger}
            JOIN {now} t ON t."Id" = l.target_id JOIN {desired} d ON d.source_id = l.source_id {joins}
            LEFT JOIN {seen} s ON s."Id" = t."Id"
            LEFT JOIN {work} w ON w.step = {step} AND w.sobject = {sobject} AND w.source_id = l.source_id
@@ -197,11 +198,11 @@ def _effects(
              AND (z.sent OR v.actual IS DISTINCT FROM v.was)
            ON CONFLICT DO NOTHING"""
     ).format(
+        ledger=ledger_of(run.pair_id, "k"),
         effect=run.table(Table.EFFECT),
         canary=run.table(Table.CANARY),
         sobject=sql.Literal(sobject),
         step=sql.Literal(step.name),
-        pair=sql.Literal(run.pair_id),
         now=now,
         desired=run.table(Table.DESIRED, sobject),
         joins=joins,

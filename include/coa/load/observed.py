@@ -21,6 +21,7 @@ from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, ORDERS_ONE_PASS, STATUSES
 from coa.model import CUSTOMER, DETAIL, NS, ORDER
 from coa.plan.expected_corrections import DEFAULT_FILLED, DRAFT_RESET, PRICE_COPIED, RECEIVED_STAMPED
 from coa.staging.database import Row
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -65,7 +66,7 @@ def _stayed_away(run: Run) -> tuple[sql.Composed, dict[str, Any]]:
                   CASE WHEN x.effect = %(stamped)s THEN %(statuses)s ELSE %(created)s::jsonb ->> x.sobject END,
                   x.effect, %(missing)s, count(*), min(x.source_id)
            FROM {expected} x JOIN {canary} c ON c.sobject = x.sobject AND c.source_id = x.source_id
-           JOIN coa.ledger l ON l.pair_id = %(pair)s AND l.sobject = x.sobject AND l.source_id = x.source_id
+           JOIN coa.ledger l ON {ledger}
            WHERE l.target_id IS NOT NULL
              AND (x.effect = ANY (%(rules)s) OR (x.effect = %(default)s AND x.becomes IS NOT NULL)
                   OR (x.effect = %(stamped)s AND x.step <> '' AND EXISTS (
@@ -82,10 +83,10 @@ def _stayed_away(run: Run) -> tuple[sql.Composed, dict[str, Any]]:
         canary=run.table(Table.CANARY),
         work=run.table(Table.WORK),
         effect=run.table(Table.EFFECT),
+        ledger=ledger_of(run.pair_id, "x"),
     )
     return query, {
         "run": run.run_id,
-        "pair": run.pair_id,
         "stamped": RECEIVED_STAMPED,
         "statuses": STATUSES.name,
         "rules": [DRAFT_RESET, PRICE_COPIED],

@@ -40,6 +40,7 @@ from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging import tables
 from coa.staging.database import Row
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -326,10 +327,11 @@ def _plan_way_back(run: Run, step: Step) -> None:
                FROM {plan} p JOIN {one_pass} o ON o.source_id = p.source_id AND o.way = {set_back}
                JOIN {work} w ON w.step = {created} AND w.sobject = p.sobject AND w.source_id = p.source_id
                  AND w.state = 'accepted'
-               JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               JOIN coa.ledger l ON {ledger}
                  AND l.origin = 'inserted' AND l.inserted_run = {run} AND l.target_id = w.target_id
                WHERE p.sobject = {order} AND p.chunk_no = {chunk} ON CONFLICT DO NOTHING"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
             order=sql.Literal(ORDER),
@@ -339,7 +341,6 @@ def _plan_way_back(run: Run, step: Step) -> None:
             one_pass=run.table(Table.ONE_PASS),
             set_back=sql.Literal(SET_BACK),
             created=sql.Literal(ORDERS_ONE_PASS.name),
-            pair=sql.Literal(run.pair_id),
             run=sql.Literal(run.run_id),
         )
     )

@@ -21,6 +21,7 @@ from coa.reasons import reason
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging.database import Row
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -66,11 +67,9 @@ def check_again(run: Run, source: Org, target: Org) -> None:
         str(r["target_id"])
         for r in run.db.rows(
             sql.SQL(
-                """SELECT l.target_id FROM {} c JOIN coa.ledger l
-                     ON l.pair_id = %s AND l.sobject = c.sobject AND l.source_id = c.source_id
+                """SELECT l.target_id FROM {} c JOIN coa.ledger l ON {}
                    WHERE l.target_id IS NOT NULL"""
-            ).format(run.table(Table.CANARY)),
-            [run.pair_id],
+            ).format(run.table(Table.CANARY), ledger_of(run.pair_id, "c"))
         )
     }
     refuse_changed_target(

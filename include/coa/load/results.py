@@ -25,6 +25,7 @@ from coa.salesforce.bulk import IngestJobs, JobStatus
 from coa.salesforce.session import Org, id18
 from coa.salesforce.soql import text_list
 from coa.staging.database import Row, copy_into
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.staging.wide import WIDEST
@@ -182,6 +183,7 @@ def _apply_accepted(
 
 def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, among: sql.Composed) -> None:
     """Brings the ledger up to the accepted rows of work under the condition `among` (alias `w`)."""
+    ledger = ledger_of(run.pair_id, "w")
     if step.operation == INSERT:
         connection.execute(
             sql.SQL(
@@ -204,29 +206,26 @@ def note_accepted(connection: psycopg.Connection[Row], run: Run, step: Step, amo
                 """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', verified_hash = NULL,
                           last_run = %(run)s, draft_since = NULL, draft_until = NULL,
                           updated_at = clock_timestamp()
-                   FROM {} w WHERE {} AND w.state = 'accepted' AND l.pair_id = %(pair)s
-                     AND l.sobject = w.sobject AND l.source_id = w.source_id AND l.target_id = w.target_id"""
-            ).format(run.table(Table.WORK), among),
-            {"run": run.run_id, "pair": run.pair_id},
+                   FROM {} w WHERE {} AND w.state = 'accepted' AND {} AND l.target_id = w.target_id"""
+            ).format(run.table(Table.WORK), among, ledger),
+            {"run": run.run_id},
         )
     elif step.name == BACK_TO_DRAFT.name:
         connection.execute(
             sql.SQL(
                 """UPDATE coa.ledger l SET step = 'created', last_run = %(run)s, updated_at = clock_timestamp()
-                   FROM {} w WHERE {} AND w.state = 'accepted' AND l.pair_id = %(pair)s
-                     AND l.sobject = w.sobject AND l.source_id = w.source_id"""
-            ).format(run.table(Table.WORK), among),
-            {"run": run.run_id, "pair": run.pair_id},
+                   FROM {} w WHERE {} AND w.state = 'accepted' AND {}"""
+            ).format(run.table(Table.WORK), among, ledger),
+            {"run": run.run_id},
         )
     elif step.name == STATUSES.name:
         connection.execute(
             sql.SQL(
                 """UPDATE coa.ledger l SET step = 'released', last_run = %(run)s,
                           draft_until = COALESCE(l.draft_until, clock_timestamp()), updated_at = clock_timestamp()
-                   FROM {} w WHERE {} AND w.state = 'accepted' AND l.pair_id = %(pair)s
-                     AND l.sobject = w.sobject AND l.source_id = w.source_id"""
-            ).format(run.table(Table.WORK), among),
-            {"run": run.run_id, "pair": run.pair_id},
+                   FROM {} w WHERE {} AND w.state = 'accepted' AND {}"""
+            ).format(run.table(Table.WORK), among, ledger),
+            {"run": run.run_id},
         )
 
 

@@ -35,6 +35,7 @@ from coa.load_steps import (
 )
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.salesforce.session import Org
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -80,11 +81,12 @@ def _plan_inserts(run: Run, step: Step) -> None:
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id)
                SELECT {step}, p.sobject, {chunk}, p.source_id, {parent_id}
                FROM {plan} p LEFT JOIN coa.ledger l
-                 ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+                 ON {ledger}
                WHERE p.sobject = {sobject} AND p.action = 'insert'
                  AND {in_chunk} AND l.target_id IS NULL AND {not_held} AND {has_parent} AND {of_step}
                ON CONFLICT DO NOTHING"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
             of_step=_of_step(run, step),
@@ -93,7 +95,6 @@ def _plan_inserts(run: Run, step: Step) -> None:
             # Only details are kept together by parent: orders lock nothing of their customers.
             parent_id=sql.SQL("p.parent_id") if step.sobject == DETAIL else sql.SQL("NULL"),
             plan=run.table(Table.PLAN),
-            pair=sql.Literal(run.pair_id),
             sobject=sql.Literal(step.sobject),
             not_held=not_held_back(run),
             has_parent=has_parent(run, step.sobject),
@@ -165,19 +166,19 @@ def _due_statuses(run: Run, chunk_no: int) -> sql.Composed:
         """SELECT p.source_id, l.target_id,
                   NOT {complete} AND (p.action = 'insert' OR t.{status} = {draft}) AS waits
            FROM {plan} p JOIN coa.ledger l
-             ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+             ON {ledger}
            JOIN {desired} d ON d.source_id = p.source_id
            LEFT JOIN {target} t ON t."Id" = l.target_id
            WHERE p.sobject = {order} AND p.chunk_no = {chunk} AND l.target_id IS NOT NULL AND {not_held}
              AND ((p.action = 'insert' AND d.{status} IS DISTINCT FROM {draft} AND NOT {one_pass})
                   OR (p.action = 'update' AND {status_name} = ANY (p.changed)))"""
     ).format(
+        ledger=ledger_of(run.pair_id, "p"),
         complete=is_complete(run),
         one_pass=of_one_pass(run, ORDER),
         status=sql.Identifier(STATUS),
         draft=sql.Literal(DRAFT),
         plan=run.table(Table.PLAN),
-        pair=sql.Literal(run.pair_id),
         desired=run.table(Table.DESIRED, ORDER),
         target=run.table(TARGET, ORDER),
         order=sql.Literal(ORDER),
@@ -235,7 +236,7 @@ def _plan_links(run: Run, sobject: str, deferred: list[FieldMapping], chunk_no: 
             """INSERT INTO {work} AS w (step, sobject, chunk_no, source_id, target_id, changed)
                SELECT {step}, p.sobject, {chunk}, p.source_id, l.target_id, c.changed
                FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
-               JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               JOIN coa.ledger l ON {ledger}
                {joins}, LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed OFFSET 0) c
                WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND l.target_id IS NOT NULL
                  AND c.changed <> '{{}}' AND {not_held} AND {meant}
@@ -246,12 +247,12 @@ def _plan_links(run: Run, sobject: str, deferred: list[FieldMapping], chunk_no: 
                  WHERE w.chunk_no = {canary} AND EXCLUDED.chunk_no <> {canary}
                    AND NOT EXCLUDED.changed <@ w.changed"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
             chunk=sql.Literal(step.chunk_no),
             plan=run.table(Table.PLAN),
             desired=run.table(Table.DESIRED, sobject),
-            pair=sql.Literal(run.pair_id),
             joins=sql.SQL(" ").join(joins),
             changed=sql.SQL(", ").join(changed),
             sobject=sql.Literal(sobject),

@@ -16,6 +16,7 @@ from coa.load.jobs import Loader
 from coa.load.rest_update import send_exact
 from coa.load_steps import CANARY_CHUNK, LINKS_IN_TEXTS, LINKS_IN_TEXTS_EXACT
 from coa.salesforce.session import Org
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -52,7 +53,7 @@ def plan_links_in_texts(
                SELECT CASE WHEN {uncarriable} THEN {by_rest} ELSE {by_bulk} END,
                       p.sobject, {chunk}, p.source_id, l.target_id, c.changed
                FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
-               JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               JOIN coa.ledger l ON {ledger}
                {joins}
                CROSS JOIN LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed OFFSET 0) c
                WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND l.target_id IS NOT NULL
@@ -64,6 +65,7 @@ def plan_links_in_texts(
                      attempts = 0, error_code = NULL, error = NULL
                  WHERE w.chunk_no = {canary} AND EXCLUDED.chunk_no <> {canary} AND {came_since}"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             work=run.table(Table.WORK),
             uncarriable=uncarriable(run, wanted),
             by_rest=sql.Literal(by_rest.name),
@@ -71,7 +73,6 @@ def plan_links_in_texts(
             chunk=sql.Literal(chunk_no),
             plan=run.table(Table.PLAN),
             desired=run.table(Table.DESIRED, sobject),
-            pair=sql.Literal(run.pair_id),
             joins=sql.SQL(" ").join(joins),
             changed=sql.SQL(", ").join(changed),
             sobject=sql.Literal(sobject),

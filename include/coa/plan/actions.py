@@ -26,6 +26,7 @@ from coa.model import (
 )
 from coa.reasons import reason, reason_sql
 from coa.staging import tables
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -124,17 +125,17 @@ def _tell_changed_matches(run: Run) -> None:
         sql.SQL(
             """UPDATE {plan} p SET reason_code = {code}, field = {field}, reason = {reason},
                       next_step = CASE WHEN p.action = 'insert' THEN {if_created} ELSE {if_matched} END
-               FROM coa.ledger l WHERE l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+               FROM coa.ledger l WHERE {ledger}
                  AND l.error_code = {code} AND l.last_run = {run} AND p.sobject = {customer}
                  AND p.action IN ('match', 'insert')"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             plan=run.table(Table.PLAN),
             code=created.code,
             reason=created.message,
             if_created=created.next_step,
             if_matched=matched.next_step,
             field=sql.Literal(CUSTOMER_ORG_ID),
-            pair=sql.Literal(run.pair_id),
             run=sql.Literal(run.run_id),
             customer=sql.Literal(CUSTOMER),
         )

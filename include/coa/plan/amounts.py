@@ -14,6 +14,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.model import DETAIL, DETAIL_ORDER, NS, ORDER, STATUS
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.wording import escape_markdown
@@ -113,10 +114,10 @@ def _outcome(run: Run) -> tuple[sql.Composed, sql.Composed]:
         """LEFT JOIN LATERAL (SELECT true AS refused FROM coa.rejection r WHERE r.run_id = {run}
              AND ((r.sobject = p.sobject AND r.source_id = p.source_id)
                OR (p.sobject = {detail} AND r.sobject = {order} AND r.source_id = p.parent_id)) LIMIT 1) r ON true
-           LEFT JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id"""
+           LEFT JOIN coa.ledger l ON {ledger}"""
     ).format(
+        ledger=ledger_of(run.pair_id, "p"),
         run=sql.Literal(run.run_id),
-        pair=sql.Literal(run.pair_id),
         detail=sql.Literal(DETAIL),
         order=sql.Literal(ORDER),
     )

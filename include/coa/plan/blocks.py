@@ -9,6 +9,7 @@ from psycopg import sql
 
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER
 from coa.reasons import Reason, reason
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -29,16 +30,15 @@ def drop_problems_of_matched(run: Run) -> None:
     run.db.execute(
         sql.SQL(
             """DELETE FROM {} p USING coa.ledger l
-               WHERE l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
-                 AND l.origin = 'matched'"""
-        ).format(run.table(Table.PROBLEM)),
-        [run.pair_id],
+               WHERE {} AND l.origin = 'matched'"""
+        ).format(run.table(Table.PROBLEM), ledger_of(run.pair_id, "p"))
     )
     run.db.execute(
-        """DELETE FROM coa.explained e USING coa.ledger l
-           WHERE e.run_id = %s AND l.pair_id = %s AND l.sobject = e.sobject AND l.source_id = e.source_id
-             AND l.origin = 'matched'""",
-        [run.run_id, run.pair_id],
+        sql.SQL(
+            """DELETE FROM coa.explained e USING coa.ledger l
+               WHERE e.run_id = %s AND {} AND l.origin = 'matched'"""
+        ).format(ledger_of(run.pair_id, "e")),
+        [run.run_id],
     )
 
 

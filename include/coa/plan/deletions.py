@@ -20,6 +20,7 @@ from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, ORDER, ORDER_CUSTO
 from coa.policies import Policies
 from coa.reasons import clause, reason
 from coa.staging import tables
+from coa.staging.fragments import examples
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -152,9 +153,9 @@ def deletion_findings(run: Run) -> list[Finding]:
         return [finding("note", "deletions_not_looked_for")]
     rows = run.db.rows(
         sql.SQL(
-            """SELECT sobject, action, count(*) AS n, (array_agg(target_id ORDER BY target_id))[1:10] AS examples
+            """SELECT sobject, action, count(*) AS n, {examples} AS examples
                FROM {} GROUP BY 1, 2 ORDER BY 2 DESC, 1"""
-        ).format(run.table(Table.DELETION))
+        ).format(run.table(Table.DELETION), examples=examples("target_id"))
     )
     return [
         finding(

@@ -18,6 +18,7 @@ from coa.plan.deletions import deletion_findings, find_deletions
 from coa.plan.duplicates import block_possible_duplicates, match_decided
 from coa.plan.foreign_keys import block_foreign_keys
 from coa.preflight.check import stop_on_blockers
+from coa.staging.fragments import examples
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -74,11 +75,13 @@ def _problem_findings(run: Run) -> list[Finding]:
         sql.SQL(
             """SELECT p.sobject, p.reason_code, p.field, string_agg(DISTINCT p.reason, ' ') AS reason,
                       string_agg(DISTINCT p.next_step, ' ') AS next_step, bool_or(p.verdict = 'stop') AS stops,
-                      count(*) AS n, (array_agg(p.source_id ORDER BY p.source_id))[1:10] AS examples
+                      count(*) AS n, {examples} AS examples
                FROM {problem} p JOIN {plan} a USING (sobject, source_id)
                WHERE a.action IN ('insert', 'update', 'blocked')
                GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
-        ).format(problem=run.table(Table.PROBLEM), plan=run.table(Table.PLAN))
+        ).format(
+            problem=run.table(Table.PROBLEM), plan=run.table(Table.PLAN), examples=examples("p.source_id")
+        )
     )
     return [
         finding(
@@ -102,9 +105,9 @@ def _match_findings(run: Run) -> list[Finding]:
     rows = run.db.rows(
         sql.SQL(
             """SELECT count(*) AS n, count(*) FILTER (WHERE action = 'insert') AS created,
-                      (array_agg(source_id ORDER BY source_id))[1:10] AS examples
+                      {examples} AS examples
                FROM {} WHERE reason_code = %s HAVING count(*) > 0"""
-        ).format(run.table(Table.PLAN)),
+        ).format(run.table(Table.PLAN), examples=examples()),
         [MATCH_CHANGED],
     )
     return [
@@ -126,11 +129,11 @@ def _explained_findings(run: Run) -> list[Finding]:
     rows = run.db.rows(
         sql.SQL(
             """SELECT e.sobject, e.field, string_agg(DISTINCT e.reason, '; ') AS reason, count(*) AS n,
-                      (array_agg(e.source_id ORDER BY e.source_id))[1:10] AS examples
+                      {examples} AS examples
                FROM coa.explained e JOIN {plan} a USING (sobject, source_id)
                WHERE e.run_id = %s AND a.action IN ('insert', 'update')
                GROUP BY 1, 2 ORDER BY 1, 2"""
-        ).format(plan=run.table(Table.PLAN)),
+        ).format(plan=run.table(Table.PLAN), examples=examples("e.source_id")),
         [run.run_id],
     )
     return [

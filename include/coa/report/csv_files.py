@@ -15,6 +15,7 @@ from coa.plan.deletions import left_rows
 from coa.reasons import REASONS
 from coa.report.named import NAMED_COLUMNS, named, place_of
 from coa.report.reasons import plain_words
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table, table_name
 from coa.verify.freeze_check import open_orders
@@ -106,8 +107,7 @@ def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
             sql.SQL(
                 """SELECT p.sobject, p.source_id, l.target_id, p.action, COALESCE(l.origin, 'none') AS origin,
                           l.inserted_run, o."Name" AS order_number
-                   FROM {plan} p LEFT JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = p.sobject
-                     AND l.source_id = p.source_id
+                   FROM {plan} p LEFT JOIN coa.ledger l ON {ledger}
                    LEFT JOIN {orders} o ON o."Id" = CASE p.sobject WHEN {order} THEN p.source_id
                                                         WHEN {detail} THEN p.parent_id END
                    ORDER BY {place}, 2"""
@@ -117,8 +117,8 @@ def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
                 order=sql.Literal(ORDER),
                 detail=sql.Literal(DETAIL),
                 place=place_of("p.sobject"),
-            ),
-            [run.pair_id],
+                ledger=ledger_of(run.pair_id, "p"),
+            )
         )
     if run.has_table(Table.ATTACHED):
         yield from run.db.stream(
@@ -254,14 +254,18 @@ def reference_rows(run: Run) -> Iterable[dict[str, Any]]:
                       CASE WHEN r.kept <> '' THEN r.kept WHEN m.target_id IS NULL THEN 'not_in_target' ELSE '' END
                         AS kept_because
                FROM {references} r
-               LEFT JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = r.sobject AND l.source_id = r.source_id
+               LEFT JOIN coa.ledger l ON {ledger}
                LEFT JOIN coa.ledger m ON m.pair_id = %s AND m.source_id = r.record_id
                LEFT JOIN LATERAL (SELECT q.* FROM {links} q WHERE q.sobject = r.sobject AND q.field = r.field
                  AND q.source_id = r.source_id AND q.record_id = r.record_id AND starts_with(r.found, q.literal)
                  ORDER BY q.nth LIMIT 1) x ON r.kept = ''
                ORDER BY r.sobject, r.source_id, r.field, r.found"""
-        ).format(references=run.table(Table.REFERENCE), links=run.table(Table.TEXT_LINK)),
-        [run.pair_id, run.pair_id],
+        ).format(
+            references=run.table(Table.REFERENCE),
+            links=run.table(Table.TEXT_LINK),
+            ledger=ledger_of(run.pair_id, "r"),
+        ),
+        [run.pair_id],
     ):
         yield row | _urls(row, bases)
 

@@ -15,6 +15,7 @@ from psycopg import sql
 from coa.artifacts import Artifacts
 from coa.model import LOADED, SOURCE_ID
 from coa.report.csv_files import write_csv
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -58,15 +59,15 @@ def success_rows(run: Run, sobject: str) -> Iterator[dict[str, Any]]:
     for row in run.db.stream(
         sql.SQL(
             """SELECT l.target_id AS "ID", p.source_id, p.action FROM {plan} p
-               JOIN coa.ledger l ON l.pair_id = %s AND l.sobject = p.sobject AND l.source_id = p.source_id
+               JOIN coa.ledger l ON {ledger}
                WHERE p.sobject = %s AND p.action IN ('insert', 'update')
                  AND EXISTS (SELECT FROM {work} w WHERE w.sobject = p.sobject AND w.source_id = p.source_id
                              AND w.state = 'accepted')
                  AND NOT EXISTS (SELECT FROM coa.rejection r WHERE r.run_id = %s AND r.sobject = p.sobject
                                  AND r.source_id = p.source_id)
                ORDER BY 2"""
-        ).format(plan=run.table(Table.PLAN), work=run.table(Table.WORK)),
-        [run.pair_id, sobject, run.run_id],
+        ).format(plan=run.table(Table.PLAN), work=run.table(Table.WORK), ledger=ledger_of(run.pair_id, "p")),
+        [sobject, run.run_id],
     ):
         yield {"ID": row["ID"], SOURCE_ID: row["source_id"], "STATUS": STATUSES[row["action"]]}
 

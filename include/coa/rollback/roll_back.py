@@ -24,6 +24,7 @@ from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.rollback.plan import plan_hash
 from coa.rollback.scope import original_of, restorable_fields, snapshot
 from coa.salesforce.session import Org
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -160,16 +161,15 @@ def _compare_restored(run: Run, sobject: str, fields: list[FieldMapping]) -> Non
             """UPDATE coa.ledger l SET verified_hash = {hash}, last_run = {run}, step = 'done',
                       updated_at = clock_timestamp()
                FROM {plan} p JOIN {verify} t ON t."Id" = p.target_id
-               WHERE p.sobject = {sobject} AND p.action = 'restore' AND l.pair_id = {pair}
-                 AND l.sobject = p.sobject AND l.source_id = p.source_id
+               WHERE p.sobject = {sobject} AND p.action = 'restore' AND {ledger}
                  AND NOT EXISTS (SELECT FROM coa.difference x WHERE x.run_id = {run}
                                    AND x.sobject = p.sobject AND x.source_id = p.source_id)"""
         ).format(
+            ledger=ledger_of(run.pair_id, "p"),
             hash=actual_hash(compared),
             run=sql.Literal(run.run_id),
             plan=run.table(Table.ROLLBACK),
             verify=run.table(Table.VERIFY, sobject),
             sobject=sql.Literal(sobject),
-            pair=sql.Literal(run.pair_id),
         )
     )

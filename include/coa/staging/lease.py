@@ -15,6 +15,7 @@ import psycopg
 from coa.errors import PairBusy
 from coa.staging.database import Database, Row, is_locked
 from coa.staging.record import RunRecord
+from coa.staging.sql_files import sql_file
 
 Connection = psycopg.Connection[Row]
 
@@ -73,21 +74,6 @@ _PLACES = (
 )
 """The target first: whoever holds that keeps every other source out."""
 
-# `coa.lease` is asked for other pairs of the target too: a run of an earlier version renews nothing else.
-_HOLDERS = """
-SELECT r.*, h.expires_at, p.pair_id = mine.pair_id AS same_pair,
-       p.target_org_id = mine.target_org_id AS same_target
-FROM coa.org_pair mine
-JOIN coa.org_pair p ON p.target_org_id = mine.target_org_id
-  OR (p.source_org_id = p.target_org_id AND p.target_org_id = mine.source_org_id)
-  OR (mine.source_org_id = mine.target_org_id AND p.source_org_id = mine.target_org_id)
-JOIN coa.run r ON r.pair_id = p.pair_id
-JOIN (SELECT run_id, max(expires_at) AS expires_at FROM (
-        SELECT run_id, expires_at FROM coa.target_lease UNION ALL SELECT run_id, expires_at FROM coa.lease) x
-      GROUP BY run_id) h USING (run_id)
-WHERE mine.pair_id = %(pair)s AND r.run_id <> %(run)s AND h.expires_at >= clock_timestamp() AND r.state IS NULL
-ORDER BY h.expires_at, r.run_id"""
-
 # By jobs as well: a run that had begun before this one may have gone on since.
 _WRITTEN_SINCE = """
 SELECT EXISTS (
@@ -143,7 +129,8 @@ class Lease:
                      WHERE pair_id = %s ORDER BY 1) x""",
                 [pair_id],
             )
-            for held in connection.execute(_HOLDERS, {"pair": pair_id, "run": run_id}).fetchall():
+            holders = sql_file(__package__, "lease_holders")
+            for held in connection.execute(holders, {"pair": pair_id, "run": run_id}).fetchall():
                 if not _lives(connection, held, holder_ended):
                     continue
                 raise PairBusy(

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import LiteralString
 
 import psycopg
 from psycopg import sql
+
+from coa.staging.sql_files import sql_file
 
 ADMIN = "coa_admin"
 ROLE = "coa"
@@ -25,37 +26,6 @@ HELPER = "coa_takeover"
 Connection = psycopg.Connection[tuple[object, ...]]
 Connect = Callable[[str, str, str], Connection]
 """(role, password, database) -> a connection in autocommit."""
-
-OWNED: LiteralString = """
-    SELECT format('ALTER SCHEMA %I OWNER TO coa', nspname)
-    FROM pg_namespace
-    WHERE nspowner = 10 AND nspname !~ '^pg_' AND nspname <> 'information_schema'
-    UNION ALL
-    SELECT format('ALTER %s %I.%I OWNER TO coa',
-                  CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
-                                 WHEN 'c' THEN 'TYPE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,
-                  nspname, relname)
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relowner = 10 AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
-      AND nspname !~ '^pg_' AND nspname <> 'information_schema'
-      -- A sequence of a column follows its table; what an extension brought stays the extension's.
-      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                      AND d.deptype IN ('a', 'i', 'e') AND (c.relkind = 'S' OR d.deptype = 'e'))
-    UNION ALL
-    SELECT format('ALTER ROUTINE %s OWNER TO coa', p.oid::regprocedure)
-    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE p.proowner = 10 AND nspname !~ '^pg_' AND nspname <> 'information_schema'
-      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-                      AND d.deptype = 'e')
-    UNION ALL
-    SELECT format('ALTER TYPE %s OWNER TO coa', t.oid::regtype)
-    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE t.typowner = 10 AND t.typtype IN ('e', 'd', 'r')
-      AND nspname !~ '^pg_' AND nspname <> 'information_schema'
-      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid
-                      AND d.deptype = 'e')
-"""
-"""Statements that give the plain role what the cluster's maker (oid 10) owns in the database at hand."""
 
 
 def set_up(admin: Connection, password: str, databases: tuple[str, ...]) -> None:
@@ -92,7 +62,7 @@ def hand_over(database: Connection) -> None:
     """Gives the plain role what the cluster's maker owns in this database."""
     # So that names come out with their schemas.
     database.execute("SET search_path = ''")
-    for (statement,) in database.execute(OWNED).fetchall():
+    for (statement,) in database.execute(sql_file(__package__, "owned_by_maker")).fetchall():
         # One at a time: a transaction over the tables of many runs would need more locks than the server has.
         database.execute(str(statement).encode())
 

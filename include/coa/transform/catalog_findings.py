@@ -18,6 +18,7 @@ from coa.model import (
     PRODUCT_CONTRACT,
     PRODUCT_ID,
 )
+from coa.staging.fragments import examples
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -90,7 +91,7 @@ def _without_counterpart(run: Run, sobject: str, used: sql.Composed | None, what
     rows = run.db.rows(
         sql.SQL(
             """SELECT candidates > 1 AS ambiguous, count(*) AS n,
-                      (array_agg(id ORDER BY name))[1:10] AS examples,
+                      {examples} AS examples,
                       (array_agg(name ORDER BY name))[1:5] AS names
                FROM (SELECT s."Id" AS id, s."Name" AS name, {candidates} AS candidates
                      FROM {source} s LEFT JOIN {map} m ON m.source_id = s."Id"
@@ -100,6 +101,7 @@ def _without_counterpart(run: Run, sobject: str, used: sql.Composed | None, what
             source=run.table(SOURCE, sobject),
             map=run.table(Table.MAP, sobject),
             used=only_used,
+            examples=examples("id", order_by="name"),
         )
     )
     return [
@@ -140,9 +142,9 @@ def _different(run: Run, sobject: str, names: tuple[str, ...]) -> list[Finding]:
     )
     rows = run.db.rows(
         sql.SQL(
-            """SELECT field, count(*) AS n, (array_agg(id ORDER BY id))[1:10] AS examples
+            """SELECT field, count(*) AS n, {examples} AS examples
                FROM ({}) d GROUP BY 1 ORDER BY 1"""
-        ).format(branches)
+        ).format(branches, examples=examples("id"))
     )
     return [
         finding(

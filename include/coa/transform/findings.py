@@ -23,6 +23,7 @@ from coa.model import (
     SOURCE_ID,
     STATUS,
 )
+from coa.staging.fragments import examples
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.transform.catalog_findings import check_catalog
 from coa.transform.currency_findings import check_currency
@@ -48,8 +49,8 @@ def data_findings(run: Run, carried: dict[str, list[FieldMapping]], mapping: Map
 def groups(run: Run, query: sql.Composed, params: Any = None) -> tuple[int, list[str]]:
     """(records, up to ten ids) of a query that gives a column `id`."""
     found = run.db.row(
-        sql.SQL("SELECT count(*) AS n, (array_agg(id ORDER BY id))[1:10] AS examples FROM ({}) q").format(
-            query
+        sql.SQL("SELECT count(*) AS n, {examples} AS examples FROM ({}) q").format(
+            query, examples=examples("id")
         ),
         params,
     )

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from coa.fields.compare import Comparison, actual_hash
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -58,10 +59,11 @@ def class_field_differences(run: Run, sobject: str, compared: list[Comparison], 
 def class_presence(run: Run) -> None:
     """What was proved once and is gone was deleted since; what no earlier proof saw appeared since."""
     run.db.execute(
-        """UPDATE coa.difference x SET cause = 'target' FROM coa.ledger l
-           WHERE x.run_id = %s AND x.kind = 'missing' AND l.pair_id = %s AND l.sobject = x.sobject
-             AND l.source_id = x.source_id AND l.verified_hash IS NOT NULL""",
-        [run.run_id, run.pair_id],
+        sql.SQL(
+            """UPDATE coa.difference x SET cause = 'target' FROM coa.ledger l
+               WHERE x.run_id = %s AND x.kind = 'missing' AND {} AND l.verified_hash IS NOT NULL"""
+        ).format(ledger_of(run.pair_id, "x")),
+        [run.run_id],
     )
     run.db.execute(
         """UPDATE coa.difference x SET cause = 'target'

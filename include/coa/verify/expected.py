@@ -6,6 +6,7 @@ from psycopg import sql
 
 from coa.model import LOADED
 from coa.staging import tables
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -35,12 +36,12 @@ def expect_planned(run: Run, only: sql.Identifier | None = None) -> None:
                      SELECT FROM coa.rejection r WHERE r.run_id = {run} AND r.sobject = p.sobject
                        AND r.source_id = p.source_id) AS rejected
                    FROM {plan} p LEFT JOIN coa.ledger l
-                     ON l.pair_id = {pair} AND l.sobject = p.sobject AND l.source_id = p.source_id
+                     ON {ledger}
                    WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {unchanged} {among}"""
             ).format(
+                ledger=ledger_of(run.pair_id, "p"),
                 run=sql.Literal(run.run_id),
                 plan=run.table(Table.PLAN),
-                pair=sql.Literal(run.pair_id),
                 sobject=sql.Literal(sobject),
                 unchanged=unchanged,
                 among=among,

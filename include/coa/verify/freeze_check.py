@@ -13,6 +13,7 @@ from coa.findings.finding import Finding, finding
 from coa.model import DRAFT, IN_FLIGHT, ORDER, STATUS
 from coa.reasons import REASONS
 from coa.salesforce.session import Org
+from coa.staging.fragments import examples, ledger_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -101,18 +102,22 @@ def left_for_people(run: Run) -> list[dict[str, Any]]:
         rows += run.db.rows(
             sql.SQL(
                 """SELECT 'changed_since_plan' AS topic, h.sobject, count(*) AS records,
-                          (array_agg(h.source_id ORDER BY h.source_id))[1:10] AS examples,
+                          {examples} AS examples,
                           'run another delta.' AS next_step FROM {} h GROUP BY h.sobject ORDER BY 2"""
-            ).format(run.table(Table.CHANGED_SINCE_PLAN))
+            ).format(run.table(Table.CHANGED_SINCE_PLAN), examples=examples("h.source_id"))
         )
     if run.has_table(Table.DELETION):
         rows += run.db.rows(
             sql.SQL(
                 """SELECT 'deleted_in_source' AS topic, sobject, count(*) AS records,
-                          (array_agg(source_id ORDER BY source_id))[1:10] AS examples,
+                          {examples} AS examples,
                           {} AS next_step
                    FROM {} WHERE action = 'left' GROUP BY sobject ORDER BY 2"""
-            ).format(sql.Literal(REASONS["deleted_in_source"].next_step), run.table(Table.DELETION))
+            ).format(
+                sql.Literal(REASONS["deleted_in_source"].next_step),
+                run.table(Table.DELETION),
+                examples=examples(),
+            )
         )
     rows += run.db.rows(
         """SELECT 'refused_by_org' AS topic, sobject, count(DISTINCT source_id) AS records,
@@ -160,9 +165,9 @@ def _count_open_orders(run: Run) -> list[dict[str, Any]]:
     return run.db.rows(
         sql.SQL(
             """SELECT topic, sobject, count(*) AS records,
-                      (array_agg(source_id ORDER BY source_id))[1:10] AS examples, min(next_step) AS next_step
+                      {examples} AS examples, min(next_step) AS next_step
                FROM ({}) o GROUP BY 1, 2 ORDER BY 1"""
-        ).format(_open_orders(run))
+        ).format(_open_orders(run), examples=examples())
     )
 
 
@@ -172,17 +177,16 @@ def open_orders(run: Run) -> sql.Composed | None:
         return None
     return sql.SQL(
         """SELECT o.topic, o.sobject, o.source_id, l.target_id, o.status, o.next_step
-           FROM ({}) o LEFT JOIN coa.ledger l
-             ON l.pair_id = {} AND l.sobject = o.sobject AND l.source_id = o.source_id"""
-    ).format(_open_orders(run), sql.Literal(run.pair_id))
+           FROM ({}) o LEFT JOIN coa.ledger l ON {}"""
+    ).format(_open_orders(run), ledger_of(run.pair_id, "o"))
 
 
 def _of_plan(run: Run, action: str, topic: str) -> list[dict[str, Any]]:
     return run.db.rows(
         sql.SQL(
             """SELECT {topic} AS topic, p.sobject, count(*) AS records,
-                      (array_agg(p.source_id ORDER BY p.source_id))[1:10] AS examples, min(p.next_step) AS next_step
+                      {examples} AS examples, min(p.next_step) AS next_step
                FROM {plan} p WHERE p.action = %s GROUP BY 1, 2, p.reason_code ORDER BY 1, 2"""
-        ).format(topic=sql.SQL(topic), plan=run.table(Table.PLAN)),
+        ).format(topic=sql.SQL(topic), plan=run.table(Table.PLAN), examples=examples("p.source_id")),
         [action],
     )

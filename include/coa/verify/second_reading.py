@@ -31,6 +31,7 @@ from coa.salesforce.composite import MOST_QUERIES, Read, granted, read_together,
 from coa.salesforce.session import Org, id18
 from coa.staging import tables
 from coa.staging.database import Row
+from coa.staging.fragments import ledger_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.verify.values_by_type import plain
@@ -523,10 +524,11 @@ def _unprove(run: Run) -> None:
     if not run.has_table(Table.PLAN):
         return
     run.db.execute(
-        """UPDATE coa.ledger l SET verified_hash = NULL FROM coa.difference x
-           WHERE x.run_id = %s AND x.kind = %s AND l.pair_id = %s AND l.sobject = x.sobject
-             AND l.source_id = x.source_id""",
-        [run.run_id, DISAGREEMENT, run.pair_id],
+        sql.SQL(
+            """UPDATE coa.ledger l SET verified_hash = NULL FROM coa.difference x
+               WHERE x.run_id = %s AND x.kind = %s AND {}"""
+        ).format(ledger_of(run.pair_id, "x")),
+        [run.run_id, DISAGREEMENT],
     )
 
 

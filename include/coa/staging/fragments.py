@@ -1,0 +1,25 @@
+"""Pieces of SQL that several stages share: each is written here and nowhere else (`tests/unit/test_fragments.py`)."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+EXAMPLES = 10
+"""Of the records of a finding or a count."""
+
+
+def ledger_of(pair_id: int, record: str, ledger: str = "l") -> sql.Composed:
+    """Condition: `ledger` is the row of `coa.ledger` of the record that a row `record` (sobject, source_id) is about.
+
+    `pair_id` is that of the run's pair of orgs.
+    """
+    return sql.SQL(
+        "{l}.pair_id = {pair} AND {l}.sobject = {r}.sobject AND {l}.source_id = {r}.source_id"
+    ).format(l=sql.SQL(ledger), r=sql.SQL(record), pair=sql.Literal(pair_id))
+
+
+def examples(column: str = "source_id", *, order_by: str = "") -> sql.Composed:
+    """Aggregate: the first ten values of a column, in the order of another if need be."""
+    return sql.SQL("(array_agg({column} ORDER BY {order_by}))[1:{number}]").format(
+        column=sql.SQL(column), order_by=sql.SQL(order_by or column), number=sql.Literal(EXAMPLES)
+    )

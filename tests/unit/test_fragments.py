@@ -1,0 +1,61 @@
+"""Where SQL stands: what several stages share in `coa.staging.fragments`, long statements of a fixed text in files."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from coa.staging.fragments import examples, ledger_of
+
+COA = Path(__file__).parents[2] / "include" / "coa"
+MODULES = sorted(path for path in COA.rglob("*.py") if path.name != "fragments.py")
+STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+READABLE = 10
+"""Lines of a statement inside of Python."""
+BY_HAND = {
+    "ledger_of": re.compile(
+        r"(\w+)\.pair_id = (?:%s|%\(\w+\)s|\{\w*\})\s+AND \1\.sobject = (\w+)\.sobject\s+AND \1\.source_id = \2\.source_id"
+    ),
+    "examples": re.compile(r"array_agg\([\w.]+ ORDER BY [\w.]+\)\)\[1:10\]"),
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: "/".join(p.parts[-2:]))
+def test_no_fragment_is_written_by_hand(path: Path) -> None:
+    text = path.read_text("utf-8")
+
+    assert {name for name, pattern in BY_HAND.items() if pattern.search(text)} == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "fragment"), [("ledger_of", ledger_of(7, "p")), ("examples", examples("p.source_id"))]
+)
+def test_the_search_finds_what_it_is_for(name: str, fragment: object) -> None:
+    text = str(fragment.as_string(None)).replace("= 7", "= {pair}")  # type: ignore[attr-defined]
+
+    assert BY_HAND[name].search(text)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: "/".join(p.parts[-2:]))
+def test_a_long_statement_of_a_fixed_text_has_a_file(path: Path) -> None:
+    fixed = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and STATEMENT.match(node.value)
+        and not re.search(r"\{\w*\}", node.value)
+        and len(node.value.strip().splitlines()) > READABLE
+    ]
+
+    assert fixed == []
+
+
+def test_each_file_is_run_by_a_module_beside_it() -> None:
+    for path in COA.rglob("*.sql"):
+        if path.parent.name != "migrations":
+            beside = "".join(one.read_text("utf-8") for one in path.parent.glob("*.py"))
+            assert f'sql_file(__package__, "{path.stem}")' in beside
