@@ -23,7 +23,7 @@ help:  ## this list
 $(READY): requirements.lock scripts/venv.sh
 	@scripts/venv.sh
 
-demo: $(READY)  ## two local orgs, Airflow, one whole migration (APPROVE=manual, WAIT=0, ORDERS=1000, SOURCES=2, ATTACHMENTS=carry, NOTIFY=smtp://127.0.0.1:2525)
+demo: $(READY)  ## two local orgs, Airflow and a complete migration (APPROVE=manual, WAIT=0, ORDERS=1000, SOURCES=2, ATTACHMENTS=carry, NOTIFY=smtp://127.0.0.1:2525)
 	@$(PY) -m coa_airflow.local.demo
 
 up: $(READY)  ## Airflow with its UI in the background, against the configured orgs (AIRFLOW_PORT=8080)
@@ -44,7 +44,7 @@ verify: $(READY)  ## one headless run of coa_verify (PARAMS='{"run_id": "..."}')
 rollback: $(READY)  ## one headless run of coa_rollback (PARAMS='{"run_id": "...", "dry_run": true}')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_rollback
 
-contract: $(READY)  ## asks a sandbox how it behaves; deletes all that it made (PARAMS='{"require_approval": false}')
+contract: $(READY)  ## tests how a sandbox behaves; deletes everything that it created (PARAMS='{"require_approval": false}')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_contract
 
 contract-diff: $(READY)  ## where a cassette of coa_contract differs from the local simulator (CASSETTE=path/cassette.json)
@@ -53,7 +53,7 @@ contract-diff: $(READY)  ## where a cassette of coa_contract differs from the lo
 readiness: $(READY)  ## who could move to the Go-To-Market app, from the newest snapshot (ARGS='--as-of 2027-01-31')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.readiness $(ARGS)
 
-check: $(READY)  ## are connections, staging and rights in order? Seconds; exit status 0 or 1
+check: $(READY)  ## checks connections, staging and permissions in seconds; exit status 0 or 1
 	@$(PY) -m coa_airflow.local.check
 
 connect: $(READY)  ## a connection from an org that the Salesforce CLI knows (ALIAS=old-pbo ROLE=source)
@@ -68,19 +68,19 @@ remove-target-fields: $(READY)  ## takes them away again, after exporting the id
 airflow: $(READY)  ## the command line of the local Airflow (ARGS='dags list')
 	@$(PY) -m coa_airflow.local.command $(ARGS)
 
-purge: $(READY)  ## deletes what old runs, one run or all runs keep of a person (ARGS='--older-than 90 --dry-run')
+purge: $(READY)  ## deletes the data of old runs, of one run, or of one person in all runs (ARGS='--older-than 90 --dry-run')
 	@$(PY) -m coa_airflow.local.purge $(ARGS)
 
-test: $(READY)  ## every kind of test, of the long ones a fixed sample (ARGS='-k name')
+test: $(READY)  ## all kinds of tests, with a fixed sample of the long ones (ARGS='-k name')
 	@$(PY) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
-coverage: $(READY)  ## make test with the lines of include/coa that it reaches; those of killed processes do not count
+coverage: $(READY)  ## make test with the line coverage of include/coa; lines of killed processes do not count
 	@$(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term $(ARGS)
 
-test-unit: $(READY)  ## the pure core and DAG-free rules alone, without org, database or Airflow
+test-unit: $(READY)  ## only the pure core, without org, database or Airflow
 	@$(PY) -m pytest tests/unit $(ARGS)
 
-test-orgsim: $(READY)  ## the local org's own suite, with 3,000 bad requests (2 min)
+test-orgsim: $(READY)  ## the tests of the local org, with 3,000 bad requests (2 min)
 	@ORGSIM_FUZZ=150 $(PY) -m pytest tests/orgsim --numprocesses auto --dist worksteal $(ARGS)
 
 test-airflow: $(READY)  ## every DAG run, every way around the gate, kills of headless runs (10 min)
@@ -100,10 +100,10 @@ test-clients: $(READY)  ## other people's Salesforce clients, and 10,000 bad req
 	@$(PY) tests/clients/run.py
 	@ORGSIM_FUZZ=500 $(PY) -m pytest tests/orgsim/test_fuzz.py
 
-model: $(READY)  ## every interleaving of the load protocol within bounds, and what each missing safety step leads to (1 min)
+model: $(READY)  ## checks every interleaving of the load protocol within bounds (1 min)
 	@$(PY) -m tests.model
 
-bench: $(READY)  ## beside what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', ORG=slow, needs npm and curl)
+bench: $(READY)  ## comparison with what people use today (SIZES='1000 10000', SUBJECTS='engine sfdmu', ORG=slow, needs npm and curl)
 	@$(PY) -m bench$(if $(filter slow,$(ORG)),.slow) $(if $(SIZES),--sizes $(SIZES)) $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(ARGS)
 
 test-cluster: $(READY)  ## docker-compose.yaml's components as processes, one Celery worker killed (Debian, root)
@@ -114,7 +114,7 @@ test-cluster: $(READY)  ## docker-compose.yaml's components as processes, one Ce
 test-package: $(READY)  ## the wheels, built and installed into an empty environment
 	@$(PY) -m pytest tests/package -m package $(ARGS)
 
-test-pythons: $(READY)  ## the unit tests under each Python from 3.11 to 3.14 that is here (PYTHONS='3.12 3.13')
+test-pythons: $(READY)  ## the unit tests under each installed Python from 3.11 to 3.14 (PYTHONS='3.12 3.13')
 	@scripts/pythons.sh
 
 lint: $(READY)  ## ruff and mypy
@@ -126,14 +126,14 @@ format: $(READY)  ## ruff's format and fixes
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-docs: $(READY)  ## the documentation as a site, .local/site/index.html; a link that leads nowhere fails
+docs: $(READY)  ## the documentation as a site, .local/site/index.html; fails on a broken link
 	@uv=.venv/bin/uv; $$uv pip install --quiet --python $(PY) -r requirements-docs.txt -c constraints.txt
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict && echo "$(CURDIR)/.local/site/index.html"
 
-screenshots: $(READY)  ## docs/images anew, from a real run in a real Airflow (minutes)
+screenshots: $(READY)  ## renews docs/images from a real run in a real Airflow (takes minutes)
 	@scripts/screenshots.sh
 
-lock: $(READY)  ## constraints.txt and both hashed locks anew, from the requirements and the extras of pyproject.toml
+lock: $(READY)  ## renews constraints.txt and both hashed locks from the requirements and extras of pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt requirements-docs.txt \
 		pyproject.toml --extra openlineage --extra notify --output-file constraints.txt

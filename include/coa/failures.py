@@ -26,10 +26,10 @@ LASTING = {
     "53100": ("its disk is full", "free space on the server of the staging database, then run again."),
     "28": ("it refuses the login", "check the connection coa_staging (login, password)."),
     "3D000": ("the database is gone", "check the connection coa_staging (database)."),
-    "42501": ("a right is missing", "let the role of coa_staging own its database, then run again."),
-    "25006": ("it only reads", "point coa_staging at the primary server."),
+    "42501": ("a permission is missing", "let the role of coa_staging own its database, then run again."),
+    "25006": ("it is read-only", "point coa_staging at the primary server."),
     "22021": (
-        "the data hold bytes that are not UTF-8",
+        "the data contain bytes that are not UTF-8",
         "find the record in the org, correct its text, then run again.",
     ),
 }
@@ -49,7 +49,7 @@ def classified(error: BaseException, doing: str) -> CoaError | None:
         where = f" ({error.filename})" if error.filename else ""
         return ConfigurationError(
             f"{doing}: the disk is full{where}.",
-            next_step="free space on the worker (temporary folder, artifacts), then run again: it goes on from here.",
+            next_step="free space on the worker (temporary folder, artifacts), then run again: it continues from here.",
         )
     if isinstance(error, UnicodeError):
         return ConfigurationError(
@@ -65,12 +65,12 @@ def _of_postgresql(error: psycopg.Error, doing: str) -> CoaError:
     for known, what in PASSING.items():
         if code.startswith(known):
             return StagingUnavailable(
-                f"{doing}: staging database: {what} ({said}).", next_step="nothing: the task is tried again."
+                f"{doing}: staging database: {what} ({said}).", next_step="nothing: the task is retried."
             )
     if not code and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return StagingUnavailable(
             f"{doing}: staging database: the connection broke ({said}).",
-            next_step="nothing: the task is tried again.",
+            next_step="nothing: the task is retried.",
         )
     for known, (what, next_step) in LASTING.items():
         if code.startswith(known):

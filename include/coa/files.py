@@ -35,15 +35,15 @@ def read_regular(path: Path, most_bytes: int, below: Path | None = None) -> byte
         inside = below is None or where.is_relative_to(below.resolve())
     except (OSError, RuntimeError, ValueError):
         # A circle of links, or a character that no path can have.
-        raise NotReadable("it is no path of a file") from None
+        raise NotReadable("it is not the path of a file") from None
     if not inside:
-        raise OutsideFolder("it lies elsewhere")
+        raise OutsideFolder("it is elsewhere")
     try:
         descriptor = _open(where)
         with open(descriptor, "rb", closefd=True) as file:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode):
-                raise NotReadable("it is no regular file")
+                raise NotReadable("it is not a regular file")
             content = file.read(most_bytes + 1)
     except OSError as error:
         raise NotReadable(error.strerror or type(error).__name__) from None

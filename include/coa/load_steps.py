@@ -199,11 +199,11 @@ RECEIVED_DATES_AFTER_LINKS = LoadStep(
 )
 # What the canary could not show: found by the reading that the proof works on, before the proof.
 MENDING = LoadStep(
-    "mending", "Mend what differs", Phase.WRITE, ALL, UPDATE, after=("links",), chunk_no=MENDING_CHUNK
+    "mending", "Correct what differs", Phase.WRITE, ALL, UPDATE, after=("links",), chunk_no=MENDING_CHUNK
 )
 MENDING_EXACT = LoadStep(
     "mending_exact",
-    "Mend line breaks and blanks",
+    "Correct line breaks and blanks",
     Phase.WRITE,
     ALL,
     UPDATE,
@@ -212,7 +212,7 @@ MENDING_EXACT = LoadStep(
 )
 MENDING_DATES = LoadStep(
     "mending_dates",
-    "Mend received dates",
+    "Correct received dates",
     Phase.WRITE,
     (ORDER,),
     UPDATE,

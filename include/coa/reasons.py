@@ -13,24 +13,24 @@ from psycopg import sql
 
 from coa.wording import Text, filled, parts
 
-PARENT = "see what blocks the parent."
+PARENT = "see why the parent is blocked."
 KEY_TAKEN = (
-    "the key is unique in the target, so the record cannot be inserted: if both are one order, name the target's in the "
-    "mapping file (duplicates); if not, enter it by hand, or roll the other source's run back."
+    "the key is unique in the target, so the record cannot be inserted: if both are the same order, name the target's in the "
+    "mapping file (duplicates); if not, enter it by hand, or roll back the other source's run."
 )
 
 REASONS: dict[str, Text] = {
     # ---- values that do not fit
     "value_masked:source": Text(
-        "The source shows {field} masked: what is stored there cannot be read.",
+        "The source shows {field} masked: its value cannot be read.",
         "give the user of coa_source the permission View Encrypted Data, or drop the field in the mapping file.",
     ),
     "value_masked:target": Text(
-        "The target shows {field} masked: what is stored there cannot be proved.",
+        "The target shows {field} masked: its value cannot be proved.",
         "give the user of coa_target the permission View Encrypted Data, or drop the field in the mapping file.",
     ),
     "picklist_value_missing": Text(
-        "The target's picklist {field} lacks the record's value.",
+        "The target's picklist {field} does not have the record's value.",
         "add the value to the target's picklist, map it in the mapping file, or set picklist_policy.",
     ),
     "picklist_value_missing:no_order_type": Text(
@@ -42,7 +42,7 @@ REASONS: dict[str, Text] = {
         "lengthen the target's field, or set too_long_policy.",
     ),
     "value_too_long:digits": Text(
-        "The number has more digits after the point than the {scale} that the target's {field} keeps.",
+        "The number has more decimal places than the {scale} that the target's {field} keeps.",
         "widen the target's field, or drop or map it in the mapping file.",
     ),
     "value_invalid": Text(
@@ -62,7 +62,7 @@ REASONS: dict[str, Text] = {
         "create it there, configure its key in the mapping file (lookups), or set unmatched_lookup_policy.",
     ),
     "lookup_unmatched:parent_unseen": Text(
-        "The record that {field} points at is not among those that the source shows us.",
+        "The record that {field} points at is not visible in the source.",
         "give the user of coa_source access to it (Modify All Data or View All), or correct the link in the source.",
     ),
     # ---- rules of the package
@@ -79,11 +79,11 @@ REASONS: dict[str, Text] = {
         "correct the contract of the detail in the source.",
     ),
     "contract_mismatch:product": Text(
-        "The product belongs to contract terms of another name than its order's; the package refuses it.",
+        "The product belongs to contract terms with a different name than its order's; the package refuses it.",
         "name a product of the order's contract in the mapping file (products).",
     ),
     "contract_blank": Text(
-        "The detail has no contract terms, as an app before version 2 wrote it; the package refuses it.",
+        "The detail has no contract terms (it was written by an app before version 2); the package refuses it.",
         "set blank_contract to from_order, or fill in the contract in the source.",
     ),
     "product_unmatched": Text(
@@ -108,9 +108,9 @@ REASONS: dict[str, Text] = {
         "change them by hand through Salesforce, or accept the difference.",
     ),
     "refused_by_org:late_terms": Text(
-        "Its special terms hold line ends or a mark that a Bulk job cannot carry, and its order has left Draft: the "
-        "package would refuse to put them right afterwards.",
-        "enter the detail by hand, or take the carriage returns out of the text.",
+        "Its special terms contain line ends or a mark that a Bulk job cannot carry, and its order has left Draft: the "
+        "package would refuse to correct them afterwards.",
+        "enter the detail by hand, or remove the carriage returns from the text.",
     ),
     "currency_missing": Text(
         "The record's currency is missing or inactive in the target.",
@@ -137,33 +137,33 @@ REASONS: dict[str, Text] = {
         KEY_TAKEN,
     ),
     "match_changed:created": Text(
-        "It was matched with {target_id} by an org id that is another one now.",
-        "nothing: it is created, and its orders are linked to it; if the old match was right, put the org id right "
+        "It was matched with {target_id} by an org id that has changed since.",
+        "nothing: it is created, and its orders are linked to it; if the old match was right, correct the org id "
         "in the source.",
     ),
     "match_changed:matched": Text(
-        "It was matched with {target_id} by an org id that is another one now.",
+        "It was matched with {target_id} by an org id that has changed since.",
         "nothing: its orders are linked to the customer that has the org id now.",
     ),
     "parent_blocked:order": Text("The order's customer is blocked.", PARENT),
     "parent_blocked:detail": Text("The detail's order is blocked.", PARENT),
     "order_incomplete": Text(
         "A detail of the order is blocked, and incomplete_orders is block.",
-        "mend the detail, or set incomplete_orders to load.",
+        "correct the detail, or set incomplete_orders to load.",
     ),
     "held_draft": Text(
         "A Draft in both orgs could be submitted twice (draft_orders is hold).",
         "submit or delete it in the source, or set draft_orders to load.",
     ),
     "held_in_flight": Text(
-        "The order is still under way at Salesforce, which reports to the source org (in_flight_orders is hold).",
+        "Salesforce is still processing the order, and reports to the source org (in_flight_orders is hold).",
         "run again when Salesforce has processed it, or set in_flight_orders to load.",
     ),
     "changed_since_plan:changed": Text(
-        "The record was changed in the source after the plan was made.", "nothing: the next delta brings it."
+        "The record was changed in the source after the plan was made.", "nothing: the next delta carries it."
     ),
     "changed_since_plan:deleted": Text(
-        "The record was deleted in the source after the plan was made.", "nothing: the next delta brings it."
+        "The record was deleted in the source after the plan was made.", "nothing: the next delta carries it."
     ),
     "deleted_in_source": Text(
         "It is gone from the source and stays in the target ({target_id}): {why}.",
@@ -172,18 +172,18 @@ REASONS: dict[str, Text] = {
     # ---- what a roll-back leaves
     "conflict:rollback": Text(
         "It was changed in the target after the run wrote it: {fields}.",
-        "look at the record; force rolls it back all the same.",
+        "check the record; force rolls it back anyway.",
     ),
     "pre_image_erased": Text(
-        "What it was before is not known any more: personal data was deleted from the run.",
-        "put the record right by hand.",
+        "Its former values are no longer known: personal data was deleted from the run.",
+        "correct the record by hand.",
     ),
     "deleted_by_run": Text(
         "The run deleted it, because it was gone from the source.",
-        "take it out of the target's recycle bin, where it lies for 15 days.",
+        "restore it from the target's recycle bin, where it stays for 15 days.",
     ),
     "order_incomplete:rollback": Text(
-        "A detail of it stays, or is not of this run.", "see its details in the target."
+        "One of its details stays, or does not belong to this run.", "see its details in the target."
     ),
     "parent_blocked:rollback": Text("Its order stays.", "see why its order stays."),
     "in_use:clone": Text(
@@ -194,15 +194,15 @@ REASONS: dict[str, Text] = {
 
 CLAUSES: dict[str, str] = {
     # Why a value is refused.
-    "no_email": "{field} is no e-mail address as Salesforce takes them",
-    "outside_years": "{field} lies outside of the years {first} to {last}",
-    "too_large_int": "{field} is larger than a whole number of the target can be",
+    "no_email": "{field} is not an e-mail address that Salesforce accepts",
+    "outside_years": "{field} is outside the years {first} to {last}",
+    "too_large_int": "{field} is too large for a whole number of the target",
     "too_many_digits": "{field} has more than the target's {digits} digits before the point",
     # Why a record that is gone from the source stays in the target.
     "deletions_reported": "deletions is report",
     "never_proved": "it was never proved equal",
     "changed_in_target": "it was changed in the target after we wrote it",
-    "detail_stays": "a detail of it stays",
+    "detail_stays": "one of its details stays",
     "used_by_orders": "orders of the target use it",
     "order_stays": "its order stays",
 }

@@ -56,7 +56,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("load_customers", "Load", "Write customers", LOAD),
     Stage("load_lanes", "Load", "Write orders in lanes", LOAD),
     Stage("load_links", "Load", "Write links and deletions", LOAD, timed=("load_links", "load_attachments")),
-    Stage("mend", "Load", "Mend what differs", LOAD),
+    Stage("mend", "Load", "Correct what differs", LOAD),
     Stage(
         "verify",
         "Verify",

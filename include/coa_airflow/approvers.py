@@ -38,7 +38,7 @@ def approvers(variable: Callable[[], str] | None = None) -> frozenset[str]:
     left = listed & narrowed if narrowed else listed
     if not left:
         raise ConfigurationError(
-            f"Nobody may approve: the variable {VARIABLE} names nobody of {LIST}.",
+            f"Nobody may approve: the variable {VARIABLE} names no one from {LIST}.",
             next_step=f"empty the variable {VARIABLE}, or have it name some of {', '.join(sorted(listed))}.",
         )
     return left
@@ -82,7 +82,7 @@ def may_waive(run: Run) -> str:
     entitled = approvers()
     if entitled and who not in entitled:
         raise RunStopped(
-            f"{who or 'Whoever triggered this run'} is not one of those who may waive the approval ({LIST}).",
+            f"{who or 'The user who triggered this run'} is not one of those who may waive the approval ({LIST}).",
             state=NOT_APPROVED,
             next_step=f"run with require_approval true, or have one of {', '.join(sorted(entitled))} trigger it.",
         )

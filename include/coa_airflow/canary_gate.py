@@ -24,9 +24,9 @@ CANARY_ASKED = "canary_asked"
 def refuse_asking_nobody(raw: dict[str, Any], kind: str) -> None:
     """`kind` of the DAG; raises `InvalidParams` in a headless run and in a scheduled one."""
     if os.environ.get(HEADLESS):
-        refuse_asking(raw, nobody="nobody can be asked in a headless run")
+        refuse_asking(raw, nobody="a headless run cannot ask anyone")
     if kind == "sync":
-        refuse_asking(raw, nobody="nobody is there when a scheduled run gets so far")
+        refuse_asking(raw, nobody="a scheduled run cannot ask anyone")
 
 
 def canary_form() -> dict[str, Param]:

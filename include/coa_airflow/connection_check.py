@@ -74,7 +74,7 @@ def entered(role: str, seen: Seen) -> Item:
         f"{role} ({who['connection']})",
         True,
         f"{who['name']} {who['id']} ({kind}), {who['instance_url']}, API {who['api_version']}."
-        + (f" Extras that nobody reads: {unread}." if unread else ""),
+        + (f" Unknown extras: {unread}." if unread else ""),
     )
 
 

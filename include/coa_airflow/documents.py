@@ -68,7 +68,7 @@ Runs on one pair of orgs never overlap, whichever DAG they are of.
 """
 
 CONTRACT = """
-### Asks a sandbox how it behaves, and writes the answers down
+### Tests how a sandbox behaves, and records the answers
 
 About a hundred questions: what an insert does to status, dates and prices, what stays of texts and numbers, how the
 APIs answer. The records that it takes (at most 150) bear a mark, are counted and approved beforehand, and are

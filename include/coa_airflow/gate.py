@@ -185,7 +185,7 @@ class PlanApprovalOperator(AskingOperator):
                 return self._follow(run, answer)
             if os.environ.get(HEADLESS):
                 raise RunStopped(
-                    "The plan needs an approval, and nobody can be asked in a headless run.",
+                    "The plan needs an approval, and a headless run cannot ask anyone.",
                     state=NOT_APPROVED,
                     next_step="""read the plan, then run again with PARAMS='{"require_approval": false}'; """
                     "or run it under `make up`, where a person answers in the browser.",
@@ -245,7 +245,7 @@ class PlanApprovalOperator(AskingOperator):
             raise RunStopped(
                 f"{name or 'Nobody'} rejected the plan{': ' + reason if reason else ''}.",
                 state=NOT_APPROVED,
-                next_step="settle what was objected to, then trigger a new run.",
+                next_step="resolve the objection, then trigger a new run.",
             )
         self.log.info("%s approved the plan %s.", name, answer["plan_hash"])
         # Granted once for each answer: it may have been withdrawn since.
@@ -267,7 +267,7 @@ def plan_text(run: Run, plan_hash: str) -> str:
         raise RunStopped(
             "The plan has changed since its summary was written.",
             state=NOT_APPROVED,
-            next_step="clear the task `plan`; it computes plan and summary anew.",
+            next_step="clear the task `plan`; it computes plan and summary again.",
         )
     of_run = (run.record.dag_id, run.record.airflow_run_id)
     files = (

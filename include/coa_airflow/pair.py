@@ -39,7 +39,7 @@ class Pair:
         if self.source == self.target:
             raise ConfigurationError(
                 f"source_conn_id and target_conn_id are both {self.source}.",
-                next_step="give the org that the orders shall move to a connection of its own.",
+                next_step="use a separate connection for the org that the orders are to be moved to.",
             )
 
     def params(self, *only: str) -> dict[str, str]:
@@ -78,7 +78,7 @@ def chosen(raw: dict[str, Any], named: dict[str, str]) -> dict[str, str]:
     if faults:
         raise InvalidParams(
             "The connections of the run are not usable: " + "; ".join(faults) + ".",
-            next_step=f"choose one of those, or have {OTHERS} list another where Airflow's processes are started.",
+            next_step=f"choose one of those, or list another in {OTHERS} for all Airflow processes.",
         )
     return found
 

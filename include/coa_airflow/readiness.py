@@ -112,7 +112,7 @@ def write_readiness(db: Database, run_id: str, day: date, rules: Rules) -> str:
     folder = artifacts({"artifacts": run.record.artifacts, "run_id": run_id})
     if folder is None:
         raise ConfigurationError(
-            f"The artifacts folder of run {run_id} is not within reach: {run.record.artifacts or 'it has none yet'}.",
+            f"The artifacts folder of run {run_id} cannot be reached: {run.record.artifacts or 'it has none yet'}.",
             next_step="run this where the folder is, or make a new snapshot with make preflight.",
         )
     path = folder / f"gtm_readiness_{day}.csv"

@@ -258,8 +258,8 @@ def test_people_are_told_of_a_gate_reminded_by_airflows_deadline_and_told_of_the
     ours = live.wait_for_end(run_id)["run_id"]
 
     assert [mail.subject for mail in MAILS if ours in mail.subject] == [
-        f"The plan of run {ours} waits for an answer",
-        f"The plan of run {ours} still waits for an answer",
+        f"The plan of run {ours} is waiting for an answer",
+        f"The plan of run {ours} is still waiting for an answer",
         f"Run {ours} ended as not approved",
     ]
     assert "Order value in USD" in MAILS[0].text

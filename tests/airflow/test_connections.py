@@ -139,7 +139,7 @@ def test_no_secret_shows_in_the_text_of_a_connection() -> None:
         ({"extra": {"consumer_key": "k", "consumer_secret": "s"}}, "does not say where the org is"),
         ({"host": MY_DOMAIN, "extra": {"version": "latest"}}, "version"),
         ({"host": MY_DOMAIN, "extra": {"private_key_file_path": "/no/such/server.key"}}, "No such file"),
-        ({"host": MY_DOMAIN, "extra": {"private_key_file_path": "/dev/zero"}}, "no regular file"),
+        ({"host": MY_DOMAIN, "extra": {"private_key_file_path": "/dev/zero"}}, "not a regular file"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name_with_a_next_step(fields: dict[str, object], says: str) -> None:
@@ -200,6 +200,6 @@ def test_extras_that_nobody_reads_are_named_with_the_one_that_is_meant_and_witho
     )
 
     assert read.unknown_extras == ("consumer_secrt (is consumer_secret meant?)", "team")
-    with pytest.raises(ConfigurationError, match="nobody reads: consumer_secrt") as refused:
+    with pytest.raises(ConfigurationError, match="unknown extras: consumer_secrt") as refused:
         login(read, post=lambda *_: (500, None, ""))
     assert "hidden" not in str(refused.value)

@@ -120,7 +120,7 @@ def test_a_file_that_a_form_names_is_opened_only_where_mappings_lie(stage: Stage
 
     assert (run.state, run.airflow_state) == ("failed", "failed")
     assert run.message.startswith(
-        "start: The mapping file /etc/passwd does not lie where this deployment reads mapping files from."
+        "start: The mapping file /etc/passwd is not in a folder from which this deployment reads mapping files."
     )
     assert tries(run.row["airflow_run_id"], "start") == 1
     assert "root:" not in (run.folder / "report.html").read_text()

@@ -73,7 +73,7 @@ def test_an_open_gate_is_told_once_with_what_it_is_about_and_where_to_answer(
         notify(run, "gate", lambda: gate_opened(run, "plan", 24), once="plan hash")
 
     assert [(mail.to, mail.subject) for mail in mails] == [
-        ("ops@acme.com", f"The plan of run {run.run_id} waits for an answer")
+        ("ops@acme.com", f"The plan of run {run.run_id} is waiting for an answer")
     ]
     assert "Channel Order App orders from Old PBO to New PBO" in mails[0].text
     assert "within 24 hours" in mails[0].text
@@ -96,7 +96,7 @@ def test_the_gate_tells_people_when_it_asks(
 
     assert asked == "asked"
     assert len(events(run, APPROVAL_ASKED)) == 1
-    assert [mail.subject for mail in mails] == [f"The plan of run {run.run_id} waits for an answer"]
+    assert [mail.subject for mail in mails] == [f"The plan of run {run.run_id} is waiting for an answer"]
 
 
 def test_the_verdict_tells_people_how_the_run_ended(run: Run, mails: list[Mail]) -> None:
@@ -284,7 +284,9 @@ def test_a_question_is_brought_to_mind_until_it_is_answered(
     approval.record(run, kind="approval", approved=True, answered_by="anna", plan_hash="p")
     remind(run, monkeypatch, 144)
 
-    assert [mail.subject for mail in mails] == [f"The plan of run {run.run_id} still waits for an answer"] * 2
+    assert [mail.subject for mail in mails] == [
+        f"The plan of run {run.run_id} is still waiting for an answer"
+    ] * 2
 
 
 def test_a_run_that_has_ended_is_not_brought_to_mind(
@@ -335,7 +337,9 @@ def test_orders_that_stand_as_draft_for_too_long_are_told_once(
     watch.tell_drafts(run)
 
     assert overdue_drafts(run, 10 * 60) == 2
-    assert [mail.subject for mail in mails] == [f"1 order stands as Draft in the target of run {run.run_id}"]
+    assert [mail.subject for mail in mails] == [
+        f"1 order is a Draft in the target of run {run.run_id} and should not be"
+    ]
     assert "more than 30 minutes" in mails[0].text
 
 

@@ -124,7 +124,7 @@ def test_a_production_org_is_refused_before_anything_is_written(
     org = sandbox(sandbox=False)
     walk = Walk(database, org, tmp_path, **WAIVED)
 
-    with pytest.raises(RunStopped, match="no sandbox") as stopped:
+    with pytest.raises(RunStopped, match="not a sandbox") as stopped:
         walk.begin()
 
     assert stopped.value.state == "blocked"
@@ -142,7 +142,7 @@ def test_what_was_left_is_deleted_even_if_the_next_run_may_not_ask(
     leave_records(Walk(database, org, tmp_path, **WAIVED, allow_production=True), monkeypatch)
     assert marked(org) > 10
 
-    with pytest.raises(RunStopped, match="no sandbox"):
+    with pytest.raises(RunStopped, match="not a sandbox"):
         Walk(database, org, tmp_path, **WAIVED).begin()
 
     assert marked(org) == 0

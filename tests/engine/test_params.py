@@ -73,7 +73,7 @@ def test_the_name_that_was_meant_is_told() -> None:
         ({"max_blocked": "101%"}, "max_blocked: '101%' is neither"),
         ({"verify_sample": None}, "verify_sample: None is neither"),
         ({"owner_policy": " "}, "owner_policy: empty; use running_user, stop or a user name"),
-        ({"orders_where": "LIMIT 5"}, "orders_where is no SOQL condition"),
+        ({"orders_where": "LIMIT 5"}, "orders_where is not a SOQL condition"),
         ({"canary": 0, "canary_gate": "ask"}, "canary_gate: 'ask' needs a canary, and canary is 0"),
         ({"mode": None}, "mode: None is not one of full, delta"),
     ],

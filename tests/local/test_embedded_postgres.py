@@ -245,7 +245,7 @@ def test_a_server_that_takes_its_time_is_left_to_go_on(
     """As a long recovery does: what ended it would make it begin anew."""
     monkeypatch.setattr(embedded, "START_SECONDS", 0)
 
-    with pytest.raises(ConfigurationError, match="goes on starting"):
+    with pytest.raises(ConfigurationError, match="is still starting"):
         server.start()
 
     monkeypatch.setattr(embedded, "START_SECONDS", 60)

@@ -103,7 +103,7 @@ def test_the_editors_schema_accepts_the_example_and_knows_the_same_sections(proj
 
 BAD = {
     "tabs": ("fields:\n\tService_Order__c: {}\n", "line 2"),
-    "open bracket": ("contracts: {A: B\n", "no YAML: line"),
+    "open bracket": ("contracts: {A: B\n", "not valid YAML: line"),
     "a list at the top": ("- fields\n", "line 1, column 1: the file must be `key: value` pairs, not a list"),
     "plain text": ("just words\n", "must be `key: value` pairs"),
     "unknown section": ("feilds: {}\n", "line 1, column 1: an unknown key of the file (is 'fields' meant?)"),

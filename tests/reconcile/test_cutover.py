@@ -52,7 +52,7 @@ def test_the_check_is_told_in_summary_report_and_case_work(pair: Migrator) -> No
     result = pair.migrate()
     assert json.loads((result.folder / "summary.json").read_text())["freeze"]["checked_at"] is None
     source = pair.orgs()[0]
-    for changes, words in ((0, "The source stood still"), (1, "The source did not stand still")):
+    for changes, words in ((0, "The source was unchanged"), (1, "The source has changed")):
         if changes:
             moved = next(r[SOURCE_ID] for r in table(pair.target, ORDER).values() if r[SOURCE_ID])
             edit(pair.source, ORDER, moved, **{NS + "Error_Comment__c": "late"})

@@ -71,7 +71,9 @@ def test_the_code_of_a_custom_rule_is_kept_and_hashed_with_the_file(
 
 
 def test_a_file_that_a_form_may_not_name_ends_the_start(database: Database, file: Path) -> None:
-    with pytest.raises(InvalidParams, match="does not lie where this deployment reads mapping files from"):
+    with pytest.raises(
+        InvalidParams, match="is not in a folder from which this deployment reads mapping files"
+    ):
         pipeline.start(
             database,
             FAST,
@@ -134,7 +136,7 @@ def test_a_run_whose_inputs_were_not_frozen_has_no_mapping(database: Database) -
         database, FAST, dag_id="coa_migrate", airflow_run_id="manual__1", triggered_by="", raw_params={}
     )
 
-    with pytest.raises(ConfigurationError, match="kept no mapping"):
+    with pytest.raises(ConfigurationError, match="has no mapping"):
         mapping_of(run)
     assert not run.db.rows("SELECT FROM pg_tables WHERE schemaname = %s", [run.schema])
 

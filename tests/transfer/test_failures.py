@@ -93,7 +93,7 @@ def raise_with(code: str) -> str:
     ("code", "kind", "said"),
     [
         ("53100", ConfigurationError, "its disk is full"),
-        ("42501", ConfigurationError, "a right is missing"),
+        ("42501", ConfigurationError, "a permission is missing"),
         ("54000", ConfigurationError, "refuses a statement"),
         ("42703", ConfigurationError, "refuses a statement"),
         ("22003", ConfigurationError, "refuses a statement"),

@@ -24,7 +24,7 @@ BEFORE = pandas.DataFrame({"A__c": ["x", None], "Parent__c": ["p", "q"]}, index=
         (BEFORE.iloc[:1], "returned other rows"),
         (pandas.concat([BEFORE, BEFORE]), "returned other rows"),
         (BEFORE.assign(New__c="x"), "added columns that are not carried: New__c"),
-        (BEFORE.assign(Parent__c="z"), "changed Parent__c, which is not its to change"),
+        (BEFORE.assign(Parent__c="z"), "changed Parent__c, which it may not change"),
     ],
 )
 def test_a_result_that_breaks_the_contract_is_refused(result: Any, said: str) -> None:

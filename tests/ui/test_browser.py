@@ -235,7 +235,7 @@ def test_a_record_that_is_markup_stays_text(open_page: Open) -> None:
 def test_another_dags_run_has_one_line(open_page: Open) -> None:
     page = open_page(bare("manual__1", "example"), user="admin")
 
-    page.locator("#notice", has_text="Nothing to see").wait_for()
+    page.locator("#notice", has_text="Nothing to show").wait_for()
 
     assert not page.locator("#content").is_visible()
 

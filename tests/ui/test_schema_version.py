@@ -48,7 +48,7 @@ def test_older_tables_are_left_as_they_are(get: Get, versions: Database) -> None
     answer = get("/coa/api/runs")
 
     assert answer.status_code == 503
-    assert "the next run of one of the DAGs brings them up to date" in answer.json()["detail"]
+    assert "the next run of one of the DAGs updates them" in answer.json()["detail"]
     assert versions.value("SELECT count(*) FROM coa.schema_version") == 0
 
 

@@ -42,7 +42,7 @@ def test_whether_a_file_outside_is_there_is_not_told(tmp_path: Path) -> None:
     folder.mkdir()
 
     for name in ("nothing", "in/../nothing"):
-        with pytest.raises(OutsideFolder, match="it lies elsewhere"):
+        with pytest.raises(OutsideFolder, match="it is elsewhere"):
             read_regular(tmp_path / name, MOST, folder)
 
 

@@ -73,7 +73,9 @@ def test_nothing_else_is_opened_for_whoever_triggers(project: Path, path: str) -
 
     with pytest.raises(InvalidParams) as refused:
         read(path.format(project=project), NamedBy.AIRFLOW)
-    assert "does not lie where" in refused.value.message or "cannot be read" in refused.value.message
+    assert (
+        "is not in a folder from which" in refused.value.message or "cannot be read" in refused.value.message
+    )
 
 
 def test_the_file_that_the_deployment_names_may_be_named_by_anybody(
@@ -93,7 +95,7 @@ def test_with_a_folder_everything_lies_below_it(
 
     assert read("m.yaml", named_by).owners == {"a": "b"}
     for outside in (project / "elsewhere/m.yaml", project / "project/mappings/team/m.yaml"):
-        with pytest.raises(InvalidParams, match="does not lie where this deployment reads"):
+        with pytest.raises(InvalidParams, match="is not in a folder from which this deployment reads"):
             read(str(outside), named_by)
 
 
@@ -103,14 +105,14 @@ def test_what_the_file_names_lies_there_as_well(project: Path) -> None:
     (project / "project/mappings/listed.yaml").write_text("owners_file: ../../elsewhere/owners.csv\n")
 
     assert read(str(project / "elsewhere/listed.yaml"), NamedBy.DEPLOYMENT).owners == {"a": "b"}
-    with pytest.raises(InvalidParams, match="line 1, column 14: owners_file does not lie where"):
+    with pytest.raises(InvalidParams, match="line 1, column 14: owners_file is not in a folder from which"):
         read("listed.yaml", NamedBy.AIRFLOW)
 
 
 def test_a_folder_that_is_none_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COA_MAPPING_FOLDER", str(project / "nowhere"))
 
-    with pytest.raises(InvalidParams, match="COA_MAPPING_FOLDER names no folder"):
+    with pytest.raises(InvalidParams, match="COA_MAPPING_FOLDER does not name a folder"):
         read("m.yaml", NamedBy.DEPLOYMENT)
 
 
@@ -137,7 +139,7 @@ def test_code_is_read_only_below_the_folder_whoever_names_it(
 
     (rule,) = read("team/custom.yaml", NamedBy.AIRFLOW).custom.values()
     assert (rule.path, rule.function, rule.code) == ("rules.py", "tidy", RULES)
-    with pytest.raises(InvalidParams, match="the module of a custom rule does not lie where"):
+    with pytest.raises(InvalidParams, match="the module of a custom rule is not in a folder from which"):
         read(str(project / "elsewhere/custom.yaml"), NamedBy.DEPLOYMENT)
     monkeypatch.setenv("COA_MAPPING_FOLDER", str(project / "elsewhere"))
     assert read("custom.yaml", NamedBy.DEPLOYMENT).custom
@@ -192,13 +194,16 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "an alias bomb": (BOMB.encode(), "more than 500,000 entries"),
-    "an alias of itself": (b"owners: &a\n  x: *a\n", "line 2, column 6: an alias of what it stands in"),
+    "an alias of itself": (
+        b"owners: &a\n  x: *a\n",
+        "line 2, column 6: an alias of something that contains it",
+    ),
     "deep flow": (b"[" * 100_000, "line 1, column 21: more than 20 levels"),
     "deep blocks": (b"- " * 5_000, "more than 20 levels"),
     "no end": (b"x" * 5_000_001, "it is larger than 5,000,000 bytes"),
     "no text": (b"\xff\xfe\x00", "is not UTF-8 text"),
-    "a character": (b"a: b\nc: \x07\n", "line 2, column 4: a character that no YAML may have"),
-    "two documents": (b"---\na: b\n---\nc: d\n", "is no YAML: line 3, column 1"),
+    "a character": (b"a: b\nc: \x07\n", "line 2, column 4: a character that YAML does not allow"),
+    "two documents": (b"---\na: b\n---\nc: d\n", "is not valid YAML: line 3, column 1"),
 }
 
 
@@ -216,7 +221,7 @@ def test_a_hostile_file_costs_little_and_ends_in_a_sentence(project: Path, kind:
 def test_a_pipe_is_not_waited_for(project: Path) -> None:
     os.mkfifo(project / "project/mappings/pipe.yaml")
 
-    with pytest.raises(InvalidParams, match="it is no regular file"):
+    with pytest.raises(InvalidParams, match="it is not a regular file"):
         read("pipe.yaml", NamedBy.AIRFLOW)
 
 

@@ -110,7 +110,7 @@ def test_the_next_page_of_a_query_is_asked_of_the_same_org_only(elsewhere: tuple
     for named in (address + "/x", f"//{netloc}/x", f"@{netloc}/x", f".{netloc}/x", f":1@{netloc}/x"):
         page = {"done": False, "totalSize": 1, "records": [{"Id": "1"}], "nextRecordsUrl": named}
         with server(lambda *_, page=page: (200, {}, page)) as (url, got):
-            with pytest.raises(OrgRefused, match="an address outside of itself"):
+            with pytest.raises(OrgRefused, match="an address of another server"):
                 list(given_session(url).query("SELECT Id FROM Account"))
         assert len(got) == 1, named
     assert arrived == []

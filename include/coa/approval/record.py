@@ -94,7 +94,7 @@ def require_canary_answer(run: Run, plan_hash: str, observed_hash: str) -> None:
         raise RunStopped(
             f"{said} what the canary of run {run.run_id} showed; only the canary was written.",
             state="not_approved",
-            next_step=f"""settle what was objected to and run again, or take the canary out by make rollback """
+            next_step=f"""resolve the objection and run again, or remove the canary with make rollback """
             f"""PARAMS='{{"run_id": "{run.run_id}"}}'.""",
         )
 
@@ -127,7 +127,7 @@ def require(run: Run, current_hash: str) -> None:
             f"{answer['answered_by']} did not approve the plan of run {run.run_id}"
             + (f": {answer['reason']}." if answer["reason"] else "."),
             state="not_approved",
-            next_step="settle the reason, then trigger a new run.",
+            next_step="resolve the reason, then trigger a new run.",
         )
     if answer["plan_hash"] != current_hash:
         raise RunStopped(

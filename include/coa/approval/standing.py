@@ -144,7 +144,7 @@ def check(run: Run) -> dict[str, Any]:
     if other:
         raise _refused(
             f"The standing approval of {granted['granted_by']} was granted for something else: {named(other)}.",
-            f"put it back as it was, or {ask}",
+            f"restore it, or {ask}",
         )
     counts = planned_writes(run)
     total = sum(counts.values())
@@ -156,7 +156,7 @@ def check(run: Run) -> dict[str, Any]:
     beyond = sorted(a for a, n in counts.items() if n and a not in granted["actions"])
     if beyond:
         raise _refused(
-            f"The plan holds actions that the standing approval does not cover: {', '.join(beyond)}.",
+            f"The plan contains actions that the standing approval does not cover: {', '.join(beyond)}.",
             "look at the plan, and run coa_migrate with mode delta for it.",
         )
     return granted

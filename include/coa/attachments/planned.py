@@ -10,6 +10,7 @@ from psycopg import sql
 from coa.codes import LeftBehind
 from coa.findings.finding import Finding, finding
 from coa.hanging import EMAIL, KIND, KINDS, LINK, MB, TASK, VERSION
+from coa.staging.fragments import examples
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -160,9 +161,9 @@ def left_by_reason(run: Run) -> list[dict[str, Any]]:
         return []
     return run.db.rows(
         sql.SQL(
-            """SELECT sobject, reason, count(*) AS n, (array_agg(source_id ORDER BY source_id))[1:10] AS examples
+            """SELECT sobject, reason, count(*) AS n, {examples} AS examples
                FROM {} WHERE action = 'left' GROUP BY 1, 2 ORDER BY 1, 2"""
-        ).format(run.table(Table.ATTACHED))
+        ).format(run.table(Table.ATTACHED), examples=examples())
     )
 
 

@@ -163,7 +163,7 @@ def create_with_body(
     try:
         return _id_of(response.json(), org, kind)
     except (ValueError, requests.RequestException) as error:
-        raise AmbiguousWrite(f"{org.name}: POST {kind.sobject} answered no JSON.") from error
+        raise AmbiguousWrite(f"{org.name}: POST {kind.sobject} did not answer with JSON.") from error
 
 
 def _id_of(answer: Any, org: Org, kind: Hanging) -> str:

@@ -28,7 +28,7 @@ WHICH_ORDERS = "Which orders"
 NO_FIT = "When values do not fit"
 NO_MATCH = "When nothing matches"
 ALREADY_THERE = "When the target already has something"
-HANGING = "What hangs on the orders"
+HANGING = "What is attached to the orders"
 UNSEEN = "What we cannot see"
 CANARY = "Canary"
 SIZE = "Size and files"
@@ -49,7 +49,7 @@ def _condition(value: str) -> str:
         try:
             check_condition(value)
         except NoCondition as fault:
-            raise ValueError(f"orders_where is no SOQL condition: {fault}") from None
+            raise ValueError(f"orders_where is not a SOQL condition: {fault}") from None
     return value
 
 
@@ -131,7 +131,7 @@ class RunParams(BaseModel):
                 ),
                 "rollback": (
                     "Run to undo",
-                    "Its id, such as `20261123T144200Z-a1b2c3`, by which the artifacts folders are named, or the id of its "
+                    "Its id, such as `20261123T144200Z-a1b2c3`, as in the names of the artifacts folders, or the id of its "
                     "Airflow run.",
                 ),
             },
@@ -228,7 +228,7 @@ class RunParams(BaseModel):
             DATES,
             words={
                 "required": "Set them, or stop",
-                "auto": "Set them if the target lets us",
+                "auto": "Set them if the target allows it",
                 "off": "Do not set them",
             },
         ),
@@ -255,9 +255,9 @@ class RunParams(BaseModel):
         Literal["block", "load"],
         Shown(
             "Orders with a blocked detail",
-            "`block` holds the whole order back; `load` moves it without the blocked details.",
+            "`block` holds back the complete order; `load` moves it without the blocked details.",
             WHICH_ORDERS,
-            words={"block": "Hold the whole order back", "load": "Move it without the blocked details"},
+            words={"block": "Hold back the complete order", "load": "Move it without the blocked details"},
         ),
     ] = "block"
     picklist_policy: Annotated[
@@ -321,7 +321,7 @@ class RunParams(BaseModel):
             "Orders that look like one in the target",
             "`block_record`: a person decides, in the mapping file; `load`: loads them anyway.",
             ALREADY_THERE,
-            words={"block_record": "Leave them for a person to decide", "load": "Move them all the same"},
+            words={"block_record": "Leave them for a person to decide", "load": "Move them anyway"},
         ),
     ] = "block_record"
     conflict_policy: Annotated[
@@ -331,7 +331,7 @@ class RunParams(BaseModel):
             "`block_record`, or `source_wins`, or `target_wins`.",
             ALREADY_THERE,
             words={
-                "block_record": "Leave it as it is, and list it",
+                "block_record": "Leave it unchanged, and list it",
                 "source_wins": "Write the source's values over it",
                 "target_wins": "Keep the target's values",
             },
@@ -354,7 +354,7 @@ class RunParams(BaseModel):
         Literal["continue", "ask", "only"],
         Shown(
             "After the canary",
-            "`continue` loads the rest once the canary is proved; `ask` shows a person what was learnt and asks first; "
+            "`continue` loads the rest once the canary is proved; `ask` shows a person what was learned and asks first; "
             "`only` ends the run after the canary.",
             CANARY,
             words={

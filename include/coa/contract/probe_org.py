@@ -237,7 +237,7 @@ class ProbeOrg:
         body = {"allOrNone": False, "records": [{"attributes": {"type": sobject}, **one} for one in rows]}
         reply = self.call("POST", "/composite/sobjects", body)
         if reply.refused:
-            raise NotAskable(f"the org takes no sObject collections: {reply.code or reply.status}")
+            raise NotAskable(f"the org does not accept sObject collections: {reply.code or reply.status}")
         saved = [_saved(one) for one in reply.body]
         self._remember(sobject, rows, [one.id for one in saved])
         return saved

@@ -247,7 +247,7 @@ def query_into(
         rows, locator = rows + page.rows, page.following
     if rows != status.processed:
         raise IncompleteExtract(
-            f"{org.name}: {spec.sobject} announced {status.processed} rows and brought {rows}.",
+            f"{org.name}: {spec.sobject} announced {status.processed} rows but delivered {rows}.",
             next_step="retry the task.",
         )
     return rows
@@ -296,7 +296,7 @@ def _check_and_finish(run: Run, org: Org, spec: ExtractSpec, rows: int, announce
         if rows != announced:
             raise IncompleteExtract(
                 f"{org.name}: {spec.sobject} announced {announced} rows; {rows} arrived.",
-                next_step="the next try extracts it anew.",
+                next_step="the next try extracts it again.",
             )
         with run.db.transaction() as connection:
             tables.add_key(connection, run, Table(spec.kind), spec.sobject)
@@ -311,7 +311,7 @@ def _check_and_finish(run: Run, org: Org, spec: ExtractSpec, rows: int, announce
         _forget(run, spec)
         raise IncompleteExtract(
             f"{org.name}: among the {rows} rows of {spec.sobject} some arrived twice.",
-            next_step="the next try extracts it anew.",
+            next_step="the next try extracts it again.",
         ) from twice
     except IncompleteExtract:
         _forget(run, spec)

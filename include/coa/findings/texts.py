@@ -15,7 +15,7 @@ DEPLOY = (
     "permission set COA_Migration to the user of the connection coa_target."
 )
 ADMIN_USER = "assign the permission set COA Admin User to that user."
-SWITCH_OFF = "switch off for the load what must not act on historical orders, and on again afterwards."
+SWITCH_OFF = "for the load, switch off what must not act on historical orders; switch it on again afterwards."
 ALLOWANCE = "run again when the 24-hour allowance has recovered, or raise chunk_size."
 MOVE_LATER = "move them afterwards with id_map.csv, or accept that they stay behind."
 REFRESH = "refresh the target's Channel Order App (Partner Contract Terms > Refresh Data)"
@@ -27,7 +27,7 @@ def _each_role(code: str, text: Text) -> dict[str, Text]:
 
 
 def _left_behind(what: str) -> Text:
-    return Text(f"{{count}} {what} hang on COA records of the source and are not carried.", MOVE_LATER)
+    return Text(f"{{count}} {what} belong to COA records of the source and are not moved.", MOVE_LATER)
 
 
 def _automation(what: str, next_step: str = SWITCH_OFF) -> Text:
@@ -54,7 +54,7 @@ PRICEBOOK_ENTRIES = _matching("pricebook entries")
 ORGS: dict[str, Text] = {
     "same_org": Text(
         "The connections coa_source and coa_target lead to the same org {org_id} ({name}).",
-        "point coa_target at the org that the orders shall move to.",
+        "point coa_target at the org that the orders are to be moved to.",
     ),
     "orgs_swapped": Text(
         "The source has the migration fields ({key}) and the target has none: the connections coa_source "
@@ -73,14 +73,14 @@ ORGS: dict[str, Text] = {
     **_each_role(
         "connection_extra_unknown",
         Text(
-            "The connection {connection} has extras that nobody reads: {extras}.",
-            "correct their names, or remove them; docs/connect-your-orgs.md lists those that count.",
+            "The connection {connection} has unknown extras: {extras}.",
+            "correct their names, or remove them; docs/connect-your-orgs.md lists the known ones.",
         ),
     ),
     **_each_role(
         "coa_missing",
         Text(
-            "The {role} org (connection coa_{role}) shows no {objects}.",
+            "The {role} org (connection coa_{role}) does not show {objects}.",
             "install or update the Channel Order App there, or assign the permission set COA Admin User to the user.",
         ),
     ),
@@ -118,7 +118,7 @@ ORGS: dict[str, Text] = {
     ),
     "workflow_rules_off:in_a_load": Text(
         "The target has switched off {count} workflow rules of the package: {rules}. They were off when an earlier "
-        "run loaded; as long as they are, new orders of the partner's own are not treated as the package means it.",
+        "run loaded; while they are off, your own new orders are not treated as the package intends.",
         "when the last load is over, switch them on again: {clicks}.",
     ),
     **_each_role(
@@ -130,16 +130,16 @@ ORGS: dict[str, Text] = {
         ),
     ),
     "orders_where_refused": Text(
-        "The source does not take the param orders_where: {said}.",
+        "The source refuses the param orders_where: {said}.",
         "correct orders_where: a SOQL condition on fields of Service Order, without the word WHERE.",
     ),
     "orders_where_empty": Text(
-        "No order of the source fulfils orders_where.", "widen it, unless nothing is to be moved."
+        "No order of the source matches orders_where.", "widen it, unless nothing is to be moved."
     ),
     "mapping_without_source": Text(
-        "Mapping file, line {line}: none of its sections `sources` is of this source, org {org_id}, connection "
+        "Mapping file, line {line}: `sources` has no section for this source, org {org_id}, connection "
         "{connection}.",
-        "name a section {org_id} or {connection}, unless what the file says of all sources is enough for this one.",
+        "name a section {org_id} or {connection}, unless the rest of the file is enough for this source.",
     ),
     "mapping_wrong": Text("{said}", "correct the mapping file and run preflight again."),
 }
@@ -166,7 +166,7 @@ RIGHTS_AND_FIELDS: dict[str, Text] = {
     "no_right_to_write": Text("The user of coa_target may not create and edit {sobject}.", ADMIN_USER),
     "field_not_updateable": Text("The user of coa_target may not edit {sobject}.{field}.", ADMIN_USER),
     "audit_fields_not_writeable": Text(
-        "The user of coa_target may not set {field} of {sobject}: every record would bear the time of the load.",
+        "The user of coa_target may not set {field} of {sobject}: every record would get the time of the load.",
         "switch on 'Set Audit Fields upon Record Creation' in Setup > User Interface and give the user that "
         "permission and Modify All Data, or set created_dates to auto or off.",
     ),
@@ -183,9 +183,9 @@ RIGHTS_AND_FIELDS: dict[str, Text] = {
         "give the user 'Update Records with Inactive Owners' (Setup > User Interface switches it on).",
     ),
     "hard_delete_permission": Text(
-        "The user of coa_target has no right to hard-delete by Bulk API: a roll-back puts records into the recycle "
+        "The user of coa_target may not hard-delete by Bulk API: a roll-back puts records into the recycle "
         "bin, where they count against storage for 15 days.",
-        "nothing, unless that storage matters.",
+        "nothing, unless that storage is needed.",
     ),
     "type_differs": Text(
         "{sobject}.{field} is {conflict}.",
@@ -211,7 +211,7 @@ RIGHTS_AND_FIELDS: dict[str, Text] = {
     ),
     **{
         f"field_masked_{role}:{policy}": Text(
-            "{sobject}.{field} is encrypted, and the user of coa_{role} is shown its mask. " + effect,
+            "{sobject}.{field} is encrypted, and the user of coa_{role} sees only its mask. " + effect,
             "give the user of coa_{role} the permission View Encrypted Data, or drop the field in the mapping file.",
         )
         for role in ("source", "target")
@@ -226,28 +226,28 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
     "partner_triggers": _automation("Apex triggers"),
     "partner_flows": _automation("record-triggered flows"),
     "partner_flows:object_unknown": Text(
-        "The target has {count} active record-triggered flows and does not tell on which objects: {names}.",
+        "The target has {count} active record-triggered flows and does not say on which objects: {names}.",
         f"look up which of them start from COA objects; {SWITCH_OFF}",
     ),
     "partner_validation_rules": _automation(
         "own validation rules",
-        "see whether historical records pass them; a record that does not is refused by the org and listed.",
+        "check whether historical records pass them; a record that does not is refused by the org and listed.",
     ),
     "partner_workflow_rules": _automation("own workflow rules"),
     "submit_jobs": Text(
-        "{count} scheduled jobs or flows of the target could submit Draft orders to Salesforce: {names}. The load "
-        "leaves orders as Draft for a short time.",
-        "pause them while the load runs; set accept_submit_jobs to true when they are looked at and harmless.",
+        "{count} scheduled jobs or flows of the target could submit Draft orders to Salesforce: {names}. While "
+        "they are loaded, orders are Drafts for a short time.",
+        "pause them while the load runs; if you have checked that they are harmless, set accept_submit_jobs to true.",
     ),
     "submit_jobs_not_checked": Text(
         "The target does not let us see its scheduled Apex: a job that submits Draft orders could send historical "
         "orders to Salesforce again.",
-        "see Setup > Scheduled Jobs in the target; pause what submits Service Orders while the load runs.",
+        "check Setup > Scheduled Jobs in the target; pause what submits Service Orders while the load runs.",
     ),
     "package_jobs": Text(
         "Jobs of the Channel Order App itself are scheduled in the target: {names}. What they do to imported orders "
         "is not documented.",
-        "nothing; whatever they change while the load runs is put back or reported.",
+        "nothing; what they change while the load runs is corrected or reported.",
     ),
     **_each_role(
         "api_allowance",
@@ -272,7 +272,7 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
     "files_not_carried": _left_behind("links to files"),
     "history_not_carried": Text(
         "{count} entries of field history of {sobject} stay in the source: no API can insert them.",
-        "export them for the archive if they are needed.",
+        "export them for the archive if you need them.",
     ),
     "attached_not_writeable": Text(
         "{param} is carry, and the user of coa_target has no right to {sobject}: it may not {right}.",
@@ -280,7 +280,7 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
     ),
     "records_pointing_here": Text(
         "{count:record} of {sobject} {count:points|point} at COA records by {field}, and {count:is|are} not moved.",
-        "set the lookup in the target's records by relink.csv and id_map.csv after the load.",
+        "after the load, set the lookup in the target's records with relink.csv and id_map.csv.",
     ),
 }
 
@@ -319,18 +319,17 @@ DATA: dict[str, Text] = {
     "pricebook_entry_not_found": PRICEBOOK_ENTRIES[0],
     "pricebook_entry_ambiguous": PRICEBOOK_ENTRIES[1],
     "catalog_price_differs": Text(
-        "{count} matched records of {sobject} differ between the orgs in {field}: what details show of it by formula "
-        "shifts with it; the stored prices are carried and put back.",
+        "{count} matched records of {sobject} differ between the orgs in {field}: formulas of details that use it "
+        "change with it; the stored prices are carried and corrected.",
         CATALOG,
     ),
     "contract_terms_differ": Text(
-        "{count} matched records of {sobject} differ between the orgs in {field}: the package judges details by the "
+        "{count} matched records of {sobject} differ between the orgs in {field}: the package checks details against the "
         "target's terms.",
         CATALOG,
     ),
     "currency_unknown": Text(
-        "The target has several currencies, the source one: nothing says in which currency the amounts of {sobject} "
-        "are.",
+        "The target has several currencies, the source one: the currency of the amounts of {sobject} is unknown.",
         "give CurrencyIsoCode a constant in the mapping file: the source's currency.",
     ),
     "currency_not_carried": Text(
@@ -347,9 +346,9 @@ DATA: dict[str, Text] = {
     **_each_role(
         "customers_collide",
         Text(
-            "{count} customers of the {role} share their org id with another one, once 15 and 18 characters are "
-            "taken for the same org.",
-            "merge them, or accept that their orders hang on the record that fits best.",
+            "{count} customers of the {role} share their org id with another one, if ids of 15 and 18 characters are "
+            "taken as the same org.",
+            "merge them, or accept that their orders are linked to the record that fits best.",
         ),
     ),
     "migration_key_duplicate": Text(
@@ -357,13 +356,13 @@ DATA: dict[str, Text] = {
         "delete or clear the wrong ones: a source record can have one counterpart only.",
     ),
     "earlier_migration": Text(
-        "{count:record} of {sobject} came into the source by an earlier migration; in the target they bear the "
-        "source's ids and numbers, not those of the org before.",
-        "keep the id_map.csv of the earlier migration if the chain matters.",
+        "{count:record} of {sobject} came into the source by an earlier migration; in the target they get the "
+        "source's ids and numbers, not those of the original org.",
+        "keep the id_map.csv of the earlier migration if you need the original ids.",
     ),
     **{
         f"draft_orders:{policy}": Text(
-            "{count:order} {count:stands|stand} as {statuses}: such orders could be submitted from both orgs. They "
+            "{count:order} {count:is|are} {statuses}: such orders could be submitted from both orgs. They "
             + fate,
             "submit or delete them in the source; draft_orders says whether they are moved.",
         )
@@ -371,9 +370,9 @@ DATA: dict[str, Text] = {
     },
     **{
         f"orders_in_flight:{policy}": Text(
-            "{count:order} {count:stands|stand} as {statuses}: such orders keep reporting to the source org, whose "
-            "e-mail service Salesforce knows. They " + fate,
-            "wait until they are settled, or watch them in the source; in_flight_orders says whether they are moved.",
+            "{count:order} {count:is|are} {statuses}: Salesforce keeps reporting on such orders to the source org, whose "
+            "e-mail service it knows. They " + fate,
+            "wait until they are completed, or watch them in the source; in_flight_orders says whether they are moved.",
         )
         for policy, fate in (("load", "are moved."), ("hold", "stay in the source."))
     },
@@ -390,23 +389,23 @@ DATA: dict[str, Text] = {
         "or set owner_policy.",
     ),
     "owner_policy_user": Text(
-        "owner_policy names {user}, which is no active user of the target.",
-        "set owner_policy to running_user, stop, or the user name of an active user there.",
+        "owner_policy names {user}, which is not an active user of the target.",
+        "set owner_policy to running_user, stop, or the user name of an active user of the target.",
     ),
     "id_stored_as_text": Text(
         "{count:record} of {sobject} {count:stores|store} a record id of the source as text in {field}; it is "
-        "carried as it is and means nothing in the target.",
+        "carried unchanged and means nothing in the target.",
         "name the object it points at in the mapping file (id_fields), or drop the field.",
     ),
     "reference_in_text": Text(
         "{count} records of {sobject} name the source org in {field}: {links} links, {images} images, {ids} ids. They "
-        "are carried as they are, and lead nowhere when the source closes.{too_long}",
+        "are carried unchanged, and lead nowhere when the source is closed.{too_long}",
         "see references.csv, which has the new ids of what was moved; have links to moved records rewritten "
-        "(rewrite_links in the mapping file), or put the texts right after the cut-over.",
+        "(rewrite_links in the mapping file), or correct the texts after the cut-over.",
     ),
     "links_rewritten": Text(
         "{links} links in {field} of {count} records of {sobject} lead to records of the source; they are rewritten "
-        "as soon as these records are in the target, and stay as they are until then.",
+        "as soon as these records are in the target, and stay unchanged until then.",
         "nothing; references.csv has each link and what became of it.",
     ),
 }
@@ -415,9 +414,9 @@ PLAN: dict[str, Text] = {
     # The code is the reason's, and so are sentence and next step (`coa.reasons`).
     "problem": Text("{count} records of {sobject}: {reason} Examples: {some}.", "{remedy}"),
     "match_changed": Text(
-        "{count} customers were matched by an org id that is another one now: {created} are created, the others are "
-        "matched anew, and their orders are linked to them.",
-        "look at these customers: an org id that was mistyped since would take their orders along.",
+        "{count} customers were matched by an org id that has changed since: {created} are created, the others are "
+        "matched with another record, and their orders are linked to them.",
+        "check these customers: their orders follow the org id, even if it is a typing error.",
     ),
     "value_changed_by_policy": Text(
         "{count} records of {sobject}: {field}: {why}.",
@@ -426,11 +425,11 @@ PLAN: dict[str, Text] = {
     "hazard": Text(
         "{field} is set in the target on {count:record} of {sobject} that this migration created: they could be sent "
         "to Salesforce again.",
-        "find out who set it and whether the order was sent to Salesforce, then clear the field.",
+        "find out who set it and whether the order was sent to Salesforce; then clear the field.",
     ),
     "deletions_not_looked_for": Text(
-        "With orders_where set, records deleted in the source are not looked for.",
-        "run without orders_where to have deletions carried.",
+        "Because orders_where is set, the run does not look for records deleted in the source.",
+        "run without orders_where to carry deletions.",
     ),
     "deleted_in_source": Text(
         "{count} records of {sobject} that were moved are gone from the source and stay in the target.",
@@ -445,47 +444,47 @@ PLAN: dict[str, Text] = {
 LOAD_AND_PROOF: dict[str, Text] = {
     "canary_unexpected": Text(
         "The target changed {field} of {short} in a way that no rule of the package explains: {effects}.",
-        "nothing, if the proof is clean: all of this object is read back and corrected. To spare that, switch the "
-        "automation off that does it (Setup > Apex Triggers, Flows, Workflow Rules).",
+        "nothing, if the proof is clean: all records of this object are read back and corrected. To avoid that, switch off the "
+        "automation that does it (Setup > Apex Triggers, Flows, Workflow Rules).",
     ),
     "canary_did_not_happen": Text(
-        "What the package's rules do to {field} of {short} did not happen: {effects}.",
-        "look whether the rule is switched off in the target, or works in another way in its version.",
+        "The expected effect of the package's rules on {field} of {short} did not happen: {effects}.",
+        "check whether the rule is switched off in the target, or works differently in its version.",
     ),
     "canary_reuse_ended": Text(
-        "What the canary of run {run_id} had shown does not hold any more for {objects}: the first chunk, which was "
-        "read back in full, had to be corrected otherwise. All that followed was read back as well.",
-        "look what was changed in the target since that run; the next run begins with a canary of its own.",
+        "What the canary of run {run_id} showed is no longer true for {objects}: the first chunk, which was "
+        "read back in full, needed other corrections. Everything after it was read back as well.",
+        "check what was changed in the target since that run; the next run begins with its own canary.",
     ),
     "one_pass_ended": Text(
-        "One pass ended: {why} ({hit}). These went through all passes, as do all that were not created by then.",
-        "look which rule or automation of the target does this; the orders are finished and proved as all others.",
+        "One pass ended: {why} ({hit}). These orders went through all passes, as do all that were not yet created.",
+        "check which rule or automation of the target does this; the orders are completed and proved like all others.",
     ),
     "mended": Text(
         "{count} records of {sobject} were changed by the target in a way that the canary had not shown ({fields}); "
-        "they were put right before the proof.",
+        "they were corrected before the proof.",
         "nothing, if the proof is clean; above a hundredth of its records the object is read back before it is "
         "corrected in the next run.",
     ),
     "source_not_frozen": Text(
         "{count:record} of {sobject} changed in the source since the run read it.",
-        "run another delta, and take away edit rights in the source before the last one.",
+        "run another delta, and remove edit rights in the source before the last one.",
     ),
     "source_not_frozen:deleted": Text(
-        "{count:record} of {sobject} changed in the source since the run read it, {deleted} of them were deleted.",
-        "run another delta, and take away edit rights in the source before the last one.",
+        "{count:record} of {sobject} changed in the source since the run read it; {deleted} of them were deleted.",
+        "run another delta, and remove edit rights in the source before the last one.",
     ),
     "freeze_not_checked": Text(
-        "Whether the source stood still since the run read it could not be asked: {said}",
-        "run another delta before the source is closed; it asks again.",
+        "Whether the source has changed since the run read it could not be checked: {said}",
+        "run another delta before the source is closed; it checks again.",
     ),
     "readers_disagree": Text(
-        "{count} values or records of {sobject} are not the same by Bulk and database as by REST.",
+        "{count} values or records of {sobject} differ between Bulk and database on one side and REST on the other.",
         "see differences.csv, kind disagreement; trust neither the proof nor the moved values of these fields until "
-        "one of the two readings is found wrong.",
+        "you know which of the two readings is wrong.",
     ),
     "sample_changed": Text(
-        "{count} sampled records were changed between the two readings, only {compared} could be compared.",
+        "{count} sampled records changed between the two readings; only {compared} could be compared.",
         "verify again when nobody works in the orgs.",
     ),
     "differences_migration": Text(
@@ -517,7 +516,7 @@ LOAD_AND_PROOF: dict[str, Text] = {
         "see all_sources in summary.json, and differences.csv of this run and of the runs named there.",
     ),
     "migration_under_way": Text(
-        "Run {run_id} was writing to the target meanwhile.", "verify again when it has ended."
+        "Run {run_id} was writing to the target during the verification.", "verify again when it has ended."
     ),
 }
 
@@ -532,7 +531,7 @@ ROLLBACK: dict[str, Text] = {
         "assign the permission set COA Admin User to that user, or grant the right for the roll-back.",
     ),
     "not_a_migration": Text(
-        "Run {run_id} is a roll-back itself.", "to bring back what it took away, run coa_migrate again."
+        "Run {run_id} is itself a roll-back.", "to bring back what it removed, run coa_migrate again."
     ),
     "nothing_written": Text(
         "Run {run_id} wrote nothing to the target.",
@@ -551,15 +550,15 @@ ROLLBACK: dict[str, Text] = {
 }
 
 CONTRACT_STATUS = (
-    "leave status_probes off; or look at them, and confirm by accept_submit_jobs or in the approval form."
+    "leave status_probes off; or check them, and confirm with accept_submit_jobs or in the approval form."
 )
 CONTRACT: dict[str, Text] = {
     "contract_in_production": Text(
-        "The org {org_id} of the connection {connection} is no sandbox.",
+        "The org {org_id} of the connection {connection} is not a sandbox.",
         "point the connection at a sandbox; set allow_production to true only if there is none.",
     ),
     "contract_in_production:allowed": Text(
-        "The org {org_id} of the connection {connection} is no sandbox; the contract is run in it because "
+        "The org {org_id} of the connection {connection} is not a sandbox; the contract runs there because "
         "allow_production is true.",
         "point the connection at a sandbox; set allow_production to true only if there is none.",
     ),
@@ -570,12 +569,12 @@ CONTRACT: dict[str, Text] = {
         CONTRACT_STATUS,
     ),
     "strange_marks": Text(
-        "{count} records look like those of a contract that was run with another staging database: {objects}.",
+        "{count} records look like those of a contract that ran with another staging database: {objects}.",
         "run the contract with that database, or delete by hand the records whose mark begins with {mark}.",
     ),
     # The code is the fact's (`coa.contract.catalogue`).
     "fact": Text(
-        "{sentence} This org: {answer} (the catalogue: {expected}). On it rests: {rests}.", "{change}."
+        "{sentence} This org: {answer} (the catalogue: {expected}). It matters for: {rests}.", "{change}."
     ),
 }
 

@@ -119,7 +119,7 @@ def require_proved_canary(run: Run) -> None:
         approval.require_canary_answer(run, str(run.record.plan_hash), canary["observed_hash"])
         if canary["resumed_at"] is None:
             raise RunStopped(
-                f"Run {run.run_id} waited for an answer to its canary, and what changed since was not checked.",
+                f"Run {run.run_id} waited for an answer to its canary, and changes since then were not checked.",
                 state="not_approved",
                 next_step="run the task that loads the customers first.",
             )
@@ -136,7 +136,7 @@ def stop_if_rejected(run: Run) -> None:
     if count and Policies(run.params).stops_at_refused_rows:
         raise RowsRejected(
             f"The target refused {counted(count, 'record')}; on_row_failure is stop.",
-            next_step="see rejected_rows.csv, mend the causes, and run again: what is written stays and is known.",
+            next_step="see rejected_rows.csv, fix the causes, and run again: what was written stays and is known.",
         )
 
 

@@ -104,12 +104,13 @@ def _read(connection: psycopg.Connection[Row], jobs: IngestJobs, job: Row, which
         except (IncompleteExtract, psycopg.errors.BadCopyFileFormat) as error:
             if attempt == PAGE_TRIES:
                 raise IncompleteExtract(
-                    f"{which} of job {job['job_id']} could not be read whole.", next_step="retry the task."
+                    f"{which} of job {job['job_id']} could not be read completely.",
+                    next_step="retry the task.",
                 ) from error
             log.warning("%s of job %s: %s Reading it again.", which, job["job_id"], error)
         except psycopg.errors.CharacterNotInRepertoire as error:
             raise ConfigurationError(
-                f"{jobs.org.name}: {which} of job {job['job_id']} on {job['sobject']} hold bytes that are not UTF-8.",
+                f"{jobs.org.name}: {which} of job {job['job_id']} on {job['sobject']} contain bytes that are not UTF-8.",
                 next_step="nothing is lost: report it, and run again; the rows are looked up by their keys.",
             ) from error
     raise AssertionError("unreachable")

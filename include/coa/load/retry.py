@@ -96,8 +96,8 @@ def pause(run: Run, org: Org, rounds: int) -> None:
     settings = run.settings
     if rounds > settings.row_attempts + settings.request_retries:
         raise OrgUnavailable(
-            f"{org.name}: rows stay without an outcome after {rounds} rounds.",
-            next_step="look at Setup > Bulk Data Load Jobs of the target, then retry the task.",
+            f"{org.name}: rows still have no outcome after {rounds} rounds.",
+            next_step="check Setup > Bulk Data Load Jobs of the target, then retry the task.",
         )
     time.sleep(min(settings.retry_first_seconds * 2 ** (rounds - 1), settings.retry_max_seconds))
 
@@ -115,5 +115,5 @@ def require_outcomes(run: Run, step: Step) -> None:
         what = ", ".join(f"{r['n']} {r['state']} (such as {r['example']})" for r in open_rows)
         raise OrgUnavailable(
             f"Rows of {step.sobject} have no outcome after step {step.name}: {what}.",
-            next_step="retry the task; it goes on with these rows.",
+            next_step="retry the task; it continues with these rows.",
         )

@@ -52,5 +52,5 @@ def refuse_changed_target(run: Run, target: Org, touched: Touched) -> None:
                 f"{counted(len(concerned), 'record')} of {sobject} changed in the target after the plan was made "
                 f"(such as {concerned[0]}).",
                 state="blocked",
-                next_step="trigger a new run: its plan will take the target as it is now.",
+                next_step="trigger a new run: its plan will use the target as it is now.",
             )

@@ -68,7 +68,9 @@ def parse_mapping(text: str, where: Path, place: Place) -> Mapping:
     try:
         root = compose(text)
     except NoYaml as fault:
-        raise InvalidParams(f"{name} is no YAML: {fault.position}{fault}.", next_step=NEXT_STEP) from None
+        raise InvalidParams(
+            f"{name} is not valid YAML: {fault.position}{fault}.", next_step=NEXT_STEP
+        ) from None
     if root is None:
         return Mapping()
     faults = MappingErrors()
@@ -175,7 +177,7 @@ class _Reader:
                 check_condition(text)
         except NoCondition:
             self.faults.add(
-                node, f"{path} is no SOQL condition (what follows WHERE, and no ORDER BY or LIMIT)"
+                node, f"{path} is not a SOQL condition (what follows WHERE, and no ORDER BY or LIMIT)"
             )
             return None
         return text

@@ -62,8 +62,8 @@ def place_for(path: str, named_by: NamedBy) -> Place:
     said = settings.mapping_folder
     if said and not Path(said).is_dir():
         raise InvalidParams(
-            f"The environment variable {FOLDER} names no folder.",
-            next_step="let it name the folder of the mapping files, on every worker, or unset it.",
+            f"The environment variable {FOLDER} does not name a folder.",
+            next_step="set it to the folder of the mapping files, on every worker, or unset it.",
         )
     # Whoever triggers may repeat what the deployment says: a standing approval does.
     of_deployment = named_by is NamedBy.DEPLOYMENT or path == settings.mapping
@@ -81,7 +81,7 @@ def _text(where: Path, what: str, below: Path | None) -> str:
         return read_regular(where, MAX_BYTES, below).decode("utf-8")
     except OutsideFolder:
         raise InvalidParams(
-            f"{what} does not lie where this deployment reads mapping files from.",
+            f"{what} is not in a folder from which this deployment reads mapping files.",
             next_step=f"put it below the folder that {FOLDER} names (by default {DEFAULT_FOLDER}/ of the project), or let "
             f"{FILE} name it in the environment of the workers.",
         ) from None

@@ -44,7 +44,7 @@ def mapping_of(run: Run) -> Mapping:
     """
     if not run.has_table(Table.MAPPING_FILE):
         raise ConfigurationError(
-            f"Run {run.run_id} kept no mapping: its task start did not come to its end, or its tables were purged.",
+            f"Run {run.run_id} has no mapping: its task start did not finish, or its tables were purged.",
             next_step="clear its task start, or trigger a new run.",
         )
     data = run.db.value(sql.SQL("SELECT parsed FROM {}").format(run.table(Table.MAPPING_FILE)))

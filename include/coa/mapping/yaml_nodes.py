@@ -47,7 +47,7 @@ def compose(text: str) -> Node | None:
         position = getattr(error, "position", None)
         before = text[:position] if isinstance(position, int) else ""
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise NoYaml("a character that no YAML may have", line, column) from None
+        raise NoYaml("a character that YAML does not allow", line, column) from None
     return root
 
 
@@ -64,7 +64,7 @@ def _count(text: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, AliasEvent):
             if any(anchor == event.anchor for anchor, _ in open_nodes):
-                raise _at(event, "an alias of what it stands in")
+                raise _at(event, "an alias of something that contains it")
             counted += sizes.get(event.anchor or "", 1)
         elif isinstance(event, NodeEvent):
             counted += 1

@@ -64,7 +64,7 @@ def check_plan(run: Run) -> None:
             f"{counts['blocked']} of {counts['records']} records are blocked; max_blocked allows {limit}. "
             "rejected_rows.csv lists them with reasons.",
             state="blocked",
-            next_step="mend the records or their mapping, or raise max_blocked.",
+            next_step="correct the records or their mapping, or raise max_blocked.",
         )
 
 

@@ -168,11 +168,11 @@ def saving_words(run: Run) -> tuple[str, str]:
     return (
         f"With {len(rules)} workflow rules of the package switched off for the load ({', '.join(rules)}) up to "
         f"{found.rows:,} rows of this plan are not written a second time ({found.statuses:,} statuses, "
-        f"{found.prices:,} prices, {found.dates:,} received dates), which spares about {found.calls:,} API calls and "
-        f"{found.hours:.1f} hours in Bulk jobs, and {found.orders:,} orders never stand as Drafts (about "
+        f"{found.prices:,} prices, {found.dates:,} received dates), which saves about {found.calls:,} API calls and "
+        f"{found.hours:.1f} hours in Bulk jobs, and {found.orders:,} orders are never Drafts (about "
         f"{found.exposure:.1f} hours of Draft exposure taken together; {basis}).",
-        f"{clicks(rules, 'Deactivate')}, in the target, then run again; and switch them on again when the last load is "
-        "over: later runs remind of it. This program never switches a rule.",
+        f"{clicks(rules, 'Deactivate')}, in the target, then run again; switch them on again after the last load "
+        "(later runs remind you). This program never switches a rule.",
     )
 
 

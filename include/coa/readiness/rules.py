@@ -94,7 +94,7 @@ def parse_rules(text: str, name: str) -> Rules:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{name} is no YAML: {error}.", next_step=NEXT_STEP) from error
+        raise ConfigurationError(f"{name} is not valid YAML: {error}.", next_step=NEXT_STEP) from error
     reader = _Reader()
     rules = reader.rules(document)
     if reader.faults:

@@ -65,9 +65,9 @@ VERDICTS = {
     "blocked": ("warn", "Findings stopped the run before the first write."),
     "failed": (
         "bad",
-        "The run could not go on. What was written is in the ledger, and the next run goes on.",
+        "The run could not continue. What was written is in the ledger, and the next run continues from there.",
     ),
-    "running": ("warn", "The run is still under way."),
+    "running": ("warn", "The run is still in progress."),
 }
 
 

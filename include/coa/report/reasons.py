@@ -5,7 +5,7 @@ from __future__ import annotations
 WORDS: dict[str, tuple[str, str]] = {
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": (
         "a validation rule of the target refused the record",
-        "mend the record in the source, or switch the rule off for the load.",
+        "correct the record in the source, or switch the rule off for the load.",
     ),
     "REQUIRED_FIELD_MISSING": (
         "a field that the target requires is empty",
@@ -13,7 +13,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "STRING_TOO_LONG": ("a value is too long", "lengthen the target's field, or set too_long_policy."),
     "INVALID_EMAIL_ADDRESS": (
-        "the target takes this for no e-mail address",
+        "the target does not accept this as an e-mail address",
         "correct it in the source, or set invalid_values to blank.",
     ),
     "NUMBER_OUTSIDE_VALID_RANGE": (
@@ -21,12 +21,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "correct it in the source, widen the target's field, or set invalid_values to blank.",
     ),
     "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": (
-        "a picklist of the target lacks the value",
+        "a picklist of the target does not have the value",
         "add the value to the picklist, or map it in the mapping file.",
     ),
     "INVALID_CROSS_REFERENCE_KEY": (
         "a link leads to no record of the target",
-        "run again: the plan matches links anew.",
+        "run again: the plan matches links again.",
     ),
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": (
         "the user may not use the record that a link leads to",
@@ -57,19 +57,19 @@ WORDS: dict[str, tuple[str, str]] = {
         "the user may not write one of the fields",
         "assign the permission sets again, or set created_dates to auto.",
     ),
-    "ENTITY_IS_DELETED": ("the record was deleted meanwhile", "run again: the plan takes it as gone."),
+    "ENTITY_IS_DELETED": ("the record was deleted in the meantime", "run again: the plan takes it as gone."),
     "STORAGE_LIMIT_EXCEEDED": ("the target's storage is full", "free or buy storage, then run again."),
     "PARENT_REJECTED": (
-        "what it hangs on was refused",
+        "its parent was refused",
         "see the row of its customer or order, and run again.",
     ),
     "DETAILS_REJECTED": (
-        "the order stays a Draft in the target, for not all of its details are there as they should be",
-        "mend the rows of its details and run again soon: a Draft could be submitted to Salesforce.",
+        "the order stays a Draft in the target, because not all of its details are correct there",
+        "correct its details and run again soon: a Draft could be submitted to Salesforce.",
     ),
     "INCOMPLETE": (
         "the order was created released, and not all of its details are there",
-        "mend the rows of its details and run again: the next run brings them.",
+        "correct its details and run again: the next run loads them.",
     ),
     "NO_RESULT": ("the org gave no result for the row in any try", "run again."),
 }
@@ -78,7 +78,7 @@ WORDS: dict[str, tuple[str, str]] = {
 def plain_words(code: str, error: str) -> tuple[str, str]:
     """(reason, next step) for an error of the org; the org's own text is kept behind ours."""
     reason, next_step = WORDS.get(
-        code, ("the target refused the record", "read the org's message, mend the cause, run again.")
+        code, ("the target refused the record", "read the org's message, fix the cause, run again.")
     )
     detail = " ".join(error.split())[:500]
     return f"{reason} ({code}: {detail})" if detail else f"{reason} ({code})", next_step

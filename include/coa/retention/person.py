@@ -58,7 +58,7 @@ class Person:
         texts = [one for one in wanted if one not in ids]
         if not wanted or any(len(one) < SHORTEST for one in texts):
             raise ConfigurationError(
-                f"A person is named by texts of at least {SHORTEST} characters, or by record ids.",
+                f"A person must be named by texts of at least {SHORTEST} characters, or by record ids.",
                 next_step="give an e-mail address, a full name, or the id of a record.",
             )
         return cls(tuple(texts), frozenset(one[:15] for one in ids))

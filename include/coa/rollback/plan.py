@@ -121,7 +121,7 @@ def plan_markdown(run: Run) -> str:
     lines += undo.markdown(run)
     left = reasons(run)
     if left:
-        lines += ["", "**Left as they are**", "", "| sObject | reason | records |", "|---|---|---:|"]
+        lines += ["", "**Left unchanged**", "", "| sObject | reason | records |", "|---|---|---:|"]
         for r in left:
             label = r["sobject"].removeprefix(NS).removesuffix("__c").replace("_", " ")
             lines.append(f"| {label} | `{r['reason_code']}` | {r['records']:,} |")

@@ -33,8 +33,8 @@ def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) 
     """Takes the pair of the run that is undone; raises `RunStopped` (blocked) when it cannot be undone."""
     if not run.params.run_id:
         raise ConfigurationError(
-            "No run is named that should be undone.",
-            next_step="set the param run_id: its id, by which the artifacts folders are named, or that of its Airflow run.",
+            "No run is named to be undone.",
+            next_step="set the param run_id: its id, as in the names of the artifacts folders, or that of its Airflow run.",
         )
     run.name_other()
     original = original_of(run)

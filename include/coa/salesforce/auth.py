@@ -127,8 +127,8 @@ def login(connection: OrgConnection, post: Post) -> Token:
     if c.username and c.password:
         return _soap(c, post)
     raise ConfigurationError(
-        f"Connection {c.name} holds nothing to log in with."
-        + (f" It has extras that nobody reads: {', '.join(c.unknown_extras)}." if c.unknown_extras else ""),
+        f"Connection {c.name} has no credentials."
+        + (f" It has unknown extras: {', '.join(c.unknown_extras)}." if c.unknown_extras else ""),
         next_step="set consumer_key and consumer_secret (client credentials), or consumer_key, private_key and "
         "login (JWT bearer), or session_id and instance_url.",
     )

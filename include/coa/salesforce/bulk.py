@@ -72,7 +72,7 @@ def stalled(org: str, status: JobStatus, seconds: float) -> JobStalled:
     return JobStalled(
         f"{org}: Bulk job {status.job_id} stands at {status.processed} rows in state {status.state} "
         f"for {seconds:.0f} s.",
-        next_step="look at Setup > Bulk Data Load Jobs; the next try waits for the same job.",
+        next_step="check Setup > Bulk Data Load Jobs; the next try waits for the same job.",
     )
 
 
@@ -121,7 +121,7 @@ class BulkJobs:
             status, known = known or self.status(job_id), None
             if status is None:
                 raise JobLost(
-                    f"{self.org.name} does not know its Bulk job {job_id} any more.",
+                    f"{self.org.name} no longer knows its Bulk job {job_id}.",
                     next_step="retry the task.",
                 )
             if (status.state, status.processed) != seen:
@@ -194,7 +194,7 @@ def _stream(response: requests.Response) -> Iterator[bytes]:
     except Exception as error:
         # urllib3 raises its own classes here (IncompleteRead, ProtocolError, ReadTimeoutError, DecodeError).
         raise IncompleteExtract(
-            f"The download from {response.url.split('?')[0]} broke off: {error}."
+            f"The download from {response.url.split('?')[0]} was interrupted: {error}."
         ) from error
 
 

@@ -178,7 +178,7 @@ class Org:
             except ValueError as error:
                 # A proxy's page, or a body that was cut off where the length was not declared.
                 self._pause_or_give_up(attempt, f"{self.name}: GET {path} answered no JSON", error)
-        raise OrgUnavailable(f"{self.name}: GET {path} answered no JSON.")
+        raise OrgUnavailable(f"{self.name}: GET {path} did not answer with JSON.")
 
     def data_json(self, path: str, *, kind: str, params: dict[str, str] | None = None) -> Any:
         """GET below `/services/data/vXX.X`."""
@@ -412,7 +412,7 @@ class Org:
                 if self.connection.session_id:
                     raise AuthenticationFailed(
                         f"Connection {self.name}: its session has expired.",
-                        next_step="put a fresh session_id into the connection, or use client credentials.",
+                        next_step="put a new session_id into the connection, or use client credentials.",
                     )
                 self._token = None
 
@@ -453,7 +453,7 @@ class Org:
         if allowed and used >= allowed - reserve:
             raise AllowanceUsedUp(
                 f"{self.name}: {used} of {allowed} API calls of the last 24 hours are used; "
-                f"the last {reserve} are left to others.",
+                f"the last {reserve} are reserved for others.",
                 next_step="run again when the allowance has recovered, or set COA_API_RESERVE.",
             )
 
@@ -504,7 +504,7 @@ def url_on(instance_url: str, path: str, name: str) -> str:
         same = False
     if not same or not path.startswith("/"):
         raise OrgRefused(
-            f"{name}: the org names an address outside of itself, which is not asked.",
+            f"{name}: the org names an address of another server, to which nothing is sent.",
             next_step=f"check which server the connection {name} leads to, and look for a proxy in between.",
         )
     return url

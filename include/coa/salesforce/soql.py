@@ -22,5 +22,5 @@ def date_time(moment: datetime) -> str:
     '2026-01-31T12:00:00.123Z'
     """
     if moment.tzinfo is None:
-        raise ValueError("A moment without a zone could be any.")
+        raise ValueError("A time without a time zone is ambiguous.")
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -36,7 +36,7 @@ def staging_url(given: str) -> Iterator[str]:
     """
     if given and _password_in(given):
         raise ConfigurationError(
-            "The URL of --staging holds a password, which everybody who lists processes can read.",
+            "The URL of --staging contains a password, which everyone who can list processes can read.",
             next_step=f"put the URL into the environment variable {VARIABLE}, or leave the password out of it: "
             "PGPASSWORD and ~/.pgpass are read.",
         )

@@ -226,7 +226,7 @@ class EmbeddedPostgres:
             self._programs.remove_copy()
             raise ConfigurationError(
                 f"initdb failed: {text.splitlines()[-1] if text else f'exit status {done.returncode}'}",
-                next_step=f"see that there is room for {self.folder}; or define the connection coa_staging.",
+                next_step=f"make sure that there is space for {self.folder}; or define the connection coa_staging.",
             )
 
     def _launch(self) -> None:
@@ -282,7 +282,7 @@ class EmbeddedPostgres:
         if process.poll() is None:
             # A recovery that is ended here would begin anew each time, and never come to its end.
             raise ConfigurationError(
-                f"The embedded PostgreSQL in {self.folder} is not ready after {START_SECONDS} s; it goes on starting.",
+                f"The embedded PostgreSQL in {self.folder} is not ready after {START_SECONDS} s; it is still starting.",
                 next_step=f"try again in a minute; {self.log} says what it does.",
             )
         return False
@@ -304,8 +304,8 @@ class EmbeddedPostgres:
                 roles.set_up(admin, self._password_file.read_text("utf-8").strip(), DATABASES)
         except (psycopg.OperationalError, FileNotFoundError) as error:
             raise ConfigurationError(
-                f"The embedded PostgreSQL in {self.folder} does not let us in: {str(error).strip()}",
-                next_step=f"read {self.log}; if its data may go, stop it and remove {self.folder}.",
+                f"The embedded PostgreSQL in {self.folder} refuses the connection: {str(error).strip()}",
+                next_step=f"read {self.log}; if you do not need its data, stop it and remove {self.folder}.",
             ) from error
 
     def _take_over(self) -> None:

@@ -169,7 +169,7 @@ class Run:
         """
         if self.record.purged_at is not None or self.record.erased_at is not None:
             raise ConfigurationError(
-                f"Personal data of run {self.run_id} was deleted: it cannot go on, and its artifacts stay as they are.",
+                f"Personal data of run {self.run_id} was deleted: it cannot continue, and its artifacts stay unchanged.",
                 next_step="trigger a new run; what this one created is in the ledger.",
             )
 
@@ -284,8 +284,8 @@ def require_same(
     if found:
         raise ConfigurationError(
             f"The Airflow run id {record.airflow_run_id} was used before, by run {record.run_id}, and this is another "
-            f"Airflow run: {'; '.join(found)}. Nothing of the old run is taken up, neither its params nor its approval.",
-            next_step="trigger the DAG with a run id of its own; Airflow makes one if none is given.",
+            f"Airflow run: {'; '.join(found)}. Nothing of the old run is reused, neither its params nor its approval.",
+            next_step="trigger the DAG with a new run id; Airflow creates one if none is given.",
         )
 
 

@@ -70,7 +70,7 @@ def in_order(named: Iterable[tuple[str, str]]) -> list[Migration]:
     for file_name, text in sorted(named):
         form = FILE_NAME.fullmatch(file_name)
         if form is None:
-            raise ValueError(f"{file_name} is no name of a migration (NNNN_name.sql).")
+            raise ValueError(f"{file_name} is not the name of a migration (NNNN_name.sql).")
         found.append(Migration(int(form[1]), form[2], text))
     for expected, migration in enumerate(found, 1):
         if migration.version != expected:
@@ -116,7 +116,7 @@ def require_current(connection: Connection, database: str) -> None:
         raise SchemaOutdated(
             f"The staging database {database} has schema version {found.version}; this program reads version "
             f"{newest_version()} and changes nothing.",
-            next_step="run any of the DAGs, or python -m coa.staging.schema --apply, which bring it up to date.",
+            next_step="run any of the DAGs, or python -m coa.staging.schema --apply, which update it.",
         )
 
 
@@ -137,7 +137,7 @@ def _refuse_newer(found: Applied, database: str) -> None:
         raise SchemaTooNew(
             f"The staging database {database} has schema version {found.version}; this program "
             f"(coa-migration {__version__}) knows versions up to {newest_version()}.",
-            next_step=f"use coa-migration {found.coa_version} or newer here, as those do who brought it up to date.",
+            next_step=f"use coa-migration {found.coa_version} or newer, the version that updated it.",
         )
 
 
@@ -165,9 +165,9 @@ def _run(transaction: Transaction, migration: Migration, database: str) -> bool:
             )
     except psycopg.Error as error:
         raise ConfigurationError(
-            f"Migration {migration} of the staging database {database} failed, and nothing of it was kept: "
+            f"Migration {migration} of the staging database {database} failed, and was undone: "
             f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}.",
-            next_step="end what works on the database and try again; python -m coa.staging.schema --sql shows the "
+            next_step="end the processes that use the database and try again; python -m coa.staging.schema --sql shows the "
             "statements.",
         ) from error
     return True
@@ -185,8 +185,8 @@ def _refuse_during_load(connection: Connection, migration: Migration, database: 
     ).fetchone()
     if loading:
         raise MigrationBlocked(
-            f"The staging database {database} has to be brought up to date ({migration}), and run "
-            f"{loading['run_id']} ({loading['dag_id']}) is loading with the tables as they are.",
+            f"The staging database {database} must be updated ({migration}), and run "
+            f"{loading['run_id']} ({loading['dag_id']}) is loading with the present tables.",
             next_step="wait until it ends, or, if its process is dead, until its lease expires at "
             f"{loading['expires_at']:%H:%M:%S %Z}.",
         )

@@ -73,7 +73,7 @@ def unprivileged() -> Unprivileged:
         "PostgreSQL does not run as root, and this system does not let root run it as another account: "
         + ("; ".join(problems) or "neither `setpriv` nor `unshare` (package util-linux) is here")
         + ".",
-        next_step="run as an ordinary user, or define the connection coa_staging with a PostgreSQL of yours.",
+        next_step="run as an ordinary user, or define the connection coa_staging with your own PostgreSQL.",
     )
 
 

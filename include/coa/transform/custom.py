@@ -59,8 +59,8 @@ def load_function(custom: CustomRule) -> Rule:
     where = Path(custom.path)
     if not custom_rules_allowed():
         raise InvalidParams(
-            f"The mapping names the custom rule {where.name}, and this worker runs none.",
-            next_step=f"set {CUSTOM_RULES}=true on every worker, or take the rule out of the mapping file.",
+            f"The mapping names the custom rule {where.name}, but this worker runs no custom rules.",
+            next_step=f"set {CUSTOM_RULES}=true on every worker, or remove the rule from the mapping file.",
         )
     if sha256(custom.code.encode()).hexdigest() != custom.sha256:
         raise InvalidParams(
@@ -134,14 +134,14 @@ def _checked(result: Any, before: pandas.DataFrame, fixed: list[str], name: str)
     if not isinstance(result, pandas.DataFrame):
         raise _broken(name, f"it returned {type(result).__name__}, not a DataFrame")
     if len(result) != len(before) or set(result.index) != set(before.index):
-        raise _broken(name, "it returned other rows than it was given")
+        raise _broken(name, "it returned different rows than it was given")
     unknown = [str(c) for c in result.columns if c not in before.columns]
     if unknown:
         raise _broken(name, f"it added columns that are not carried: {', '.join(unknown)}")
     after = result.reindex(before.index)
     for column in fixed:
         if column in after.columns and not _texts(after[column]).equals(_texts(before[column])):
-            raise _broken(name, f"it changed {column}, which is not its to change")
+            raise _broken(name, f"it changed {column}, which it may not change")
     return after
 
 

@@ -16,7 +16,7 @@ def build(edition: Edition) -> DAG:
     orgs = edition.pair.params()
     with edition.dag(
         "sync",
-        "Brings what changed in the source to the target, on a schedule, under a standing approval",
+        "Carries changes of the source to the target, on a schedule, under a standing approval",
         params=form("sync", edition.pair),
         writes=True,
         doc=SYNC,

@@ -153,9 +153,7 @@ def _local_airflow() -> list[Item]:
         return []
     name = "Airflow of make up"
     if not known.kept:
-        return [
-            Item(name, False, "nobody looks after it any more.", "make up ends what is left and starts it.")
-        ]
+        return [Item(name, False, "it is no longer supervised.", "make up ends what is left and starts it.")]
     if known.down:
         given_up = State.GIVEN_UP.value in known.down.values()
         parts = ", ".join(f"{part}: {state}" for part, state in known.down.items())

@@ -69,7 +69,7 @@ def org_of_alias(alias: str) -> dict[str, str]:
     missing = [name for name in ("instanceUrl", "accessToken", "username") if not found.get(name)]
     if missing:
         raise ConfigurationError(
-            f"The Salesforce CLI does not tell {', '.join(missing)} of {alias}.",
+            f"The Salesforce CLI does not show {', '.join(missing)} of {alias}.",
             next_step=f"log in again: sf org login web --alias {alias}.",
         )
     return found
@@ -126,7 +126,7 @@ def _keep(name: str, fields: dict[str, Any]) -> None:
         file.write_text(json.dumps({name: fields}), "utf-8")
         if command.main(["connections", "import", "--overwrite", str(file)], quiet=True):
             raise ConfigurationError(
-                f"Airflow did not take the connection {name}.",
+                f"Airflow did not accept the connection {name}.",
                 next_step="make airflow ARGS='connections list' says more.",
             )
 

@@ -177,7 +177,7 @@ def demo(plan: Plan, console: Console) -> int:
         console.print(f"From start to verdict: {time.monotonic() - started:.0f} s.")
         if plan.wait:
             console.print(
-                f"Airflow goes on serving: http://localhost:{plan.airflow_port}  (Ctrl-C ends the demo)"
+                f"Airflow keeps running: http://localhost:{plan.airflow_port}  (Ctrl-C ends the demo)"
             )
             try:
                 while airflow.running:
@@ -383,7 +383,8 @@ def _only_demo() -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ConfigurationError(
-                "A demo of this project runs already.", next_step="stop it (Ctrl-C) before starting another."
+                "A demo of this project is already running.",
+                next_step="stop it (Ctrl-C) before starting another.",
             ) from error
         # A demo that was killed has left all that it had started.
         end_registered(folder / "groups")

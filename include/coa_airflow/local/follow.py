@@ -46,7 +46,7 @@ def follow(worker: subprocess.Popen[bytes], token: str, log: Path) -> int:
                 )
                 console.print(escape(_tail(log)))
                 console.print(
-                    f"Nothing was written to any org. Next step: mend what the log names; all of it is in {log}."
+                    f"Nothing was written to any org. Next step: fix what the log names; the complete log is in {log}."
                 )
                 return NOT_STARTED
             return conclude(db, row, console)

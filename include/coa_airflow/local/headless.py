@@ -67,7 +67,7 @@ def params_from_environment() -> dict[str, Any]:
             "PARAMS is not a JSON object.", next_step="""write it as in '{"dry_run": true}'."""
         )
     RunParams.parse(params)
-    refuse_asking(params, nobody="nobody can be asked in a headless run")
+    refuse_asking(params, nobody="a headless run cannot ask anyone")
     chosen(params, Pair().params())
     return params
 

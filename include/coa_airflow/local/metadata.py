@@ -139,8 +139,8 @@ def make_tables_once(
         )
         if migrated.returncode:
             raise ConfigurationError(
-                f"Airflow's tables could not be made: {_last_lines(migrated.stderr or migrated.stdout)}",
-                next_step="look at the lines above; `make clean` and `make migrate` set all up anew.",
+                f"Airflow's tables could not be created: {_last_lines(migrated.stderr or migrated.stdout)}",
+                next_step="look at the lines above; `make clean` and `make migrate` set everything up again.",
             )
         # By a rename the tables are whole as soon as they bear their name.
         connection.execute(

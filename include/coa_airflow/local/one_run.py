@@ -87,7 +87,7 @@ def read_dag(dag_id: str) -> Any:
         errors = "\n".join(bag.import_errors.values())
         raise ConfigurationError(
             f"There is no DAG {dag_id} in {folder}. {errors}".strip(),
-            next_step="name one of its DAGs, or mend the file.",
+            next_step="name one of its DAGs, or correct the file.",
         )
     return dag
 

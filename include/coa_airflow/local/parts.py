@@ -111,4 +111,4 @@ def migrate_metadata(environment: dict[str, str], log: Path) -> None:
             check=False,
         )
     if done.returncode:
-        raise ConfigurationError("Airflow's tables could not be made.", next_step=f"read {log}.")
+        raise ConfigurationError("Airflow's tables could not be created.", next_step=f"read {log}.")

@@ -136,7 +136,7 @@ def wait_until_up(airflow: LocalAirflow, port: int) -> AirflowApi:
     wait_until(lambda: api.up() or not airflow.running, START_SECONDS, every=0.5)
     if not api.up():
         raise ConfigurationError(
-            f"Airflow did not come up on port {port}. Its logs say last:\n{airflow.what_broke()}",
+            f"Airflow did not start on port {port}. The last lines of its logs:\n{airflow.what_broke()}",
             next_step=f"read the logs in {logs_folder()}.",
         )
     return api
@@ -245,8 +245,8 @@ def up(console: Console) -> int:
         down(console)
         parts = ", ".join(f"{name}: {state}" for name, state in (broken.down if broken else {}).items())
         raise ConfigurationError(
-            f"Airflow did not come up{f' ({parts})' if parts else ''}.",
-            next_step=f"read {log} and the logs of its parts beside it.",
+            f"Airflow did not start{f' ({parts})' if parts else ''}.",
+            next_step=f"read {log} and the logs of its components in the same folder.",
         )
     show_access(console, port)
     _warn_of_missing_connections(console)
@@ -269,7 +269,7 @@ def _already(known: Server, console: Console) -> int:
         console.print(f"Airflow runs already: http://localhost:{server.port}  (make down stops it)")
         return 0
     console.print(f"Airflow runs only in part: {', '.join(unwell)}. {_keeper_log()} says what happened.")
-    console.print("Next step: make down, mend what the logs name, make up.")
+    console.print("Next step: make down, fix what the logs name, make up.")
     return 1
 
 

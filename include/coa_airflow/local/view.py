@@ -172,7 +172,7 @@ def show_totals(summary: dict[str, Any] | None, console: Console) -> None:
     on_purpose = (summary or {}).get("explained") or {}
     if on_purpose:
         console.print(
-            f"  Beside that, {sum(on_purpose.values()):,} values differ on purpose: {escape(told(on_purpose))}.",
+            f"  In addition, {sum(on_purpose.values()):,} values differ on purpose: {escape(told(on_purpose))}.",
             highlight=False,
         )
 

@@ -75,5 +75,5 @@ def _first(run: Run, kind: str, key: str) -> bool:
 def _failed(run: Run, kind: str, channel: str, error: Exception) -> None:
     # What a library says may repeat the address of a web hook, which is a secret.
     why = str(error) if isinstance(error, CoaError) else type(error).__name__
-    log.warning("nobody could be told", kind=kind, channel=channel, why=why)
+    log.warning("nobody could be notified", kind=kind, channel=channel, why=why)
     run.events.add("notification_failed", "warning", kind=kind, channel=channel, why=why)

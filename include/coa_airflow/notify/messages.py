@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from coa.staging.runs import Run
 
 KINDS = {
-    "gate": "a plan, or a canary, waits for an answer",
+    "gate": "a plan, or a canary, is waiting for an answer",
     "reminder": "it still does",
     "verdict": "a run ended well",
     "failure": "a run ended otherwise",
-    "draft": "an order stands as Draft for longer than COA_DRAFT_MINUTES",
+    "draft": "an order has been a Draft for longer than COA_DRAFT_MINUTES",
     "late": "a run has not ended within COA_RUN_HOURS",
 }
 """Kinds of messages, with what each is about; a channel asks for some or all."""
@@ -67,7 +67,7 @@ class Message:
 def gate_opened(run: Run, what: str, hours: float) -> Message:
     """`what` is `plan` or `canary`; `hours`: how long the gate waits."""
     return Message(
-        f"The {what} of run {run.run_id} waits for an answer",
+        f"The {what} of run {run.run_id} is waiting for an answer",
         (_orgs(run), *_amounts(run), f"Without an answer within {hours:g} hours the run is not approved."),
         _page(run),
     )
@@ -76,7 +76,7 @@ def gate_opened(run: Run, what: str, hours: float) -> Message:
 def reminder(run: Run, what: str, since: str) -> Message:
     """`since`: when the question was asked."""
     return Message(
-        f"The {what} of run {run.run_id} still waits for an answer",
+        f"The {what} of run {run.run_id} is still waiting for an answer",
         (_orgs(run), f"It was asked at {since}.", *_amounts(run)),
         _page(run),
     )
@@ -98,14 +98,14 @@ def ended(run: Run, state: RunState, artifacts: Any) -> Message:
 
 
 def left_as_draft(run: Run, orders: int, minutes: float) -> Message:
-    stand = "order stands" if orders == 1 else "orders stand"
+    drafts = "order is a Draft" if orders == 1 else "orders are Drafts"
     return Message(
-        f"{orders:,} {stand} as Draft in the target of run {run.run_id}",
+        f"{orders:,} {drafts} in the target of run {run.run_id} and should not be",
         (
             _orgs(run),
-            f"{orders:,} {stand} as Draft there for more than {minutes:g} minutes, and must not. "
+            f"{orders:,} {drafts} there for more than {minutes:g} minutes, and should not be. "
             "Do not submit Draft orders in that org.",
-            "Next step: let the run go on, or trigger the migration again; it finishes those first.",
+            "Next step: let the run continue, or trigger the migration again; it completes these orders first.",
         ),
         _page(run),
     )

@@ -138,7 +138,7 @@ def _add_standing(app: FastAPI) -> None:
                 raise HTTPException(404, "There is no such standing approval.")
             if not found["may_withdraw"]:
                 over = found["state"] in ("expired", "withdrawn")
-                raise HTTPException(409 if over else 403, "It is over already." if over else NOT_YOURS)
+                raise HTTPException(409 if over else 403, "It has already ended." if over else NOT_YOURS)
             return {"withdrawn": withdraw(connection, standing_id, str(user.get_name()))}
 
 

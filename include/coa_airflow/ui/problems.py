@@ -97,7 +97,7 @@ def _changed_since(connection: Connection, run: dict[str, Any]) -> list[dict[str
             "code": "changed_since_plan",
             "records": r["records"],
             "reason": "The record changed in the source after the plan was made.",
-            "next_step": "nothing: the next delta brings it.",
+            "next_step": "nothing: the next delta carries it.",
             "examples": r["examples"],
             "steps": "load",
         }

@@ -105,12 +105,12 @@ def _other_version(error: ConfigurationError) -> StagingUnavailable:
     structlog.get_logger(__name__).warning("staging schema of another version", why=error.message)
     if isinstance(error, SchemaTooNew):
         return StagingUnavailable(
-            "The staging database was brought up to date by a newer program than this API server runs: "
+            "The staging database was updated by a newer program than this API server runs: "
             + error.next_step
         )
     return StagingUnavailable(
-        "The tables of the staging database are not there yet, or older than this page reads. The page changes "
-        "nothing: the next run of one of the DAGs brings them up to date."
+        "The tables of the staging database do not exist yet, or are older than this page can read. The page changes "
+        "nothing: the next run of one of the DAGs updates them."
     )
 
 
@@ -145,4 +145,4 @@ def _transaction(mode: str) -> Iterator[Connection]:
         raise StagingUnavailable("The staging database is too busy to answer now.") from error
     except (psycopg.OperationalError, OperationalError) as error:
         _staging.forget_address()
-        raise StagingUnavailable("The connection to the staging database broke off.") from error
+        raise StagingUnavailable("The connection to the staging database was interrupted.") from error

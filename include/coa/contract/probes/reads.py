@@ -77,7 +77,7 @@ def _is_active(org: ProbeOrg, name: str) -> str:
     rule_id = _rules(org).get(name)
     active = _active(org, rule_id) if rule_id else None
     if active is None:
-        raise NotAskable("the org does not tell whether the rule is active")
+        raise NotAskable("the org does not say whether the rule is active")
     return "active" if active else "inactive"
 
 

@@ -4,7 +4,7 @@ import { Refused, airflowPath, load, make } from "./parts.js";
 const REFUSALS = {
   401: "You are not logged in to Airflow any more. Log in and open this page again.",
   403: "You may not answer this plan.",
-  404: "The question is not open any more.",
+  404: "The question is no longer open.",
   409: "Somebody has answered already.",
 };
 
@@ -32,7 +32,7 @@ export function decision(dag, run) {
       const form = Object.fromEntries(Object.entries(asked.params ?? {}).map(([name, field]) => [name, field?.value ?? null]));
       const body = JSON.stringify({ chosen_options: [option], params_input: { ...form, reason: reason.value } });
       await load(address, { method: "PATCH", headers: { "Content-Type": "application/json" }, body, refusals: REFUSALS });
-      said.textContent = "Your answer is recorded; the run goes on in a moment.";
+      said.textContent = "Your answer is recorded; the run continues in a moment.";
     } catch (error) {
       for (const button of buttons) button.disabled = false;
       said.textContent = error instanceof Refused ? error.message : "Airflow cannot be reached.";

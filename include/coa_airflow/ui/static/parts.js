@@ -85,10 +85,10 @@ const STATES = {
   rows_rejected: ["bad", "Rows rejected", "The target refused some planned rows."],
   blocked: ["warn", "Blocked", "A finding stopped the run; nothing was written."],
   not_approved: ["warn", "Not approved", "No valid approval; nothing was written."],
-  failed: ["bad", "Failed", "The run could not go on; trigger it again, no record is created twice."],
+  failed: ["bad", "Failed", "The run could not continue. Trigger it again; no record is created twice."],
 };
 export function stateOf(state, over = false) {
-  if (!state && over) return { tone: "bad", label: "No verdict", meaning: "Its Airflow run is over, and left no verdict: a task was killed, or failed before it could tell. See the logs of the red tasks; trigger a new run, no record is created twice." };
+  if (!state && over) return { tone: "bad", label: "No verdict", meaning: "Its Airflow run ended without a verdict: a task was killed, or failed before it could report one. See the logs of the red tasks; trigger a new run, no record is created twice." };
   const [tone, label, meaning] = STATES[state] ?? (state ? ["warn", state.replaceAll("_", " "), ""] : ["live", "Running", ""]);
   return { tone, label, meaning };
 }
@@ -107,7 +107,7 @@ export class Refused extends Error {
 
 const REFUSALS = {
   401: "You are not logged in to Airflow any more. Log in and open this page again.",
-  403: "You may not read the runs of this DAG. Ask an Airflow administrator for the right to see it.",
+  403: "You may not read the runs of this DAG. Ask an Airflow administrator for permission to see it.",
 };
 
 /** JSON of one of our endpoints, by a path relative to the page, or of Airflow's; raises `Refused`. */
@@ -150,7 +150,7 @@ export async function poll(step) {
       }
       failures += 1;
       pause = Math.min(30, 2 ** failures);
-      notice(`${text} What is shown may be old; trying again every ${pause} s.`, "bad");
+      notice(`${text} This page may be out of date; trying again every ${pause} s.`, "bad");
     }
     if (pause === null) return;
     // Nobody looks at a hidden tab: it asks when it is shown again.

@@ -73,5 +73,5 @@ export function drawBeside(runs) {
   const columns = [{ label: "sObject", cell: (row) => row.object }, { label: "Count", head: true, cell: (row) => row.label }, ...runs.map(column)];
   const heads = make("ul", { class: "runs-beside" }, runs.map((r) => make("li", {}, make("strong", {}, ROLES[r.role]), " ", badge(r.state), " ",
     r.role === "this" ? r.run_id : airflowLink(link(r), r.run_id, { "data-key": `beside-${r.run_id}` }), make("span", { class: "faint" }, ` ${moment(r.started)}, ${duration(r.seconds)}`))));
-  return [title("beside-title", "Beside other runs"), heads, table("Counts of this run beside other runs", columns, rows)];
+  return [title("beside-title", "Compared with other runs"), heads, table("Counts of this run and of other runs", columns, rows)];
 }

@@ -13,7 +13,7 @@ const file = (name, more = "") => `files/${dag}/${name}?${query}${more}`;
 const LIVE_SECONDS = 2;
 const ENDED_SECONDS = 20;
 
-const STAGE_WORDS = { waiting: "waiting", running: "running", asking: "waits for an answer", done: "done", failed: "failed", skipped: "not reached" };
+const STAGE_WORDS = { waiting: "waiting", running: "running", asking: "waiting for an answer", done: "done", failed: "failed", skipped: "not reached" };
 const MARKS = { waiting: "", running: "", asking: "?", done: "✓", failed: "✕", skipped: "–" };
 
 let spoken = "";
@@ -37,14 +37,14 @@ async function step() {
 function nothing({ page, over }) {
   document.getElementById("content").hidden = true;
   if (page === "foreign") {
-    notice("Nothing to see here: this DAG moves no Channel Order App orders.");
+    notice("Nothing to show here: this DAG does not move Channel Order App orders.");
     return null;
   }
   if (over) {
     notice("This run ended before its migration began: see the log of its task start.");
     return ENDED_SECONDS;
   }
-  notice("The migration of this run has not started yet. This page fills itself as soon as it does.");
+  notice("The migration of this run has not started yet. This page will update as soon as it does.");
   return LIVE_SECONDS;
 }
 
@@ -87,7 +87,7 @@ function drawHead(run) {
   return [
     make("div", { class: "verdict" }, badge(run.state, run.over), make("span", { class: "kind" }, `${run.dry_run ? "dry run" : "migration"}, ${run.mode}`), make("code", {}, run.run_id)),
     words && make("p", { class: "message" }, words),
-    run.proof?.on_purpose.values > 0 && make("p", { class: "message" }, `Beside that, ${number(run.proof.on_purpose.values)} values differ on purpose: ${run.proof.on_purpose.reasons}.`),
+    run.proof?.on_purpose.values > 0 && make("p", { class: "message" }, `In addition, ${number(run.proof.on_purpose.values)} values differ on purpose: ${run.proof.on_purpose.reasons}.`),
     make("dl", { class: "facts" },
       org("Source", run.source), org("Target", run.target),
       fact("Started", moment(run.started), run.triggered_by && make("span", { class: "faint" }, ` by ${run.triggered_by}`)),
@@ -113,20 +113,20 @@ function drawApproval([approval, run, waits]) {
   if (waits) {
     return make("div", { class: "call" },
       make("p", {}, make("strong", {}, "The plan waits for an answer."), " Nothing is written to the target before it is approved."),
-      make("p", {}, `Policies: ${run.policies.join(", ") || "all as by default"}. Mapping file: ${run.mapping || "none"}.`),
+      make("p", {}, `Policies: ${run.policies.join(", ") || "all by default"}. Mapping file: ${run.mapping || "none"}.`),
       decision(run.dag, run.run), hash,
-      airflowLink(page, "The plan's page, with cases and standing approval", { "data-key": "answer" }));
+      airflowLink(page, "Airflow's page for the plan, with cases and standing approval", { "data-key": "answer" }));
   }
   const words = {
     approved: `Approved by ${approval.by}, ${moment(approval.at)}.`,
-    waived: approval.kind === "standing" ? `Covered by a standing approval of ${approval.by}.` : `No approval asked for: waived by ${approval.by || "whoever triggered the run"}, ${moment(approval.at)}.`,
+    waived: approval.kind === "standing" ? `Covered by a standing approval of ${approval.by}.` : `No approval asked for: waived by ${approval.by || "the user who triggered the run"}, ${moment(approval.at)}.`,
     refused: `Not approved${approval.by ? ` (${approval.by})` : ""}.`,
   }[approval.state];
   if (!words) return hash;
   const other = approval.plan_hash && approval.plan_hash !== run.hash;
   return make("div", { class: "line" },
     make("p", {}, words, approval.reason && make("span", { class: "faint" }, ` ${approval.reason}`)),
-    other && make("p", { class: "bad" }, "The plan has changed since: the load refuses it."),
+    other && make("p", { class: "bad" }, "The plan has changed since then: the load refuses it."),
     hash, approval.kind === "approval" && airflowLink(page, "See the answer", { "data-key": "answer" }));
 }
 

@@ -3,7 +3,7 @@ import { Refused, load, make, moment, number, table, title } from "./parts.js";
 
 const STATES = {
   in_force: ["good", "In force"], expired: ["calm", "Expired"], withdrawn: ["calm", "Withdrawn"],
-  invalid: ["warn", "Not valid: granted before grants bound params, mapping and orgs"],
+  invalid: ["warn", "Not valid: granted before approvals were bound to params, mapping and orgs"],
 };
 
 export function drawStanding(grants) {
