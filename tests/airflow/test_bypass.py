@@ -253,7 +253,7 @@ def test_people_are_told_of_a_gate_reminded_by_airflows_deadline_and_told_of_the
     run_id = live.trigger()
     live.wait_for_gate(run_id)
 
-    wait_for(lambda: any("still waits" in mail.subject for mail in MAILS), "the reminder comes")
+    wait_for(lambda: any("still waiting" in mail.subject for mail in MAILS), "the reminder comes")
     assert live.answer(run_id, "Reject", reason="Not today.").ok
     ours = live.wait_for_end(run_id)["run_id"]
 

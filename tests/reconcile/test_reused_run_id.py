@@ -64,7 +64,7 @@ def test_other_params_under_an_old_id_are_refused_by_name_with_what_to_do(databa
 
     assert f"was used before, by run {old.run_id}" in str(refusal.value)
     assert "its params are others (dry_run, require_approval)" in str(refusal.value)
-    assert "trigger the DAG with a run id of its own" in str(refusal.value)
+    assert "trigger the DAG with a new run id" in str(refusal.value)
 
 
 def test_the_same_params_in_another_run_bring_no_waiver_back(database: Database) -> None:

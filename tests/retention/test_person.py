@@ -96,7 +96,7 @@ def test_a_run_of_which_data_was_deleted_is_no_base_and_goes_on_no_more(
 
     assert find_base(newer, spec) is None
     planted.run.refresh()
-    with pytest.raises(ConfigurationError, match="it cannot go on"):
+    with pytest.raises(ConfigurationError, match="it cannot continue"):
         planted.run.reopen()
 
 

@@ -123,7 +123,7 @@ def test_a_purged_run_goes_on_no_more(database: Database, tmp_path: Path) -> Non
         lambda: pipeline.finish(run, tmp_path, None),
         lambda: pipeline.report(run, tmp_path),
     ):
-        with pytest.raises(ConfigurationError, match="it cannot go on"):
+        with pytest.raises(ConfigurationError, match="it cannot continue"):
             attempt()
 
 

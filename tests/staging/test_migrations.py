@@ -134,9 +134,7 @@ def test_a_failing_migration_leaves_nothing_and_those_before_it_stay(
         "CREATE TABLE coa.never (a int)",
     )
 
-    with pytest.raises(
-        ConfigurationError, match=rf"{first + 1:04d}_more_2 .* nothing of it was kept: division by zero"
-    ):
+    with pytest.raises(ConfigurationError, match=rf"{first + 1:04d}_more_2 .* was undone: division by zero"):
         Database(bare_url)
 
     there = contents(bare_url)
@@ -253,7 +251,7 @@ def test_a_run_that_loads_is_no_obstacle_to_who_has_nothing_to_migrate(old_url: 
     ],
 )
 def test_a_gap_a_double_and_a_misspelt_name_are_refused(names: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match=r"expected|no name of a migration"):
+    with pytest.raises(ValueError, match=r"expected|not the name of a migration"):
         in_order((name, "SELECT 1") for name in names)
 
 

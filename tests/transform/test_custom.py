@@ -21,8 +21,8 @@ BEFORE = pandas.DataFrame({"A__c": ["x", None], "Parent__c": ["p", "q"]}, index=
     ("result", "said"),
     [
         (None, "returned NoneType, not a DataFrame"),
-        (BEFORE.iloc[:1], "returned other rows"),
-        (pandas.concat([BEFORE, BEFORE]), "returned other rows"),
+        (BEFORE.iloc[:1], "returned different rows"),
+        (pandas.concat([BEFORE, BEFORE]), "returned different rows"),
         (BEFORE.assign(New__c="x"), "added columns that are not carried: New__c"),
         (BEFORE.assign(Parent__c="z"), "changed Parent__c, which it may not change"),
     ],
@@ -65,7 +65,7 @@ def test_a_worker_that_runs_no_rules_refuses(monkeypatch: pytest.MonkeyPatch, wo
     if word is not None:
         monkeypatch.setenv("COA_CUSTOM_RULES", word)
 
-    with pytest.raises(InvalidParams, match="this worker runs none") as refused:
+    with pytest.raises(InvalidParams, match="this worker runs no custom rules") as refused:
         load_function(rule("raise SystemExit\n"))
     assert "COA_CUSTOM_RULES=true" in refused.value.next_step
 

@@ -116,7 +116,7 @@ def test_a_run_is_watched_from_start_to_end(live: Live, open_page: Open, tmp_pat
     # It may start before the run of ours does, and fills itself.
     frame.locator("#stages li.asking").wait_for(timeout=PATIENCE)
     page.screenshot(path=folder(tmp_path) / "asking.png")
-    frame.get_by_role("link", name="The plan's page").click()
+    frame.get_by_role("link", name="Airflow's page for the plan").click()
     page.wait_for_url(re.compile(r"/tasks/approve/required_actions$"))
     # Loading may be over before a busy machine has drawn the page: the target's jobs wait until it has been seen.
     live.hold_jobs(True)
