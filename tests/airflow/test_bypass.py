@@ -193,7 +193,9 @@ def test_a_forged_answer_and_forged_lanes_load_nothing(live: Gate) -> None:
 
     run = live.wait_for_end(run_id)
     assert (run["state"], run["loaded_at"]) == ("not_approved", None)
-    assert live.state_of(run_id, "load.customers") == "failed"
+    # The first task that would write refuses; what comes after it is never begun.
+    assert live.state_of(run_id, "load.canary") == "failed"
+    assert live.state_of(run_id, "load.customers") == "upstream_failed"
     assert live.target() == before
 
 
