@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +88,12 @@ def check(server: EmbeddedPostgres, raw: dict[str, Any]) -> list[Item]:
 
 
 def _impatient(settings: Settings) -> Settings:
-    return replace(
-        settings,
-        connect_timeout=min(settings.connect_timeout, 2.0),
-        read_timeout=min(settings.read_timeout, SECONDS),
-        request_retries=1,
+    return settings.model_copy(
+        update={
+            "connect_timeout": min(settings.connect_timeout, 2.0),
+            "read_timeout": min(settings.read_timeout, SECONDS),
+            "request_retries": 1,
+        }
     )
 
 
