@@ -100,7 +100,7 @@ def test_what_cannot_be_used_is_left_out_of_what_is_still_told() -> None:
 
 def test_params_do_not_change() -> None:
     with pytest.raises(ValidationError):
-        RunParams().lanes = 4  # type: ignore[misc]
+        RunParams().lanes = 4
 
 
 @pytest.mark.parametrize("name", RunParams.model_fields)

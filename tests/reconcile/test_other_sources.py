@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
@@ -42,7 +43,7 @@ ORG_OF_THE_COPY = "00D000000000Cpy"
 @contextmanager
 def copies(database: Database, folder: Path) -> Iterator[tuple[Migrator, Migrator]]:
     """Migrations of two copies of one org into one target."""
-    seeded = {"orders": 6, "seed": 7, "job_delay": 0.0, "planted": False}
+    seeded: dict[str, Any] = {"orders": 6, "seed": 7, "job_delay": 0.0, "planted": False}
     with (
         running_pair(**seeded) as (source, target),
         running_org(role="source", copied=True, org_id=ORG_OF_THE_COPY, **seeded) as copy,

@@ -123,10 +123,11 @@ def test_texts_are_measured_and_cut_as_the_org_counts(
         return len(value.encode("utf-16-le")) // 2 if counted == "utf16" else len(value)
 
     value = sql.SQL("{}::text").format(sql.Literal(text))
+    settings = Settings.model_validate({"text_length": counted})
     said = module_database.row(
         sql.SQL("SELECT {} AS size, {} AS cut").format(
-            text_length(value, Settings(text_length=counted)),
-            cut(value, length, Settings(text_length=counted)),
+            text_length(value, settings),
+            cut(value, length, settings),
         )
     )
     longest = max((text[:n] for n in range(len(text) + 1) if size(text[:n]) <= length), key=len)

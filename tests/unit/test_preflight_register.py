@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from coa.findings import texts
 from coa.findings.finding import finding
@@ -14,7 +16,7 @@ from coa.reasons import REASONS
 PAGE = (Path(__file__).parents[2] / "docs" / "preflight.md").read_text("utf-8")
 
 
-def codes_of(catalogue: dict[str, texts.Text]) -> set[str]:
+def codes_of(catalogue: Mapping[str, Any]) -> set[str]:
     return {key.partition(":")[0] for key in catalogue}
 
 
@@ -60,7 +62,7 @@ def test_the_page_lists_the_findings_on_the_data() -> None:
 
 def test_a_hidden_field_ends_the_run_only_if_nothing_can_be_planned_without_it() -> None:
     (check,) = (c for c in CHECKS if "field_hidden" in c.codes)
-    facts = {"roles": "source", "because": "so", "connections": "coa_source"}
+    facts: dict[str, Any] = {"roles": "source", "because": "so", "connections": "coa_source"}
     needed, other = (
         finding("blocker", "field_hidden", sobject="S", field=name, **facts)
         for name in (min(STRUCTURE), "A__c")

@@ -140,7 +140,7 @@ def test_who_asks_for_one_setting_does_not_fail_for_another(monkeypatch: pytest.
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
-        Settings().rows_per_job = 1  # type: ignore[misc]
+        Settings().rows_per_job = 1
     with pytest.raises(ValidationError):
         Settings(rows_per_jib=1)  # type: ignore[call-arg]
 

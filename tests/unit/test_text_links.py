@@ -102,7 +102,7 @@ def test_lightning_links_go_to_the_plain_host_of_a_target_without_a_my_domain() 
 def test_a_text_fits_with_all_its_links_rewritten_or_not_at_all(
     counting: str, astral: str, room: int
 ) -> None:
-    settings = Settings(text_length=counting)
+    settings = Settings.model_validate({"text_length": counting})
     pieces = cut_up(f"{astral}{SOURCE}/{OLD}", ORGS)
     length = room + len(f"{TARGET}/{NEW}")
 

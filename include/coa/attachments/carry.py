@@ -264,7 +264,7 @@ def _send_with_body(
 
 
 def _pause(run: Run, attempt: int) -> float:
-    return min(run.settings.retry_first_seconds * 2 ** (attempt - 1), run.settings.retry_max_seconds)
+    return min(run.settings.retry_first_seconds * float(2 ** (attempt - 1)), run.settings.retry_max_seconds)
 
 
 def _send_attachments(run: Run, source: Org, target: Org, kind: Hanging, users: Users) -> None:

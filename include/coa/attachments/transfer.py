@@ -115,7 +115,7 @@ class Body(io.RawIOBase):
         """The next chunk, whatever size is asked for; empty at the end."""
         return next(self._chunks, b"")
 
-    def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[bytes]:
         return self._chunks
 
     def _read_all(self) -> Iterator[bytes]:

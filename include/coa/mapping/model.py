@@ -105,11 +105,10 @@ class Mapping:
                 for path, line in self.lines.items()
                 if path.startswith(f"sources/{key}/")
             }
-            found = replace(
-                found,
-                lines=found.lines | lines,
-                **{name: _laid_over(getattr(found, name), getattr(own, name)) for name in OF_A_SOURCE},
-            )
+            sections: dict[str, Any] = {
+                name: _laid_over(getattr(found, name), getattr(own, name)) for name in OF_A_SOURCE
+            }
+            found = replace(found, lines=found.lines | lines, **sections)
         return found
 
     def as_data(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def sum_up(run: Run, others: Sequence[Run]) -> dict[str, Any]:
     _list_strays(run, runs)
     records = [_records(run, runs, sobject) for sobject in LOADED]
     values = _values(run, runs)
-    proof = {
+    proof: dict[str, Any] = {
         "sources": [
             {
                 "org_id": one.record.source_org["id"],
@@ -140,7 +140,7 @@ def _list_strays(run: Run, runs: Sequence[Run]) -> None:
 
 
 def _records(run: Run, runs: Sequence[Run], sobject: str) -> dict[str, Any]:
-    found = {"sobject": sobject, "sources": 0, "matched": 0, "left": 0, "gone": 0}
+    found: dict[str, Any] = {"sobject": sobject, "sources": 0, "matched": 0, "left": 0, "gone": 0}
     for one in runs:
         row = run.db.row(
             sql.SQL(

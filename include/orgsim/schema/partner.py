@@ -130,6 +130,6 @@ def _usual(settings: Settings, name_label: str) -> list[Field]:
     return [
         *head(name_label=name_label),
         owner(),
-        *([currency_code()] if settings.multi_currency else []),
+        *([currency_code(settings)] if settings.multi_currency else []),
         *audit(bool(settings.audit_fields)),
     ]
