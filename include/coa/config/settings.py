@@ -88,7 +88,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     connect_timeout: Annotated[
-        AboveZero, _engine("Seconds. An org answers a TCP connect in well under a second.")
+        AboveZero, _engine("Seconds to connect. An org answers a TCP connect in well under a second.")
     ] = 10.0
     read_timeout: Annotated[
         AboveZero, _engine("Seconds between two bytes. Salesforce cuts a query off after 120.")
@@ -96,8 +96,8 @@ class Settings(BaseModel):
     request_retries: Annotated[
         AtLeastOne, _engine("Tries of a request that is safe to repeat (1 + 2 + 4 ... seconds apart).")
     ] = 6
-    retry_first_seconds: Annotated[ZeroOrMore, _engine("The first gap of the back-off.")] = 1.0
-    retry_max_seconds: Annotated[ZeroOrMore, _engine("Its ceiling.")] = 60.0
+    retry_first_seconds: Annotated[ZeroOrMore, _engine("The first wait of the back-off.")] = 1.0
+    retry_max_seconds: Annotated[ZeroOrMore, _engine("The longest wait.")] = 60.0
     poll_first_seconds: Annotated[
         ZeroOrMore,
         _engine(
@@ -172,10 +172,10 @@ class Settings(BaseModel):
         1000
     )
     canary_days: Annotated[
-        NoneOrMore, _engine("How long a proved canary may stand for that of a later run; 0: never.")
+        NoneOrMore, _engine("For how many days a later run may reuse a proved canary; 0: never.")
     ] = 30
     lease_seconds: Annotated[
-        AboveZero, _engine("How long a run that shows no sign of life keeps its pair of orgs locked.")
+        AboveZero, _engine("How long a run without a sign of life keeps its orgs locked.")
     ] = 900.0
     file_threads: Annotated[
         AtLeastOne,
@@ -241,8 +241,8 @@ class Settings(BaseModel):
     mapping_folder: Annotated[
         str,
         Explained(
-            "folder below which mapping files have to lie, whoever names them; unset, those that a trigger form or a variable "
-            "names have to lie below `mappings/` of the project. See [mapping.md](mapping.md)",
+            "folder that must contain all mapping files. If unset, only those that a trigger form or a variable names are"
+            " restricted, to `mappings/` of the project. See [mapping.md](mapping.md)",
             "none",
             (Reader.WORKER,),
         ),
@@ -258,9 +258,9 @@ class Settings(BaseModel):
     approvers: Annotated[
         Names,
         Explained(
-            "user names, with commas, that alone may approve a plan, waive its approval (`require_approval: false`), grant "
-            "and withdraw a standing approval; else `[coa] approvers` in airflow.cfg. The Airflow variable `coa_approvers` "
-            "can only take names away from it",
+            "the only users (names separated by commas) who may approve a plan, waive its approval (`require_approval: "
+            "false`), grant and withdraw a standing approval; else `[coa] approvers` in airflow.cfg. The Airflow variable"
+            " `coa_approvers` can only remove names",
             "everybody whom Airflow lets answer or trigger",
             (Reader.WORKER, Reader.PAGE),
         ),
@@ -268,7 +268,7 @@ class Settings(BaseModel):
     four_eyes: Annotated[
         Switch,
         Explained(
-            "`true`: who triggered a run neither approves its plan nor waives the approval",
+            "`true`: the user who triggered a run may neither approve its plan nor waive the approval",
             read_by=(Reader.WORKER,),
         ),
     ] = False
@@ -324,13 +324,13 @@ class Settings(BaseModel):
     draft_minutes: Annotated[
         ZeroOrMore,
         Explained(
-            "for how long an order that is none may stand as Draft in the target until people are notified",
+            "after how many minutes people are notified of an order that is a Draft in the target but not in the source",
         ),
     ] = 60.0
     triggered_by: Annotated[
         str,
         Explained(
-            "a note kept with a headless run; who started it is the user of the operating system, whatever this says",
+            "a note kept with a headless run; the recorded starter is always the user of the operating system",
             "none",
             (Reader.COMMAND,),
         ),
@@ -338,9 +338,9 @@ class Settings(BaseModel):
     pass_environment: Annotated[
         Names,
         Explained(
-            "names of environment variables, with commas (`NAME*`: all that begin so), that the local Airflow and headless "
-            "runs get beside those of `coa.child_environment`: Airflow's, ours, proxies, certificates, PostgreSQL's and the "
-            "object stores'",
+            "names of environment variables, with commas (`NAME*`: all that begin so), that the local Airflow and "
+            "headless runs get in addition to those of `coa.child_environment`: Airflow's, ours, proxies, certificates, "
+            "PostgreSQL's and the object stores'",
             "none",
             (Reader.COMMAND,),
         ),
