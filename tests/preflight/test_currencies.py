@@ -45,9 +45,7 @@ def test_rates_are_compared_by_pairs_and_another_corporate_currency_is_no_differ
 @pytest.mark.parametrize("role", [SOURCE, TARGET])
 def test_dated_rates_are_told_of_either_org(role: str) -> None:
     plain = Currencies({"USD": 1.0})
-    orgs: dict[str, Currencies | None] = {SOURCE: plain, TARGET: plain} | {
-        role: Currencies({"USD": 1.0}, dated=True)
-    }
+    orgs = {SOURCE: plain, TARGET: plain} | {role: Currencies({"USD": 1.0}, dated=True)}
 
     assert [f.code for f in check_currencies(orgs)] == [f"currency_rates_dated_{role}"]
 

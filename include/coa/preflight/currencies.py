@@ -8,6 +8,7 @@ Help, "About Advanced Currency Management").
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ def read(rows: list[dict[str, Any]], *, dated: bool) -> Currencies:
     )
 
 
-def check_currencies(found: dict[str, Currencies | None]) -> list[Finding]:
+def check_currencies(found: Mapping[str, Currencies | None]) -> list[Finding]:
     """What differs between two orgs that both have several currencies; notes, for records are judged one by one."""
     findings = [
         finding("note", f"currency_rates_dated_{role}", role=role)
