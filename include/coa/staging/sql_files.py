@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
 
 from psycopg import sql
 
@@ -14,4 +13,4 @@ def sql_file(package: str, name: str) -> sql.SQL:
     """The statement in `<name>.sql` of a package. Raises `FileNotFoundError`."""
     text = files(package).joinpath(f"{name}.sql").read_text("utf-8")
     # A file of ours is as literal as a string in the code.
-    return sql.SQL(cast(LiteralString, text))
+    return sql.SQL(text)
