@@ -192,7 +192,7 @@ def test_the_trigger_form_opens_with_what_everybody_decides(open_page: Open, tmp
     page.get_by_text("Ask a person before the first write").wait_for()
 
     assert page.get_by_text("Read everything (full)").is_visible()
-    assert page.get_by_text("What hangs on the orders").is_visible()
+    assert page.get_by_text("What is attached to the orders").is_visible()
     page.screenshot(path=folder(tmp_path) / "form.png")
 
 
