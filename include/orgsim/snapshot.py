@@ -65,10 +65,12 @@ def settings_of(snapshot: bytes, **own: Any) -> Settings:
 def put(org: Org, snapshot: bytes) -> None:
     """Makes the org what it was. 400 for an org of another shape: its tables and ids would not fit."""
     described, records = _read(snapshot)
+    # An instance: a list that is a default is no attribute of the class.
+    defaults = Settings()
     for name in OF_THE_SHAPE:
         # A snapshot from before a setting came is of an org that had its default.
         ours = getattr(org.settings, name)
-        theirs = described["settings"].get(name, getattr(Settings, name))
+        theirs = described["settings"].get(name, getattr(defaults, name))
         if ours != theirs:
             raise ApiError(
                 "INVALID_FIELD", f"the snapshot is of an org with {name} {theirs!r}, this one has {ours!r}"
