@@ -8,6 +8,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -253,6 +254,24 @@ def test_the_links_of_the_shown_report_lead_to_its_files(get: Get, database: Dat
     for name in ("casework.md", "plan.json", "summary.json"):
         assert answers[name].content == (tmp_path / name).read_bytes()
     assert answers["differences.csv"].content == (tmp_path / "differences.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["attached.csv", "history/field_history.csv", "history/field_history.parquet"]
+)
+def test_what_only_some_runs_have_is_given_out_as_well(
+    get: Get, database: Database, tmp_path: Path, name: str
+) -> None:
+    airflow_run = "manual__2026-11-23T09:00:00+00:00"
+    samples.finished_run(database, airflow_run_id=airflow_run, artifacts=str(tmp_path))
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"as it is")
+    shown = get("/coa/files/coa_migrate/report.html", run_id=airflow_run)
+
+    answer = get(urljoin(str(shown.url), name))
+
+    assert (answer.status_code, answer.content) == (200, b"as it is")
+    assert name.rpartition("/")[2].partition(".")[0] in answer.headers["content-disposition"]
 
 
 def test_the_plan_is_shown_where_it_can_be_read(get: Get, database: Database, tmp_path: Any) -> None:

@@ -24,7 +24,7 @@ from coa.errors import ConfigurationError
 from coa_airflow.ui.access import MAY_READ_RUN, DagId, RunId, RunIdInPath, readable_dags, run_or_404
 from coa_airflow.ui.cache import CostCache
 from coa_airflow.ui.cases import pairs_with_cases
-from coa_airflow.ui.downloads import DOCUMENTS, LISTS, artifact_bytes, csv_stream
+from coa_airflow.ui.downloads import DOCUMENTS, LISTS, artifact_stream, csv_stream
 from coa_airflow.ui.overview import airflow_state, all_runs, beside, dags_with_runs, state_of_headless_run
 from coa_airflow.ui.problems import problems
 from coa_airflow.ui.run_data import run_page
@@ -191,18 +191,22 @@ def _add_files(app: FastAPI) -> None:
     def file_of_run(dag_id: DagId, run_id: RunIdInPath, name: FileName) -> Response:
         return _file(run_or_404(dag_id, run_id), name)
 
+    @app.get("/files/{dag_id}/runs/{run_id}/history/{name}", dependencies=[MAY_READ_RUN])
+    def history_file_of_run(dag_id: DagId, run_id: RunIdInPath, name: FileName) -> Response:
+        return _file(run_or_404(dag_id, run_id), f"history/{name}")
+
 
 def _file(row: dict[str, Any], name: str, *, download: bool = False) -> Response:
     """A file of a run: a list from staging, anything else from the artifacts folder. Raises HTTPException (404)."""
-    stem, _, ending = name.rpartition(".")
+    stem, _, ending = name.rpartition("/")[2].rpartition(".")
     headers = {}
-    if download or ending in ("csv", "md", "yaml"):
+    if download or ending in ("csv", "md", "parquet", "yaml"):
         headers["Content-Disposition"] = f'attachment; filename="{stem}-{row["run_id"]}.{ending}"'
-    if ending == "csv" and stem in LISTS:
+    if name == f"{stem}.csv" and stem in LISTS:
         return StreamingResponse(csv_stream(stem, row), media_type="text/csv; charset=utf-8", headers=headers)
-    content = artifact_bytes(row, name) if name in DOCUMENTS else None
+    content = artifact_stream(row, name) if name in DOCUMENTS else None
     if content is None:
         raise HTTPException(404, f"{name} is not readable from here: see the run's artifacts folder.")
     if name == "report.html":
         headers["Content-Security-Policy"] = REPORT_POLICY
-    return Response(content, media_type=DOCUMENTS[name], headers=headers)
+    return StreamingResponse(content, media_type=DOCUMENTS[name], headers=headers)

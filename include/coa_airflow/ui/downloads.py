@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
+from coa.attachments import history
 from coa.config import Settings
 from coa.readiness.assess import READINESS_COLUMNS, readiness_rows
 from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
@@ -51,6 +52,7 @@ LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]
     "gtm_readiness": (READINESS_COLUMNS, readiness_rows),
 }
 
+PARQUET = "application/vnd.apache.parquet"
 DOCUMENTS = {
     "report.html": "text/html; charset=utf-8",
     "plan.json": "application/json",
@@ -61,9 +63,12 @@ DOCUMENTS = {
     "contract.md": "text/markdown; charset=utf-8",
     "casework.md": "text/markdown; charset=utf-8",
     "mapping_template.yaml": "application/yaml; charset=utf-8",
-    **dict.fromkeys(DATA_LOADER_FILES, "text/csv; charset=utf-8"),
+    **dict.fromkeys((*DATA_LOADER_FILES, "attached.csv"), "text/csv; charset=utf-8"),
+    "orders.parquet": PARQUET,
+    f"{history.FOLDER}/{history.FILE}.csv": "text/csv; charset=utf-8",
+    f"{history.FOLDER}/{history.FILE}.parquet": PARQUET,
 }
-"""Artifacts that are given out as they lie in the run's folder, with their media types."""
+"""Artifacts that are given out as they are in the run's folder, with their media types."""
 
 
 def csv_stream(name: str, row: dict[str, Any]) -> Iterator[bytes]:
@@ -88,17 +93,22 @@ def csv_stream(name: str, row: dict[str, Any]) -> Iterator[bytes]:
     yield buffer.getvalue().encode()
 
 
-def artifact_bytes(run: dict[str, Any], name: str) -> bytes | None:
-    """An artifact of the run; None when this process cannot read the place where it lies."""
+def artifact_stream(run: dict[str, Any], name: str) -> Iterator[bytes] | None:
+    """An artifact of the run, in pieces; None if this process cannot read the place where it is."""
     from coa_airflow.environment import artifacts_root
 
     place = str(run["artifacts"])
     if not place:
         return None
     try:
-        with (artifacts_root(place) / name).open("rb") as file:
-            content: bytes = file.read()
+        file = (artifacts_root(place) / name).open("rb")
     except OSError:
         # Written by a worker on another machine into a folder of its own.
         return None
-    return content
+    return _pieces(file)
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(FLUSH_BYTES):
+            yield piece
