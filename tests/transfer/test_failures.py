@@ -15,7 +15,7 @@ from psycopg import sql
 from coa.config import Settings
 from coa.errors import AllowanceUsedUp, CoaError, ConfigurationError, RetryableError, StagingUnavailable
 from coa.extract.bulk import ExtractSpec
-from coa.extract.pages import land_page
+from coa.extract.pages import Into, land_page
 from coa.failures import classified
 from coa.pipeline import _stage
 from coa.salesforce.session import Org
@@ -52,7 +52,7 @@ def test_bytes_that_are_not_utf8_name_org_and_object_and_are_asked_for_once(data
     with pytest.raises(
         ConfigurationError, match=r"coa_source: the records of Customer__c .* not UTF-8"
     ) as caught:
-        land_page(pages, database, sql.Identifier("landed"), spec, "750", "", None)
+        land_page(pages, database, Into(sql.Identifier("landed"), {}), spec, "750", "", None)
     assert pages.asked == 1
     assert "correct its text" in caught.value.next_step
 

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from coa.extract.bulk import ExtractSpec
 from coa.extract.delta_query import changed_table
-from coa.extract.pages import land_page
+from coa.extract.pages import Into, land_page
 from coa.extract.rest_values import keep_records
 from coa.fields.saved import forget_saved
 from coa.salesforce.describe import Describe
@@ -166,7 +166,7 @@ def read_by_both(run: Run, made: Table) -> tuple[list[Any], list[Any]]:
             with run.db.transaction() as connection:
                 keep_records(run, connection, spec, into, made.as_rest())
         else:
-            land_page(Pages(made.as_bulk()), run.db, into, spec, "750", "", None)  # type: ignore[arg-type]
+            land_page(Pages(made.as_bulk()), run.db, Into(into, {}), spec, "750", "", None)  # type: ignore[arg-type]
         columns = sql.SQL(", ").join(
             # Numbers by value: either reader may print one in its own way.
             sql.SQL("coa.canon_number({})" if t in NUMERIC else "{}").format(sql.Identifier(name))

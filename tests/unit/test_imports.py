@@ -35,6 +35,7 @@ LAYERS = (
     ("staging",),
     ("mapping", "salesforce"),
     ("fields",),
+    ("masking",),
     ("preflight",),
     ("target_fields",),
     ("extract",),

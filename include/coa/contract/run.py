@@ -75,7 +75,7 @@ def _take_org(run: Run, identity: dict[str, Any], lease_holder_ended: HolderEnde
     """The org is both sides of its pair, and so all of it is taken (`coa.staging.lease`)."""
     pair_id = run.db.value(
         """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES (%s, %s)
-           ON CONFLICT (source_org_id, target_org_id) DO UPDATE SET source_org_id = EXCLUDED.source_org_id
+           ON CONFLICT (source_org_id, target_org_id, masked) DO UPDATE SET source_org_id = EXCLUDED.source_org_id
            RETURNING pair_id""",
         [identity["id"], identity["id"]],
     )

@@ -15,8 +15,9 @@ from psycopg import sql
 from psycopg.errors import UniqueViolation
 
 from coa.errors import ConfigurationError, IncompleteExtract, JobLost, RetryableError
-from coa.extract.pages import land_page
+from coa.extract.pages import Into, land_page
 from coa.load_steps import extract_step
+from coa.masking.of_run import masks_of
 from coa.salesforce.bulk import JobStatus, QueryJobs
 from coa.salesforce.pace import JobSize
 from coa.salesforce.session import Org
@@ -213,7 +214,8 @@ def _land(run: Run, jobs: QueryJobs, spec: ExtractSpec, job_id: str, locator: st
 
     # A page that the org cut for us is fetched whole: a limit of ours would end it early.
     limit = run.settings.result_page_rows if chained else None
-    page = land_page(jobs, run.db, run.table(spec.kind, spec.sobject), spec, job_id, locator, limit, remember)
+    into = Into(run.table(spec.kind, spec.sobject), masks_of(run, spec.kind, spec.sobject))
+    page = land_page(jobs, run.db, into, spec, job_id, locator, limit, remember)
     run.progress.add(extract_step(spec.kind).name, spec.sobject, done=page.rows, bytes_moved=page.bytes)
     return page.following
 
@@ -242,8 +244,9 @@ def query_into(
     status = jobs.wait(job_id, size=JobSize(spec.sobject, QUERY, at_most), known=JobStatus.begun(job_id))
     _require_complete(org, spec, status)
     locator, rows = "", 0
+    place = Into(into, masks_of(run, spec.kind, spec.sobject))
     while locator != "null":
-        page = land_page(jobs, run.db, into, spec, job_id, locator, run.settings.result_page_rows)
+        page = land_page(jobs, run.db, place, spec, job_id, locator, run.settings.result_page_rows)
         rows, locator = rows + page.rows, page.following
     if rows != status.processed:
         raise IncompleteExtract(

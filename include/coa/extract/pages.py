@@ -1,6 +1,6 @@
 """Result pages of a finished Bulk query, from the socket into PostgreSQL by COPY.
 
-No row passes through Python. A page lands whole or not at all.
+No row passes through Python, but for those of a rehearsal (`coa.masking`). A page lands whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from psycopg.errors import BadCopyFileFormat, CharacterNotInRepertoire
 
 from coa.errors import CoaError, ConfigurationError, IncompleteExtract
 from coa.failures import first_line
+from coa.masking.of_run import Masks, masked_csv
 from coa.salesforce.bulk import QueryJobs
 from coa.staging.database import Database, Row, copy_into
 
@@ -30,6 +31,13 @@ class Page(NamedTuple):
     rows: int
     bytes: int
     following: str
+
+
+class Into(NamedTuple):
+    """Where rows are put, and the masks of the fields that a rehearsal masks on the way."""
+
+    table: sql.Identifier
+    masks: Masks
 
 
 class Columns(Protocol):
@@ -60,7 +68,7 @@ class CountedBytes:
 def land_page(
     jobs: QueryJobs,
     db: Database,
-    into: sql.Identifier,
+    into: Into,
     spec: Columns,
     job_id: str,
     locator: str,
@@ -94,7 +102,7 @@ def land_page(
 def _copy_page(
     jobs: QueryJobs,
     connection: psycopg.Connection[Row],
-    into: sql.Identifier,
+    into: Into,
     spec: Columns,
     headers: dict[str, str],
     chunks: Iterator[bytes],
@@ -102,8 +110,13 @@ def _copy_page(
     columns, body = split_header(chunks)
     landed = 0
     if columns:
-        names = sql.SQL(", ").join(map(sql.Identifier, _as_described(columns, spec)))
-        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FORCE_NULL ({}))").format(into, names, names)
+        columns = _as_described(columns, spec)
+        if into.masks:
+            body = masked_csv(jobs.org.name, spec.sobject, columns, body, into.masks)
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FORCE_NULL ({}))").format(
+            into.table, names, names
+        )
         try:
             landed = copy_into(connection, copy, body)
         except BadCopyFileFormat as error:

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from coa.extract.bulk import ExtractSpec
 from coa.fields.saved import saved_describes
+from coa.masking.of_run import masked_record, masks_of
 from coa.salesforce.composite import Read, granted, read_together, records_of
 from coa.salesforce.describe import Field
 from coa.salesforce.session import Number, Org
@@ -86,6 +87,7 @@ def keep_records(
     )
     described = saved_describes(run, SOURCE if query.kind == SOURCE else TARGET).get(query.sobject)
     columns = [(name, described.field(name) if described else None) for name in query.fields]
+    masks = masks_of(run, query.kind, query.sobject)
     with connection.cursor().copy(copy) as rows:
-        for record in records:
+        for record in (masked_record(one, masks) for one in records):
             rows.write_row([as_bulk_text(one, record.get(name)) for name, one in columns])

@@ -160,6 +160,24 @@ RIGHTS_AND_FIELDS: dict[str, Text] = {
         "run with the staging database of that migration, or import the id map that the removal exported: "
         "make setup-target IMPORT=id_map-{target}-....csv (docs/setup-target.md).",
     ),
+    "masking_needs_sandbox": Text(
+        "The mapping file masks values, and the target {org_id} ({name}) is no sandbox: masked orders in a production org "
+        "would be taken for real ones.",
+        "point the target's connection at a sandbox, or take masking out of the mapping file.",
+    ),
+    "masking_not_of_files": Text(
+        "The mapping file masks values, and what {params} would take along cannot be masked.",
+        "leave attachments and activities at report and history at off in a rehearsal.",
+    ),
+    "rehearsal_in_target": Text(
+        "The target holds {count} records of a rehearsal with masked values (run {run}): real ones would stand beside them.",
+        "roll the rehearsal back by coa_rollback, or refresh the sandbox, which gives it another org id; then run again.",
+    ),
+    "rehearsal_in_target:real": Text(
+        "The target holds {count} records that were moved unmasked (run {run}): a rehearsal would put masked ones beside "
+        "them, and the names are there already.",
+        "rehearse in a sandbox that holds none of them, or roll that run back first.",
+    ),
     "field_not_writeable": Text(
         "The user of coa_target may not write {sobject}.{field}, which each new record needs.", ADMIN_USER
     ),

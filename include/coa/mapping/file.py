@@ -24,7 +24,7 @@ from typing import Any
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from coa.errors import InvalidParams
-from coa.mapping.model import CustomRule, FieldRule, Mapping
+from coa.mapping.model import CustomRule, FieldRule, Mapping, Masking
 from coa.mapping.place import CUSTOM_RULES, Place
 from coa.mapping.yaml_nodes import NoYaml, compose
 from coa.model import COA_OBJECTS, LOADED, NS
@@ -99,6 +99,7 @@ class _Reader:
                 "version": self._version,
                 "orders_where": self._condition,
                 "custom": lambda node, path: self._by_object(node, path, self._custom),
+                "masking": self._masking,
                 "sources": self._sources,
             },
         )
@@ -127,6 +128,13 @@ class _Reader:
         said.pop("version", None)
         said["owners"] = {**(said.pop("owners_file", None) or {}), **(said.get("owners") or {})}
         return {key: value for key, value in said.items() if value is not None}
+
+    def _masking(self, node: Node, path: str) -> Masking:
+        """Standing there is enough; `keep` names fields whose values stay."""
+        said = dict(self._entries(node, path, ("keep",)))
+        if "keep" not in said:
+            return Masking()
+        return Masking(self._by_object(said["keep"], f"{path}/keep", self._keys, loaded=False))
 
     def _sources(self, node: Node, path: str) -> dict[str, Mapping]:
         found: dict[str, Mapping] = {}

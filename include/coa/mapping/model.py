@@ -44,6 +44,13 @@ class CustomRule:
 
 
 @dataclass(frozen=True)
+class Masking:
+    """A dress rehearsal: texts are masked on the way (`coa.masking`). `keep`: sObject -> fields whose values stay."""
+
+    keep: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Mapping:
     """Everything a mapping file can say; the empty one is the default."""
 
@@ -68,6 +75,8 @@ class Mapping:
     """SOQL condition on the source's orders; joined by AND with the param of that name."""
     custom: dict[str, CustomRule] = field(default_factory=dict)
     """sObject -> custom rule, applied after everything else."""
+    masking: Masking | None = None
+    """None: nothing is masked."""
     sources: dict[str, Mapping] = field(default_factory=dict)
     """Id of a source org, or of the connection to it -> what is said of this source only."""
     lines: dict[str, int] = field(default_factory=dict, compare=False)
@@ -126,12 +135,18 @@ class Mapping:
                 },
                 "lookups": {sobject: tuple(keys) for sobject, keys in data.get("lookups", {}).items()},
                 "custom": {sobject: CustomRule(**rule) for sobject, rule in data.get("custom", {}).items()},
+                "masking": _masking_from(data.get("masking")),
                 "sources": {key: cls.from_data(own) for key, own in data.get("sources", {}).items()},
             }
         )
 
 
 _NO_RULE = FieldRule()
+
+
+def _masking_from(data: dict[str, Any] | None) -> Masking | None:
+    return None if data is None else Masking({name: tuple(kept) for name, kept in data["keep"].items()})
+
 
 OF_A_SOURCE = ("fields", "contracts", "products", "owners", "lookups", "records", "id_fields", "duplicates")
 """Sections that may be said of one source only. Which of its orders are moved is said by its runs (`orders_where`)."""

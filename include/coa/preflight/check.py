@@ -55,7 +55,7 @@ def run_preflight(
 def _obtain(look: Look, need: Need, lease_holder_ended: HolderEnded | None) -> bool:
     """Gets what a check needs, once; false where it cannot be had."""
     if need in (Need.DESCRIBES, Need.APP, Need.FILTER) and not look.describes:
-        _join_pair(look.run, look.identities)
+        _join_pair(look.run, look.identities, masked=look.whole_mapping.masking is not None)
         look.run.lease.take(lease_holder_ended)
         look.describes = {
             role: describe_objects(look.run, org, role, list(COA_OBJECTS)) for role, org in look.orgs.items()
@@ -103,12 +103,13 @@ def stop_on_blockers(run: Run) -> None:
         )
 
 
-def _join_pair(run: Run, identities: dict[str, dict[str, Any]]) -> None:
+def _join_pair(run: Run, identities: dict[str, dict[str, Any]], *, masked: bool) -> None:
+    """`masked`: the run is a rehearsal with masked values, which has a pair and so a ledger of its own."""
     run.update(source_org=identities[SOURCE], target_org=identities[TARGET])
     pair_id = run.db.value(
-        """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES (%s, %s)
-           ON CONFLICT (source_org_id, target_org_id) DO UPDATE SET source_org_id = EXCLUDED.source_org_id
+        """INSERT INTO coa.org_pair (source_org_id, target_org_id, masked) VALUES (%s, %s, %s)
+           ON CONFLICT (source_org_id, target_org_id, masked) DO UPDATE SET source_org_id = EXCLUDED.source_org_id
            RETURNING pair_id""",
-        [identities[SOURCE]["id"], identities[TARGET]["id"]],
+        [identities[SOURCE]["id"], identities[TARGET]["id"], masked],
     )
     run.update(pair_id=pair_id)

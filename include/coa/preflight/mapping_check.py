@@ -33,6 +33,7 @@ def objects_named(mapping: Mapping) -> set[str]:
     return {
         *mapping.lookups,
         *mapping.records,
+        *(mapping.masking.keep if mapping.masking else ()),
         *(name for pointed in mapping.id_fields.values() for name in pointed.values()),
     } - set(LOADED)
 
@@ -86,6 +87,12 @@ def _faults(mapping: Mapping, source: Describes, target: Describes) -> Iterator[
                     if name not in orgs[sobject].fields:
                         text = f"the {role}'s {sobject} has no field {name}{_meant(name, orgs[sobject])}"
                         yield sobject, name, text, ("lookups", sobject)
+    for sobject, kept in (mapping.masking.keep if mapping.masking else {}).items():
+        for name in kept:
+            if sobject not in source or name not in source[sobject].fields:
+                meant = _meant(name, source[sobject]) if sobject in source else ""
+                text = f"the source's {sobject} has no field {name}{meant}"
+                yield sobject, name, text, ("masking", "keep", sobject)
     for sobject in mapping.records:
         if sobject not in source or sobject not in target:
             yield sobject, "", f"one of the orgs has no object {sobject}", ("records", sobject)

@@ -36,6 +36,7 @@ from coa.preflight.package import (
     workflow_rules,
 )
 from coa.preflight.probe import Probe
+from coa.preflight.rehearsal import check_masking, check_other_kind
 from coa.preflight.rights import INACTIVE_OWNERS, check_user, has_permission, permission_sets
 from coa.staging.runs import SOURCE, TARGET, Run
 
@@ -122,6 +123,16 @@ def _same_org(orgs: Orgs) -> list[Finding]:
 
 def _sections(look: Look) -> list[Finding]:
     return check_sections(look.whole_mapping, *look.source_names)
+
+
+def _masking(look: Look) -> list[Finding]:
+    if look.whole_mapping.masking is None:
+        return []
+    return check_masking(look.identities[TARGET], look.params)
+
+
+def _other_kind(look: Look) -> list[Finding]:
+    return check_other_kind(look.run)
 
 
 def _swapped(look: Look) -> list[Finding]:
@@ -275,7 +286,11 @@ def _not_told(look: Look) -> list[Finding]:
 CHECKS: tuple[Check, ...] = (
     Check(_entered, Need.NOTHING, _each_role("connection", Scope.ALONE)),
     QuickCheck(_same_org, Need.IDENTITIES, _codes("same_org", scope=Scope.ALONE)),
+    Check(
+        _masking, Need.IDENTITIES, _codes("masking_needs_sandbox", "masking_not_of_files", scope=Scope.ALONE)
+    ),
     Check(_sections, Need.IDENTITIES, _codes("mapping_without_source")),
+    Check(_other_kind, Need.DESCRIBES, _codes("rehearsal_in_target", scope=Scope.ALONE)),
     Check(_swapped, Need.DESCRIBES, _codes("orgs_swapped", scope=Scope.ALONE)),
     QuickCheck(_objects, Need.DESCRIBES, _each_role("coa_missing", Scope.ORGS)),
     Check(_extras, Need.DESCRIBES, _each_role("connection_extra_unknown")),

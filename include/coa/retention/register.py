@@ -58,7 +58,9 @@ _TEXT, _TEXTS, _JSON, _NOTHING = "''", "'{}'", "'{}'", "NULL"
 
 PERMANENT: dict[str, Kept] = {
     "schema_version": Kept(("version", "name", "coa_version", "applied_at"), of_run=""),
-    "org_pair": Kept(("pair_id", "source_org_id", "target_org_id"), of_run=""),
+    "org_pair": Kept(("pair_id", "source_org_id", "target_org_id", "masked"), of_run=""),
+    # Random bytes: they name nobody, and without them a rehearsal's next delta would mask anew.
+    "masking_key": Kept(("target_org_id", "key", "made_at"), of_run=""),
     "fields_removed": Kept(("target_org_id", "removed_at"), of_run=""),
     "run": Kept(
         (

@@ -33,7 +33,7 @@ def export_id_map(db: Database, target_org_id: str, file: Path) -> int:
     rows = db.stream(
         """SELECT p.target_org_id, p.source_org_id, l.sobject, l.source_id, l.target_id, l.origin
            FROM coa.ledger l JOIN coa.org_pair p USING (pair_id)
-           WHERE p.target_org_id = %s AND l.target_id IS NOT NULL AND l.origin <> 'none'
+           WHERE p.target_org_id = %s AND NOT p.masked AND l.target_id IS NOT NULL AND l.origin <> 'none'
            ORDER BY p.source_org_id, l.sobject, l.source_id""",
         [target_org_id],
     )
@@ -84,7 +84,8 @@ def import_id_map(db: Database, target_org_id: str, file: Path) -> int:
         return connection.execute(
             """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step)
                SELECT p.pair_id, m.sobject, m.source_id, m.target_id, m.origin, 'done'
-               FROM id_map m JOIN coa.org_pair p USING (source_org_id, target_org_id)
+               FROM id_map m JOIN coa.org_pair p
+                 ON (p.source_org_id, p.target_org_id, p.masked) = (m.source_org_id, m.target_org_id, false)
                ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
                  SET target_id = EXCLUDED.target_id, origin = EXCLUDED.origin, step = 'done',
                      updated_at = clock_timestamp()
@@ -95,7 +96,8 @@ def import_id_map(db: Database, target_org_id: str, file: Path) -> int:
 def _require_agreement(connection: Connection, file: Path) -> None:
     found = connection.execute(
         """SELECT m.sobject, m.source_id, m.target_id, l.target_id AS known, count(*) OVER () AS n
-           FROM id_map m JOIN coa.org_pair p USING (source_org_id, target_org_id)
+           FROM id_map m JOIN coa.org_pair p
+                 ON (p.source_org_id, p.target_org_id, p.masked) = (m.source_org_id, m.target_org_id, false)
            JOIN coa.ledger l ON l.pair_id = p.pair_id AND l.sobject = m.sobject AND l.source_id = m.source_id
            WHERE l.target_id <> m.target_id AND l.origin = 'inserted' ORDER BY 1, 2 LIMIT 1"""
     ).fetchone()

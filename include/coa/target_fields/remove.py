@@ -51,7 +51,7 @@ def moved_from(db: Database, target_id: str) -> dict[str, int]:
     """Source org -> records that the ledger knows in this target."""
     found = db.rows(
         """SELECT p.source_org_id, count(*) AS n FROM coa.ledger l JOIN coa.org_pair p USING (pair_id)
-           WHERE p.target_org_id = %s AND l.target_id IS NOT NULL AND l.origin <> 'none' GROUP BY 1 ORDER BY 1""",
+           WHERE p.target_org_id = %s AND NOT p.masked AND l.target_id IS NOT NULL AND l.origin <> 'none' GROUP BY 1 ORDER BY 1""",
         [target_id],
     )
     return {str(row["source_org_id"]): int(row["n"]) for row in found}

@@ -26,6 +26,7 @@ from coa.fields.saved import saved_carried
 from coa.fields.text_links import cut_up, fits, orgs_of, rewritten
 from coa.findings.finding import Finding, finding
 from coa.mapping.model import Mapping
+from coa.masking.of_run import masked_record, masks_of
 from coa.model import LOADED
 from coa.salesforce.composite import MOST_QUERIES, Read, granted, read_together, records_of
 from coa.salesforce.session import Org, id18
@@ -253,7 +254,8 @@ def _compare(
             source = None
         else:
             for batch, records in zip(batches, again, strict=True):
-                batch.source_again = records
+                masks = masks_of(run, SOURCE, batch.sobject)
+                batch.source_again = {key: masked_record(one, masks) for key, one in records.items()}
     for batch in batches:
         found = list(batch.disagreements(reading))
         _write(run, batch.sobject, found)

@@ -52,15 +52,18 @@ def begin(run: Run, source: Org, target: Org) -> str:
         run.name_other()
         of_run = run.params.run_id
     run.update(source_org=identify(source), target_org=identify(target))
-    pair_id = run.db.value(
-        "SELECT pair_id FROM coa.org_pair WHERE source_org_id = %s AND target_org_id = %s",
-        [run.record.source_org["id"], run.record.target_org["id"]],
-    )
     migrated = run.db.row(
-        """SELECT run_id, params, target_org FROM coa.run WHERE pair_id = %(pair)s AND loaded_at IS NOT NULL
-             AND (%(named)s = '' OR run_id = %(named)s) ORDER BY run_id DESC LIMIT 1""",
-        # A retry stays with the migration that it began with.
-        {"pair": pair_id, "named": run.record.policies_of or of_run},
+        """SELECT run_id, pair_id, params, target_org FROM coa.run JOIN coa.org_pair p USING (pair_id)
+           WHERE p.source_org_id = %(source)s AND p.target_org_id = %(target)s AND loaded_at IS NOT NULL
+             AND (%(named)s = '' OR run_id = %(named)s)
+           -- Of a rehearsal only where there was no real run.
+           ORDER BY p.masked, run_id DESC LIMIT 1""",
+        {
+            "source": run.record.source_org["id"],
+            "target": run.record.target_org["id"],
+            # A retry stays with the migration that it began with.
+            "named": run.record.policies_of or of_run,
+        },
     )
     if migrated is None:
         what = f"Run {of_run} moved nothing" if of_run else "Nothing was moved"
@@ -74,7 +77,9 @@ def begin(run: Run, source: Org, target: Org) -> str:
     learnt = {k: v for k, v in migrated["target_org"].items() if k in LEARNT_BY_PREFLIGHT}
     adopt(run, migrated["run_id"])
     run.update(
-        pair_id=pair_id, policies_of=migrated["run_id"], target_org={**learnt, **run.record.target_org}
+        pair_id=migrated["pair_id"],
+        policies_of=migrated["run_id"],
+        target_org={**learnt, **run.record.target_org},
     )
     run.params = RunParams.parse(verification_params(run.record.params, migrated["params"]))
     run.events.add("verifies", migration=migrated["run_id"], run_id=of_run)
