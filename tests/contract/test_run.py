@@ -367,7 +367,7 @@ def test_a_contract_and_another_run_on_its_org_wait_for_one_another(
     first.run.update(pair_id=pair)
     first.run.lease.take()
 
-    with pytest.raises(PairBusy, match=f"{first.run.run_id} .*one of the same orgs"):
+    with pytest.raises(PairBusy, match=f"{first.run.run_id} .*the same target"):
         contract.begin(second.run, second.org, lambda _row: False)
     first.run.lease.release()
     contract.begin(second.run, second.org, lambda _row: False)

@@ -212,7 +212,7 @@ def test_an_alias_of_the_salesforce_cli_becomes_a_connection_that_works(
     ("display", "asked", "says"),
     [
         ({"message": "No authorization information found for old-pbo.", "status": 1}, {}, "No authorization"),
-        ({"instanceUrl": "http://127.0.0.1:9", "accessToken": "x"}, {}, "does not tell username"),
+        ({"instanceUrl": "http://127.0.0.1:9", "accessToken": "x"}, {}, "does not show username"),
         ({"instanceUrl": "http://acme.example", "accessToken": "x", "username": "ada"}, {}, "coa_source"),
         ({}, {"ROLE": "src"}, "ROLE is 'src'"),
     ],

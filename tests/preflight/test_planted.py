@@ -114,4 +114,4 @@ def test_the_number_of_api_calls_does_not_grow_with_the_orders(
             )
             run.lease.release()
     assert counts[0] == counts[1]
-    assert counts[0] == 22, "docs/preflight.md says how many"
+    assert counts[0] == 25, "docs/preflight.md says how many"

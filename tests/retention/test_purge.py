@@ -30,7 +30,7 @@ def ended(database: Database, folder: Path, days_ago: float, dag_id: str = "coa_
     )
     pair = database.value(
         """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('s', 't')
-           ON CONFLICT (source_org_id, target_org_id) DO UPDATE SET source_org_id = 's' RETURNING pair_id"""
+           ON CONFLICT (source_org_id, target_org_id, masked) DO UPDATE SET source_org_id = 's' RETURNING pair_id"""
     )
     at = datetime.now(UTC) - timedelta(days=days_ago)
     artifacts = folder / run.run_id

@@ -29,7 +29,7 @@ def started(database: Database) -> Run:
     run.update(
         pair_id=database.value(
             """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('s', 't')
-               ON CONFLICT (source_org_id, target_org_id) DO UPDATE SET source_org_id = 's' RETURNING pair_id"""
+               ON CONFLICT (source_org_id, target_org_id, masked) DO UPDATE SET source_org_id = 's' RETURNING pair_id"""
         )
     )
     return run

@@ -55,7 +55,7 @@ def add_run(db: Database, run_id: str, airflow_run_id: str, **columns: Any) -> s
     }
     pair = db.value(
         """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('00DA', '00DB')
-           ON CONFLICT (source_org_id, target_org_id) DO UPDATE SET target_org_id = '00DB' RETURNING pair_id"""
+           ON CONFLICT (source_org_id, target_org_id, masked) DO UPDATE SET target_org_id = '00DB' RETURNING pair_id"""
     )
     values.setdefault("pair_id", pair)
     names = ", ".join(values)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from coa.config import Settings
 from coa.errors import ConfigurationError
+from coa.private_files import keep_files_private
 from coa.target_fields.remove import file_name, moved_from, remove, require_confirmed, steps
 from coa.target_fields.setup import require_no_source
 from coa.target_fields.state import look
@@ -25,6 +26,7 @@ from coa_airflow.local.target import Surroundings, carried_out
 
 def main() -> int:
     """Exit status of the command."""
+    keep_files_private()
     return carried_out(_work)
 
 

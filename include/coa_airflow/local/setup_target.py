@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from coa.errors import ConfigurationError
+from coa.private_files import keep_files_private
 from coa.target_fields.id_map import import_id_map
 from coa.target_fields.setup import require_no_source, set_up, steps, told
 from coa.target_fields.state import look
@@ -22,6 +23,7 @@ from coa_airflow.local.target import Surroundings, carried_out, metadata_folder
 
 def main() -> int:
     """Exit status of the command."""
+    keep_files_private()
     return carried_out(_work)
 
 

@@ -13,7 +13,6 @@ import coa_airflow
 from coa.config import RunParams, Settings
 from coa.errors import CoaError, ConfigurationError
 from coa.preflight.orgs import identify
-from coa.private_files import keep_files_private
 from coa.salesforce.session import Org
 from coa.staging.database import Database
 from coa.staging.embedded import EmbeddedPostgres
@@ -71,7 +70,6 @@ def metadata_folder() -> Path:
 
 def carried_out(work: Callable[[Surroundings], None]) -> int:
     """Exit status of a command: 0, or 1 with what is wrong and the next step on standard error."""
-    keep_files_private()
     try:
         with surroundings() as found:
             work(found)
