@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-INCLUDE = Path(__file__).parents[2] / "include"
+from tests.unit.source_code import INCLUDE, calls_in, modules, nodes_of
 
 
 @dataclass(frozen=True)
@@ -49,33 +50,29 @@ def _pattern(part: ast.expr) -> str:
     return "(source|target)" if ast.unparse(part.value).endswith("role") else "[a-z_]+"
 
 
-def _tree(module: str) -> ast.Module:
-    return ast.parse((INCLUDE / module.replace(".", "/")).with_suffix(".py").read_text("utf-8"))
-
-
 def _given_to_parameter(name: str, module: str) -> Iterator[str]:
-    tree = _tree(module)
-    for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+    path = (INCLUDE / module.replace(".", "/")).with_suffix(".py")
+    for function in (n for n in nodes_of(path) if isinstance(n, ast.FunctionDef)):
         names = [a.arg for a in function.args.args]
         if name in names:
-            for call in calls(tree, function.name):
+            for call in calls(path, function.name):
                 yield from _patterns(call.args[names.index(name)], module)
 
 
-def calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
-            yield node
+def calls(path: Path, name: str) -> Iterator[ast.Call]:
+    """Calls of a function by its bare name."""
+    return (call for call in calls_in(path) if isinstance(call.func, ast.Name) and call.func.id == name)
 
 
+@cache
 def calls_of(function: str, argument: int, but_in: str) -> list[Call]:
     """Every call of `function` outside of `but_in`; its entry is the positional `argument`."""
     found = []
-    for path in sorted(INCLUDE.glob("coa*/**/*.py")):
+    for path in modules():
         module = ".".join(path.relative_to(INCLUDE).with_suffix("").parts)
         if module.startswith(but_in):
             continue
-        for call in calls(ast.parse(path.read_text("utf-8")), function):
+        for call in calls(path, function):
             found.append(
                 Call(
                     f"{module}:{call.lineno}",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from coa.child_environment import Child, child_environment
+from tests.unit.source_code import calls_in, modules, text_of, where
 
-INCLUDE = Path(__file__).parents[2] / "include"
 GIVEN = {
     "PATH": "/usr/bin",
     "LC_ALL": "C.UTF-8",
@@ -69,25 +69,16 @@ def starts(path: Path) -> list[ast.Call]:
     """Calls that start a process."""
     return [
         node
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
+        for node in calls_in(path)
+        if isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
         and (node.func.value.id, node.func.attr)
         in {(m, a) for m in ("subprocess", "os") for a in ("run", "Popen", "call", "check_output", "system")}
     ]
 
 
-STARTING = {
-    path: found
-    for package in ("coa", "coa_airflow")
-    for path in sorted((INCLUDE / package).rglob("*.py"))
-    if (found := starts(path))
-}
-
-
 def test_the_places_where_processes_are_started_are_known() -> None:
-    assert {path.stem for path in STARTING} >= {
+    assert {path.stem for path in modules() if starts(path)} >= {
         "embedded",
         "unprivileged",
         "worker",
@@ -96,20 +87,25 @@ def test_the_places_where_processes_are_started_are_known() -> None:
     }
 
 
-@pytest.mark.parametrize("path", STARTING, ids=lambda path: path.stem)
-def test_every_start_says_what_the_process_gets(path: Path) -> None:
+def test_every_start_says_what_the_process_gets() -> None:
     """`env=` is there, and what it is made from is never our environment as it is."""
-    assert [ast.unparse(call) for call in STARTING[path] if "env" not in {k.arg for k in call.keywords}] == []
+    without = [
+        (where(path), ast.unparse(call))
+        for path in modules()
+        for call in starts(path)
+        if "env" not in {k.arg for k in call.keywords}
+    ]
+
+    assert without == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted(p for name in ("coa", "coa_airflow") for p in (INCLUDE / name).rglob("*.py")),
-    ids=lambda p: str(p.relative_to(INCLUDE)),
-)
-def test_no_copy_of_our_environment_is_made_anywhere_else(path: Path) -> None:
-    text = path.read_text("utf-8")
-    if path.name == "child_environment.py":
-        return
-    for copy in ("dict(os.environ)", "**os.environ", "os.environ.copy()", "{**environ"):
-        assert copy not in text, copy
+def test_no_copy_of_our_environment_is_made_anywhere_else() -> None:
+    copied = [
+        (where(path), copy)
+        for path in modules()
+        if path.name != "child_environment.py"
+        for copy in ("dict(os.environ)", "**os.environ", "os.environ.copy()", "{**environ")
+        if copy in text_of(path)
+    ]
+
+    assert copied == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from pathlib import Path
 
 import pytest
 
@@ -12,9 +11,7 @@ from coa import codes
 from coa.staging.schema import migrations
 from coa.staging.tables import DECLARED, Table
 from coa.states import RunState
-
-INCLUDE = Path(__file__).parents[2] / "include"
-CODE = sorted(path for package in ("coa", "coa_airflow") for path in (INCLUDE / package).rglob("*.py"))
+from tests.unit.source_code import modules, text_of, where
 
 PERMANENT: dict[str, type[StrEnum]] = {
     "run_state_check": RunState,
@@ -84,11 +81,11 @@ def test_a_table_of_a_run_takes_the_codes_and_no_others(table: Table, column: st
     assert listed(check[1]) == set(OF_A_RUN[table, column])
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda p: "/".join(p.parts[-3:]))
-def test_sql_names_no_code_that_is_not_declared(path: Path) -> None:
+def test_sql_names_no_code_that_is_not_declared() -> None:
     strangers = {
-        (column, value)
-        for column, values in WRITTEN.findall(path.read_text("utf-8"))
+        (where(path), column, value)
+        for path in modules()
+        for column, values in WRITTEN.findall(text_of(path))
         for value in listed(values)
         if value and not any(value in set(known) for known in BY_COLUMN[column])
     }

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 from string import Formatter
 
 import pytest
 
 from coa.explanations import SENTENCES, TITLES, Cause, sentence
 from coa.staging.schema import migrations
+from tests.unit.source_code import calls_in, modules, strings_in, where
 
-INCLUDE = Path(__file__).parents[2] / "include"
-CODE = sorted(path for package in ("coa", "coa_airflow") for path in (INCLUDE / package).rglob("*.py"))
 # `x.reason LIKE '...'`, `message ~ '...'`, `reason = 'a sentence'` in a condition.
 BY_SENTENCE = re.compile(
     r"\b(reason|message|next_step)\s+(NOT\s+)?(I?LIKE|SIMILAR TO)\b|\b(reason|message|next_step)\s*!?~"
@@ -27,19 +25,18 @@ def test_each_cause_has_a_title() -> None:
     assert set(TITLES) == set(Cause)
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda p: "/".join(p.parts[-3:]))
-def test_nothing_decides_by_a_sentence(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
+def test_nothing_decides_by_a_sentence() -> None:
     by_sql = [
-        n.lineno
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Constant) and isinstance(n.value, str) and BY_SENTENCE.search(n.value)
+        (where(path), line)
+        for path in modules()
+        for line, text in strings_in(path)
+        if BY_SENTENCE.search(text)
     ]
     by_python = [
-        n.lineno
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Call)
-        and isinstance(n.func, ast.Attribute)
+        (where(path), n.lineno)
+        for path in modules()
+        for n in calls_in(path)
+        if isinstance(n.func, ast.Attribute)
         and n.func.attr in PARSING
         and isinstance(n.func.value, ast.Attribute)
         and n.func.value.attr in TEXTS

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 from psycopg import sql
 
 from coa.staging.fragments import examples, ledger_of
+from tests.unit.source_code import INCLUDE, modules, strings_in, text_of, where
 
-COA = Path(__file__).parents[2] / "include" / "coa"
-MODULES = sorted(path for path in COA.rglob("*.py") if path.name != "fragments.py")
+MODULES = [path for path in modules("coa") if path.name != "fragments.py"]
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 READABLE = 10
 """Lines of a statement inside of Python."""
@@ -28,11 +26,15 @@ BY_HAND = {
 }
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: "/".join(p.parts[-2:]))
-def test_no_fragment_is_written_by_hand(path: Path) -> None:
-    text = path.read_text("utf-8")
+def test_no_fragment_is_written_by_hand() -> None:
+    found = {
+        (where(path), name)
+        for path in MODULES
+        for name, pattern in BY_HAND.items()
+        if pattern.search(text_of(path))
+    }
 
-    assert {name for name, pattern in BY_HAND.items() if pattern.search(text)} == set()
+    assert found == set()
 
 
 @pytest.mark.parametrize(
@@ -48,23 +50,21 @@ def test_the_search_finds_what_it_is_for(name: str, fragment: sql.Composed) -> N
     assert BY_HAND[name].search(text)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: "/".join(p.parts[-2:]))
-def test_a_long_statement_of_a_fixed_text_has_a_file(path: Path) -> None:
+def test_a_long_statement_of_a_fixed_text_has_a_file() -> None:
     fixed = [
-        node.lineno
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and STATEMENT.match(node.value)
-        and not re.search(r"\{\w*\}", node.value)
-        and len(node.value.strip().splitlines()) > READABLE
+        (where(path), line)
+        for path in MODULES
+        for line, text in strings_in(path)
+        if STATEMENT.match(text)
+        and not re.search(r"\{\w*\}", text)
+        and len(text.strip().splitlines()) > READABLE
     ]
 
     assert fixed == []
 
 
 def test_each_file_is_run_by_a_module_beside_it() -> None:
-    for path in COA.rglob("*.sql"):
+    for path in (INCLUDE / "coa").rglob("*.sql"):
         if path.parent.name != "migrations":
             beside = "".join(one.read_text("utf-8") for one in path.parent.glob("*.py"))
             assert f'sql_file(__package__, "{path.stem}")' in beside

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -14,14 +12,9 @@ from coa.load_steps import BY_NAME, LOAD_STEPS, PLACE, LoadStep, label_of
 from coa.model import CUSTOMER, DETAIL, ORDER
 from coa_airflow.local.view import step_name
 from coa_airflow.ui.steps import step_rows
+from tests.unit.source_code import calls_in, modules, strings_in, text_of, where
 
-INCLUDE = Path(__file__).parents[2] / "include"
-CODE = sorted(
-    path
-    for package in ("coa", "coa_airflow")
-    for path in (INCLUDE / package).rglob("*.py")
-    if path.name != "load_steps.py"
-)
+CODE = [path for path in modules() if path.name != "load_steps.py"]
 CONSTANTS = {
     name: value.name
     for name, value in vars(load_steps).items()
@@ -46,27 +39,22 @@ def test_every_row_is_used(constant: str, name: str) -> None:
     if name.startswith("extract_"):
         assert load_steps.extract_step(name.removeprefix("extract_")).name == name
         return
-    users = [
-        p
-        for p in CODE
-        if re.search(rf"\b{constant}\b", p.read_text("utf-8")) and "load_steps" in p.read_text()
-    ]
+    users = [p for p in CODE if "load_steps" in text_of(p) and re.search(rf"\b{constant}\b", text_of(p))]
     assert users
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda p: "/".join(p.parts[-3:]))
-def test_nobody_else_makes_a_step_or_spells_its_name(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
+def test_nobody_else_makes_a_step_or_spells_its_name() -> None:
     made = [
-        n.lineno
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Call) and getattr(n.func, "id", getattr(n.func, "attr", "")) == "Step"
+        (where(path), n.lineno)
+        for path in CODE
+        for n in calls_in(path)
+        if getattr(n.func, "id", getattr(n.func, "attr", "")) == "Step"
     ]
     spelt = [
-        (n.lineno, m[2])
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Constant) and isinstance(n.value, str)
-        for m in SPELT.finditer(n.value)
+        (where(path), line, m[2])
+        for path in CODE
+        for line, text in strings_in(path)
+        for m in SPELT.finditer(text)
         if any(name.startswith(m[2]) for name in BY_NAME)
     ]
 

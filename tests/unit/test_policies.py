@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from coa.codes import Severity, Verdict
 from coa.config import CHOICES, RunParams
 from coa.policies import Policies
+from tests.unit.source_code import modules, text_of, where
 
-INCLUDE = Path(__file__).parents[2] / "include"
 RESOLVED = (
     "received_dates",
     "created_dates",
@@ -30,12 +29,6 @@ RESOLVED = (
     "history",
 )
 TESTED = re.compile(rf"""params\.({"|".join(RESOLVED)})\s*(==|!=|in |not in )|\.get\(\w*\.?params\.""")
-ELSEWHERE = sorted(
-    path
-    for package in ("coa", "coa_airflow")
-    for path in (INCLUDE / package).rglob("*.py")
-    if path.name != "policies.py"
-)
 
 
 def of(**params: object) -> Policies:
@@ -90,6 +83,12 @@ def test_audit_fields_that_may_not_be_written_are_as_grave_as_they_are_wanted() 
     ]
 
 
-@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda p: "/".join(p.parts[-3:]))
-def test_nobody_else_compares_a_resolved_policy_with_a_word(path: Path) -> None:
-    assert [match[0] for match in TESTED.finditer(path.read_text("utf-8"))] == []
+def test_nobody_else_compares_a_resolved_policy_with_a_word() -> None:
+    compared = [
+        (where(path), match[0])
+        for path in modules()
+        if path.name != "policies.py"
+        for match in TESTED.finditer(text_of(path))
+    ]
+
+    assert compared == []

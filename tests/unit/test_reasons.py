@@ -12,8 +12,6 @@ from coa.reasons import CLAUSES, REASONS, reason, reason_sql
 from coa.wording import placeholders
 from tests.unit.catalogues import Call, calls_of
 
-OF_REASONS = [call for name in ("reason", "reason_sql") for call in calls_of(name, 0, "coa.reasons")]
-OF_CLAUSES = calls_of("clause", 0, "coa.reasons")
 WITHOUT_TEXT = {
     # What the org refused is told in its own words (`coa.report.reasons`).
     ReasonCode.REFUSED_BY_ORG,
@@ -23,25 +21,32 @@ WITHOUT_TEXT = {
 }
 
 
-@pytest.mark.parametrize("call", OF_REASONS, ids=lambda c: c.where)
-def test_whoever_blocks_gives_what_the_sentences_name_and_no_more(call: Call) -> None:
-    entries = call.entries(REASONS)
-
-    assert entries, f"no entry of the catalogue fits {call.patterns}"
-    for entry in entries:
-        assert placeholders(REASONS[entry].message) | placeholders(REASONS[entry].next_step) == call.given
+def of_reasons() -> list[Call]:
+    return [call for name in ("reason", "reason_sql") for call in calls_of(name, 0, "coa.reasons")]
 
 
-@pytest.mark.parametrize("call", OF_CLAUSES, ids=lambda c: c.where)
-def test_a_clause_gets_what_it_names(call: Call) -> None:
-    (entry,) = call.entries(CLAUSES)
+def of_clauses() -> list[Call]:
+    return calls_of("clause", 0, "coa.reasons")
 
-    assert placeholders(CLAUSES[entry]) == call.given
+
+def test_whoever_blocks_gives_what_the_sentences_name_and_no_more() -> None:
+    for call in of_reasons():
+        entries = call.entries(REASONS)
+        assert entries, f"{call.where}: no entry of the catalogue fits {call.patterns}"
+        for entry in entries:
+            named = placeholders(REASONS[entry].message) | placeholders(REASONS[entry].next_step)
+            assert named == call.given, call.where
+
+
+def test_a_clause_gets_what_it_names() -> None:
+    for call in of_clauses():
+        (entry,) = call.entries(CLAUSES)
+        assert placeholders(CLAUSES[entry]) == call.given, call.where
 
 
 def test_every_entry_is_used() -> None:
-    assert set(REASONS) == {entry for call in OF_REASONS for entry in call.entries(REASONS)}
-    assert set(CLAUSES) == {entry for call in OF_CLAUSES for entry in call.entries(CLAUSES)}
+    assert set(REASONS) == {entry for call in of_reasons() for entry in call.entries(REASONS)}
+    assert set(CLAUSES) == {entry for call in of_clauses() for entry in call.entries(CLAUSES)}
 
 
 def test_every_code_has_sentences() -> None:

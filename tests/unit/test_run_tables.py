@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
 from coa.staging.tables import DECLARED, LONGEST_NAME, Table, table_name
+from tests.unit.source_code import INCLUDE, calls_in, modules, strings_in, where
 
-CODE = sorted(
-    path
-    for package in ("coa", "coa_airflow")
-    for path in (Path(__file__).parents[2] / "include" / package).rglob("*.py")
-    if path.parent.name != "staging" or package != "coa"
-)
+CODE = [path for path in modules() if path.parent != INCLUDE / "coa" / "staging"]
 DDL = re.compile(
     r"\b(CREATE (OR REPLACE )?(UNLOGGED )?(TABLE|VIEW|(UNIQUE )?INDEX)|ALTER TABLE|ADD COLUMN)\b"
 )
@@ -26,18 +21,15 @@ def test_every_table_has_its_declaration() -> None:
     assert set(DECLARED) == set(Table)
 
 
-@pytest.mark.parametrize("path", CODE, ids=lambda p: "/".join(p.parts[-3:]))
-def test_no_ddl_and_no_name_of_a_table_outside_the_declarations(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-    texts = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
-
-    ddl = [n.lineno for n in texts if DDL.search(str(n.value))]
+def test_no_ddl_and_no_name_of_a_table_outside_the_declarations() -> None:
+    names = set(Table)
+    ddl = [(where(path), line) for path in CODE for line, text in strings_in(path) if DDL.search(text)]
     spelt = [
-        n.lineno
-        for n in calls
+        (where(path), n.lineno)
+        for path in CODE
+        for n in calls_in(path)
         if getattr(n.func, "attr", getattr(n.func, "id", "")) in ASKS
-        and any(isinstance(a, ast.Constant) and a.value in set(Table) for a in n.args)
+        and any(isinstance(a, ast.Constant) and a.value in names for a in n.args)
     ]
 
     assert ddl == []

@@ -17,6 +17,7 @@ from coa.config import Settings
 from coa.config.checked import bounds, words
 from coa.config.settings import explained, takes, variable
 from coa.errors import InvalidParams
+from tests.unit.source_code import modules, text_of, tree_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 FIELDS = Settings.model_fields
@@ -148,7 +149,7 @@ def test_settings_do_not_change() -> None:
 # ---- one model -------------------------------------------------------------------------------------
 def reads_of_the_environment(path: Path) -> Iterator[str]:
     """What a module asks the environment for by itself: a name, or `?` and the constant of another module."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     constants = {
         target.id: node.value.value
         for node in tree.body
@@ -156,7 +157,7 @@ def reads_of_the_environment(path: Path) -> Iterator[str]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for call in READ.finditer(path.read_text("utf-8")):
+    for call in READ.finditer(text_of(path)):
         word = call[1]
         yield word.strip("\"'") if word[0] in "\"'" else str(constants.get(word, f"?{word}"))
 
@@ -164,8 +165,7 @@ def reads_of_the_environment(path: Path) -> Iterator[str]:
 def test_nobody_reads_a_variable_of_ours_past_the_model() -> None:
     found = {
         (path.name, name)
-        for package in ("coa", "coa_airflow")
-        for path in (PROJECT / "include" / package).rglob("*.py")
+        for path in modules()
         for name in reads_of_the_environment(path)
         if name.startswith(("COA_", "?")) and name.upper() == name
     }
