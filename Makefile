@@ -5,6 +5,7 @@ PY := .venv/bin/python
 READY := .venv/.complete
 HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
+BUILD := .venv/bin/uv build --quiet --build-constraints requirements-build.lock --require-hashes
 
 .PHONY: help demo up down migrate preflight verify rollback contract contract-diff readiness check connect setup-target \
 	remove-target-fields airflow purge test test-unit \
@@ -135,16 +136,17 @@ screenshots: $(READY)  ## renews docs/images from a real run in a real Airflow (
 
 lock: $(READY)  ## renews constraints.txt and both hashed locks from the requirements and extras of pyproject.toml
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt requirements-docs.txt \
+		--no-emit-index-url --no-emit-find-links requirements.txt requirements-celery.txt requirements-docs.txt requirements-build.txt \
 		pyproject.toml --extra openlineage --extra notify --output-file constraints.txt
 	@$(HASHED) requirements.txt --output-file requirements.lock
 	@$(HASHED) requirements-runtime.txt requirements-celery.txt --output-file requirements-deployment.lock
+	@$(HASHED) requirements-build.txt --output-file requirements-build.lock
 
 sbom: $(READY)  ## dist/sbom.cdx.json: what the image of docker-compose.yaml is made of (CycloneDX)
 	@$(PY) scripts/sbom.py requirements-deployment.lock dist/sbom.cdx.json
 
 wheel: $(READY)  ## dist/: wheels of coa-migration and coa-orgsim
-	@.venv/bin/uv build --quiet --out-dir dist . && .venv/bin/uv build --quiet --out-dir dist include/orgsim
+	@$(BUILD) --out-dir dist . && $(BUILD) --out-dir dist include/orgsim
 	@ls dist/*.whl
 
 clean:  ## removes the Python environment and local state (not artifacts/)

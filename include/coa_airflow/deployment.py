@@ -68,3 +68,15 @@ def origin_of(dag_run: Any, db: Database) -> Origin:
         headless_token=os.environ.get(HEADLESS, ""),
         triggered_for=Settings.from_environment("triggered_by").triggered_by,
     )
+
+
+def bundle_of(ti: Any) -> str:
+    """`name@version` of the DAG bundle that the task instance `ti` was parsed from; only `name` without versions.
+
+    A Git bundle's version is its commit; Airflow keeps a run at the version that it began with. A folder has none.
+    Empty for headless runs and `dag.test()`, which take the DAG from memory.
+    """
+    bundle = getattr(ti, "bundle_instance", None)
+    if bundle is None:
+        return ""
+    return f"{bundle.name}@{bundle.version}" if bundle.version else str(bundle.name)

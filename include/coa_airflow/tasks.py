@@ -18,7 +18,7 @@ from coa.config import ALL_SOURCES, Settings
 from coa.kinds import kind_of
 from coa_airflow.approvers import who_triggers
 from coa_airflow.canary_gate import refuse_asking_nobody
-from coa_airflow.deployment import origin_of
+from coa_airflow.deployment import bundle_of, origin_of
 from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
 from coa_airflow.gate import PLAN_SUMMARY
 from coa_airflow.notify.watch import tell_drafts
@@ -90,6 +90,7 @@ def start(
     raw |= orgs
     refuse_asking_nobody(raw, kind_of(ti.dag_id))
     return _started(
+        bundle=bundle_of(ti),
         dag_id=ti.dag_id,
         airflow_run_id=ti.run_id,
         triggered_by=who_triggers(dag_run),
@@ -99,7 +100,7 @@ def start(
     )
 
 
-def _started(*, dag_id: str, airflow_run_id: str, origin: Origin, **row: Any) -> str:
+def _started(*, bundle: str, dag_id: str, airflow_run_id: str, origin: Origin, **row: Any) -> str:
     """The id of the run of this Airflow run. Params or a mapping file that nobody can use end it here, at once."""
     from coa import pipeline
     from coa.errors import InvalidParams
@@ -112,11 +113,11 @@ def _started(*, dag_id: str, airflow_run_id: str, origin: Origin, **row: Any) ->
         )
     except InvalidParams as unusable:
         run = Run.load(db, settings(), run_id_of(db, origin.deployment, dag_id, airflow_run_id), ending=True)
-        run.update(artifacts=str(artifacts_of(run.run_id)))
+        run.update(artifacts=str(artifacts_of(run.run_id)), dag_bundle=bundle)
         # The tasks that follow are not run; `report` and `verdict` tell it where people look.
         record_failure(run, "start", unusable)
         raise AirflowFailException(str(unusable)) from None
-    run.update(artifacts=str(artifacts_of(run.run_id)))
+    run.update(artifacts=str(artifacts_of(run.run_id)), dag_bundle=bundle)
     return run.run_id
 
 

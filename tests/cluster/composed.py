@@ -1,8 +1,8 @@
 """Starts what docker-compose.yaml describes as plain processes of this machine, for want of an engine.
 
 Commands, environment and secrets are those of the file as Docker Compose itself resolves it; only names
-of hosts and paths inside the containers are replaced. Each component gets a home of its own. PostgreSQL
-(with TLS, as the file says) and Redis are Debian's.
+of hosts and paths inside the containers are replaced. Each component gets a home of its own. The code is
+the wheel's, as in the image. PostgreSQL (with TLS, as the file says) and Redis are Debian's.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 import requests
 
 PROJECT = Path(__file__).resolve().parents[2]
+UV = Path(sys.executable).with_name("uv")
 PATIENCE = 300.0
 
 
@@ -91,6 +92,20 @@ class Composed:
         # Containers get the files themselves; here PostgreSQL's user has to come by the folder.
         (self.folder / "certs").chmod(0o755)
         self.services = self._resolved()["services"]
+        self.installed = self._install_wheel()
+
+    def _install_wheel(self) -> Path:
+        """A folder with the package alone, built and installed as the Dockerfile does: it has no plugins folder."""
+        hashed = ("--build-constraints", PROJECT / "requirements-build.lock", "--require-hashes")
+        built, installed = self.folder / "dist", self.folder / "packages"
+        self._uv("build", "--wheel", *hashed, "--out-dir", built, PROJECT)
+        self._uv("pip", "install", "--no-deps", "--no-index", "--target", installed, *built.glob("*.whl"))
+        return installed
+
+    @staticmethod
+    def _uv(*words: str | Path) -> None:
+        done = subprocess.run([UV, *words, "--quiet"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
     # ---- the file -----------------------------------------------------------------------------
     def _resolved(self) -> dict[str, Any]:
@@ -127,10 +142,9 @@ class Composed:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(home),
             "AIRFLOW_HOME": str(home),
-            # What the Dockerfile sets.
-            "PYTHONPATH": str(PROJECT / "include"),
+            # What the Dockerfile installs and sets.
+            "PYTHONPATH": str(self.installed),
             "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             **{name: self._here(str(value), home) for name, value in described.items() if value is not None},
             # Containers have a network each; here every server needs a port of its own.
@@ -278,12 +292,12 @@ class Composed:
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
         base = self.values["AIRFLOW_BASE_URL"]
         token = requests.post(
-            f"{base}/auth/token", json={"username": "admin", "password": self.password}, timeout=30
+            f"{base}/auth/token", json={"username": "admin", "password": self.password}, timeout=PATIENCE
         ).json()["access_token"]
         return requests.request(
             method,
             f"{base}/api/v2/{path}",
             json=body,
             headers={"Authorization": f"Bearer {token}"},
-            timeout=60,
+            timeout=PATIENCE,
         )

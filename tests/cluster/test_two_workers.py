@@ -125,6 +125,8 @@ def test_the_run_ends_verified_with_every_order_in_the_target_once(
     row = database.row("SELECT * FROM coa.run WHERE airflow_run_id = %s", [ended["dag_run_id"]])
     assert row is not None
     assert (row["state"], ended["state"]) == ("verified", "success"), row["message"]
+    # A folder is a bundle without versions.
+    assert row["dag_bundle"] == "dags-folder"
     planned = orgs[0].control("GET", "planted")
     verdict = check(*orgs, [*planned["blocked_orders"], *planned["blocked_details"]])
     database.dispose()

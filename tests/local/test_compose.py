@@ -368,11 +368,15 @@ def test_the_image_holds_what_the_components_need_and_does_not_run_as_root(proje
     text = (project / "Dockerfile").read_text("utf-8")
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M)
 
-    assert [word for line in copied for word in line.split()] == [
-        *("requirements-deployment.lock", "requirements.lock", "include", "plugins", "dags")
+    words = [word for line in copied for word in line.split()]
+
+    # Of the finished image only the DAG files come from here: the code is in the wheel.
+    assert words[-1] == "dags"
+    assert all((project / word).exists() for word in words)
+    assert [re.findall(r"^USER (.+)$", stage, re.M) for stage in _stages(text, "demo", "airflow")] == [
+        ["50000"],
+        ["50000"],
     ]
-    assert all((project / word).exists() for line in copied for word in line.split())
-    assert re.findall(r"^USER (.+)$", text, re.M) == ["50000"]
     assert "umask 077" in re.findall(r"^ENTRYPOINT (.+)$", text, re.M)[-1]
     # The code belongs to root: who runs in the container cannot change it.
     assert "--chown" not in text
@@ -380,12 +384,31 @@ def test_the_image_holds_what_the_components_need_and_does_not_run_as_root(proje
 
 def test_every_package_of_the_image_is_checked_by_its_hash_and_tools_stay_out(project: Path) -> None:
     text = (project / "Dockerfile").read_text("utf-8")
-    installs = [
-        line for line in re.sub(r"\\\n", " ", text).split("&&") if " install " in line and "pip" in line
-    ]
+    commands = re.split(r"&&|^RUN |^FROM ", re.sub(r"\\\n", " ", text), flags=re.M)
+    installs = [line for line in commands if " install " in line and "pip" in line]
 
-    assert len(installs) == 2
-    assert all("--require-hashes" in line for line in installs)
-    # uv is in the first stage only; the second gets the finished environment.
-    assert text.count("FROM python:") == 2
-    assert "uv" not in text[text.rindex("FROM python:") :].replace("venv", "")
+    ours = [line for line in installs if "/dist/" in line]
+    assert len(installs) - len(ours) == 2
+    assert all("--require-hashes" in line for line in installs if line not in ours)
+    # What the wheels bring along is there already, by its hash.
+    assert len(ours) == 2
+    assert all("--no-deps --no-index" in line for line in ours)
+    assert "--require-hashes" in re.findall(r"uv build [^&;]+", re.sub(r"\\\n", " ", text))[0]
+    # uv is in the first stages only; the images get the finished environment.
+    assert not any("uv" in stage.replace("venv", "") for stage in _stages(text, "base", "demo", "airflow"))
+
+
+def test_the_simulated_org_is_in_the_image_of_the_demo_alone(project: Path, services: dict[str, Any]) -> None:
+    text = (project / "Dockerfile").read_text("utf-8")
+    targets = {name: one["build"]["target"] for name, one in services.items() if "build" in one}
+
+    assert [stage.count("packages /opt/venv") for stage in _stages(text, "demo", "airflow")] == [1, 1]
+    assert "coa_orgsim" in _stages(text, "demo-packages")[0]
+    assert {name for name, target in targets.items() if target == "demo"} == DEMO
+    assert set(targets.values()) == {"demo", "airflow"}
+
+
+def _stages(dockerfile: str, *names: str) -> list[str]:
+    """The text of these stages, without their first line."""
+    parts = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", dockerfile, re.M | re.S))
+    return [parts[name] for name in names]

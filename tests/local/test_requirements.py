@@ -96,6 +96,7 @@ def test_what_only_tests_use_is_no_dependency_of_the_package() -> None:
 LOCKS = {
     "requirements.lock": ("requirements.txt",),
     "requirements-deployment.lock": ("requirements-runtime.txt", "requirements-celery.txt"),
+    "requirements-build.lock": ("requirements-build.txt",),
 }
 
 

@@ -70,7 +70,14 @@ PERMANENT: dict[str, Kept] = {
             *("started_at", "loaded_at", "finished_at", "purged_at", "erased_at"),
             *("policies_of", "mapping_sha256", "stopped_state", "artifacts", "headless_token", "born"),
             *("deployment", "airflow_started_at", "airflow_clears", "conf_sha256"),
-            *("coa_version", "airflow_version", "python_version", "source_package", "target_package"),
+            *(
+                "coa_version",
+                "airflow_version",
+                "python_version",
+                "dag_bundle",
+                "source_package",
+                "target_package",
+            ),
         ),
         deciders=("triggered_by",),
         emptied={

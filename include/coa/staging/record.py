@@ -58,6 +58,8 @@ class RunRecord:
     coa_version: str
     airflow_version: str
     python_version: str
+    dag_bundle: str
+    """Airflow's DAG bundle that the run follows: its name, and `@` its version where it has versions."""
     schema_version: int
     started_at: datetime
     loaded_at: datetime | None
@@ -115,6 +117,7 @@ class RunRecord:
             "coa": self.coa_version,
             "airflow": self.airflow_version,
             "python": self.python_version,
+            "dag_bundle": self.dag_bundle,
             "coa_source": self.source_package,
             "coa_target": self.target_package,
             "mapping": self.mapping_name,
