@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from tests.airflow_home import PROJECT  # before Airflow is imported
@@ -20,6 +22,16 @@ FILE = PROJECT / "deploy/helm/values.yaml"
 def values() -> dict[str, Any]:
     read: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
     return read
+
+
+def test_the_chart_would_take_each_value(values: dict[str, Any]) -> None:
+    """By what the chart's JSON schema demands of these values; the file names its source."""
+    schema = json.loads((FILE.parent / "values.schema.json").read_text("utf-8"))
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(values, schema)
+    with pytest.raises(jsonschema.ValidationError, match="secretName"):
+        jsonschema.validate({**values, "secret": [{"envName": "AIRFLOW_CONN_COA_SOURCE"}]}, schema)
 
 
 def test_it_asks_for_the_airflow_that_is_locked(values: dict[str, Any]) -> None:
