@@ -7,7 +7,7 @@ HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no
 	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
 BUILD := .venv/bin/uv build --quiet --build-constraints requirements-build.lock --require-hashes
 
-.PHONY: help demo up down migrate preflight verify rollback contract contract-diff readiness check connect setup-target \
+.PHONY: help demo up down migrate preflight what-if verify rollback contract contract-diff readiness check connect setup-target \
 	remove-target-fields airflow purge test test-unit \
 	test-orgsim test-airflow test-browser docs screenshots model test-long test-faults test-clients test-cluster test-package \
 	test-pythons coverage bench lint format lock sbom wheel clean
@@ -38,6 +38,9 @@ migrate: $(READY)  ## one headless run of coa_migrate (PARAMS='{"dry_run": true}
 
 preflight: $(READY)  ## one headless run of coa_preflight: plan and findings, writes nothing
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_preflight
+
+what-if: $(READY)  ## a plan again under other params, without asking an org (PARAMS='{"run_id": "...", "draft_orders": "load"}')
+	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.what_if
 
 verify: $(READY)  ## one headless run of coa_verify (PARAMS='{"run_id": "..."}')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_verify

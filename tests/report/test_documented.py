@@ -22,6 +22,7 @@ from coa.report.licenses import COVERAGE_COLUMNS, GAP_COLUMNS
 from coa.report.relink import RELINK_COLUMNS
 from coa.report.totals import TOTAL_COLUMNS
 from coa.verify.totals import ORDER_COLUMNS
+from coa.what_if.difference import COLUMNS as WHAT_IF_COLUMNS
 
 TABLES = {
     "id_map.csv": ID_MAP_COLUMNS,
@@ -36,6 +37,7 @@ TABLES = {
     "totals.csv": TOTAL_COLUMNS,
     "orders.csv": ORDER_COLUMNS,
     "gtm_readiness.csv": READINESS_COLUMNS,
+    "what_if.csv": WHAT_IF_COLUMNS,
     "attached.csv": ATTACHED_COLUMNS,
     "history/field_history.csv": tuple(HISTORY_COLUMNS),
 }

@@ -51,7 +51,7 @@ LAYERS = (
     ("canary", "mending"),
     ("evidence", "readiness"),
     ("report", "retention"),
-    ("rollback",),
+    ("rollback", "what_if"),
     ("pipeline",),
 )
 """Parts of `coa`, lowest first: each imports parts of lower layers only, none of its own."""

@@ -115,9 +115,9 @@ def decide(run: Run) -> None:
                    WHERE a.action = 'carry' AND l.pair_id = %s AND l.sobject = a.sobject AND l.source_id = a.source_id
                      AND l.state IN ('created', 'proved') AND l.target_id IS NOT NULL
                      AND (a.sobject = 'ContentVersion' OR EXISTS (
-                       SELECT FROM coa.ledger p WHERE p.pair_id = l.pair_id AND p.sobject = a.parent_sobject
+                       SELECT FROM {} p WHERE p.pair_id = l.pair_id AND p.sobject = a.parent_sobject
                          AND p.source_id = a.parent_id AND p.target_id = l.target_parent))"""
-            ).format(table),
+            ).format(table, run.ledger),
             [run.pair_id],
         )
     run.findings.replace(STAGE, findings(run))

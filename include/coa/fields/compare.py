@@ -113,9 +113,10 @@ def customer_now(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifie
     holds, whatever the ledger still says."""
     return sql.SQL(
         """LEFT JOIN (SELECT l.source_id, CASE WHEN l.origin = 'matched' THEN m.target_id ELSE l.target_id END AS target_id
-             FROM coa.ledger l LEFT JOIN ({alike}) m ON m.source_id = l.source_id
+             FROM {ledgers} l LEFT JOIN ({alike}) m ON m.source_id = l.source_id
              WHERE l.pair_id = {pair} AND l.sobject = {customer}) {a} ON {a}.source_id = d.{f}"""
     ).format(
+        ledgers=run.ledger,
         alike=customers_alike(run, run.table(Table.VERIFY, CUSTOMER)),
         pair=sql.Literal(run.pair_id),
         customer=sql.Literal(CUSTOMER),
@@ -138,8 +139,14 @@ def parent_join(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifier
     """Joins the ledger row of the parent that `d` points at (parents are kept as source ids)."""
     parent = parent_of(sobject, one)
     return sql.SQL(
-        "LEFT JOIN coa.ledger {a} ON {a}.pair_id = {pair} AND {a}.sobject = {parent} AND {a}.source_id = d.{f}"
-    ).format(a=alias, pair=sql.Literal(run.pair_id), parent=sql.Literal(parent), f=sql.Identifier(one.name))
+        "LEFT JOIN {ledgers} {a} ON {a}.pair_id = {pair} AND {a}.sobject = {parent} AND {a}.source_id = d.{f}"
+    ).format(
+        a=alias,
+        pair=sql.Literal(run.pair_id),
+        parent=sql.Literal(parent),
+        f=sql.Identifier(one.name),
+        ledgers=run.ledger,
+    )
 
 
 def is_unresolved(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifier) -> sql.Composed:

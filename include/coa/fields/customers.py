@@ -28,11 +28,12 @@ def customers_alike(run: Run, targets: sql.Identifier) -> sql.Composed:
     return sql.SQL(
         """SELECT DISTINCT ON (s."Id") s."Id" AS source_id, t."Id" AS target_id
            FROM {source} s JOIN {targets} t ON coa.org_key(t.{org}) = coa.org_key(s.{org})
-           LEFT JOIN coa.ledger m ON m.pair_id = {pair} AND m.sobject = {customer} AND m.source_id = s."Id"
+           LEFT JOIN {ledgers} m ON m.pair_id = {pair} AND m.sobject = {customer} AND m.source_id = s."Id"
              AND m.origin = 'matched' AND m.target_id = t."Id"
            ORDER BY s."Id", (m.target_id IS NOT NULL) DESC, (t.{org} = s.{org}) DESC, t."CreatedDate", t."Id"
         """
     ).format(
+        ledgers=run.ledger,
         source=run.table(SOURCE, CUSTOMER),
         targets=targets,
         org=sql.Identifier(CUSTOMER_ORG_ID),

@@ -25,10 +25,11 @@ def find_hazards(run: Run) -> None:
                     """INSERT INTO coa.difference
                          (run_id, sobject, source_id, target_id, field, source_value, target_value, kind, reason)
                        SELECT {run}, {sobject}, l.source_id, t."Id", {name}, 'false', 'true', {code}, {reason}
-                       FROM coa.ledger l JOIN {verify} t ON t."Id" = l.target_id
+                       FROM {ledgers} l JOIN {verify} t ON t."Id" = l.target_id
                        WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
                          AND coa.canon_boolean(t.{field}) = 'true'"""
                 ).format(
+                    ledgers=run.ledger,
                     run=sql.Literal(run.run_id),
                     sobject=sql.Literal(sobject),
                     name=sql.Literal(name),
@@ -68,10 +69,10 @@ def planned_hazards(run: Run, kind: str) -> list[Finding]:
         for name in sorted(set(names) & set(run.columns(kind, sobject))):
             rows: list[dict[str, Any]] = run.db.rows(
                 sql.SQL(
-                    """SELECT l.source_id FROM coa.ledger l JOIN {} t ON t."Id" = l.target_id
+                    """SELECT l.source_id FROM {ledgers} l JOIN {} t ON t."Id" = l.target_id
                        WHERE l.pair_id = %s AND l.sobject = %s AND l.origin = 'inserted'
                          AND coa.canon_boolean(t.{}) = 'true' ORDER BY 1"""
-                ).format(run.table(kind, sobject), sql.Identifier(name)),
+                ).format(run.table(kind, sobject), sql.Identifier(name), ledgers=run.ledger),
                 [run.pair_id, sobject],
             )
             if rows:

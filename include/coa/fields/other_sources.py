@@ -26,9 +26,10 @@ def other_pairs(run: Run) -> list[int]:
 def held_by_others(run: Run, sobject: str, target_id: sql.Composable) -> sql.Composed:
     """SQL: whether a migration from another source inserted the target's record of this id."""
     return sql.SQL(
-        """EXISTS (SELECT FROM coa.ledger other WHERE other.pair_id = ANY ({pairs}) AND other.sobject = {sobject}
+        """EXISTS (SELECT FROM {ledgers} other WHERE other.pair_id = ANY ({pairs}) AND other.sobject = {sobject}
                      AND other.target_id = {target} AND other.origin = {inserted})"""
     ).format(
+        ledgers=run.ledger,
         pairs=sql.Literal(other_pairs(run)),
         sobject=sql.Literal(sobject),
         target=target_id,

@@ -138,11 +138,12 @@ def text_join(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifier) 
     return sql.SQL(
         """LEFT JOIN LATERAL (SELECT string_agg(CASE WHEN m.target_id IS NULL THEN x.literal
                                ELSE x.before || left(m.target_id, x.id_length) END, '' ORDER BY x.nth) AS value
-             FROM {links} x LEFT JOIN coa.ledger m
+             FROM {links} x LEFT JOIN {ledgers} m
                ON m.pair_id = {pair} AND m.sobject = x.record_sobject AND m.source_id = x.record_id
              WHERE x.sobject = {sobject} AND x.field = {field} AND x.source_id = d.source_id AND x.fits) {alias}
            ON true"""
     ).format(
+        ledgers=run.ledger,
         links=run.table(Table.TEXT_LINK),
         pair=sql.Literal(run.pair_id),
         sobject=sql.Literal(sobject),

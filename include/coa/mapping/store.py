@@ -42,18 +42,21 @@ def mapping_of(run: Run) -> Mapping:
 
     Sections by org id count as soon as preflight knows the org. Raises `ConfigurationError` where nothing was frozen.
     """
+    # A verification goes by the connection of the migration that it looks at.
+    params = run.record.params if run.record.policies is None else run.record.policies
+    connection = str(params.get("source_conn_id") or RunParams().source_conn_id)
+    return whole_mapping_of(run).of_source(str(run.record.source_org.get("id") or ""), connection)
+
+
+def whole_mapping_of(run: Run) -> Mapping:
+    """The same with the sections of all sources. Raises as `mapping_of` does."""
     if not run.has_table(Table.MAPPING_FILE):
         raise ConfigurationError(
             f"Run {run.run_id} has no mapping: its task start did not finish, or its tables were purged.",
             next_step="clear its task start, or trigger a new run.",
         )
     data = run.db.value(sql.SQL("SELECT parsed FROM {}").format(run.table(Table.MAPPING_FILE)))
-    if not data:
-        return Mapping()
-    # A verification goes by the connection of the migration that it looks at.
-    params = run.record.params if run.record.policies is None else run.record.policies
-    connection = str(params.get("source_conn_id") or RunParams().source_conn_id)
-    return Mapping.from_data(data).of_source(str(run.record.source_org.get("id") or ""), connection)
+    return Mapping.from_data(data) if data else Mapping()
 
 
 def freeze(run: Run, named_by: NamedBy = NamedBy.DEPLOYMENT) -> None:

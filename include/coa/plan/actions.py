@@ -90,7 +90,7 @@ def _actions(run: Run, sobject: str, fields: list[FieldMapping]) -> sql.Composed
              {status}, {created}
            FROM {desired} d
            JOIN {source} s ON s."Id" = d.source_id
-           LEFT JOIN coa.ledger l
+           LEFT JOIN {ledgers} l
              ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = d.source_id
            LEFT JOIN {target} t ON t."Id" = l.target_id AND l.origin = 'inserted'
            {joins}
@@ -100,6 +100,7 @@ def _actions(run: Run, sobject: str, fields: list[FieldMapping]) -> sql.Composed
                AND q.source_id = d.source_id ORDER BY array_position({order}, q.reason_code), q.field LIMIT 1) p
              ON true"""
     ).format(
+        ledgers=run.ledger,
         plan=run.table(Table.PLAN),
         sobject=sql.Literal(sobject),
         parent=_parent(sobject),
@@ -125,10 +126,11 @@ def _tell_changed_matches(run: Run) -> None:
         sql.SQL(
             """UPDATE {plan} p SET reason_code = {code}, field = {field}, reason = {reason},
                       next_step = CASE WHEN p.action = 'insert' THEN {if_created} ELSE {if_matched} END
-               FROM coa.ledger l WHERE {ledger}
+               FROM {ledgers} l WHERE {ledger}
                  AND l.error_code = {code} AND l.last_run = {run} AND p.sobject = {customer}
                  AND p.action IN ('match', 'insert')"""
         ).format(
+            ledgers=run.ledger,
             ledger=ledger_of(run.pair_id, "p"),
             plan=run.table(Table.PLAN),
             code=created.code,

@@ -114,8 +114,9 @@ def _outcome(run: Run) -> tuple[sql.Composed, sql.Composed]:
         """LEFT JOIN LATERAL (SELECT true AS refused FROM coa.rejection r WHERE r.run_id = {run}
              AND ((r.sobject = p.sobject AND r.source_id = p.source_id)
                OR (p.sobject = {detail} AND r.sobject = {order} AND r.source_id = p.parent_id)) LIMIT 1) r ON true
-           LEFT JOIN coa.ledger l ON {ledger}"""
+           LEFT JOIN {ledgers} l ON {ledger}"""
     ).format(
+        ledgers=run.ledger,
         ledger=ledger_of(run.pair_id, "p"),
         run=sql.Literal(run.run_id),
         detail=sql.Literal(DETAIL),

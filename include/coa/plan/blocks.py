@@ -29,15 +29,15 @@ def drop_problems_of_matched(run: Run) -> None:
     """Nothing is written to a matched record, so nothing can stand against it."""
     run.db.execute(
         sql.SQL(
-            """DELETE FROM {} p USING coa.ledger l
+            """DELETE FROM {} p USING {ledgers} l
                WHERE {} AND l.origin = 'matched'"""
-        ).format(run.table(Table.PROBLEM), ledger_of(run.pair_id, "p"))
+        ).format(run.table(Table.PROBLEM), ledger_of(run.pair_id, "p"), ledgers=run.ledger)
     )
     run.db.execute(
         sql.SQL(
-            """DELETE FROM coa.explained e USING coa.ledger l
+            """DELETE FROM coa.explained e USING {ledgers} l
                WHERE e.run_id = %s AND {} AND l.origin = 'matched'"""
-        ).format(ledger_of(run.pair_id, "e")),
+        ).format(ledger_of(run.pair_id, "e"), ledgers=run.ledger),
         [run.run_id],
     )
 
@@ -58,10 +58,11 @@ def _block_incomplete_orders(run: Run) -> None:
                SELECT DISTINCT {order}, d.{parent}, {code}, '', {reason}, {next_step}, 'block'
                FROM {problem} p JOIN {desired} d ON p.sobject = {detail} AND d.source_id = p.source_id
                WHERE p.verdict = 'block' AND d.{parent} IS NOT NULL
-                 AND NOT EXISTS (SELECT FROM coa.ledger l WHERE l.pair_id = {pair} AND l.sobject = {order}
+                 AND NOT EXISTS (SELECT FROM {ledgers} l WHERE l.pair_id = {pair} AND l.sobject = {order}
                                    AND l.source_id = d.{parent} AND l.target_id IS NOT NULL)
                ON CONFLICT DO NOTHING"""
         ).format(
+            ledgers=run.ledger,
             problem=run.table(Table.PROBLEM),
             code=sql.Literal(why.code),
             reason=sql.Literal(why.message),
@@ -83,12 +84,13 @@ def _block_children(run: Run, child: str, lookup: str, parent: str, why: Reason)
                FROM {desired} d
                WHERE EXISTS (SELECT FROM {problem} p WHERE p.sobject = {parent} AND p.source_id = d.{lookup}
                                AND p.verdict = 'block')
-                 AND NOT EXISTS (SELECT FROM coa.ledger l WHERE l.pair_id = {pair} AND l.sobject = {parent}
+                 AND NOT EXISTS (SELECT FROM {ledgers} l WHERE l.pair_id = {pair} AND l.sobject = {parent}
                                    AND l.source_id = d.{lookup} AND l.target_id IS NOT NULL)
                  AND NOT EXISTS (SELECT FROM {problem} q WHERE q.sobject = {child}
                                AND q.source_id = d.source_id AND q.verdict = 'block')
                ON CONFLICT DO NOTHING"""
         ).format(
+            ledgers=run.ledger,
             problem=run.table(Table.PROBLEM),
             child=sql.Literal(child),
             parent=sql.Literal(parent),

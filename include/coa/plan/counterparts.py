@@ -28,17 +28,17 @@ def sync_ledger(run: Run) -> None:
         _recognise_our_own(run, sobject)
     _add_unknown(run, CUSTOMER)
     match_customers(run)
-    run.db.execute("ANALYZE coa.ledger")
+    run.db.execute(sql.SQL("ANALYZE {}").format(run.ledger))
 
 
 def _forget_what_is_gone(run: Run, sobject: str) -> None:
     run.db.execute(
         sql.SQL(
-            """UPDATE coa.ledger l SET target_id = NULL, origin = 'none', step = 'none', verified_hash = NULL,
+            """UPDATE {ledgers} l SET target_id = NULL, origin = 'none', step = 'none', verified_hash = NULL,
                       updated_at = clock_timestamp()
                WHERE pair_id = %s AND sobject = %s AND target_id IS NOT NULL
                  AND NOT EXISTS (SELECT FROM {} t WHERE t."Id" = l.target_id)"""
-        ).format(run.table(TARGET, sobject)),
+        ).format(run.table(TARGET, sobject), ledgers=run.ledger),
         [run.pair_id, sobject],
     )
 
@@ -51,13 +51,13 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
     """
     run.db.execute(
         sql.SQL(
-            """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step, inserted_run)
+            """INSERT INTO {ledgers} AS l (pair_id, sobject, source_id, target_id, origin, step, inserted_run)
                SELECT %s, %s, s."Id", t."Id", 'inserted', 'created',
                       (SELECT run_id FROM coa.run WHERE pair_id = %s AND loaded_at IS NOT NULL
                          AND mode <> 'rollback' ORDER BY loaded_at DESC LIMIT 1)
                FROM {target} t JOIN {source} s ON s."Id" = coa.id18(t.{key})
                LEFT JOIN {desired} d ON d.source_id = s."Id"
-               LEFT JOIN coa.ledger k ON k.pair_id = %s AND k.sobject = %s AND k.source_id = s."Id"
+               LEFT JOIN {ledgers} k ON k.pair_id = %s AND k.sobject = %s AND k.source_id = s."Id"
                WHERE {ours}
                ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
                  SET target_id = EXCLUDED.target_id, origin = 'inserted',
@@ -67,6 +67,7 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
                      updated_at = clock_timestamp()
                  WHERE l.target_id IS DISTINCT FROM EXCLUDED.target_id OR l.origin <> 'inserted'"""
         ).format(
+            ledgers=run.ledger,
             target=run.table(TARGET, sobject),
             source=run.table(SOURCE, sobject),
             desired=run.table(Table.DESIRED, sobject),
@@ -80,9 +81,9 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
 def _add_unknown(run: Run, sobject: str) -> None:
     run.db.execute(
         sql.SQL(
-            """INSERT INTO coa.ledger (pair_id, sobject, source_id)
+            """INSERT INTO {ledgers} (pair_id, sobject, source_id)
                SELECT %s, %s, "Id" FROM {} ON CONFLICT DO NOTHING"""
-        ).format(run.table(SOURCE, sobject)),
+        ).format(run.table(SOURCE, sobject), ledgers=run.ledger),
         [run.pair_id, sobject],
     )
 
@@ -94,25 +95,28 @@ def match_customers(run: Run) -> None:
     """Customers that the target has already. A match holds only while its key does: another org id in either org
     makes another match, or a new customer; `match_changed` stays with the ledger's row for this run's plan."""
     run.db.execute(
-        """UPDATE coa.ledger SET error_code = NULL, error = NULL
-           WHERE pair_id = %s AND sobject = %s AND error_code = %s AND last_run IS DISTINCT FROM %s""",
+        sql.SQL(
+            """UPDATE {} SET error_code = NULL, error = NULL
+               WHERE pair_id = %s AND sobject = %s AND error_code = %s AND last_run IS DISTINCT FROM %s"""
+        ).format(run.ledger),
         [run.pair_id, CUSTOMER, MATCH_CHANGED, run.run_id],
     )
     run.db.execute(
         sql.SQL(
             """WITH candidate AS ({candidates})
-               UPDATE coa.ledger l SET target_id = n.target_id, updated_at = clock_timestamp(),
+               UPDATE {ledgers} l SET target_id = n.target_id, updated_at = clock_timestamp(),
                       origin = CASE WHEN n.target_id IS NULL THEN 'none' ELSE 'matched' END,
                       step = CASE WHEN n.target_id IS NULL THEN 'none' ELSE 'done' END,
                       error_code = CASE WHEN l.origin = 'matched' THEN {changed} ELSE l.error_code END,
                       error = CASE WHEN l.origin = 'matched' THEN l.target_id ELSE l.error END,
                       last_run = CASE WHEN l.origin = 'matched' THEN {run} ELSE l.last_run END
-               FROM coa.ledger o LEFT JOIN candidate n ON n.source_id = o.source_id
+               FROM {ledgers} o LEFT JOIN candidate n ON n.source_id = o.source_id
                WHERE o.pair_id = {pair} AND o.sobject = {customer} AND o.origin IN ('none', 'matched')
                  AND o.target_id IS DISTINCT FROM n.target_id
                  AND l.pair_id = o.pair_id AND l.sobject = o.sobject AND l.source_id = o.source_id
                  AND EXISTS (SELECT FROM {source} s WHERE s."Id" = o.source_id)"""
         ).format(
+            ledgers=run.ledger,
             candidates=customers_alike(run, run.table(TARGET, CUSTOMER)),
             changed=sql.Literal(MATCH_CHANGED),
             run=sql.Literal(run.run_id),

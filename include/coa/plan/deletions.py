@@ -58,10 +58,11 @@ def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
                       CASE WHEN l.verified_hash = {actual} THEN ''
                            WHEN l.verified_hash IS NULL THEN {never_proved}
                            ELSE {changed_in_target} END
-               FROM coa.ledger l JOIN {target} t ON t."Id" = l.target_id
+               FROM {ledgers} l JOIN {target} t ON t."Id" = l.target_id
                WHERE l.pair_id = {pair} AND l.sobject = {sobject} AND l.origin = 'inserted'
                  AND NOT EXISTS (SELECT FROM {source} s WHERE s."Id" = l.source_id)"""
         ).format(
+            ledgers=run.ledger,
             deletion=run.table(Table.DELETION),
             parent=sql.SQL("t.{}").format(sql.Identifier(parent)) if parent else sql.SQL("NULL"),
             actual=actual_hash([c for c in compared if c.field.updateable]),

@@ -33,8 +33,10 @@ def match_decided(run: Run, mapping: Mapping) -> None:
     What an earlier file declared counts no more: orders are matched by such decisions only.
     """
     run.db.execute(
-        """UPDATE coa.ledger SET origin = 'none', target_id = NULL, step = 'none'
-           WHERE pair_id = %s AND sobject = ANY (%s) AND origin = 'matched'""",
+        sql.SQL(
+            """UPDATE {} SET origin = 'none', target_id = NULL, step = 'none'
+               WHERE pair_id = %s AND sobject = ANY (%s) AND origin = 'matched'"""
+        ).format(run.ledger),
         [run.pair_id, [ORDER, DETAIL]],
     )
     for source_id, decision in mapping.duplicates.items():
@@ -42,24 +44,26 @@ def match_decided(run: Run, mapping: Mapping) -> None:
             continue
         run.db.execute(
             sql.SQL(
-                """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step)
+                """INSERT INTO {ledgers} AS l (pair_id, sobject, source_id, target_id, origin, step)
                    SELECT %s, %s, d.source_id, t."Id", 'matched', 'done' FROM {} d, {} t
                    WHERE d.source_id = coa.id18(%s) AND t."Id" = coa.id18(%s)
                    ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
                      SET target_id = EXCLUDED.target_id, origin = 'matched', step = 'done'
                      WHERE l.origin IN ('none', 'matched')"""
-            ).format(run.table(Table.DESIRED, ORDER), run.table(TARGET, ORDER)),
+            ).format(run.table(Table.DESIRED, ORDER), run.table(TARGET, ORDER), ledgers=run.ledger),
             [run.pair_id, ORDER, source_id, decision],
         )
     run.db.execute(
         sql.SQL(
-            """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, origin, step)
+            """INSERT INTO {ledgers} AS l (pair_id, sobject, source_id, origin, step)
                SELECT o.pair_id, %s, d.source_id, 'matched', 'done' FROM {details} d
-               JOIN coa.ledger o ON o.pair_id = %s AND o.sobject = %s AND o.source_id = d.{parent}
+               JOIN {ledgers} o ON o.pair_id = %s AND o.sobject = %s AND o.source_id = d.{parent}
                WHERE o.origin = 'matched'
                ON CONFLICT (pair_id, sobject, source_id) DO UPDATE SET origin = 'matched', step = 'done'
                  WHERE l.origin = 'none'"""
-        ).format(details=run.table(Table.DESIRED, DETAIL), parent=sql.Identifier(DETAIL_ORDER)),
+        ).format(
+            details=run.table(Table.DESIRED, DETAIL), parent=sql.Identifier(DETAIL_ORDER), ledgers=run.ledger
+        ),
         [DETAIL, run.pair_id, ORDER],
     )
 
@@ -81,13 +85,13 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
                hit AS (
                  SELECT d.source_id, min(t."Id") AS target_id
                  FROM {orders} d
-                 LEFT JOIN coa.ledger l
+                 LEFT JOIN {ledgers} l
                    ON l.pair_id = %(pair)s AND l.sobject = %(order)s AND l.source_id = d.source_id
-                 JOIN coa.ledger c ON c.pair_id = %(pair)s AND c.sobject = %(customer)s AND c.source_id = d.{customer}
+                 JOIN {ledgers} c ON c.pair_id = %(pair)s AND c.sobject = %(customer)s AND c.source_id = d.{customer}
                                   AND c.target_id IS NOT NULL
                  JOIN {t_orders} t ON t.{customer} = c.target_id AND t.{contract} = d.{contract}
                                   AND t.{type} IS NOT DISTINCT FROM d.{type} {dates}
-                                  AND NOT EXISTS (SELECT FROM coa.ledger m WHERE m.pair_id = %(pair)s
+                                  AND NOT EXISTS (SELECT FROM {ledgers} m WHERE m.pair_id = %(pair)s
                                         AND m.sobject = %(order)s AND m.target_id = t."Id" AND m.origin = 'inserted')
                  LEFT JOIN lines_d ld ON ld.order_id = d.source_id
                  LEFT JOIN lines_t lt ON lt.order_id = t."Id"
@@ -97,6 +101,7 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
                SELECT %(order)s, source_id, {code}, '', {reason}, {next_step}, 'block'
                FROM hit ON CONFLICT DO NOTHING"""
         ).format(
+            ledgers=run.ledger,
             code=alike.code,
             reason=alike.message,
             next_step=alike.next_step,

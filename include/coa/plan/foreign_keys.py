@@ -32,20 +32,25 @@ def note_what_others_left(run: Run) -> None:
         for sobject in LOADED:
             run.db.execute(
                 sql.SQL(
-                    """INSERT INTO coa.ledger AS l
+                    """INSERT INTO {ledgers} AS l
                          (pair_id, sobject, source_id, target_id, origin, step, inserted_run)
                        SELECT DISTINCT ON (w.source_id) %(pair)s, w.sobject, w.source_id, t."Id", 'inserted', 'created',
                               %(run)s
                        FROM {work} w JOIN {target} t ON coa.id18(t.{key}) = w.source_id
                        WHERE w.sobject = %(sobject)s AND w.step = ANY (%(steps)s) AND w.state IN ('sent', 'unknown')
-                         AND NOT EXISTS (SELECT FROM coa.ledger o WHERE o.pair_id = %(mine)s
+                         AND NOT EXISTS (SELECT FROM {ledgers} o WHERE o.pair_id = %(mine)s
                                AND o.sobject = w.sobject AND o.target_id = t."Id" AND o.origin = 'inserted')
                        ORDER BY w.source_id, t."Id"
                        ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
                          SET target_id = EXCLUDED.target_id, origin = 'inserted', step = 'created',
                              inserted_run = EXCLUDED.inserted_run, updated_at = clock_timestamp()
                          WHERE l.target_id IS NULL"""
-                ).format(work=work, target=run.table(TARGET, sobject), key=sql.Identifier(SOURCE_ID)),
+                ).format(
+                    work=work,
+                    target=run.table(TARGET, sobject),
+                    key=sql.Identifier(SOURCE_ID),
+                    ledgers=run.ledger,
+                ),
                 {
                     "run": other["run_id"],
                     "pair": other["pair_id"],
@@ -99,14 +104,15 @@ def block_foreign_keys(run: Run) -> None:
                    SELECT {sobject}, s."Id", {code}, {key_name},
                           CASE WHEN o.source_org_id IS NULL THEN {unknown} ELSE {known} END, {next_step}, 'block'
                    FROM {target} t JOIN {source} s ON s."Id" = coa.id18(t.{key})
-                   LEFT JOIN coa.ledger l
+                   LEFT JOIN {ledgers} l
                      ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = s."Id"
                    LEFT JOIN LATERAL (
-                     SELECT p.source_org_id FROM coa.ledger x JOIN coa.org_pair p USING (pair_id)
+                     SELECT p.source_org_id FROM {ledgers} x JOIN coa.org_pair p USING (pair_id)
                      WHERE x.pair_id = ANY ({others}) AND x.sobject = {sobject} AND x.target_id = t."Id"
                        AND x.origin = 'inserted' ORDER BY 1 LIMIT 1) o ON true
                    WHERE COALESCE(l.origin, 'none') = 'none' ON CONFLICT DO NOTHING"""
             ).format(
+                ledgers=run.ledger,
                 problem=run.table(Table.PROBLEM),
                 sobject=sql.Literal(sobject),
                 code=known.code,

@@ -115,11 +115,11 @@ def saving_of(run: Run) -> Saving:
         int(row["dates"]),
         int(row["details"]),
         run.params.orders_a_chunk(int(row["orders"])),
-        _rate(run),
+        rows_a_second(run),
     )
 
 
-def _rate(run: Run) -> float | None:
+def rows_a_second(run: Run) -> float | None:
     """Rows a second in the jobs of earlier runs on this pair, queueing included; None without any."""
     found = run.db.value(
         """SELECT sum(accepted + rejected) / NULLIF(extract(epoch FROM sum(updated_at - created_at)), 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from coa.codes import Severity
 from coa.findings.finding import Finding, finding
 from coa.model import NAMESPACE
 from coa.preflight.probe import Probe, related
@@ -64,10 +65,18 @@ def _unchecked() -> list[Finding]:
     return [finding("warning", "submit_jobs_not_checked")]
 
 
+SUBMIT_JOBS = "submit_jobs"
+
+
+def submit_jobs_severity(accepted: bool) -> Severity:
+    """How grave such a job is; `accepted` is the param `accept_submit_jobs`."""
+    return Severity.WARNING if accepted else Severity.BLOCKER
+
+
 def _suspect_finding(suspects: list[str], accepted: bool) -> Finding:
     return finding(
-        "warning" if accepted else "blocker",
-        "submit_jobs",
+        submit_jobs_severity(accepted),
+        SUBMIT_JOBS,
         count=len(suspects),
         examples=suspects,
         names=suspects[:10],

@@ -23,14 +23,19 @@ CODE = "value_masked"
 
 def masked_fields(probe: Probe, user_id: str, carried: dict[str, list[FieldMapping]]) -> dict[str, list[str]]:
     """sObject -> target names of the carried fields that this org shows masked; asks nothing where none could be."""
-    found = {
-        sobject: names
-        for sobject, fields in carried.items()
-        if (names := [one.name for one in fields if _maskable(one, probe.role)])
-    }
+    found = maskable_fields(probe.role, carried)
     if not found or (user_id and has_permission(probe, user_id, VIEW_ENCRYPTED)):
         return {}
     return found
+
+
+def maskable_fields(role: str, carried: dict[str, list[FieldMapping]]) -> dict[str, list[str]]:
+    """sObject -> target names of the carried fields that the org in this role may show masked."""
+    return {
+        sobject: names
+        for sobject, fields in carried.items()
+        if (names := [one.name for one in fields if _maskable(one, role)])
+    }
 
 
 def _maskable(one: FieldMapping, role: str) -> bool:

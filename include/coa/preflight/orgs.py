@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from coa.errors import OrgRefused
+from coa.errors import ConfigurationError, OrgRefused
 from coa.fields.saved import forget_saved
 from coa.salesforce.composite import Read, read_together
 from coa.salesforce.describe import Describe, described
 from coa.salesforce.session import Org, id18
 from coa.staging.database import json_value
-from coa.staging.runs import SOURCE, Run
+from coa.staging.runs import SOURCE, WHAT_IF, Run
 
 ORGANIZATION_FIELDS = "Id, Name, IsSandbox, OrganizationType, InstanceName"
 
@@ -43,6 +43,11 @@ def bind(run: Run, role: str, org: Org) -> Org:
     Until a run has joined a pair there is nothing to compare with: preflight decides which orgs it is made for. The
     API version is that of preflight from then on, so that a run sees one from its first task to its last.
     """
+    if run.record.mode == WHAT_IF:
+        raise ConfigurationError(
+            f"Run {run.run_id} is a what-if: it plans what another run read, and enters no org.",
+            next_step="start make preflight to read the orgs anew.",
+        )
     expected = run.org_id(role)
     if not expected:
         return org

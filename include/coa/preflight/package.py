@@ -162,6 +162,18 @@ def short_name(name: str) -> str:
     return name.removeprefix(NAMESPACE + "__")
 
 
+def version_of(text: str) -> tuple[int, int, int] | None:
+    """The version that `version_text` wrote; None for an empty text.
+
+    >>> version_of("3.66.0"), version_of("")
+    ((3, 66, 0), None)
+    """
+    if not text:
+        return None
+    major, minor, patch = map(int, text.split("."))
+    return major, minor, patch
+
+
 def version_text(version: tuple[int, int, int] | None) -> str:
     """`3.66.0`; empty for an unknown version."""
     return ".".join(map(str, version)) if version else ""

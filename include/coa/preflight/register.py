@@ -78,6 +78,8 @@ class Check:
     codes: dict[str, Scope]
     asks: dict[str, Ask] | None = None
     """Role -> what it will ask that org, to be asked ahead with the questions of the others."""
+    kept: bool = False
+    """It follows from what a run keeps: identities, describes, params, mapping. A what-if makes it anew."""
 
 
 @dataclass(frozen=True)
@@ -287,9 +289,12 @@ CHECKS: tuple[Check, ...] = (
     Check(_entered, Need.NOTHING, _each_role("connection", Scope.ALONE)),
     QuickCheck(_same_org, Need.IDENTITIES, _codes("same_org", scope=Scope.ALONE)),
     Check(
-        _masking, Need.IDENTITIES, _codes("masking_needs_sandbox", "masking_not_of_files", scope=Scope.ALONE)
+        _masking,
+        Need.IDENTITIES,
+        _codes("masking_needs_sandbox", "masking_not_of_files", scope=Scope.ALONE),
+        kept=True,
     ),
-    Check(_sections, Need.IDENTITIES, _codes("mapping_without_source")),
+    Check(_sections, Need.IDENTITIES, _codes("mapping_without_source"), kept=True),
     Check(_other_kind, Need.DESCRIBES, _codes("rehearsal_in_target", scope=Scope.ALONE)),
     Check(_swapped, Need.DESCRIBES, _codes("orgs_swapped", scope=Scope.ALONE)),
     QuickCheck(_objects, Need.DESCRIBES, _each_role("coa_missing", Scope.ORGS)),
@@ -305,9 +310,10 @@ CHECKS: tuple[Check, ...] = (
         _rights,
         Need.DESCRIBES,
         _codes("no_right_to_write", "audit_fields_not_writeable", "field_not_updateable"),
+        kept=True,
     ),
-    Check(_fields, Need.APP, _codes("type_differs", "required_without_source")),
-    Check(_mapping, Need.APP, _codes("mapping_wrong", scope=Scope.ORGS)),
+    Check(_fields, Need.APP, _codes("type_differs", "required_without_source"), kept=True),
+    Check(_mapping, Need.APP, _codes("mapping_wrong", scope=Scope.ORGS), kept=True),
     Check(
         _filter,
         Need.APP,
@@ -328,7 +334,7 @@ CHECKS: tuple[Check, ...] = (
         _codes("package_older"),
         asks=dict.fromkeys((SOURCE, TARGET), lambda look, probe: package_version(probe)),
     ),
-    Check(_hidden_fields, Need.APP, _codes("field_hidden")),
+    Check(_hidden_fields, Need.APP, _codes("field_hidden"), kept=True),
     Check(
         _currencies,
         Need.APP,
@@ -393,7 +399,7 @@ CHECKS: tuple[Check, ...] = (
             TARGET: lambda look, probe: read_case_facts(probe),
         },
     ),
-    Check(_hanging, Need.APP, _codes("attached_not_writeable")),
+    Check(_hanging, Need.APP, _codes("attached_not_writeable"), kept=True),
     Check(_masked, Need.APP, _each_role("field_masked")),
     Check(
         _not_told,

@@ -259,6 +259,7 @@ RUN_TABLES: dict[Table, Holds] = {
     # The secret that the salts follow from goes with the first person whose data is deleted.
     Table.EVIDENCE: Holds.PLAIN,
     Table.WRITTEN: Holds.PLAIN,
+    Table.LEDGER: Holds.PLAIN,
 }
 
 # ---- files ---------------------------------------------------------------------------------------

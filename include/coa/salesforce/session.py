@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any, Self
 from urllib.parse import urljoin, urlsplit
 
@@ -59,6 +60,20 @@ class Number(float):
         return made
 
 
+_closed: list[str] = []
+"""Why no session may be opened in this process, while that is so."""
+
+
+@contextmanager
+def no_orgs(why: str) -> Iterator[None]:
+    """As long as it lasts, whoever makes an `Org` in this process gets a `ConfigurationError` that says `why`."""
+    _closed.append(why)
+    try:
+        yield
+    finally:
+        _closed.remove(why)
+
+
 class _Bearer(requests.auth.AuthBase):
     """Set as `auth`, because otherwise a .netrc on the worker would replace the header."""
 
@@ -81,6 +96,11 @@ class Org:
     def __init__(
         self, connection: OrgConnection, settings: Settings | None = None, *, max_wait: float | None = None
     ) -> None:
+        if _closed:
+            raise ConfigurationError(
+                f"{connection.name} is not entered: {_closed[-1]}.",
+                next_step="start make preflight to read the orgs anew.",
+            )
         self.connection = connection
         self.settings = settings or Settings()
         self.max_wait = max_wait

@@ -25,8 +25,10 @@ from coa.staging.lease import Lease, release, work_lock
 from coa.staging.origin import NO_AIRFLOW, Origin, foreign
 from coa.staging.record import RunRecord
 from coa.staging.schema import newest_version
-from coa.staging.tables import identifier, schema_of
+from coa.staging.tables import Table, identifier, schema_of
 
+WHAT_IF = "what_if"
+"""Mode of a run that plans kept snapshots anew, under other params; it enters no org. No DAG makes it."""
 SOURCE = "source"
 TARGET = "target"
 
@@ -225,6 +227,13 @@ class Run:
         """A table of this run: `kind` is one of `coa.staging.tables.Table`; raises `ValueError` for another."""
         return identifier(self.run_id, kind, sobject, part)
 
+    @property
+    def ledger(self) -> sql.Identifier:
+        """The ledger that a plan of this run is made with: that of all runs, or of a what-if its own copy."""
+        if self.record.mode == WHAT_IF:
+            return self.table(Table.LEDGER)
+        return sql.Identifier("coa", "ledger")
+
     def has_table(self, kind: str, sobject: str = "") -> bool:
         return self.db.has_table(self.table(kind, sobject))
 
@@ -309,9 +318,9 @@ def _insert(db: Database, columns: dict[str, Any]) -> str:
 
 
 def _mode_of(dag_id: str, params: dict[str, Any]) -> str:
-    """`verify`, `rollback` and `contract` by the DAG, `full` and `delta` by the param."""
-    kind = kind_of(dag_id)
-    return kind if kind in ("verify", "rollback", "contract") else str(params.get("mode", "full"))
+    """`verify`, `rollback`, `contract` and `what_if` by the DAG, `full` and `delta` by the param."""
+    kind = WHAT_IF if dag_id == WHAT_IF else kind_of(dag_id)
+    return kind if kind in ("verify", "rollback", "contract", WHAT_IF) else str(params.get("mode", "full"))
 
 
 def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:

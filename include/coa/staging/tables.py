@@ -19,7 +19,18 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import sql
 
-from coa.codes import Action, Carriage, LeftBehind, ReasonCode, Removal, RowState, Undo, Verdict, one_of
+from coa.codes import (
+    Action,
+    Carriage,
+    LedgerOrigin,
+    LeftBehind,
+    ReasonCode,
+    Removal,
+    RowState,
+    Undo,
+    Verdict,
+    one_of,
+)
 from coa.model import DETAIL_ORDER, table_slug
 from coa.staging import wide
 
@@ -78,6 +89,7 @@ class Table(StrEnum):
     HISTORY = "history"
     EVIDENCE = "evidence"
     WRITTEN = "written"
+    LEDGER = "ledger"
 
 
 @dataclass(frozen=True)
@@ -270,6 +282,15 @@ DECLARED: dict[Table, Declaration] = {
     Table.EVIDENCE: Declaration("id int, secret bytea NOT NULL, tree jsonb, files jsonb", key=("id",)),
     # Files that the stage `report` has just written, with hashes and rows, for the end of the run (`coa.report.tables`).
     Table.WRITTEN: Declaration("folder text NOT NULL, files jsonb NOT NULL"),
+    # Of a what-if: its own copy of the ledger, as far as a plan is made with it.
+    Table.LEDGER: Declaration(
+        f"""pair_id bigint, sobject text, source_id text, target_id text,
+           origin text NOT NULL DEFAULT 'none' {one_of("origin", LedgerOrigin)}, inserted_run text, last_run text,
+           step text NOT NULL DEFAULT 'none', error_code text, error text, verified_hash text,
+           updated_at timestamptz NOT NULL DEFAULT clock_timestamp()""",
+        key=("pair_id", "sobject", "source_id"),
+        indexes={"ledger_by_target": ("pair_id", "sobject", "target_id")},
+    ),
 }
 
 
@@ -441,6 +462,20 @@ def show_as(connection: Connection, run: Named, kind: Table, other: Table, sobje
             run.table(kind, sobject), run.table(other, sobject)
         )
     )
+
+
+def show_of(connection: Connection, run: Named, kind: Table, sobject: str, other: Named) -> None:
+    """Lets a table of another run be read as this run's own: a view, no copy."""
+    connection.execute(
+        sql.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(
+            run.table(kind, sobject), other.table(kind, sobject)
+        )
+    )
+
+
+def drop_all(connection: Connection, run_id: str) -> None:
+    """Drops every table of a run, with its schema."""
+    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema_of(run_id))))
 
 
 def drop(connection: Connection, run: Named, kind: str, sobject: str = "", part: str = "") -> None:

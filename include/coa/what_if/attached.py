@@ -1,0 +1,22 @@
+"""What hangs on the records, as it stood when the run's plan was made: what was carried since was not there then."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from coa.attachments import planned
+from coa.staging.runs import Run
+from coa.staging.tables import Table
+
+
+def as_planned_then(run: Run, base: Run) -> None:
+    """To be called after `coa.attachments.planned.decide`, which goes by what the target holds today."""
+    if not run.has_table(Table.ATTACHED):
+        return
+    run.db.execute(
+        sql.SQL(
+            """UPDATE {} a SET action = CASE WHEN b.action = 'there' THEN 'there' ELSE 'carry' END
+               FROM {} b WHERE b.sobject = a.sobject AND b.source_id = a.source_id AND a.action IN ('carry', 'there')"""
+        ).format(run.table(Table.ATTACHED), base.table(Table.ATTACHED))
+    )
+    run.findings.replace(planned.STAGE, planned.findings(run))
