@@ -11,6 +11,7 @@ plan is meant. Exit status 0 where the plan could be carried out, 1 where it wou
 from __future__ import annotations
 
 import getpass
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ LISTED = 20
 def main() -> int:
     """The command; its exit status."""
     keep_files_private()
+    # The findings are shown as a difference, and not as they are made.
+    logging.getLogger("coa.staging.journal").setLevel(logging.CRITICAL)
     from rich.console import Console
 
     from coa.staging.database import Database

@@ -7,6 +7,7 @@ The same home, database, DAGs and plugins; whether its server runs or not.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -28,11 +29,17 @@ def main(arguments: list[str], *, quiet: bool = False) -> int:
     return run_module("airflow", arguments, quiet=quiet)
 
 
-def run_module(module: str, arguments: list[str], *, quiet: bool = False) -> int:
-    """`python -m <module>` with the local Airflow's configuration; its exit status, 2 when it could not be started."""
+def run_module(
+    module: str, arguments: list[str], *, quiet: bool = False, passed_on: tuple[str, ...] = ()
+) -> int:
+    """`python -m <module>` with the local Airflow's configuration; its exit status, 2 when it could not be started.
+
+    `passed_on`: names of variables of our environment that it is to see beside those of every worker.
+    """
     try:
         with EmbeddedPostgres().in_use() as server:
-            environment = common_environment(server)
+            asked = {name: os.environ[name] for name in passed_on if name in os.environ}
+            environment = common_environment(server) | asked
             python = [sys.executable, "-m"]
             if not _has_tables(server.url(AIRFLOW_DATABASE)):
                 migrate = [*python, "airflow", "db", "migrate"]

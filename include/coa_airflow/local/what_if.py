@@ -13,7 +13,7 @@ MODULE = "coa_airflow.what_if"
 def main() -> int:
     """Exit status of the command."""
     keep_files_private()
-    return run_module(MODULE, [])
+    return run_module(MODULE, [], passed_on=("PARAMS",))
 
 
 if __name__ == "__main__":
