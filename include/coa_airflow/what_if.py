@@ -132,15 +132,12 @@ def _changes(told: dict[str, Any], console: Console) -> None:
         f"{_label(r['sobject'])}: {r['records']:,} {_outcome(r, 'was')} -> {_outcome(r, 'becomes')}"
         for r in told["records"]
     ]
-    lines += [
-        f"{_label(v['sobject'])}.{v['field'].removeprefix(NS)}: another value in {counted(v['records'], 'record')}"
-        for v in told["values"]
-    ]
+    lines += [f"{_place(v)}: another value in {counted(v['records'], 'record')}" for v in told["values"]]
     findings = told["findings"]
     lines += [f"new {f['severity']} {f['code']}: {f['message']}" for f in findings["gained"]]
-    lines += [f"no more {f['severity']} {f['code']} ({_label(f['sobject'])})" for f in findings["lost"]]
+    lines += [f"no more {f['severity']} {f['code']} ({_place(f)})" for f in findings["lost"]]
     lines += [
-        f"{f['code']} ({_label(f['sobject'])}): {_arrow(f['severity'])}, {_arrow(f['count'])}"
+        f"{f['code']} ({_place(f)}): {_arrow(f['severity'])}, {_arrow(f['count'])}"
         for f in findings["changed"]
     ]
     for line in lines[:LISTED]:
@@ -149,6 +146,11 @@ def _changes(told: dict[str, Any], console: Console) -> None:
         console.print(f"  and {len(lines) - LISTED:,} more in what_if.json")
     if not lines:
         console.print("  No record, value or finding is another one.")
+
+
+def _place(row: dict[str, Any]) -> str:
+    field = row["field"].removeprefix(NS)
+    return _label(row["sobject"]) + (f".{field}" if field else "")
 
 
 def _outcome(row: dict[str, Any], which: str) -> str:
