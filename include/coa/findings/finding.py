@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from typing import Any
 
 from coa.findings.texts import TEXTS
 from coa.wording import filled
@@ -60,3 +61,9 @@ def finding(
         count,
         list(examples),
     )
+
+
+def finding_of(row: Mapping[str, Any]) -> Finding:
+    """A finding as its row of `coa.finding` keeps it."""
+    names = ("severity", "code", "message", "next_step", "sobject", "field", "count")
+    return Finding(**{name: row[name] for name in names}, examples=list(row["examples"] or ()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from coa.attachments import planned
 from coa.fields.saved import fitting_or_not, saved_describes
-from coa.findings.finding import Finding
+from coa.findings.finding import Finding, finding_of
 from coa.mapping.model import Mapping
 from coa.preflight.jobs import SUBMIT_JOBS, submit_jobs_severity
 from coa.preflight.look import Look
@@ -75,22 +75,11 @@ def _as_accepted(one: Finding, run: Run) -> Finding:
 
 
 def _findings_of(run: Run, stage: str) -> list[Finding]:
-    return [
-        Finding(
-            r["severity"],
-            r["code"],
-            r["message"],
-            r["next_step"],
-            r["sobject"],
-            r["field"],
-            int(r["count"]),
-            list(r["examples"] or []),
-        )
-        for r in run.db.rows(
-            "SELECT * FROM coa.finding WHERE run_id = %s AND stage = %s ORDER BY code, sobject, field",
-            [run.run_id, stage],
-        )
-    ]
+    rows = run.db.rows(
+        "SELECT * FROM coa.finding WHERE run_id = %s AND stage = %s ORDER BY code, sobject, field",
+        [run.run_id, stage],
+    )
+    return [finding_of(row) for row in rows]
 
 
 def compared(base: Run, run: Run) -> dict[str, Rows]:
