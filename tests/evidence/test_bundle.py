@@ -18,6 +18,7 @@ from psycopg import sql
 
 from coa import pipeline
 from coa.errors import ConfigurationError
+from coa.evidence import bundle as sealing
 from coa.evidence import coa_verify_evidence as checker
 from coa.evidence.signing import SETTING, check_key
 from coa.fields.customers import COMPANY
@@ -154,6 +155,14 @@ def test_the_hashes_are_of_the_staged_values_with_the_salt_of_the_record(sealed:
             assert leaf[role] == checker.value_hash(bytes.fromhex(salt), role, values)
     assert texts[AWKWARD] == 3
     assert len({salt for _, salt in salts}) == len(salts)
+
+
+def test_a_tree_of_before_keeps_its_form_when_it_is_sealed_again(sealed: Sealed) -> None:
+    run, tree = sealed.migration.run, sealing._tree(sealed.migration.run)
+    assert tree is not None
+    assert sealing._statement(run, sealed.migration.folder, "verified", tree)["format"] == checker.FORMAT
+    del tree["format"]
+    assert sealing._statement(run, sealed.migration.folder, "verified", tree)["format"] == checker.EARLIER
 
 
 def test_one_record_is_proved_by_its_path_and_by_its_values(sealed: Sealed, copy: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from hashlib import sha512
+from hashlib import sha256, sha512
 from pathlib import Path
 
 import pytest
@@ -165,3 +165,11 @@ def test_the_checker_needs_nothing_but_the_standard_library() -> None:
         )
     }
     assert imported <= set(sys.stdlib_module_names)
+
+
+def test_values_are_hashed_as_a_list_and_of_an_earlier_bundle_with_their_names() -> None:
+    salt, values = bytes(16), {"Name": 'a "b"\n', "Size": None}
+    head = salt + b"plan\x00"
+    assert checker.value_hash(salt, "plan", values) == sha256(head + b'["a \\"b\\"\\n",null]').hexdigest()
+    earlier = sha256(head + b'{"Name":"a \\"b\\"\\n","Size":null}').hexdigest()
+    assert checker.value_hash(salt, "plan", values, checker.EARLIER) == earlier

@@ -69,6 +69,7 @@ def write_records(run: Run, artifacts: Folder, state: str) -> bool:
     with _file(folder, checker.PROGRAM, files) as program:
         program.write(Path(str(checker.__file__)).read_bytes())
     document = {
+        "format": checker.FORMAT,
         "root": tree.root().hex(),
         "leaves": tree.size,
         "order": "customers, orders, details; within each by the bytes of the source id",
@@ -126,10 +127,12 @@ def withdraw(artifacts: Folder) -> None:
 
 
 def _statement(run: Run, artifacts: Folder, state: str, tree: dict[str, Any]) -> dict[str, Any]:
+    # A tree of before there were two forms does not name its own.
+    form = tree.get("format", checker.EARLIER)
     facts = ("run_id", "dag_id", "mode", "triggered_by", "started_at", "loaded_at", "finished_at")
     files = run.db.value(sql.SQL("SELECT files FROM {}").format(run.table(Table.EVIDENCE)))
     return {
-        "format": checker.FORMAT,
+        "format": form,
         "run": {name: getattr(run.record, name) for name in facts} | {"state": state},
         "source_org": run.record.source_org,
         "target_org": run.record.target_org,
@@ -141,7 +144,7 @@ def _statement(run: Run, artifacts: Folder, state: str, tree: dict[str, Any]) ->
             **{name: value for name, value in run.record.versions().items() if name not in TEXT_VERSIONS},
             "coa-migration": coa.__version__,
         },
-        "tree": tree,
+        "tree": {name: value for name, value in tree.items() if name != "format"},
         # What the target was seen to do with the first records; null for a run without a canary.
         "observed": observed_document(run),
         "fields": hashed_fields(run),

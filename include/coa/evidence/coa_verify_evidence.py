@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 STATEMENT, SIGNATURE, LEAVES, SALTS = "statement.json", "signature.json", "leaves.tsv", "salts.tsv"
 PROGRAM = "coa-verify-evidence"
 FOLDER = "evidence"
-FORMAT = "coa-evidence-1"
+FORMAT, EARLIER = "coa-evidence-2", "coa-evidence-1"
+"""How the values of a record are hashed: as a list, which the statement gives names to; earlier with their names, for
+which a database needs five times as long. Everything else is the same."""
 SUMMARY = "summary.json"
 ROLES = ("source", "plan", "target")
 COLUMNS = ("sobject", "source_id", "target_id", "number", "action", "outcome", "source", "plan", "target")
@@ -159,9 +161,13 @@ def climb(hashed: bytes, path: Sequence[tuple[str, bytes]]) -> bytes:
 
 
 # ---- values -------------------------------------------------------------------------------------
-def value_hash(salt: bytes, role: str, values: dict[str, str | None]) -> str:
-    """Salted hash (hex) of a record's values, name -> text or None, in the order given; the salt is 16 bytes."""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+def value_hash(salt: bytes, role: str, values: dict[str, str | None], form: str = FORMAT) -> str:
+    """Salted hash (hex) of a record's values, name -> text or None, in the order given; the salt is 16 bytes.
+
+    `form`: `FORMAT` or `EARLIER`, as the statement says.
+    """
+    hashed = values if form == EARLIER else list(values.values())
+    text = json.dumps(hashed, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(salt + role.encode() + b"\x00" + text.encode("utf-8")).hexdigest()
 
 
@@ -259,9 +265,10 @@ class Check:
             return False
         self._signer(key if signed else None)
         self.statement = json.loads(said.decode("utf-8"))
-        if self.statement.get("format") != FORMAT:
+        if self.statement.get("format") not in (FORMAT, EARLIER):
             self.fault(
-                STATEMENT, f"has the format {self.statement.get('format')!r}, this program reads {FORMAT!r}"
+                STATEMENT,
+                f"has the format {self.statement.get('format')!r}, this program reads {FORMAT!r} and {EARLIER!r}",
             )
             return False
         return True
@@ -393,7 +400,8 @@ class Check:
             unknown = sorted(set(values[role]) - set(names))
             if unknown:
                 self.fault("values", f"{role}: {', '.join(unknown)} were not sealed")
-            made = value_hash(salt, role, {n: values[role].get(n) for n in names})
+            given = {n: values[role].get(n) for n in names}
+            made = value_hash(salt, role, given, self.statement["format"])
             print(
                 f"  {role:>6} values given: {'the sealed ones' if made == cells[role] else 'NOT the sealed ones'}"
             )

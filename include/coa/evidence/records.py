@@ -118,9 +118,12 @@ def _number(run: Run, sobject: str, fields: list[str]) -> sql.Composed:
 
 
 def _value_hash(role: str, alias: str, key: str, fields: list[str]) -> sql.Composed:
-    """SQL for what `coa_verify_evidence.value_hash` makes of the row `alias`; '' where there is no row."""
+    """SQL for what `coa_verify_evidence.value_hash` makes of the row `alias`; '' where there is no row.
+
+    A list, not an object: PostgreSQL looks up the type of each value of an object anew, and of a list once.
+    """
     columns = sql.SQL(", ").join(sql.Identifier(alias, name) for name in fields)
     return sql.SQL(
         """CASE WHEN {present} IS NULL THEN '' ELSE encode(sha256(k.salt || convert_to({role}, 'UTF8') || '\\x00'::bytea
-             || convert_to((SELECT row_to_json(r)::text FROM (SELECT {columns}) r), 'UTF8')), 'hex') END"""
+             || convert_to(array_to_json(ARRAY[{columns}]::text[])::text, 'UTF8')), 'hex') END"""
     ).format(present=sql.Identifier(alias, key), role=sql.Literal(role), columns=columns)

@@ -36,9 +36,7 @@ def analyze_work(run: Run) -> None:
 
 def analyze_ledger(run: Run) -> None:
     """After rows were added to it: a load begins with hardly any, and plans made for those would read all for each."""
-    with run.db.transaction() as connection:
-        connection.execute(sql.SQL("SET LOCAL default_statistics_target = {}").format(tables.SAMPLE))
-        connection.execute("ANALYZE coa.ledger (pair_id, sobject, source_id, target_id, origin)")
+    run.db.execute("ANALYZE coa.ledger (pair_id, sobject, source_id, target_id, origin)")
 
 
 def pending(run: Run, step: Step) -> int:

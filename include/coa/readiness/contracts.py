@@ -128,7 +128,7 @@ def add_months(start: str, months: str) -> sql.Composed:
 
 
 def _renewed() -> sql.Composed:
-    """SQL for the first end of a term on or after the day `reached`, of one line `t`.
+    """SQL for the first end of a term on or after the day `reached`, of one line `t`; NULL where it does not renew.
 
     Every term is counted from the start, so that an end does not drift: 31 January + 1 + 1 months is 31 March. The whole
     months passed say which term it is, up to a last day of a month: hence the one before and the one after.
@@ -137,7 +137,8 @@ def _renewed() -> sql.Composed:
         """SELECT min(e.ends) FILTER (WHERE e.ends >= t.reached) AS ends
            FROM (SELECT COALESCE(t.renewal, t.months) AS step,
                         (extract(year FROM age(t.reached, t.start)) * 12
-                         + extract(month FROM age(t.reached, t.start)))::int - t.months AS passed) p
+                         + extract(month FROM age(t.reached, t.start)))::int - t.months AS passed
+                 WHERE t.renews) p
            CROSS JOIN generate_series(-1, 1) AS beside
            CROSS JOIN LATERAL (SELECT GREATEST(0, p.passed / p.step + beside) * p.step + t.months AS months) m
            CROSS JOIN LATERAL (SELECT {ends} AS ends) e"""

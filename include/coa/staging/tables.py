@@ -11,7 +11,7 @@ that does the same to the tables that are there. Where that cannot be done, `REA
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha1
 from typing import Any, Protocol
@@ -110,20 +110,22 @@ class Declaration:
 
 SAMPLE = 10
 """PostgreSQL reads 300 rows for each point of a column's statistics target."""
+OURS_TO_ANALYZE = "autovacuum_enabled = false"
+"""Storage of a table that is written once and analyzed by us. PostgreSQL left alone would analyze it again a minute
+later, all columns from 30,000 rows, and find nothing to clean up."""
 
 REASON = one_of("reason_code", ReasonCode, or_empty=True)
 
-_RECORDS = Declaration(key=("Id",), fields=True)
-_CHANGED = Declaration(key=("Id",), fields=True)
+_RECORDS = Declaration(key=("Id",), fields=True, storage=OURS_TO_ANALYZE)
 
 DECLARED: dict[Table, Declaration] = {
     # Records as the orgs gave them. The index is for details alone, which are looked up by their order.
-    Table.SOURCE: Declaration(key=("Id",), fields=True, indexes={"source_by_order": (DETAIL_ORDER,)}),
+    Table.SOURCE: replace(_RECORDS, indexes={"source_by_order": (DETAIL_ORDER,)}),
     Table.TARGET: _RECORDS,
-    Table.VERIFY: Declaration(key=("Id",), fields=True, indexes={"verify_by_order": (DETAIL_ORDER,)}),
-    Table.CHANGED_SOURCE: _CHANGED,
-    Table.CHANGED_TARGET: _CHANGED,
-    Table.CHANGED_VERIFY: _CHANGED,
+    Table.VERIFY: replace(_RECORDS, indexes={"verify_by_order": (DETAIL_ORDER,)}),
+    Table.CHANGED_SOURCE: _RECORDS,
+    Table.CHANGED_TARGET: _RECORDS,
+    Table.CHANGED_VERIFY: _RECORDS,
     # How far each extract is: one row an sObject, and one for each result page that landed.
     Table.EXTRACT_STATE: Declaration(
         """kind text, sobject text, job_id text NOT NULL, locator text NOT NULL DEFAULT '',
@@ -143,7 +145,7 @@ DECLARED: dict[Table, Declaration] = {
     # Which record of the target is meant by one of the source that we do not load ourselves.
     Table.MAP: Declaration("source_id text, target_id text NOT NULL, rule text NOT NULL", key=("source_id",)),
     # What each record should look like in the target: canonical values.
-    Table.DESIRED: Declaration("source_id text", key=("source_id",), fields=True),
+    Table.DESIRED: Declaration("source_id text", key=("source_id",), fields=True, storage=OURS_TO_ANALYZE),
     # Which values custom rules changed.
     Table.CUSTOM: Declaration("source_id text, field text", key=("field", "source_id")),
     Table.PROBLEM: Declaration(
@@ -178,7 +180,7 @@ DECLARED: dict[Table, Declaration] = {
             "plan_by_chunk": ("sobject", "chunk_no", "action"),
         },
         # Room for a second version of each row on its page: numbering the chunks then changes no index.
-        storage="fillfactor = 45",
+        storage=f"fillfactor = 45, {OURS_TO_ANALYZE}",
     ),
     # What we brought to the target and is gone from the source.
     Table.DELETION: Declaration(
@@ -191,6 +193,7 @@ DECLARED: dict[Table, Declaration] = {
         """sobject text NOT NULL, source_id text NOT NULL, field text NOT NULL, effect text NOT NULL,
            becomes text, wanted text, step text NOT NULL""",
         key=("sobject", "source_id", "field"),
+        storage=OURS_TO_ANALYZE,
     ),
     # Planned records that are held back, for they changed in the source after the plan was made.
     Table.CHANGED_SINCE_PLAN: Declaration(
@@ -231,7 +234,7 @@ DECLARED: dict[Table, Declaration] = {
            job_key bigint, attempts int NOT NULL DEFAULT 0, error_code text, error text""",
         key=("step", "sobject", "source_id"),
         indexes={"work_by_chunk": ("step", "sobject", "chunk_no")},
-        storage="fillfactor = 48",
+        storage=f"fillfactor = 48, {OURS_TO_ANALYZE}",
         sampled=("step", "sobject", "chunk_no", "source_id", "state", "job_key"),
     ),
     # What the target holds after a step; a table of its own for each chunk (`part`), for lanes work side by side.
@@ -241,6 +244,7 @@ DECLARED: dict[Table, Declaration] = {
         "source_id text, target_id text, rejected boolean",
         key=("source_id",),
         indexes={"expected_by_target": ("target_id",)},
+        storage=OURS_TO_ANALYZE,
     ),
     # Which records are read a second time; `why`: drawn, different, field.
     Table.SAMPLE: Declaration(
@@ -355,7 +359,7 @@ def create(
     drop(connection, run, kind, sobject, part)
     name = run.table(kind, sobject, part)
     if _is_wide(kind, fields):
-        wide.create(connection, name, DECLARED[kind].key[0], fields)
+        wide.create(connection, name, DECLARED[kind].key[0], fields, DECLARED[kind].storage)
         if keyed:
             add_key(connection, run, kind, sobject, part)
         return name
@@ -390,10 +394,12 @@ def create_as(connection: Connection, run: Named, kind: Table, query: sql.Compos
     name = run.table(kind, sobject)
     fields = _result_columns(connection, query) if DECLARED[kind].fields else []
     if _is_wide(kind, fields):
-        wide.create(connection, name, DECLARED[kind].key[0], fields)
+        wide.create(connection, name, DECLARED[kind].key[0], fields, DECLARED[kind].storage)
         rows = connection.execute(sql.SQL("INSERT INTO {} {}").format(name, query)).rowcount
     else:
-        rows = connection.execute(sql.SQL("CREATE TABLE {} AS {}").format(name, query)).rowcount
+        rows = connection.execute(
+            sql.SQL("CREATE TABLE {}{} AS {}").format(name, _storage(DECLARED[kind]), query)
+        ).rowcount
     add_key(connection, run, kind, sobject)
     return rows
 
@@ -509,4 +515,4 @@ def _columns(one: Declaration, fields: Sequence[str], keyed: bool) -> sql.Compos
 
 
 def _storage(one: Declaration) -> sql.Composable:
-    return sql.SQL(" WITH ({})").format(sql.SQL(one.storage)) if one.storage else sql.SQL("")
+    return wide.with_storage(one.storage)

@@ -21,18 +21,29 @@ WIDEST = 300
 """Fields of a part: 300 values of 24 bytes, a header and a key fit into a page whatever they hold."""
 
 
-def create(connection: Connection, name: sql.Identifier, key: str, fields: Sequence[str]) -> None:
-    """Makes the parts, empty and without the key's index, and the view over them. `key` is one of `fields`."""
+def create(
+    connection: Connection, name: sql.Identifier, key: str, fields: Sequence[str], storage: str = ""
+) -> None:
+    """Makes the parts, empty and without the key's index, and the view over them. `key` is one of `fields`.
+
+    `storage`: storage parameters of the parts, as SQL.
+    """
     others = [field for field in fields if field != key]
     for number, start in enumerate(range(0, len(others), WIDEST)):
         columns = [key, *others[start : start + WIDEST]]
         connection.execute(
-            sql.SQL("CREATE TABLE {} ({})").format(
+            sql.SQL("CREATE TABLE {} ({}){}").format(
                 _part(name, number),
                 sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(column)) for column in columns),
+                with_storage(storage),
             )
         )
     _define(connection, name, key, fields)
+
+
+def with_storage(storage: str) -> sql.Composable:
+    """The clause of CREATE TABLE for storage parameters; nothing where there are none."""
+    return sql.SQL(" WITH ({})").format(sql.SQL(storage)) if storage else sql.SQL("")
 
 
 def parts(connection: Connection, name: sql.Identifier) -> list[sql.Identifier]:
