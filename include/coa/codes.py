@@ -3,11 +3,28 @@
 Tables of a run take their CHECKs from here (`coa.staging.tables`); those of the permanent tables stand in migrations,
 and `tests/unit/test_codes.py` compares. To add a code: its member, and for a permanent table the migration that lets the
 column take it. States of a run are in `coa.states`, causes of explained differences in `coa.explanations`.
+
+Codes that are asked for together are a set with a name, next to their class. SQL gets a set by
+`coa.staging.fragments.list_of`; a list that is written out is refused by `tests/unit/test_fragments.py`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+
+class RunMode(StrEnum):
+    """`coa.run.mode`: a migration of everything or of what changed, or the kind of DAG that moves nothing."""
+
+    FULL = "full"
+    DELTA = "delta"
+    VERIFY = "verify"
+    ROLLBACK = "rollback"
+    CONTRACT = "contract"
+    WHAT_IF = "what_if"
+
+
+MIGRATING = frozenset({RunMode.FULL, RunMode.DELTA})
 
 
 class EventLevel(StrEnum):
@@ -42,6 +59,16 @@ class Action(StrEnum):
     MATCH = "match"
     BLOCKED = "blocked"
     HELD = "held"
+
+
+WRITTEN = frozenset({Action.INSERT, Action.UPDATE})
+"""The load writes to the target."""
+MOVED = WRITTEN | {Action.UNCHANGED}
+"""The record is ours in the target when the load is done."""
+MOVED_BEFORE = MOVED - {Action.INSERT}
+"""An earlier run moved it."""
+LEFT_OUT = frozenset({Action.BLOCKED, Action.HELD})
+"""It stays in the source, for a reason that the plan names."""
 
 
 class Undo(StrEnum):
@@ -86,6 +113,10 @@ class Passage(StrEnum):
     PROVED = "proved"
     REFUSED = "refused"
     DELETED = "deleted"
+
+
+ARRIVED = frozenset({Passage.CREATED, Passage.PROVED})
+"""It is in the target."""
 
 
 class ReasonCode(StrEnum):
@@ -139,6 +170,12 @@ class RowState(StrEnum):
     RETRY = "retry"
 
 
+ROW_DECIDED = frozenset({RowState.ACCEPTED, RowState.REJECTED})
+"""The outcome is known and final."""
+ROW_UNDECIDED = frozenset({RowState.SENT, RowState.UNKNOWN})
+"""It went to the org, and the outcome is not known."""
+
+
 class JobState(StrEnum):
     """A row of `coa.job`: planned -> open -> uploaded -> submitted -> settled (results applied) | abandoned."""
 
@@ -151,12 +188,19 @@ class JobState(StrEnum):
     ABANDONED = "abandoned"
 
 
+JOB_OVER = frozenset({JobState.SETTLED, JobState.ABANDONED})
+"""Nothing more comes of the job."""
+
+
 class LedgerOrigin(StrEnum):
     """Whose the target's record is: inserted by us, matched (not ours), or not there yet."""
 
     NONE = "none"
     INSERTED = "inserted"
     MATCHED = "matched"
+
+
+NOT_INSERTED = frozenset({LedgerOrigin.NONE, LedgerOrigin.MATCHED})
 
 
 class LedgerStep(StrEnum):
@@ -167,6 +211,10 @@ class LedgerStep(StrEnum):
     CREATED = "created"
     RELEASED = "released"
     DONE = "done"
+
+
+LOAD_UNFINISHED = frozenset({LedgerStep.SENT, LedgerStep.CREATED, LedgerStep.RELEASED})
+"""A load began with the record and has not finished it."""
 
 
 class DifferenceKind(StrEnum):
@@ -187,6 +235,12 @@ class DifferenceKind(StrEnum):
     HAZARD = "hazard"
     DISAGREEMENT = "disagreement"
     EXPLAINED = "explained"
+
+
+SURPLUS = frozenset({DifferenceKind.DUPLICATE, DifferenceKind.UNEXPECTED})
+"""The target has a record that it should not have."""
+OF_A_RECORD = SURPLUS | {DifferenceKind.MISSING}
+"""About a record as a whole, not about one of its values."""
 
 
 class DifferenceCause(StrEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import WRITTEN
 from coa.fields.compare import changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.fields.saved import saved_carried
@@ -22,7 +23,7 @@ from coa.model import CUSTOMER, DETAIL, ORDER, RECEIVED_AT
 from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.staging import tables
-from coa.staging.fragments import examples, ledger_of
+from coa.staging.fragments import examples, ledger_of, list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.verify.verify import read_target
@@ -74,7 +75,7 @@ def _find(run: Run, carried: dict[str, list[FieldMapping]], number: int) -> int:
                      ON {ledger}
                    JOIN {verify} t ON t."Id" = l.target_id JOIN {desired} d ON d.source_id = p.source_id {joins}
                    CROSS JOIN LATERAL (SELECT {changed} AS changed) c
-                   WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND c.changed <> '{{}}'
+                   WHERE p.sobject = {sobject} AND p.action IN {written} AND c.changed <> '{{}}'
                      AND coa.id18(t."LastModifiedById") = {us} AND {not_held}
                      -- Where the org's clock is ahead of ours too little is mended, and told as a difference.
                      AND t."SystemModstamp"::timestamptz <= (
@@ -94,6 +95,7 @@ def _find(run: Run, carried: dict[str, list[FieldMapping]], number: int) -> int:
                 us=sql.Literal(str(run.record.target_org.get("user_id", ""))),
                 not_held=not_held_back(run),
                 run=sql.Literal(run.run_id),
+                written=list_of(WRITTEN),
             )
         )
     return found

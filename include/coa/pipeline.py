@@ -14,6 +14,7 @@ from coa import mending, stages
 from coa.attachments import carry as carry_stage
 from coa.attachments import history, inventory, planned, undo
 from coa.attachments import proof as attachments_proof
+from coa.codes import RunMode
 from coa.config import Settings
 from coa.contract import run as contract_stage
 from coa.contract.report import facts_of_contract
@@ -116,7 +117,7 @@ def start(
     nobody can use, and `ConfigurationError` as `Run.start` does; after `InvalidParams` the run's row exists.
     """
     run = Run.start(db, settings, **asked)
-    if run.record.mode not in (rollback_scope.ROLLBACK, contract_stage.CONTRACT_MODE):
+    if run.record.mode not in (RunMode.ROLLBACK, RunMode.CONTRACT):
         # A roll-back goes by what the run that it undoes was told, a contract moves no record.
         freeze_mapping(run, mapping_named_by)
     return run
@@ -434,9 +435,9 @@ def report(run: Run, artifacts: Folder) -> None:
 
 
 def _write_artifacts(run: Run, artifacts: Folder, state: str, *, at_the_end: bool = False) -> dict[str, Any]:
-    if run.record.mode == rollback_scope.ROLLBACK:
+    if run.record.mode == RunMode.ROLLBACK:
         return write_rollback_artifacts(run, artifacts, state)
-    if run.record.mode == contract_stage.CONTRACT_MODE:
+    if run.record.mode == RunMode.CONTRACT:
         return write_contract_artifacts(run, artifacts, state)
     return write_artifacts(run, artifacts, state, at_the_end=at_the_end)
 
@@ -452,11 +453,11 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
     run.require_data()
     crashed = error is not None if crashed is None else crashed
     stopped_as = run.record.stopped_state
-    if run.record.mode == contract_stage.CONTRACT_MODE:
+    if run.record.mode == RunMode.CONTRACT:
         facts = facts_of_contract(run, crashed=crashed, stopped_as=stopped_as)
     else:
         # A roll-back is proved by reading the target again.
-        proof = Table.VERIFY if run.record.mode == rollback_scope.ROLLBACK else Table.EXPECTED
+        proof = Table.VERIFY if run.record.mode == RunMode.ROLLBACK else Table.EXPECTED
         facts = facts_of(run, crashed=crashed, stopped_as=stopped_as, proof=proof)
     state = decide(facts)
     told = run.record.message

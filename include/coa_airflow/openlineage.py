@@ -46,16 +46,16 @@ def tell(run: Run) -> Told | None:
     """What there is to tell of a run that is over; None where nobody listens, or for runs that reached no orgs."""
     if run.record.pair_id is None or not run.record.source_org or not enabled():
         return None
+    from coa.codes import RunMode
     from coa.fields.lineage import lineage
     from coa.mapping.store import mapping_of
     from coa.model import LOADED
     from coa.policies import Policies
     from coa.report.summary import objects_of
-    from coa.rollback.scope import ROLLBACK
     from coa.staging.tables import Table
 
     summary = run.record.summary or {}
-    migrates, wrote = run.record.mode != ROLLBACK, run.record.loaded_at is not None
+    migrates, wrote = run.record.mode != RunMode.ROLLBACK, run.record.loaded_at is not None
     return Told(
         source=namespace(run.record.source_org),
         target=namespace(run.record.target_org),

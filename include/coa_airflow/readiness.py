@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coa.codes import MIGRATING
 from coa.config import Settings
 from coa.errors import CoaError, ConfigurationError
 from coa.private_files import keep_files_private
@@ -89,9 +90,9 @@ def newest_snapshot(db: Database) -> str | None:
     """The run with the newest extract of all orders of a source; None when none is left."""
     for row in db.rows(
         """SELECT run_id FROM coa.run
-           WHERE mode IN ('full', 'delta') AND COALESCE(params ->> 'orders_where', '') = '' AND purged_at IS NULL
+           WHERE mode = ANY (%s) AND COALESCE(params ->> 'orders_where', '') = '' AND purged_at IS NULL
            ORDER BY started_at DESC LIMIT %s""",
-        [RUNS_LOOKED_AT],
+        [sorted(MIGRATING), RUNS_LOOKED_AT],
     ):
         if has_orders(Run.load(db, Settings(), str(row["run_id"]), ending=True)):
             return str(row["run_id"])

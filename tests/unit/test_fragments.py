@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 import pytest
 from psycopg import sql
 
-from coa.staging.fragments import examples, ledger_of
+from coa import codes
+from coa.codes import WRITTEN
+from coa.staging.fragments import examples, ledger_of, list_of
+from coa.states import RunState
 from tests.unit.source_code import INCLUDE, modules, strings_in, text_of, where
 
 MODULES = [path for path in modules("coa") if path.name != "fragments.py"]
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 READABLE = 10
 """Lines of a statement inside of Python."""
+CLOSED_SETS = (
+    RunState,
+    *(
+        one
+        for one in vars(codes).values()
+        if isinstance(one, type) and issubclass(one, StrEnum) and list(one)
+    ),
+)
+OWNERS = ("coa/codes.py", "coa/staging/fragments.py")
+LISTED = re.compile(r"\b(?:IN\s*\(|ARRAY\s*\[)\s*('\w+'(?:\s*,\s*'\w+')+)\s*[)\]]")
 BY_HAND = {
     "ledger_of": re.compile(
         # Other tables have the same key.
@@ -68,3 +82,32 @@ def test_each_file_is_run_by_a_module_beside_it() -> None:
         if path.parent.name != "migrations":
             beside = "".join(one.read_text("utf-8") for one in path.parent.glob("*.py"))
             assert f'sql_file(__package__, "{path.stem}")' in beside
+
+
+def lists_of_codes(text: str) -> list[str]:
+    """Lists in SQL that are written out although a set of `coa.codes` says the same."""
+    return [
+        values
+        for values in LISTED.findall(text)
+        if any(set(re.findall(r"\w+", values)) <= set(known) for known in CLOSED_SETS)
+    ]
+
+
+def test_no_list_of_codes_is_written_out() -> None:
+    found = [
+        (where(path), line, values)
+        for path in modules()
+        if where(path) not in OWNERS
+        for line, text in strings_in(path)
+        for values in lists_of_codes(text)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("negated", ["", "NOT "])
+def test_a_list_that_is_written_out_is_found(negated: str) -> None:
+    text = sql.SQL("p.action {}IN {}").format(sql.SQL(negated), list_of(WRITTEN)).as_string(None)
+
+    assert lists_of_codes(text) == ["'insert', 'update'"]
+    assert lists_of_codes("relkind IN ('r', 'v')") == []

@@ -14,9 +14,11 @@ import psycopg
 from psycopg import sql
 
 from coa.approval.terms import differences, named, terms_of
+from coa.codes import WRITTEN
 from coa.errors import RunStopped
 from coa.plan.deletions import planned_deletions
 from coa.staging.database import json_value
+from coa.staging.fragments import list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -170,9 +172,9 @@ def planned_writes(run: Run) -> dict[str, int]:
     """Records that the plan inserts, updates and deletes."""
     counts = dict.fromkeys(ACTIONS, 0)
     for r in run.db.rows(
-        sql.SQL(
-            "SELECT action, count(*) AS n FROM {} WHERE action IN ('insert', 'update') GROUP BY 1"
-        ).format(run.table(Table.PLAN))
+        sql.SQL("SELECT action, count(*) AS n FROM {} WHERE action IN {written} GROUP BY 1").format(
+            run.table(Table.PLAN), written=list_of(WRITTEN)
+        )
     ):
         counts[r["action"]] = int(r["n"])
     counts["delete"] = planned_deletions(run)

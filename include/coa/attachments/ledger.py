@@ -12,9 +12,10 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.codes import Passage
+from coa.codes import ARRIVED, Passage
 from coa.load_steps import ATTACHMENTS
 from coa.staging.database import Row
+from coa.staging.fragments import list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -62,7 +63,7 @@ _ITEMS = sql.SQL(
               a.nth > 1 AND EXISTS (
                 SELECT FROM {attached} e LEFT JOIN coa.attached w
                   ON w.pair_id = {pair} AND w.sobject = e.sobject AND w.source_id = e.source_id
-                  AND w.state IN ('created', 'proved')
+                  AND w.state IN {arrived}
                 WHERE e.sobject = a.sobject AND e.parent_id = a.parent_id AND e.nth < a.nth AND e.action = 'carry'
                   AND w.source_id IS NULL) AS waits
        FROM {attached} a
@@ -71,7 +72,7 @@ _ITEMS = sql.SQL(
        LEFT JOIN LATERAL (
          SELECT v.target_parent FROM coa.attached v
          WHERE v.pair_id = {pair} AND v.sobject = 'ContentVersion' AND v.target_parent IS NOT NULL
-           AND v.state IN ('created', 'proved')
+           AND v.state IN {arrived}
            AND v.parent_id = CASE WHEN a.sobject = 'ContentVersion' THEN a.parent_id ELSE a.document_id END
          LIMIT 1) d ON a.sobject IN ('ContentVersion', 'ContentDocumentLink')
        WHERE a.sobject = %s AND a.action = 'carry' AND (a.parent_id, a.nth, a.source_id) > (%s, %s, %s)
@@ -91,6 +92,7 @@ def _pages(run: Run, sobject: str, condition: sql.Composable) -> Iterator[list[R
         pair=sql.Literal(run.pair_id),
         attached=run.table(Table.ATTACHED),
         condition=condition,
+        arrived=list_of(ARRIVED),
     )
     last: tuple[str, int, str] = ("", 0, "")
     while rows := run.db.rows(query, [sobject, *last, PAGE]):
@@ -102,10 +104,12 @@ def pending(run: Run, sobject: str) -> Iterator[list[tuple[Item, bool]]]:
     """Page by page what is still to be sent and has its record in the target; beside each whether that was there before
     this run."""
     condition = sql.SQL(
-        "(m.state IS NULL OR m.state IN ('refused', 'deleted') OR (m.state <> 'sent' AND a.sobject <> 'ContentVersion' "
+        "(m.state IS NULL OR m.state IN {again} OR (m.state <> 'sent' AND a.sobject <> 'ContentVersion' "
         "AND m.target_parent IS DISTINCT FROM p.target_id)) AND {} AND (a.sobject = 'ContentVersion' OR p.target_id "
         "IS NOT NULL) AND (a.sobject <> 'ContentDocumentLink' OR d.target_parent IS NOT NULL)"
-    ).format(_NOT_REFUSED.format(run=sql.Literal(run.run_id)))
+    ).format(
+        _NOT_REFUSED.format(run=sql.Literal(run.run_id)), again=list_of({Passage.REFUSED, Passage.DELETED})
+    )
     for rows in _pages(run, sobject, condition):
         yield [(Item.of(r), bool(r["parent_was_there"])) for r in rows]
 
@@ -128,8 +132,10 @@ def carried(run: Run, sobject: str) -> Iterator[list[tuple[Item, Row]]]:
 def copies_among(run: Run, target_ids: Sequence[str]) -> set[str]:
     """Those of these records of the target that are the copy of something."""
     found = run.db.rows(
-        """SELECT target_id FROM coa.attached WHERE pair_id = %s AND target_id = ANY (%s)
-             AND state IN ('created', 'proved')""",
+        sql.SQL(
+            """SELECT target_id FROM coa.attached WHERE pair_id = %s AND target_id = ANY (%s)
+             AND state IN {arrived}"""
+        ).format(arrived=list_of(ARRIVED)),
         [run.pair_id, list(target_ids)],
     )
     return {str(r["target_id"]) for r in found}

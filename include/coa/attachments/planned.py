@@ -7,10 +7,10 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.codes import LeftBehind
+from coa.codes import ARRIVED, LeftBehind
 from coa.findings.finding import Finding, finding
 from coa.hanging import EMAIL, KIND, KINDS, LINK, MB, TASK, VERSION
-from coa.staging.fragments import examples
+from coa.staging.fragments import examples, list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -113,11 +113,11 @@ def decide(run: Run) -> None:
             sql.SQL(
                 """UPDATE {} a SET action = 'there' FROM coa.attached l
                    WHERE a.action = 'carry' AND l.pair_id = %s AND l.sobject = a.sobject AND l.source_id = a.source_id
-                     AND l.state IN ('created', 'proved') AND l.target_id IS NOT NULL
+                     AND l.state IN {arrived} AND l.target_id IS NOT NULL
                      AND (a.sobject = 'ContentVersion' OR EXISTS (
                        SELECT FROM {} p WHERE p.pair_id = l.pair_id AND p.sobject = a.parent_sobject
                          AND p.source_id = a.parent_id AND p.target_id = l.target_parent))"""
-            ).format(table, run.ledger),
+            ).format(table, run.ledger, arrived=list_of(ARRIVED)),
             [run.pair_id],
         )
     run.findings.replace(STAGE, findings(run))

@@ -8,8 +8,9 @@ from typing import Any
 from psycopg import sql
 
 from coa.attachments import planned
-from coa.codes import LeftBehind
+from coa.codes import ARRIVED, DifferenceKind, LeftBehind
 from coa.hanging import KIND
+from coa.staging.fragments import list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -30,8 +31,8 @@ def totals(run: Run) -> dict[str, dict[str, int]]:
             """SELECT a.sobject, count(*) AS carried, COALESCE(sum(m.bytes), 0) AS carried_bytes,
                       count(*) FILTER (WHERE m.state = 'proved') AS verified
                FROM {} a JOIN coa.attached m ON m.pair_id = %s AND m.sobject = a.sobject AND m.source_id = a.source_id
-               WHERE a.action = 'carry' AND m.state IN ('created', 'proved') GROUP BY 1"""
-        ).format(run.table(Table.ATTACHED)),
+               WHERE a.action = 'carry' AND m.state IN {arrived} GROUP BY 1"""
+        ).format(run.table(Table.ATTACHED), arrived=list_of(ARRIVED)),
         [run.pair_id],
     ):
         found[r["sobject"]] |= {name: int(r[name]) for name in ("carried", "carried_bytes", "verified")}
@@ -42,10 +43,12 @@ def totals(run: Run) -> dict[str, dict[str, int]]:
         if r["sobject"] in found:
             found[r["sobject"]]["rejected"] = int(r["n"])
     for r in run.db.rows(
-        """SELECT sobject, count(DISTINCT source_id) FILTER (WHERE kind NOT IN ('missing', 'duplicate')) AS different,
-                  count(DISTINCT source_id) FILTER (WHERE kind = 'missing') AS missing,
-                  count(*) FILTER (WHERE kind = 'duplicate') AS duplicated
-           FROM coa.difference WHERE run_id = %s GROUP BY 1""",
+        sql.SQL(
+            """SELECT sobject, count(DISTINCT source_id) FILTER (WHERE kind NOT IN {of_records}) AS different,
+                      count(DISTINCT source_id) FILTER (WHERE kind = 'missing') AS missing,
+                      count(*) FILTER (WHERE kind = 'duplicate') AS duplicated
+               FROM coa.difference WHERE run_id = %s GROUP BY 1"""
+        ).format(of_records=list_of({DifferenceKind.MISSING, DifferenceKind.DUPLICATE})),
         [run.run_id],
     ):
         if r["sobject"] in found:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from coa.approval import record as approval
+from coa.codes import RunMode
 from coa.contract.ask import Asked, ask_all, askable, count_beforehand
 from coa.contract.cassette import make_cassette
 from coa.contract.catalogue import FACTS
@@ -36,7 +37,6 @@ from coa.staging.runs import TARGET, Run
 
 log = logging.getLogger(__name__)
 
-CONTRACT_MODE = "contract"
 """The mode of such a run."""
 HAZARDS = frozenset(
     {"submit_jobs", "submit_jobs_not_checked", "submit_triggers", "submit_flows", "connection_live"}
@@ -53,7 +53,7 @@ def begin(run: Run, org: Org, lease_holder_ended: HolderEnded | None = None) -> 
     Raises `RunStopped` (blocked) for a production org that is not allowed, or an org without the app, `PairBusy` when
     another run works on the org.
     """
-    run.update(mode=CONTRACT_MODE)
+    run.update(mode=RunMode.CONTRACT)
     identity = identify(org)
     _take_org(run, identity, lease_holder_ended)
     if run.params.role == TARGET:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 from psycopg import sql
 
+from coa.codes import MIGRATING
 from coa.extract.bulk import ExtractSpec
 from coa.staging.database import Row
+from coa.staging.fragments import list_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import READABLE_FROM, Table, identifier, schema_of, table_name
 
@@ -39,8 +41,10 @@ def find_base(run: Run, spec: ExtractSpec) -> Base | None:
         return _base_in(run, spec, run.run_id, TARGET)
     kinds = (Table.VERIFY, TARGET) if spec.kind == TARGET else (spec.kind,)
     for row in run.db.rows(
-        """SELECT run_id, schema_version FROM coa.run WHERE pair_id = %s AND run_id <> %s AND mode IN ('full', 'delta')
-             AND COALESCE(params ->> 'orders_where', '') = '' AND started_at > %s ORDER BY started_at DESC LIMIT %s""",
+        sql.SQL(
+            """SELECT run_id, schema_version FROM coa.run WHERE pair_id = %s AND run_id <> %s AND mode IN {migrating}
+                 AND COALESCE(params ->> 'orders_where', '') = '' AND started_at > %s ORDER BY started_at DESC LIMIT %s"""
+        ).format(migrating=list_of(MIGRATING)),
         [run.pair_id, run.run_id, _readable_since(run, spec), BASES_LOOKED_AT],
     ):
         if row["schema_version"] < READABLE_FROM:

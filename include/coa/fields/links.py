@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import MOVED_BEFORE
 from coa.explanations import Cause, sentence
 from coa.fields.compare import parent_join, parent_of
 from coa.fields.field_map import FieldMapping
 from coa.fields.text_links import text_join, text_value
 from coa.model import CLONED_FROM, DETAIL_ORDER
+from coa.staging.fragments import list_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -72,10 +74,10 @@ def _link_one(run: Run, sobject: str, one: FieldMapping, links: sql.Composed) ->
             """UPDATE {plan} p SET action = 'update', changed = p.changed || ARRAY[%(field)s]
                FROM ({links}) k JOIN {plan} o ON o.sobject = k.sobject AND o.source_id = k.record_id
                WHERE p.sobject = %(sobject)s AND k.source_id = p.source_id AND o.action = 'insert'
-                 AND p.action IN ('unchanged', 'update') AND NOT %(field)s = ANY (p.changed)
+                 AND p.action IN {moved_before} AND NOT %(field)s = ANY (p.changed)
                  AND NOT EXISTS (SELECT FROM coa.explained x WHERE x.run_id = %(run)s AND x.sobject = %(sobject)s
                                    AND x.source_id = p.source_id AND x.cause = %(target_wins)s)"""
-        ).format(**names),
+        ).format(**names, moved_before=list_of(MOVED_BEFORE)),
         values,
     )
 

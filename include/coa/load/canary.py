@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from coa.codes import MOVED_BEFORE, WRITTEN
 from coa.fields.field_map import FieldMapping
 from coa.load.canary_choice import MOST_ROWS, Candidate, choose, has_canary
 from coa.load.canary_reuse import fingerprint, reusable, strata_document, what_is_new
@@ -21,7 +22,7 @@ from coa.load_steps import CANARY_CHUNK, UNFINISHED_CHUNK
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.staging import tables
 from coa.staging.database import Row, json_value
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -112,7 +113,7 @@ def _keep_unfinished(run: Run, connection: psycopg.Connection[Row]) -> None:
         """SELECT p.source_id FROM {plan} p
            JOIN coa.ledger l ON {ledger}
            JOIN {target} t ON t."Id" = p.target_id
-           WHERE p.sobject = {order} AND p.action IN ('update', 'unchanged') AND p.chunk_no IS NOT NULL
+           WHERE p.sobject = {order} AND p.action IN {moved_before} AND p.chunk_no IS NOT NULL
              AND l.origin = 'inserted' AND l.step <> 'done' AND t.{status} = {draft}
              AND ({status_name} = ANY (p.changed) OR EXISTS (
                     SELECT FROM {plan} q WHERE q.sobject = {detail} AND q.parent_id = p.source_id
@@ -126,18 +127,21 @@ def _keep_unfinished(run: Run, connection: psycopg.Connection[Row]) -> None:
         status=sql.Identifier(STATUS),
         status_name=sql.Literal(STATUS),
         draft=sql.Literal(DRAFT),
+        moved_before=list_of(MOVED_BEFORE),
     )
     connection.execute(
         sql.SQL(
             """WITH unfinished AS MATERIALIZED ({left}), sized AS (
                  SELECT u.source_id, sum(1 + (SELECT count(*) FROM {plan} q WHERE q.sobject = %(detail)s
-                   AND q.parent_id = u.source_id AND q.action IN ('insert', 'update'))) OVER (ORDER BY u.source_id) AS rows
+                   AND q.parent_id = u.source_id AND q.action IN {written})) OVER (ORDER BY u.source_id) AS rows
                  FROM unfinished u)
                INSERT INTO {canary} SELECT p.sobject, p.source_id, %(part)s FROM {plan} p JOIN sized s
                  ON s.rows <= %(most)s AND s.source_id = CASE WHEN p.sobject = %(order)s THEN p.source_id
                                                               ELSE p.parent_id END
-               WHERE p.sobject = %(order)s OR (p.sobject = %(detail)s AND p.action IN ('insert', 'update'))"""
-        ).format(left=left, plan=run.table(Table.PLAN), canary=run.table(Table.CANARY)),
+               WHERE p.sobject = %(order)s OR (p.sobject = %(detail)s AND p.action IN {written})"""
+        ).format(
+            left=left, plan=run.table(Table.PLAN), canary=run.table(Table.CANARY), written=list_of(WRITTEN)
+        ),
         {"order": ORDER, "detail": DETAIL, "part": UNFINISHED, "most": MOST_ROWS},
     )
     connection.execute(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from psycopg import sql
 
+from coa.codes import WRITTEN
 from coa.extract.bulk import LONGEST_SOQL, ExtractSpec, query_into
 from coa.extract.rest_values import LONGEST_QUERY, by_ids, keep_records, read_few
 from coa.fields.bulk_values import bulk_cannot_carry
@@ -46,7 +47,7 @@ from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging import tables
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -145,7 +146,7 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
         return sql.SQL(
             "EXISTS (SELECT FROM {} m WHERE m.sobject = p.sobject AND m.source_id = p.source_id)"
         ).format(run.table(Table.MEND))
-    wanted = sql.SQL("p.action IN ('insert', 'update') AND {}").format(in_chunk(chunk_no))
+    wanted = sql.SQL("p.action IN {written} AND {}").format(in_chunk(chunk_no), written=list_of(WRITTEN))
     if one_pass is WHILE_DRAFT:
         # Just created now, or by an earlier run that was interrupted before it came to this.
         return sql.SQL("{} AND (p.action = 'insert' OR p.changed && {}::text[])").format(

@@ -19,7 +19,7 @@ from os import SEEK_END
 
 from psycopg import sql
 
-from coa.codes import JobState, RowState
+from coa.codes import JOB_OVER, JobState, RowState
 from coa.errors import AmbiguousWrite, ConfigurationError, OrgRefused
 from coa.fields.field_map import FieldMapping
 from coa.load.observation import observe
@@ -33,6 +33,7 @@ from coa.salesforce.pace import JobSize
 from coa.salesforce.session import Org
 from coa.salesforce.usage import count_calls
 from coa.staging.database import Row
+from coa.staging.fragments import list_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -93,8 +94,10 @@ class Loader:
     def settle_open_jobs(self, step: Step) -> None:
         """Jobs that an earlier try of this step left unfinished."""
         for job in self.run.db.rows(
-            """SELECT * FROM coa.job WHERE run_id = %s AND step = %s AND sobject = %s AND chunk_no = %s
-                 AND state NOT IN ('settled', 'abandoned') ORDER BY job_key""",
+            sql.SQL(
+                """SELECT * FROM coa.job WHERE run_id = %s AND step = %s AND sobject = %s AND chunk_no = %s
+                 AND state NOT IN {job_over} ORDER BY job_key"""
+            ).format(job_over=list_of(JOB_OVER)),
             [self.run.run_id, step.name, step.sobject, step.chunk_no],
         ):
             self._bring_to_end(job, step)
@@ -288,10 +291,12 @@ def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
     """
     jobs = IngestJobs(org)
     left = run.db.rows(
-        """SELECT j.* FROM coa.job j JOIN coa.org_pair p USING (pair_id)
-           JOIN coa.org_pair mine ON mine.target_org_id = p.target_org_id
-           WHERE mine.pair_id = %s AND j.run_id <> %s
-             AND j.state NOT IN ('settled', 'abandoned') ORDER BY j.job_key""",
+        sql.SQL(
+            """SELECT j.* FROM coa.job j JOIN coa.org_pair p USING (pair_id)
+               JOIN coa.org_pair mine ON mine.target_org_id = p.target_org_id
+               WHERE mine.pair_id = %s AND j.run_id <> %s
+                 AND j.state NOT IN {job_over} ORDER BY j.job_key"""
+        ).format(job_over=list_of(JOB_OVER)),
         [run.pair_id, run.run_id],
     )
     for job in left:

@@ -6,6 +6,7 @@ import psycopg
 from psycopg import sql
 
 from coa.approval import record as approval
+from coa.codes import MOVED, WRITTEN
 from coa.errors import RunStopped
 from coa.extract.changed_since import DELETED, changed_since
 from coa.fields.saved import saved_carried
@@ -21,7 +22,7 @@ from coa.reasons import reason
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging.database import Row
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -102,9 +103,11 @@ def hold_back_changed(run: Run, source: Org) -> int:
             connection.execute(
                 sql.SQL(
                     """INSERT INTO {} SELECT sobject, source_id, %s FROM {}
-                       WHERE sobject = %s AND source_id = %s AND action IN ('insert', 'update')
+                       WHERE sobject = %s AND source_id = %s AND action IN {written}
                        ON CONFLICT DO NOTHING"""
-                ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN)),
+                ).format(
+                    run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN), written=list_of(WRITTEN)
+                ),
                 [why.message, sobject, source_id],
             )
         _leave_canary(run, connection)
@@ -132,9 +135,9 @@ def _hold_whole_orders(
     connection.execute(
         sql.SQL(
             """INSERT INTO {h} SELECT p.sobject, p.source_id, 'A detail of the order changed after the plan was made.'
-               FROM {p} p WHERE p.sobject = %s AND p.action IN ('insert', 'update', 'unchanged')
+               FROM {p} p WHERE p.sobject = %s AND p.action IN {moved}
                  AND p.source_id = ANY (%s) ON CONFLICT DO NOTHING"""
-        ).format(h=changed, p=plan),
+        ).format(h=changed, p=plan, moved=list_of(MOVED)),
         [ORDER, new_parents],
     )
     connection.execute(
@@ -150,8 +153,8 @@ def _hold_whole_orders(
         sql.SQL(
             """INSERT INTO {h} SELECT p.sobject, p.source_id, 'Its order changed after the plan was made.'
                FROM {p} p JOIN {h} x ON x.sobject = %s AND x.source_id = p.parent_id
-               WHERE p.sobject = %s AND p.action IN ('insert', 'update') ON CONFLICT DO NOTHING"""
-        ).format(h=changed, p=plan),
+               WHERE p.sobject = %s AND p.action IN {written} ON CONFLICT DO NOTHING"""
+        ).format(h=changed, p=plan, written=list_of(WRITTEN)),
         [ORDER, DETAIL],
     )
 
@@ -175,8 +178,8 @@ def nothing_to_write(run: Run) -> bool:
     if planned_deletions(run):
         return False
     return not run.db.value(
-        sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE action IN ('insert', 'update'))").format(
-            run.table(Table.PLAN)
+        sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE action IN {written})").format(
+            run.table(Table.PLAN), written=list_of(WRITTEN)
         )
     )
 

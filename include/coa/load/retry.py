@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from coa.codes import ROW_DECIDED
 from coa.errors import OrgUnavailable
 from coa.load_steps import Step
 from coa.staging.database import Row
+from coa.staging.fragments import list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -107,8 +109,8 @@ def require_outcomes(run: Run, step: Step) -> None:
     open_rows = run.db.rows(
         sql.SQL(
             """SELECT state, count(*) AS n, min(source_id) AS example FROM {} WHERE step = %s AND sobject = %s
-               AND chunk_no = %s AND state NOT IN ('accepted', 'rejected') GROUP BY state ORDER BY state"""
-        ).format(run.table(Table.WORK)),
+               AND chunk_no = %s AND state NOT IN {row_decided} GROUP BY state ORDER BY state"""
+        ).format(run.table(Table.WORK), row_decided=list_of(ROW_DECIDED)),
         [step.name, step.sobject, step.chunk_no],
     )
     if open_rows:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from psycopg import sql
 
+from coa.codes import WRITTEN
 from coa.fields.compare import is_unresolved, parent_join
 from coa.fields.field_map import FieldMapping
 from coa.load.conditions import has_parent, is_complete, left_draft, list_orphans, not_held_back
@@ -35,7 +36,7 @@ from coa.load_steps import (
 )
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.salesforce.session import Org
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -238,7 +239,7 @@ def _plan_links(run: Run, sobject: str, deferred: list[FieldMapping], chunk_no: 
                FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
                JOIN coa.ledger l ON {ledger}
                {joins}, LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed OFFSET 0) c
-               WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND l.target_id IS NOT NULL
+               WHERE p.sobject = {sobject} AND p.action IN {written} AND l.target_id IS NOT NULL
                  AND c.changed <> '{{}}' AND {not_held} AND {meant}
                -- A record of the canary of which another link has come due since.
                ON CONFLICT (step, sobject, source_id) DO UPDATE
@@ -259,5 +260,6 @@ def _plan_links(run: Run, sobject: str, deferred: list[FieldMapping], chunk_no: 
             not_held=not_held_back(run),
             meant=_linked_in(chunk_no),
             canary=sql.Literal(CANARY_CHUNK),
+            written=list_of(WRITTEN),
         )
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import WRITTEN
 from coa.fields.field_map import FieldMapping
 from coa.fields.text_links import text_join, text_value
 from coa.load.conditions import not_held_back
@@ -16,7 +17,7 @@ from coa.load.jobs import Loader
 from coa.load.rest_update import send_exact
 from coa.load_steps import CANARY_CHUNK, LINKS_IN_TEXTS, LINKS_IN_TEXTS_EXACT
 from coa.salesforce.session import Org
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -56,7 +57,7 @@ def plan_links_in_texts(
                JOIN coa.ledger l ON {ledger}
                {joins}
                CROSS JOIN LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed OFFSET 0) c
-               WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update') AND l.target_id IS NOT NULL
+               WHERE p.sobject = {sobject} AND p.action IN {written} AND l.target_id IS NOT NULL
                  AND c.changed <> '{{}}' AND {not_held} AND {meant}
                  AND EXISTS (SELECT FROM {links} x WHERE x.sobject = p.sobject AND x.source_id = p.source_id
                                AND x.field = ANY ({names}))
@@ -82,6 +83,7 @@ def plan_links_in_texts(
             names=sql.Literal([one.name for one in wanted]),
             canary=sql.Literal(CANARY_CHUNK),
             came_since=_came_after_the_canary(run),
+            written=list_of(WRITTEN),
         )
     )
 

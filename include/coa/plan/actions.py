@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.codes import ReasonCode
+from coa.codes import MOVED, WRITTEN, Action, ReasonCode
 from coa.explanations import Cause, sentence
 from coa.fields.bulk_values import bulk_cannot_carry
 from coa.fields.compare import Comparison, actual_hash, changed_fields, comparisons
@@ -26,7 +26,7 @@ from coa.model import (
 )
 from coa.reasons import reason, reason_sql
 from coa.staging import tables
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -128,7 +128,7 @@ def _tell_changed_matches(run: Run) -> None:
                       next_step = CASE WHEN p.action = 'insert' THEN {if_created} ELSE {if_matched} END
                FROM {ledgers} l WHERE {ledger}
                  AND l.error_code = {code} AND l.last_run = {run} AND p.sobject = {customer}
-                 AND p.action IN ('match', 'insert')"""
+                 AND p.action IN {customers}"""
         ).format(
             ledgers=run.ledger,
             ledger=ledger_of(run.pair_id, "p"),
@@ -140,6 +140,7 @@ def _tell_changed_matches(run: Run) -> None:
             field=sql.Literal(CUSTOMER_ORG_ID),
             run=sql.Literal(run.run_id),
             customer=sql.Literal(CUSTOMER),
+            customers=list_of({Action.INSERT, Action.MATCH}),
         )
     )
 
@@ -284,17 +285,17 @@ def _number_chunks(run: Run) -> None:
     values = {"order": ORDER, "detail": DETAIL, "status": STATUS}
     work = sql.SQL(
         """SELECT o.source_id, row_number() OVER (ORDER BY (%(status)s = ANY (o.changed)) DESC, o.created_at, o.source_id) - 1 AS n
-           FROM {plan} o WHERE o.sobject = %(order)s AND o.action IN ('insert', 'update', 'unchanged')
+           FROM {plan} o WHERE o.sobject = %(order)s AND o.action IN {moved}
              AND (o.action <> 'unchanged' OR EXISTS (SELECT FROM {plan} d WHERE d.sobject = %(detail)s
-                    AND d.parent_id = o.source_id AND d.action IN ('insert', 'update')))"""
-    ).format(plan=run.table(Table.PLAN))
+                    AND d.parent_id = o.source_id AND d.action IN {written}))"""
+    ).format(plan=run.table(Table.PLAN), moved=list_of(MOVED), written=list_of(WRITTEN))
     orders = run.db.value(sql.SQL("SELECT count(*) FROM ({}) w").format(work), values)
     run.db.execute(
         sql.SQL(
             """UPDATE {plan} p SET chunk_no = w.n / %(size)s FROM ({work}) w
                -- One equality: an OR of two would be a nested loop over the orders.
                WHERE w.source_id = CASE p.sobject WHEN %(order)s THEN p.source_id ELSE p.parent_id END
-                 AND (p.sobject = %(order)s OR (p.sobject = %(detail)s AND p.action IN ('insert', 'update')))"""
-        ).format(plan=run.table(Table.PLAN), work=work),
+                 AND (p.sobject = %(order)s OR (p.sobject = %(detail)s AND p.action IN {written}))"""
+        ).format(plan=run.table(Table.PLAN), work=work, written=list_of(WRITTEN)),
         {**values, "size": run.params.orders_a_chunk(orders)},
     )

@@ -13,8 +13,9 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.codes import LEFT_OUT, WRITTEN
 from coa.model import DETAIL, DETAIL_ORDER, NS, ORDER, STATUS
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.wording import escape_markdown
@@ -125,14 +126,14 @@ def _outcome(run: Run) -> tuple[sql.Composed, sql.Composed]:
     held = sql.SQL("false").format()
     if run.has_table(Table.CHANGED_SINCE_PLAN):
         held = sql.SQL(
-            """p.action IN ('insert', 'update') AND EXISTS (
+            """p.action IN {written} AND EXISTS (
                  SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"""
-        ).format(run.table(Table.CHANGED_SINCE_PLAN))
+        ).format(run.table(Table.CHANGED_SINCE_PLAN), written=list_of(WRITTEN))
     begun = sql.Literal(run.record.loaded_at is not None)
     outcome = sql.SQL(
-        """CASE WHEN p.action IN ('blocked', 'held') THEN p.action WHEN {held} THEN 'held'
+        """CASE WHEN p.action IN {left_out} THEN p.action WHEN {held} THEN 'held'
                 WHEN r.refused THEN 'refused' WHEN {begun} AND l.target_id IS NULL THEN 'open' ELSE 'moved' END"""
-    ).format(held=held, begun=begun)
+    ).format(held=held, begun=begun, left_out=list_of(LEFT_OUT))
     return outcome, joins
 
 

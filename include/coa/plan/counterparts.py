@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.codes import ReasonCode
+from coa.codes import NOT_INSERTED, ReasonCode
 from coa.fields.customers import customers_alike
 from coa.model import CUSTOMER, LOADED, SOURCE_ID
 from coa.plan.foreign_keys import is_ours, note_what_others_left
+from coa.staging.fragments import list_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -111,7 +112,7 @@ def match_customers(run: Run) -> None:
                       error = CASE WHEN l.origin = 'matched' THEN l.target_id ELSE l.error END,
                       last_run = CASE WHEN l.origin = 'matched' THEN {run} ELSE l.last_run END
                FROM {ledgers} o LEFT JOIN candidate n ON n.source_id = o.source_id
-               WHERE o.pair_id = {pair} AND o.sobject = {customer} AND o.origin IN ('none', 'matched')
+               WHERE o.pair_id = {pair} AND o.sobject = {customer} AND o.origin IN {not_inserted}
                  AND o.target_id IS DISTINCT FROM n.target_id
                  AND l.pair_id = o.pair_id AND l.sobject = o.sobject AND l.source_id = o.source_id
                  AND EXISTS (SELECT FROM {source} s WHERE s."Id" = o.source_id)"""
@@ -123,5 +124,6 @@ def match_customers(run: Run) -> None:
             pair=sql.Literal(run.pair_id),
             customer=sql.Literal(CUSTOMER),
             source=run.table(SOURCE, CUSTOMER),
+            not_inserted=list_of(NOT_INSERTED),
         )
     )

@@ -9,13 +9,14 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.codes import Action
+from coa.codes import LEFT_OUT, Action
 from coa.config import RunParams
 from coa.fields.customers import customer_called
 from coa.model import CUSTOMER, DETAIL, DETAIL_ORDER, LOADED, NS, ORDER, ORDER_CUSTOMER, ORDER_TYPE, STATUS
 from coa.plan.amounts import amounts, amounts_markdown
 from coa.plan.deletions import deletion_counts, deletion_rows
 from coa.plan.reconcile import action_counts
+from coa.staging.fragments import list_of, most_severe_first
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.wording import escape_markdown
@@ -142,8 +143,10 @@ def plan_document(run: Run) -> dict[str, Any]:
         "amounts": amounts(run),
         "deletions": {"counts": deletion_counts(run), "records": list(deletion_rows(run, LISTED_DELETIONS))},
         "findings": run.db.rows(
-            """SELECT severity AS grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
-               WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], severity), code, sobject""",
+            sql.SQL(
+                """SELECT severity AS grade, code, sobject, field, count, examples, message, next_step FROM coa.finding
+                   WHERE run_id = %s ORDER BY {order}, code, sobject"""
+            ).format(order=most_severe_first()),
             [run.run_id],
         ),
     }
@@ -220,8 +223,10 @@ def plan_markdown(run: Run, afterwards: str = "") -> str:
     lines += _terms(run)
     lines += _left_out(run)
     findings = run.db.rows(
-        """SELECT severity, message, next_step FROM coa.finding WHERE run_id = %s AND severity <> 'note'
-           ORDER BY array_position(ARRAY['blocker','warning'], severity), code LIMIT 20""",
+        sql.SQL(
+            """SELECT severity, message, next_step FROM coa.finding WHERE run_id = %s AND severity <> 'note'
+               ORDER BY {order}, code LIMIT 20"""
+        ).format(order=most_severe_first()),
         [run.run_id],
     )
     if findings:
@@ -263,7 +268,7 @@ def _left_out(run: Run) -> list[str]:
                                                      WHEN {detail} THEN p.parent_id END
                LEFT JOIN {customers} c ON c."Id" = CASE p.sobject WHEN {customer} THEN p.source_id
                                                         ELSE o.{of_customer} END
-               WHERE p.reason_code <> '' AND p.action IN ('blocked', 'held') GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 3 LIMIT {listed}"""
+               WHERE p.reason_code <> '' AND p.action IN {left_out} GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 3 LIMIT {listed}"""
         ).format(
             called=customer_called(run, "c"),
             examples=sql.Literal(EXAMPLES),
@@ -275,6 +280,7 @@ def _left_out(run: Run) -> list[str]:
             detail=sql.Literal(DETAIL),
             customer=sql.Literal(CUSTOMER),
             of_customer=sql.Identifier(ORDER_CUSTOMER),
+            left_out=list_of(LEFT_OUT),
         )
     )
     if not reasons:

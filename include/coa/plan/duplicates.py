@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import NOT_INSERTED
 from coa.mapping.model import Mapping
 from coa.model import (
     CUSTOMER,
@@ -23,6 +24,7 @@ from coa.model import (
     QUANTITY,
 )
 from coa.reasons import reason_sql
+from coa.staging.fragments import list_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -49,8 +51,13 @@ def match_decided(run: Run, mapping: Mapping) -> None:
                    WHERE d.source_id = coa.id18(%s) AND t."Id" = coa.id18(%s)
                    ON CONFLICT (pair_id, sobject, source_id) DO UPDATE
                      SET target_id = EXCLUDED.target_id, origin = 'matched', step = 'done'
-                     WHERE l.origin IN ('none', 'matched')"""
-            ).format(run.table(Table.DESIRED, ORDER), run.table(TARGET, ORDER), ledgers=run.ledger),
+                     WHERE l.origin IN {not_inserted}"""
+            ).format(
+                run.table(Table.DESIRED, ORDER),
+                run.table(TARGET, ORDER),
+                ledgers=run.ledger,
+                not_inserted=list_of(NOT_INSERTED),
+            ),
             [run.pair_id, ORDER, source_id, decision],
         )
     run.db.execute(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import ROW_UNDECIDED
 from coa.fields.other_sources import held_by_others, other_pairs
 from coa.load_steps import CREATING
 from coa.model import LOADED, SOURCE_ID, SOURCE_NUMBER
 from coa.reasons import reason_sql
+from coa.staging.fragments import list_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table, identifier
 
@@ -37,7 +39,7 @@ def note_what_others_left(run: Run) -> None:
                        SELECT DISTINCT ON (w.source_id) %(pair)s, w.sobject, w.source_id, t."Id", 'inserted', 'created',
                               %(run)s
                        FROM {work} w JOIN {target} t ON coa.id18(t.{key}) = w.source_id
-                       WHERE w.sobject = %(sobject)s AND w.step = ANY (%(steps)s) AND w.state IN ('sent', 'unknown')
+                       WHERE w.sobject = %(sobject)s AND w.step = ANY (%(steps)s) AND w.state IN {row_undecided}
                          AND NOT EXISTS (SELECT FROM {ledgers} o WHERE o.pair_id = %(mine)s
                                AND o.sobject = w.sobject AND o.target_id = t."Id" AND o.origin = 'inserted')
                        ORDER BY w.source_id, t."Id"
@@ -50,6 +52,7 @@ def note_what_others_left(run: Run) -> None:
                     target=run.table(TARGET, sobject),
                     key=sql.Identifier(SOURCE_ID),
                     ledgers=run.ledger,
+                    row_undecided=list_of(ROW_UNDECIDED),
                 ),
                 {
                     "run": other["run_id"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import WRITTEN, Action
 from coa.errors import RunStopped
 from coa.fields.hazards import planned_hazards
 from coa.fields.links import explain_links_outside
@@ -18,7 +19,7 @@ from coa.plan.deletions import deletion_findings, find_deletions
 from coa.plan.duplicates import block_possible_duplicates, match_decided
 from coa.plan.foreign_keys import block_foreign_keys
 from coa.preflight.check import stop_on_blockers
-from coa.staging.fragments import examples
+from coa.staging.fragments import examples, list_of
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -77,10 +78,13 @@ def _problem_findings(run: Run) -> list[Finding]:
                       string_agg(DISTINCT p.next_step, ' ') AS next_step, bool_or(p.verdict = 'stop') AS stops,
                       count(*) AS n, {examples} AS examples
                FROM {problem} p JOIN {plan} a USING (sobject, source_id)
-               WHERE a.action IN ('insert', 'update', 'blocked')
+               WHERE a.action IN {planned}
                GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
         ).format(
-            problem=run.table(Table.PROBLEM), plan=run.table(Table.PLAN), examples=examples("p.source_id")
+            problem=run.table(Table.PROBLEM),
+            plan=run.table(Table.PLAN),
+            examples=examples("p.source_id"),
+            planned=list_of(WRITTEN | {Action.BLOCKED}),
         )
     )
     return [
@@ -131,9 +135,9 @@ def _explained_findings(run: Run) -> list[Finding]:
             """SELECT e.sobject, e.field, string_agg(DISTINCT e.reason, '; ') AS reason, count(*) AS n,
                       {examples} AS examples
                FROM coa.explained e JOIN {plan} a USING (sobject, source_id)
-               WHERE e.run_id = %s AND a.action IN ('insert', 'update')
+               WHERE e.run_id = %s AND a.action IN {written}
                GROUP BY 1, 2 ORDER BY 1, 2"""
-        ).format(plan=run.table(Table.PLAN), examples=examples("e.source_id")),
+        ).format(plan=run.table(Table.PLAN), examples=examples("e.source_id"), written=list_of(WRITTEN)),
         [run.run_id],
     )
     return [

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from psycopg import sql
+
 from coa.approval.record import approvals
+from coa.staging.fragments import most_severe_first
 from coa.staging.runs import Run
 
 RUN_FACTS = (
@@ -48,8 +51,10 @@ def audit_document(run: Run, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
 def findings(run: Run) -> list[dict[str, Any]]:
     """Findings of the run, blockers first."""
     return run.db.rows(
-        """SELECT severity AS grade, code, stage, sobject, field, count, examples, message, next_step FROM coa.finding
-           WHERE run_id = %s ORDER BY array_position(ARRAY['blocker','warning','note'], severity), code, sobject, field""",
+        sql.SQL(
+            """SELECT severity AS grade, code, stage, sobject, field, count, examples, message, next_step FROM coa.finding
+               WHERE run_id = %s ORDER BY {order}, code, sobject, field"""
+        ).format(order=most_severe_first()),
         [run.run_id],
     )
 

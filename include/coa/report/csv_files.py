@@ -9,13 +9,14 @@ from typing import IO, Any
 
 from psycopg import sql
 
+from coa.codes import LEFT_OUT, WRITTEN
 from coa.load.conditions import DETAILS_REJECTED, INCOMPLETE, PARENT_REJECTED
 from coa.model import DETAIL, ORDER
 from coa.plan.deletions import left_rows
 from coa.reasons import REASONS
 from coa.report.named import NAMED_COLUMNS, named, place_of
 from coa.report.reasons import plain_words
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table, table_name
 from coa.verify.freeze_check import open_orders
@@ -169,8 +170,8 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
             run,
             sql.SQL(
                 """SELECT sobject, source_id, reason_code, reason, next_step, field, action FROM {}
-                   WHERE action IN ('blocked', 'held')"""
-            ).format(run.table(Table.PLAN)),
+                   WHERE action IN {left_out}"""
+            ).format(run.table(Table.PLAN), left_out=list_of(LEFT_OUT)),
             "reason_code",
         ):
             yield {**r, "step": "plan", "source_url": f"{base}/{r['source_id']}"}
@@ -179,8 +180,8 @@ def rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
             run,
             sql.SQL(
                 """SELECT sobject, source_id, h.reason FROM {} h JOIN {} p USING (sobject, source_id)
-                   WHERE p.action IN ('insert', 'update')"""
-            ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN)),
+                   WHERE p.action IN {written}"""
+            ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.PLAN), written=list_of(WRITTEN)),
             "reason",
         ):
             yield {

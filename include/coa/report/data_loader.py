@@ -13,9 +13,10 @@ from typing import Any
 from psycopg import sql
 
 from coa.artifacts import Artifacts
+from coa.codes import LEFT_OUT, WRITTEN
 from coa.model import LOADED, SOURCE_ID
 from coa.report.csv_files import write_csv
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -60,13 +61,18 @@ def success_rows(run: Run, sobject: str) -> Iterator[dict[str, Any]]:
         sql.SQL(
             """SELECT l.target_id AS "ID", p.source_id, p.action FROM {plan} p
                JOIN coa.ledger l ON {ledger}
-               WHERE p.sobject = %s AND p.action IN ('insert', 'update')
+               WHERE p.sobject = %s AND p.action IN {written}
                  AND EXISTS (SELECT FROM {work} w WHERE w.sobject = p.sobject AND w.source_id = p.source_id
                              AND w.state = 'accepted')
                  AND NOT EXISTS (SELECT FROM coa.rejection r WHERE r.run_id = %s AND r.sobject = p.sobject
                                  AND r.source_id = p.source_id)
                ORDER BY 2"""
-        ).format(plan=run.table(Table.PLAN), work=run.table(Table.WORK), ledger=ledger_of(run.pair_id, "p")),
+        ).format(
+            plan=run.table(Table.PLAN),
+            work=run.table(Table.WORK),
+            ledger=ledger_of(run.pair_id, "p"),
+            written=list_of(WRITTEN),
+        ),
         [sobject, run.run_id],
     ):
         yield {"ID": row["ID"], SOURCE_ID: row["source_id"], "STATUS": STATUSES[row["action"]]}
@@ -89,13 +95,16 @@ def error_rows(run: Run, sobject: str) -> Iterator[dict[str, Any]]:
         sql.SQL(
             """SELECT d.*, e.error AS {error} FROM (
                  SELECT source_id, concat_ws(': ', reason_code, reason) AS error FROM {plan}
-                 WHERE sobject = %(sobject)s AND action IN ('blocked', 'held')
+                 WHERE sobject = %(sobject)s AND action IN {left_out}
                  UNION ALL
                  SELECT source_id, string_agg(concat_ws(': ', error_code, error), '; ' ORDER BY step, error_code)
                  FROM coa.rejection WHERE run_id = %(run)s AND sobject = %(sobject)s GROUP BY 1) e
                JOIN {desired} d USING (source_id) ORDER BY d.source_id"""
         ).format(
-            error=sql.Identifier(ERROR), plan=run.table(Table.PLAN), desired=run.table(Table.DESIRED, sobject)
+            error=sql.Identifier(ERROR),
+            plan=run.table(Table.PLAN),
+            desired=run.table(Table.DESIRED, sobject),
+            left_out=list_of(LEFT_OUT),
         ),
         {"sobject": sobject, "run": run.run_id},
     ):

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from coa.approval.record import approvals
 from coa.casework.checklist import checklist_of
+from coa.codes import LEFT_OUT
 from coa.explanations import told
 from coa.load.mended import mended
 from coa.load.observed import observed
@@ -33,6 +34,7 @@ from coa.report.reasons import plain_words
 from coa.report.summary import COUNTS, left_draft
 from coa.report.totals import DIMENSIONS, totals_of
 from coa.report.unproved import unproved_facts
+from coa.staging.fragments import list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.verify.freeze_check import TOPICS, left_for_people
@@ -197,8 +199,8 @@ def _rejected_counts(run: Run) -> list[dict[str, Any]]:
         counts = run.db.rows(
             sql.SQL(
                 """SELECT sobject, action, reason_code, min(reason) AS reason, count(*) AS n FROM {}
-                   WHERE action IN ('blocked', 'held') GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 3"""
-            ).format(run.table(Table.PLAN))
+                   WHERE action IN {left_out} GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 3"""
+            ).format(run.table(Table.PLAN), left_out=list_of(LEFT_OUT))
         )
     refused = run.db.rows(
         """SELECT sobject, 'rejected' AS action, error_code AS reason_code, count(*) AS n FROM coa.rejection

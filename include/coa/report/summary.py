@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.attachments.totals import totals
+from coa.codes import OF_A_RECORD, WRITTEN, DifferenceKind, RunMode
 from coa.evidence.bundle import evidence_of
 from coa.explanations import told
 from coa.load.canary_state import canary_of
@@ -16,6 +17,7 @@ from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATU
 from coa.plan.amounts import amounts
 from coa.plan.deletions import deletion_counts
 from coa.report.corrections import compare_with_load
+from coa.staging.fragments import list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.states import GOOD_STATES
@@ -58,7 +60,7 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
     objects = {name: dict.fromkeys(COUNTS, 0) for name in LOADED}
     if run.has_table(Table.PLAN):
         _count_plan(run, objects)
-    elif run.record.mode == "verify":
+    elif run.record.mode == RunMode.VERIFY:
         _count_looked_at(run, objects)
     if run.has_table(Table.WORK):
         _count_writes(run, objects)
@@ -131,7 +133,7 @@ def note_of(summary: dict[str, Any]) -> str:
     parts = [f"{summary['state']} ({summary['run_id']})"]
     if not good and summary["message"]:
         parts[0] += f": {summary['message'][:LONGEST_MESSAGE]}"
-    planned, undo = summary["state"] == "dry_run", summary["mode"] == "rollback"
+    planned, undo = summary["state"] == "dry_run", summary["mode"] == RunMode.ROLLBACK
     words = {
         (False, False): WRITTEN_WORDS,
         (False, True): PLANNED_WORDS,
@@ -191,10 +193,10 @@ def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
     )
     for r in run.db.rows(
         sql.SQL(
-            """SELECT p.sobject, CASE WHEN h.source_id IS NOT NULL AND p.action IN ('insert', 'update')
+            """SELECT p.sobject, CASE WHEN h.source_id IS NOT NULL AND p.action IN {written}
                                       THEN 'held' ELSE p.action END AS action, count(*) AS n
                FROM {} p {} GROUP BY 1, 2"""
-        ).format(run.table(Table.PLAN), changed)
+        ).format(run.table(Table.PLAN), changed, written=list_of(WRITTEN))
     ):
         counts = objects[r["sobject"]]
         counts[PLANNED[r["action"]]] += int(r["n"])
@@ -247,12 +249,14 @@ def _count_writes(run: Run, objects: dict[str, dict[str, int]]) -> None:
 
 def _count_differences(run: Run, objects: dict[str, dict[str, int]]) -> None:
     for r in run.db.rows(
-        """SELECT sobject,
-             count(DISTINCT source_id) FILTER (WHERE kind NOT IN ('missing', 'duplicate', 'unexpected', 'explained'))
-               + count(*) FILTER (WHERE kind = 'unexpected') AS different,
-             count(DISTINCT source_id) FILTER (WHERE kind = 'missing') AS missing,
-             count(*) FILTER (WHERE kind = 'duplicate') AS duplicated
-           FROM coa.difference WHERE run_id = %s GROUP BY 1""",
+        sql.SQL(
+            """SELECT sobject,
+                 count(DISTINCT source_id) FILTER (WHERE kind NOT IN {other})
+                   + count(*) FILTER (WHERE kind = 'unexpected') AS different,
+                 count(DISTINCT source_id) FILTER (WHERE kind = 'missing') AS missing,
+                 count(*) FILTER (WHERE kind = 'duplicate') AS duplicated
+               FROM coa.difference WHERE run_id = %s GROUP BY 1"""
+        ).format(other=list_of(OF_A_RECORD | {DifferenceKind.EXPLAINED})),
         [run.run_id],
     ):
         if r["sobject"] not in objects:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import RunMode
 from coa.fields.compare import changed_fields, comparisons
 from coa.fields.field_map import FieldMapping
 from coa.fields.other_sources import held_by_others
 from coa.load_steps import DELETIONS, RESTORING
 from coa.model import DETAIL, DETAIL_ORDER, ORDER, ORDER_CUSTOMER, RECEIVED_AT, SOURCE_ID
 from coa.reasons import reason, reason_sql
-from coa.rollback.scope import ROLLBACK, watched_fields
+from coa.rollback.scope import watched_fields
 from coa.salesforce.describe import Field
 from coa.staging import tables
 from coa.staging.runs import TARGET, Run
@@ -229,7 +230,7 @@ def _begun_by_earlier_rollbacks(run: Run, sobject: str) -> list[str]:
     for row in run.db.rows(
         """SELECT run_id FROM coa.run WHERE mode = %s AND run_id <> %s AND params ->> 'run_id' = %s
              AND loaded_at IS NOT NULL""",
-        [ROLLBACK, run.run_id, run.params.run_id],
+        [RunMode.ROLLBACK, run.run_id, run.params.run_id],
     ):
         work = identifier(row["run_id"], Table.WORK)
         if run.db.has_table(work):

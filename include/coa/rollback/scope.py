@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from coa.codes import RunMode
 from coa.errors import ConfigurationError
 from coa.extract.bulk import ExtractSpec, ensure_state_table
 from coa.extract.extract import coa_specs, extract_all
@@ -20,7 +21,6 @@ from coa.staging.lease import HolderEnded
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import READABLE_FROM, Table
 
-ROLLBACK = "rollback"
 """The mode of such a run, and the table of its plan."""
 
 
@@ -75,7 +75,7 @@ def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) 
 
 
 def _check_original(original: Run) -> list[Finding]:
-    if original.record.mode == ROLLBACK:
+    if original.record.mode == RunMode.ROLLBACK:
         return [finding("blocker", "not_a_migration", run_id=original.run_id)]
     if original.record.loaded_at is None or original.record.pair_id is None:
         return [finding("blocker", "nothing_written", run_id=original.run_id)]

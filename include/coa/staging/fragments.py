@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
+
 from psycopg import sql
+
+from coa.codes import Severity
 
 EXAMPLES = 10
 """Of the records of a finding or a count."""
+
+
+def list_of(codes: Iterable[StrEnum]) -> sql.Composed:
+    """What `IN` takes: a set of codes (`coa.codes`).
+
+    >>> from coa.codes import Action
+    >>> list_of({Action.UPDATE, Action.INSERT}).as_string(None)
+    "('insert', 'update')"
+    """
+    return sql.SQL("({})").format(sql.SQL(", ").join(sql.Literal(code.value) for code in sorted(codes)))
+
+
+def most_severe_first() -> sql.Composed:
+    """For ORDER BY: findings by their severity, blockers first.
+
+    >>> most_severe_first().as_string(None)
+    "array_position(ARRAY['blocker', 'warning', 'note'], severity)"
+    """
+    listed = sql.SQL(", ").join(sql.Literal(severity.value) for severity in Severity)
+    return sql.SQL("array_position(ARRAY[{}], severity)").format(listed)
 
 
 def ledger_of(pair_id: int, record: str, ledger: str = "l") -> sql.Composed:

@@ -16,6 +16,7 @@ from typing import Any
 from psycopg import sql
 
 import coa
+from coa.codes import MIGRATING, RunMode
 from coa.config import RunParams, Settings, verification_params
 from coa.errors import ConfigurationError
 from coa.kinds import kind_of
@@ -27,7 +28,7 @@ from coa.staging.record import RunRecord
 from coa.staging.schema import newest_version
 from coa.staging.tables import Table, identifier, schema_of
 
-WHAT_IF = "what_if"
+WHAT_IF = RunMode.WHAT_IF
 """Mode of a run that plans kept snapshots anew, under other params; it enters no org. No DAG makes it."""
 SOURCE = "source"
 TARGET = "target"
@@ -320,7 +321,7 @@ def _insert(db: Database, columns: dict[str, Any]) -> str:
 def _mode_of(dag_id: str, params: dict[str, Any]) -> str:
     """`verify`, `rollback`, `contract` and `what_if` by the DAG, `full` and `delta` by the param."""
     kind = WHAT_IF if dag_id == WHAT_IF else kind_of(dag_id)
-    return kind if kind in ("verify", "rollback", "contract", WHAT_IF) else str(params.get("mode", "full"))
+    return kind if kind in set(RunMode) - MIGRATING else str(params.get("mode", "full"))
 
 
 def _reopen(db: Database, run_id: str, *, from_the_start: bool) -> None:

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from psycopg import sql
+
+from coa.codes import JOB_OVER, LOAD_UNFINISHED
 from coa.errors import ConfigurationError, OrgRefused
 from coa.model import LOADED, SOURCE_ID
 from coa.preflight.fields_removed import mark_of
 from coa.salesforce.metadata import Deployed, deploy
 from coa.salesforce.session import Org, id18
 from coa.staging.database import Database
+from coa.staging.fragments import list_of
 from coa.staging.lease import Connection, hold_org
 from coa.target_fields.id_map import export_id_map
 from coa.target_fields.package import PERMISSION_SET, removal_archive
@@ -71,14 +75,16 @@ def require_confirmed(state: State, confirmed: str) -> None:
 def require_nothing_open(connection: Connection, target_id: str) -> None:
     """Raises `ConfigurationError` while a run into this target is unfinished, or a standing approval stands."""
     found = connection.execute(
-        """WITH pair AS (SELECT pair_id FROM coa.org_pair WHERE target_org_id = %s)
-           SELECT
-             (SELECT array_agg(run_id ORDER BY run_id) FROM coa.run JOIN pair USING (pair_id) WHERE state IS NULL) AS runs,
-             (SELECT count(*) FROM coa.job JOIN pair USING (pair_id) WHERE state NOT IN ('settled', 'abandoned')) AS jobs,
-             (SELECT count(*) FROM coa.ledger JOIN pair USING (pair_id)
-                WHERE origin = 'inserted' AND step IN ('sent', 'created', 'released')) AS records,
-             (SELECT max(expires_at) FROM coa.standing_approval JOIN pair USING (pair_id)
-                WHERE revoked_at IS NULL AND expires_at > clock_timestamp()) AS standing""",
+        sql.SQL(
+            """WITH pair AS (SELECT pair_id FROM coa.org_pair WHERE target_org_id = %s)
+               SELECT
+                 (SELECT array_agg(run_id ORDER BY run_id) FROM coa.run JOIN pair USING (pair_id) WHERE state IS NULL) AS runs,
+                 (SELECT count(*) FROM coa.job JOIN pair USING (pair_id) WHERE state NOT IN {job_over}) AS jobs,
+                 (SELECT count(*) FROM coa.ledger JOIN pair USING (pair_id)
+                    WHERE origin = 'inserted' AND step IN {load_unfinished}) AS records,
+                 (SELECT max(expires_at) FROM coa.standing_approval JOIN pair USING (pair_id)
+                    WHERE revoked_at IS NULL AND expires_at > clock_timestamp()) AS standing"""
+        ).format(job_over=list_of(JOB_OVER), load_unfinished=list_of(LOAD_UNFINISHED)),
         [target_id],
     ).fetchone()
     assert found is not None

@@ -12,10 +12,12 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.codes import MIGRATING, SURPLUS
 from coa.config import RunParams
 from coa.findings.finding import Finding, finding
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER, SOURCE_ID
 from coa.plan.amounts import money_of
+from coa.staging.fragments import list_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 from coa.states import RunState
@@ -37,12 +39,14 @@ class OtherSource:
 def other_sources(run: Run) -> list[OtherSource]:
     """Those whose records are in the target, beside the run's own source; oldest pair first."""
     rows = run.db.rows(
-        """SELECT DISTINCT ON (p.pair_id) p.pair_id, r.source_org, r.target_org, r.params ->> 'source_conn_id' AS conn
-           FROM coa.org_pair mine JOIN coa.org_pair p USING (target_org_id) JOIN coa.run r ON r.pair_id = p.pair_id
-           WHERE mine.pair_id = %s AND p.pair_id <> mine.pair_id AND r.loaded_at IS NOT NULL
-             AND r.mode IN ('full', 'delta')
-             AND EXISTS (SELECT FROM coa.ledger l WHERE l.pair_id = p.pair_id AND l.origin = 'inserted')
-           ORDER BY p.pair_id, r.run_id DESC""",
+        sql.SQL(
+            """SELECT DISTINCT ON (p.pair_id) p.pair_id, r.source_org, r.target_org, r.params ->> 'source_conn_id' AS conn
+               FROM coa.org_pair mine JOIN coa.org_pair p USING (target_org_id) JOIN coa.run r ON r.pair_id = p.pair_id
+               WHERE mine.pair_id = %s AND p.pair_id <> mine.pair_id AND r.loaded_at IS NOT NULL
+                 AND r.mode IN {migrating}
+                 AND EXISTS (SELECT FROM coa.ledger l WHERE l.pair_id = p.pair_id AND l.origin = 'inserted')
+               ORDER BY p.pair_id, r.run_id DESC"""
+        ).format(migrating=list_of(MIGRATING)),
         [run.pair_id],
     )
     return [
@@ -127,7 +131,7 @@ def _list_strays(run: Run, runs: Sequence[Run]) -> None:
                        AND l.sobject = {sobject} AND l.target_id = t."Id" AND l.origin = 'inserted') o ON true
                    WHERE NULLIF(t.{key}, '') IS NOT NULL AND o.n <> 1
                      AND NOT EXISTS (SELECT FROM coa.difference x WHERE x.run_id = {run} AND x.target_id = t."Id"
-                                       AND x.kind IN ('unexpected', 'duplicate'))"""
+                                       AND x.kind IN {surplus})"""
             ).format(
                 run=sql.Literal(run.run_id),
                 sobject=sql.Literal(sobject),
@@ -135,6 +139,7 @@ def _list_strays(run: Run, runs: Sequence[Run]) -> None:
                 key=sql.Identifier(SOURCE_ID),
                 verify=run.table(Table.VERIFY, sobject),
                 pairs=_pairs(runs),
+                surplus=list_of(SURPLUS),
             )
         )
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import SURPLUS, DifferenceKind
 from coa.fields.compare import Comparison, actual_hash
 from coa.model import DETAIL, DETAIL_ORDER, LOADED, ORDER
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -40,7 +41,7 @@ def class_field_differences(run: Run, sobject: str, compared: list[Comparison], 
                      WHERE e.source_id IN (SELECT y.source_id FROM coa.difference y
                        WHERE y.run_id = {run} AND y.sobject = {sobject})) h
                WHERE x.run_id = {run} AND x.sobject = {sobject} AND x.source_id = h.source_id
-                 AND x.field = ANY ({names}) AND x.kind NOT IN ('explained', 'duplicate')"""
+                 AND x.field = ANY ({names}) AND x.kind NOT IN {other}"""
         ).format(
             now=now,
             wanted=wanted,
@@ -52,6 +53,7 @@ def class_field_differences(run: Run, sobject: str, compared: list[Comparison], 
             joins=joins,
             run=sql.Literal(run.run_id),
             names=sql.Literal(names),
+            other=list_of({DifferenceKind.EXPLAINED, DifferenceKind.DUPLICATE}),
         )
     )
 
@@ -66,12 +68,14 @@ def class_presence(run: Run) -> None:
         [run.run_id],
     )
     run.db.execute(
-        """UPDATE coa.difference x SET cause = 'target'
-           WHERE x.run_id = %s AND x.kind IN ('duplicate', 'unexpected') AND x.cause = 'migration'
-             AND NOT EXISTS (SELECT FROM coa.difference y JOIN coa.run r USING (run_id)
-                             WHERE r.pair_id = %s AND y.run_id <> x.run_id AND y.sobject = x.sobject
-                               AND y.target_id = x.target_id AND y.kind = x.kind
-                               AND r.loaded_at IS NOT NULL)""",
+        sql.SQL(
+            """UPDATE coa.difference x SET cause = 'target'
+               WHERE x.run_id = %s AND x.kind IN {surplus} AND x.cause = 'migration'
+                 AND NOT EXISTS (SELECT FROM coa.difference y JOIN coa.run r USING (run_id)
+                                 WHERE r.pair_id = %s AND y.run_id <> x.run_id AND y.sobject = x.sobject
+                                   AND y.target_id = x.target_id AND y.kind = x.kind
+                                   AND r.loaded_at IS NOT NULL)"""
+        ).format(surplus=list_of(SURPLUS)),
         [run.run_id, run.pair_id],
     )
 

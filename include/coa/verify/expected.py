@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from coa.codes import MOVED
 from coa.model import LOADED
 from coa.staging import tables
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, list_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -37,7 +38,7 @@ def expect_planned(run: Run, only: sql.Identifier | None = None) -> None:
                        AND r.source_id = p.source_id) AS rejected
                    FROM {plan} p LEFT JOIN coa.ledger l
                      ON {ledger}
-                   WHERE p.sobject = {sobject} AND p.action IN ('insert', 'update', 'unchanged') {unchanged} {among}"""
+                   WHERE p.sobject = {sobject} AND p.action IN {moved} {unchanged} {among}"""
             ).format(
                 ledger=ledger_of(run.pair_id, "p"),
                 run=sql.Literal(run.run_id),
@@ -45,6 +46,7 @@ def expect_planned(run: Run, only: sql.Identifier | None = None) -> None:
                 sobject=sql.Literal(sobject),
                 unchanged=unchanged,
                 among=among,
+                moved=list_of(MOVED),
             ),
         )
 

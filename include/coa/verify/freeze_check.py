@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.codes import MOVED
 from coa.errors import ConfigurationError, RetryableError
 from coa.extract.changed_since import DELETED, changed_since
 from coa.fields.hazards import ask_hazards
@@ -13,7 +14,7 @@ from coa.findings.finding import Finding, finding
 from coa.model import DRAFT, IN_FLIGHT, ORDER, STATUS
 from coa.reasons import REASONS
 from coa.salesforce.session import Org
-from coa.staging.fragments import examples, ledger_of
+from coa.staging.fragments import examples, ledger_of, list_of
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -146,7 +147,7 @@ def _open_orders(run: Run) -> sql.Composed:
         sql.SQL(
             """SELECT {topic}::text AS topic, p.sobject, p.source_id, o.{status} AS status, {todo}::text AS next_step
                FROM {plan} p JOIN {orders} o ON o."Id" = p.source_id
-               WHERE p.sobject = {order} AND p.action IN ('insert', 'update', 'unchanged')
+               WHERE p.sobject = {order} AND p.action IN {moved}
                  AND o.{status} = ANY ({statuses}::text[])"""
         ).format(
             topic=sql.Literal(topic),
@@ -156,6 +157,7 @@ def _open_orders(run: Run) -> sql.Composed:
             order=sql.Literal(ORDER),
             status=sql.Identifier(STATUS),
             statuses=sql.Literal(list(statuses)),
+            moved=list_of(MOVED),
         )
         for topic, (statuses, todo) in OPEN.items()
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.attachments import planned
+from coa.codes import Carriage
+from coa.staging.fragments import list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -16,7 +18,11 @@ def as_planned_then(run: Run, base: Run) -> None:
     run.db.execute(
         sql.SQL(
             """UPDATE {} a SET action = CASE WHEN b.action = 'there' THEN 'there' ELSE 'carry' END
-               FROM {} b WHERE b.sobject = a.sobject AND b.source_id = a.source_id AND a.action IN ('carry', 'there')"""
-        ).format(run.table(Table.ATTACHED), base.table(Table.ATTACHED))
+               FROM {} b WHERE b.sobject = a.sobject AND b.source_id = a.source_id AND a.action IN {in_target}"""
+        ).format(
+            run.table(Table.ATTACHED),
+            base.table(Table.ATTACHED),
+            in_target=list_of({Carriage.CARRY, Carriage.THERE}),
+        )
     )
     run.findings.replace(planned.STAGE, planned.findings(run))

@@ -7,10 +7,10 @@ from typing import Any
 
 from psycopg import sql
 
-from coa.codes import Action
+from coa.codes import WRITTEN, Action
 from coa.model import LOADED
 from coa.plan.reconcile import action_counts
-from coa.staging.fragments import examples
+from coa.staging.fragments import examples, list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -101,9 +101,9 @@ def _other_values(base: Run, run: Run, sobject: str) -> sql.Composed | None:
     return sql.SQL(
         """SELECT {sobject} AS sobject, b.source_id, v.field, v.was, v.becomes
            FROM {before} a JOIN {after} b USING (source_id)
-           JOIN {plan} p ON p.sobject = {sobject} AND p.source_id = a.source_id AND p.action IN ('insert', 'update')
+           JOIN {plan} p ON p.sobject = {sobject} AND p.source_id = a.source_id AND p.action IN {written}
            JOIN {new_plan} q ON q.sobject = {sobject} AND q.source_id = a.source_id
-                            AND q.action IN ('insert', 'update')
+                            AND q.action IN {written}
            CROSS JOIN LATERAL (VALUES {pairs}) v (field, was, becomes)
            WHERE v.was IS DISTINCT FROM v.becomes"""
     ).format(
@@ -113,4 +113,5 @@ def _other_values(base: Run, run: Run, sobject: str) -> sql.Composed | None:
         plan=base.table(Table.PLAN),
         new_plan=run.table(Table.PLAN),
         pairs=pairs,
+        written=list_of(WRITTEN),
     )

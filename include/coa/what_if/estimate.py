@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from coa.attachments import planned
+from coa.codes import WRITTEN
 from coa.model import DETAIL, ORDER
 from coa.plan.rules_off import ASSUMED_ROWS_A_SECOND, rows_a_second
 from coa.preflight.capacity import expected_calls
+from coa.staging.fragments import list_of
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -37,8 +39,8 @@ def estimate(run: Run, speed: float) -> Estimate:
                       count(*) FILTER (WHERE sobject = %(order)s AND action = 'insert') AS released,
                       count(*) AS written,
                       (SELECT count(*) FROM {} WHERE step <> '') AS corrected
-               FROM {} WHERE action IN ('insert', 'update')"""
-        ).format(run.table(Table.EXPECTED_CORRECTIONS), run.table(Table.PLAN)),
+               FROM {} WHERE action IN {written}"""
+        ).format(run.table(Table.EXPECTED_CORRECTIONS), run.table(Table.PLAN), written=list_of(WRITTEN)),
         {"order": ORDER, "detail": DETAIL},
     )
     assert row is not None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psycopg import sql
+
 from coa.casework.topics import SCENARIOS
-from coa.codes import CaseState
+from coa.codes import MIGRATING, CaseState
+from coa.staging.fragments import list_of
 from coa_airflow.ui.run_data import cases_shown
 from coa_airflow.ui.standing import may_answer
 
@@ -19,10 +22,12 @@ def pairs_with_cases(connection: Connection, dag_ids: list[str], user: Any) -> l
     `may_edit`: the user may answer the plans of one of these DAGs.
     """
     rows = connection.execute(
-        """SELECT DISTINCT ON (pair_id) pair_id, source_org ->> 'name' AS source, target_org ->> 'name' AS target,
-                  started_at, array_agg(dag_id) OVER (PARTITION BY pair_id) AS dag_ids
-           FROM coa.run WHERE pair_id IS NOT NULL AND dag_id = ANY (%s) AND mode IN ('full', 'delta')
-           ORDER BY pair_id, started_at DESC""",
+        sql.SQL(
+            """SELECT DISTINCT ON (pair_id) pair_id, source_org ->> 'name' AS source, target_org ->> 'name' AS target,
+                      started_at, array_agg(dag_id) OVER (PARTITION BY pair_id) AS dag_ids
+               FROM coa.run WHERE pair_id IS NOT NULL AND dag_id = ANY (%s) AND mode IN {migrating}
+               ORDER BY pair_id, started_at DESC"""
+        ).format(migrating=list_of(MIGRATING)),
         [dag_ids],
     ).fetchall()
     return [

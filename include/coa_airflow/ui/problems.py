@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from coa.codes import LEFT_OUT
 from coa.report.reasons import plain_words
+from coa.staging.fragments import list_of
 from coa.staging.tables import Table, identifier
 from coa_airflow.ui.run_data import org_url
 from coa_airflow.ui.steps import short
@@ -58,8 +60,10 @@ def _refused(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]
 def _left_out(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
     """Records that the plan blocks or holds, from its counts."""
     found = connection.execute(
-        """SELECT sobject, action, reason_code, records, reason, next_step, examples FROM coa.plan_count
-           WHERE run_id = %s AND action IN ('blocked', 'held') ORDER BY action, records DESC LIMIT %s""",
+        sql.SQL(
+            """SELECT sobject, action, reason_code, records, reason, next_step, examples FROM coa.plan_count
+               WHERE run_id = %s AND action IN {left_out} ORDER BY action, records DESC LIMIT %s"""
+        ).format(left_out=list_of(LEFT_OUT)),
         [run["run_id"], GROUPS],
     ).fetchall()
     return [

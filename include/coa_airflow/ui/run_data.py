@@ -8,10 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from psycopg import sql
+
 from coa.casework.checklist import checklist
+from coa.codes import MIGRATING
 from coa.explanations import told
 from coa.plan.amounts import amounts_shown
 from coa.salesforce.auth import is_loopback
+from coa.staging.fragments import most_severe_first
 from coa_airflow.ui.access import find_run, is_ours
 from coa_airflow.ui.stages import approval_state, stage_row
 from coa_airflow.ui.standing import chosen_policies
@@ -95,11 +99,10 @@ def _page_of(connection: Connection, run: dict[str, Any], over: bool) -> dict[st
         "findings": _findings(connection, run),
         "proof": _proof(summary) if proved else None,
         "amounts": _amounts(run, summary, rows),
-        "cases": cases_shown(connection, run["pair_id"]) if run["mode"] in MIGRATIONS else [],
+        "cases": cases_shown(connection, run["pair_id"]) if run["mode"] in MIGRATING else [],
     }
 
 
-MIGRATIONS = ("full", "delta")
 SHOWN_OF_A_CASE = ("topic", "title", "late", "state", "owner", "case_number", "scenario", "changed_by")
 
 
@@ -239,9 +242,11 @@ def _approval(state: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _findings(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
     found = connection.execute(
-        """SELECT severity, code, sobject, field, count, examples, message, next_step FROM coa.finding
-           WHERE run_id = %s
-           ORDER BY array_position(ARRAY['blocker', 'warning', 'note'], severity), code, sobject, field LIMIT 200""",
+        sql.SQL(
+            """SELECT severity, code, sobject, field, count, examples, message, next_step FROM coa.finding
+               WHERE run_id = %s
+               ORDER BY {order}, code, sobject, field LIMIT 200"""
+        ).format(order=most_severe_first()),
         [run["run_id"]],
     ).fetchall()
     return [{**f, "name": short(f["sobject"])} for f in found]
