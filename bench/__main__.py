@@ -1,6 +1,7 @@
 """`make bench`: every subject at every size, each on two fresh orgs; results in `bench/results/`.
 
     python -m bench [--sizes 1000 10000] [--subjects engine sfdmu ...] [--repeats 3] [--shared] [--report]
+    python -m bench --goals [--repeats 1]     what the table of goals needs, smallest first; prints it
 
 What was measured before at another size or of another subject stays in the results; `--report` measures
 nothing and only writes tables and charts anew.
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 from subprocess import SubprocessError
 
-from bench import charts, machine, results, run, scene
+from bench import charts, machine, results, run, scene, targets
 from bench.subjects import SUBJECTS
 
 RESULTS = scene.PROJECT / "bench" / "results"
@@ -29,6 +30,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="runs of a size up to 10,000 orders")
     parser.add_argument("--poll-seconds", type=float, default=0.5, help="gap between two looks at a Bulk job")
     parser.add_argument("--shared", action="store_true", help="say that other work ran on the machine")
+    parser.add_argument("--goals", action="store_true", help="measure what the table of goals needs")
     parser.add_argument("--report", action="store_true", help="only tables and charts, from what is there")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--work", type=Path, default=scene.PROJECT / ".local" / "bench")
@@ -38,6 +40,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 def write(folder: Path, document: dict[str, object]) -> None:
     results.save(folder / "bench.json", document)
     (folder / "bench.md").write_text(results.markdown(document), "utf-8")
+    (folder / "targets.md").write_text(f"# Goals of the load\n\n{targets.markdown(document)}\n", "utf-8")
     charts.draw(document, folder)
 
 
@@ -52,8 +55,8 @@ def main(given: list[str] | None = None) -> int:
     failed = 0
     asked.work.mkdir(parents=True, exist_ok=True)
     with scene.staging_server(asked.work) as server:
-        for orders in asked.sizes:
-            for name in asked.subjects:
+        for orders, subjects in targets.NEEDED if asked.goals else [(n, asked.subjects) for n in asked.sizes]:
+            for name in subjects:
                 made = []
                 for number in range(asked.repeats if orders <= REPEATED_UP_TO else 1):
                     print(
@@ -70,6 +73,8 @@ def main(given: list[str] | None = None) -> int:
                     document["records"] = [*results.without(document["records"], name, orders), *made]
                     write(asked.results, document)
     print(f"results in {asked.results}")
+    if asked.goals:
+        print(targets.markdown(document))
     return 1 if failed else 0
 
 

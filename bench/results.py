@@ -16,7 +16,7 @@ Record = dict[str, Any]
 MIB = 1 << 20
 MEDIANS = ("wall", "seconds", "database_seconds", "peak_process", "peak_all", "database_peak_process",
            "database_peak_all", "others_seconds", "bytes_to_orgs", "bytes_from_orgs", "calls_all", "orgs_all",
-           "processor")  # fmt: skip
+           "processor", "rows_loaded", "rows_read_back")  # fmt: skip
 _LEAST = ("ingest_jobs", "query_jobs", "pages", "waiting", "fixed", "calls", "measured")
 
 
@@ -43,6 +43,8 @@ def summaries(records: Iterable[Record]) -> list[Record]:
         full = {
             "others_seconds": -1.0,
             "phases": {},
+            "rows_loaded": 0,
+            "rows_read_back": 0,
             **one,
             "calls_all": sum(one["calls"]),
             "orgs_all": sum(one["orgs_seconds"]),

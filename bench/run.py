@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ def one(
             "bulk_job_seconds": _seconds(jobs),
             "read_job_seconds": _seconds(new_jobs[0]),
             "load_job_seconds": _seconds(job for job in new_jobs[1] if "Ingest" in job["kind"]),
+            "rows_read_back": rows_read_back(new_jobs[1]),
             "rows_loaded": sum(job["processed"] for job in new_jobs[1] if "Ingest" in job["kind"]),
             "writes": [
                 [job["object"], job["operation"], job["processed"]]
@@ -117,6 +119,15 @@ def one(
         record["verdict"] = check(at.source, at.target, at.folder / "check.sqlite").as_dict()
         record["check_seconds"] = round(time.perf_counter() - started, 1)
     return record
+
+
+def rows_read_back(jobs: Iterable[Record]) -> int:
+    """Rows that Bulk queries gave out after the first write, from the target's jobs in their order.
+
+    What was read before it is the target's own; a few records looked up or sampled by REST are not counted.
+    """
+    since = dropwhile(lambda job: "Ingest" not in job["kind"], jobs)
+    return sum(job["processed"] for job in since if "Query" in job["kind"])
 
 
 def _seconds(jobs: Iterable[Record]) -> float:
