@@ -10,7 +10,7 @@ from psycopg import sql
 
 from coa import codes
 from coa.codes import WRITTEN
-from coa.staging.fragments import examples, ledger_of, list_of
+from coa.staging.fragments import examples, ledger_of, list_of, same_record
 from coa.states import RunState
 from tests.unit.source_code import INCLUDE, modules, strings_in, text_of, where
 
@@ -36,6 +36,7 @@ BY_HAND = {
         r"AND \1\.sobject = (\w+)\.sobject\s+AND \1\.source_id = \2\.source_id",
         re.DOTALL,
     ),
+    "same_record": re.compile(r"\b(\w+)\.sobject = (\w+)\.sobject\s+AND\s+\1\.source_id = \2\.source_id\b"),
     "examples": re.compile(r"array_agg\([\w.]+ ORDER BY [\w.]+\)\)\[1:10\]"),
 }
 
@@ -55,6 +56,7 @@ def test_no_fragment_is_written_by_hand() -> None:
     ("name", "fragment"),
     [
         ("ledger_of", sql.SQL("coa.ledger l ON {}").format(ledger_of(7, "p"))),
+        ("same_record", same_record("w", "p")),
         ("examples", examples("p.source_id")),
     ],
 )

@@ -15,7 +15,7 @@ from psycopg import sql
 from coa.codes import ARRIVED, Passage
 from coa.load_steps import ATTACHMENTS
 from coa.staging.database import Row
-from coa.staging.fragments import list_of
+from coa.staging.fragments import list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -62,12 +62,12 @@ _ITEMS = sql.SQL(
               p.inserted_run IS DISTINCT FROM {run} AS parent_was_there,
               a.nth > 1 AND EXISTS (
                 SELECT FROM {attached} e LEFT JOIN coa.attached w
-                  ON w.pair_id = {pair} AND w.sobject = e.sobject AND w.source_id = e.source_id
+                  ON w.pair_id = {pair} AND {w_is_e}
                   AND w.state IN {arrived}
                 WHERE e.sobject = a.sobject AND e.parent_id = a.parent_id AND e.nth < a.nth AND e.action = 'carry'
                   AND w.source_id IS NULL) AS waits
        FROM {attached} a
-       LEFT JOIN coa.attached m ON m.pair_id = {pair} AND m.sobject = a.sobject AND m.source_id = a.source_id
+       LEFT JOIN coa.attached m ON m.pair_id = {pair} AND {m_is_a}
        LEFT JOIN coa.ledger p ON p.pair_id = {pair} AND p.sobject = a.parent_sobject AND p.source_id = a.parent_id
        LEFT JOIN LATERAL (
          SELECT v.target_parent FROM coa.attached v
@@ -79,10 +79,7 @@ _ITEMS = sql.SQL(
          AND {condition}
        ORDER BY a.parent_id, a.nth, a.source_id LIMIT %s"""
 )
-_NOT_REFUSED = sql.SQL(
-    """NOT EXISTS (SELECT FROM coa.rejection x WHERE x.run_id = {run} AND x.sobject = a.sobject
-                     AND x.source_id = a.source_id)"""
-)
+_NOT_REFUSED = sql.SQL("""NOT EXISTS (SELECT FROM coa.rejection x WHERE x.run_id = {run} AND {x_is_a})""")
 
 
 def _pages(run: Run, sobject: str, condition: sql.Composable) -> Iterator[list[Row]]:
@@ -93,6 +90,8 @@ def _pages(run: Run, sobject: str, condition: sql.Composable) -> Iterator[list[R
         attached=run.table(Table.ATTACHED),
         condition=condition,
         arrived=list_of(ARRIVED),
+        w_is_e=same_record("w", "e"),
+        m_is_a=same_record("m", "a"),
     )
     last: tuple[str, int, str] = ("", 0, "")
     while rows := run.db.rows(query, [sobject, *last, PAGE]):
@@ -108,7 +107,8 @@ def pending(run: Run, sobject: str) -> Iterator[list[tuple[Item, bool]]]:
         "AND m.target_parent IS DISTINCT FROM p.target_id)) AND {} AND (a.sobject = 'ContentVersion' OR p.target_id "
         "IS NOT NULL) AND (a.sobject <> 'ContentDocumentLink' OR d.target_parent IS NOT NULL)"
     ).format(
-        _NOT_REFUSED.format(run=sql.Literal(run.run_id)), again=list_of({Passage.REFUSED, Passage.DELETED})
+        _NOT_REFUSED.format(run=sql.Literal(run.run_id), x_is_a=same_record("x", "a")),
+        again=list_of({Passage.REFUSED, Passage.DELETED}),
     )
     for rows in _pages(run, sobject, condition):
         yield [(Item.of(r), bool(r["parent_was_there"])) for r in rows]
@@ -241,9 +241,9 @@ def seconds_to_wait(run: Run) -> float | None:
     found = run.db.value(
         sql.SQL(
             """SELECT min(extract(epoch FROM m.sent_at - clock_timestamp())) FROM coa.attached m
-               JOIN {} a ON a.sobject = m.sobject AND a.source_id = m.source_id
+               JOIN {} a ON {a_is_m}
                WHERE m.pair_id = %s AND m.state = 'sent' AND a.action = 'carry'"""
-        ).format(run.table(Table.ATTACHED)),
+        ).format(run.table(Table.ATTACHED), a_is_m=same_record("a", "m")),
         [run.pair_id],
     )
     return None if found is None else max(0.0, float(found) + run.settings.lost_call_seconds)

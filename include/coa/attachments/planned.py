@@ -10,7 +10,7 @@ from psycopg import sql
 from coa.codes import ARRIVED, LeftBehind
 from coa.findings.finding import Finding, finding
 from coa.hanging import EMAIL, KIND, KINDS, LINK, MB, TASK, VERSION
-from coa.staging.fragments import examples, list_of
+from coa.staging.fragments import examples, list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -112,12 +112,12 @@ def decide(run: Run) -> None:
         connection.execute(
             sql.SQL(
                 """UPDATE {} a SET action = 'there' FROM coa.attached l
-                   WHERE a.action = 'carry' AND l.pair_id = %s AND l.sobject = a.sobject AND l.source_id = a.source_id
+                   WHERE a.action = 'carry' AND l.pair_id = %s AND {l_is_a}
                      AND l.state IN {arrived} AND l.target_id IS NOT NULL
                      AND (a.sobject = 'ContentVersion' OR EXISTS (
                        SELECT FROM {} p WHERE p.pair_id = l.pair_id AND p.sobject = a.parent_sobject
                          AND p.source_id = a.parent_id AND p.target_id = l.target_parent))"""
-            ).format(table, run.ledger, arrived=list_of(ARRIVED)),
+            ).format(table, run.ledger, arrived=list_of(ARRIVED), l_is_a=same_record("l", "a")),
             [run.pair_id],
         )
     run.findings.replace(STAGE, findings(run))

@@ -10,7 +10,7 @@ from psycopg import sql
 from coa.attachments import planned
 from coa.codes import ARRIVED, DifferenceKind, LeftBehind
 from coa.hanging import KIND
-from coa.staging.fragments import list_of
+from coa.staging.fragments import list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -30,9 +30,9 @@ def totals(run: Run) -> dict[str, dict[str, int]]:
         sql.SQL(
             """SELECT a.sobject, count(*) AS carried, COALESCE(sum(m.bytes), 0) AS carried_bytes,
                       count(*) FILTER (WHERE m.state = 'proved') AS verified
-               FROM {} a JOIN coa.attached m ON m.pair_id = %s AND m.sobject = a.sobject AND m.source_id = a.source_id
+               FROM {} a JOIN coa.attached m ON m.pair_id = %s AND {m_is_a}
                WHERE a.action = 'carry' AND m.state IN {arrived} GROUP BY 1"""
-        ).format(run.table(Table.ATTACHED), arrived=list_of(ARRIVED)),
+        ).format(run.table(Table.ATTACHED), arrived=list_of(ARRIVED), m_is_a=same_record("m", "a")),
         [run.pair_id],
     ):
         found[r["sobject"]] |= {name: int(r[name]) for name in ("carried", "carried_bytes", "verified")}
@@ -67,9 +67,9 @@ def rows(run: Run) -> Iterator[dict[str, Any]]:
                       COALESCE(a.data ->> 'Title', a.data ->> 'Name', a.data ->> 'Subject') AS name, a.bytes,
                       m.sha256, a.action, a.reason, m.state, m.inserted_run
                FROM {} a LEFT JOIN coa.attached m
-                 ON m.pair_id = %s AND m.sobject = a.sobject AND m.source_id = a.source_id
+                 ON m.pair_id = %s AND {m_is_a}
                ORDER BY a.sobject, a.parent_id, a.nth, a.source_id"""
-        ).format(run.table(Table.ATTACHED)),
+        ).format(run.table(Table.ATTACHED), m_is_a=same_record("m", "a")),
         [run.pair_id],
     ):
         reason = planned.WORDS[LeftBehind(r["reason"])] if r["reason"] else ""

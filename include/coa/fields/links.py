@@ -14,7 +14,7 @@ from coa.fields.compare import parent_join, parent_of
 from coa.fields.field_map import FieldMapping
 from coa.fields.text_links import text_join, text_value
 from coa.model import CLONED_FROM, DETAIL_ORDER
-from coa.staging.fragments import list_of
+from coa.staging.fragments import list_of, same_record
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -63,10 +63,9 @@ def _link_one(run: Run, sobject: str, one: FieldMapping, links: sql.Composed) ->
                SELECT DISTINCT %(run)s, p.sobject, p.source_id, %(field)s, x.cause, x.reason
                FROM {plan} p JOIN ({links}) k ON k.source_id = p.source_id
                JOIN {plan} o ON o.sobject = k.sobject AND o.source_id = k.record_id AND o.action = 'insert'
-               JOIN coa.explained x ON x.run_id = %(run)s AND x.sobject = p.sobject
-                 AND x.source_id = p.source_id AND x.cause = %(target_wins)s
+               JOIN coa.explained x ON x.run_id = %(run)s AND {x_is_p} AND x.cause = %(target_wins)s
                WHERE p.sobject = %(sobject)s AND p.action = 'unchanged' ON CONFLICT DO NOTHING"""
-        ).format(**names),
+        ).format(**names, x_is_p=same_record("x", "p")),
         values,
     )
     run.db.execute(

@@ -22,7 +22,7 @@ from coa.load_steps import CANARY_CHUNK, UNFINISHED_CHUNK
 from coa.model import CUSTOMER, DETAIL, DRAFT, ORDER, STATUS
 from coa.staging import tables
 from coa.staging.database import Row, json_value
-from coa.staging.fragments import ledger_of, list_of
+from coa.staging.fragments import ledger_of, list_of, same_record
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 
@@ -157,9 +157,8 @@ def _keep_unfinished(run: Run, connection: psycopg.Connection[Row]) -> None:
 
 def _set_chunk(run: Run, connection: psycopg.Connection[Row], part: str, chunk_no: int) -> None:
     connection.execute(
-        sql.SQL(
-            """UPDATE {} p SET chunk_no = %s FROM {} c WHERE c.part = %s AND p.sobject = c.sobject
-                 AND p.source_id = c.source_id"""
-        ).format(run.table(Table.PLAN), run.table(Table.CANARY)),
+        sql.SQL("UPDATE {} p SET chunk_no = %s FROM {} c WHERE c.part = %s AND {p_is_c}").format(
+            run.table(Table.PLAN), run.table(Table.CANARY), p_is_c=same_record("p", "c")
+        ),
         [chunk_no, part],
     )

@@ -35,7 +35,7 @@ from coa.plan.expected_corrections import DEFAULT_FILLED, RECEIVED_STAMPED
 from coa.plan.one_pass import may_be_tried
 from coa.policies import Policies
 from coa.staging.database import Row
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -182,7 +182,7 @@ def _surprised(run: Run, chunk_no: int) -> list[str]:
             """SELECT w.sobject FROM {work} w JOIN {plan} p USING (sobject, source_id)
                CROSS JOIN LATERAL unnest(w.changed) f
                WHERE w.chunk_no = %(chunk)s AND w.step = ANY (%(steps)s) AND p.action = 'insert' AND NOT EXISTS (
-                 SELECT FROM {expected} x WHERE x.sobject = w.sobject AND x.source_id = w.source_id AND x.field = f)
+                 SELECT FROM {expected} x WHERE {x_is_w} AND x.field = f)
                UNION
                SELECT x.sobject FROM {expected} x JOIN {plan} p USING (sobject, source_id)
                JOIN coa.ledger l ON {ledger}
@@ -191,8 +191,8 @@ def _surprised(run: Run, chunk_no: int) -> list[str]:
                  -- Of a default that is a formula nobody knows whether it fills anything.
                  AND (x.effect <> %(default)s OR x.becomes IS NOT NULL)
                  AND (x.effect <> %(stamped)s OR EXISTS (SELECT FROM {work} s WHERE s.step = %(statuses)s
-                        AND s.sobject = x.sobject AND s.source_id = x.source_id AND s.state = 'accepted'))
-                 AND NOT EXISTS (SELECT FROM {work} w WHERE w.sobject = x.sobject AND w.source_id = x.source_id
+                        AND {s_is_x} AND s.state = 'accepted'))
+                 AND NOT EXISTS (SELECT FROM {work} w WHERE {w_is_x}
                                    AND w.step = ANY (%(steps)s) AND x.field = ANY (w.changed))
                ORDER BY 1"""
         ).format(
@@ -200,6 +200,9 @@ def _surprised(run: Run, chunk_no: int) -> list[str]:
             plan=run.table(Table.PLAN),
             expected=run.table(Table.EXPECTED_CORRECTIONS),
             ledger=ledger_of(run.pair_id, "x"),
+            x_is_w=same_record("x", "w"),
+            s_is_x=same_record("s", "x"),
+            w_is_x=same_record("w", "x"),
         ),
         {
             "chunk": chunk_no,

@@ -28,6 +28,7 @@ from coa.model import (
 )
 from coa.plan.expected_corrections import COPIED_PRICING
 from coa.staging.database import Row
+from coa.staging.fragments import same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -224,13 +225,14 @@ def _effects(run: Run) -> sql.Composed:
                (q.sobject = {order} AND q.source_id = o.source_id) OR
                (q.sobject = {detail} AND q.parent_id = o.source_id) OR
                (q.sobject = {customer} AND q.source_id = o.parent_id))
-           JOIN {expected} x ON x.sobject = q.sobject AND x.source_id = q.source_id"""
+           JOIN {expected} x ON {x_is_q}"""
     ).format(
         plan=run.table(Table.PLAN),
         order=sql.Literal(ORDER),
         detail=sql.Literal(DETAIL),
         customer=sql.Literal(CUSTOMER),
         expected=run.table(Table.EXPECTED_CORRECTIONS),
+        x_is_q=same_record("x", "q"),
     )
 
 

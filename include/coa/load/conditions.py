@@ -11,7 +11,7 @@ from psycopg import sql
 from coa.load.one_pass_state import of_one_pass
 from coa.load_steps import FROZEN_TERMS, FROZEN_TERMS_EXACT
 from coa.model import CUSTOMER, DETAIL, ORDER
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -59,7 +59,7 @@ def is_complete(run: Run) -> sql.Composed:
     """Of an order: every planned detail is there, and its special terms, frozen once the order is released, are exact."""
     return sql.SQL(
         """({there} AND NOT EXISTS (SELECT FROM {work} xw JOIN {plan} x
-              ON x.sobject = xw.sobject AND x.source_id = xw.source_id
+              ON {x_is_xw}
               WHERE xw.sobject = {detail} AND xw.step = ANY ({steps}) AND xw.chunk_no = p.chunk_no
                 AND xw.state <> 'accepted' AND x.parent_id = p.source_id))"""
     ).format(
@@ -68,6 +68,7 @@ def is_complete(run: Run) -> sql.Composed:
         detail=sql.Literal(DETAIL),
         work=run.table(Table.WORK),
         steps=sql.Literal(list(WHILE_DRAFT_STEPS)),
+        x_is_xw=same_record("x", "xw"),
     )
 
 

@@ -47,7 +47,7 @@ from coa.policies import Policies
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging import tables
-from coa.staging.fragments import ledger_of, list_of
+from coa.staging.fragments import ledger_of, list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -139,13 +139,17 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
     """SQL on the plan (alias `p`): the records that a pass looks at."""
     if one_pass is AFTER_LINKS:
         return sql.SQL(
-            """EXISTS (SELECT FROM {} w WHERE w.step = ANY ({}) AND w.sobject = p.sobject
-                 AND w.source_id = p.source_id AND w.chunk_no = {} AND w.state = 'accepted')"""
-        ).format(run.table(Table.WORK), sql.Literal(list(LINKING)), sql.Literal(chunk_no))
+            """EXISTS (SELECT FROM {} w WHERE w.step = ANY ({}) AND {w_is_p} AND w.chunk_no = {} AND w.state = 'accepted')"""
+        ).format(
+            run.table(Table.WORK),
+            sql.Literal(list(LINKING)),
+            sql.Literal(chunk_no),
+            w_is_p=same_record("w", "p"),
+        )
     if one_pass is MEND:
-        return sql.SQL(
-            "EXISTS (SELECT FROM {} m WHERE m.sobject = p.sobject AND m.source_id = p.source_id)"
-        ).format(run.table(Table.MEND))
+        return sql.SQL("EXISTS (SELECT FROM {} m WHERE {m_is_p})").format(
+            run.table(Table.MEND), m_is_p=same_record("m", "p")
+        )
     wanted = sql.SQL("p.action IN {written} AND {}").format(in_chunk(chunk_no), written=list_of(WRITTEN))
     if one_pass is WHILE_DRAFT:
         # Just created now, or by an earlier run that was interrupted before it came to this.
@@ -222,8 +226,8 @@ def forget_canary_corrections(run: Run, sobject: str, chunk_no: int) -> None:
     run.db.execute(
         sql.SQL(
             """DELETE FROM {work} c USING {work} w WHERE w.step = ANY (%s) AND w.sobject = %s AND w.chunk_no = %s
-                 AND c.sobject = w.sobject AND c.source_id = w.source_id AND c.chunk_no = %s AND c.step = ANY (%s)"""
-        ).format(work=run.table(Table.WORK)),
+                 AND {c_is_w} AND c.chunk_no = %s AND c.step = ANY (%s)"""
+        ).format(work=run.table(Table.WORK), c_is_w=same_record("c", "w")),
         [
             list(LINKING),
             sobject,
@@ -317,7 +321,7 @@ def _plan_expected(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMap
                       {sobject}, {chunk}, c.source_id, {parent_id}, l.target_id, c.changed
                -- From the expected corrections, for most records have none.
                FROM (SELECT p.source_id, p.parent_id, array_agg(x.field ORDER BY x.field) AS changed
-                     FROM {plan} p JOIN {expected} x ON x.sobject = p.sobject AND x.source_id = p.source_id
+                     FROM {plan} p JOIN {expected} x ON {x_is_p}
                      WHERE p.sobject = {sobject} AND p.action = 'insert' AND {in_chunk} AND {not_held}
                        AND x.step = {expected_in} AND x.field = ANY ({names})
                      GROUP BY p.source_id, p.parent_id) c
@@ -341,6 +345,7 @@ def _plan_expected(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMap
             names=sql.Literal([one.name for one in wanted]),
             in_chunk=in_chunk(chunk_no),
             not_held=not_held_back(run),
+            x_is_p=same_record("x", "p"),
         )
     )
 
@@ -352,7 +357,7 @@ def _plan_expected_dates(run: Run, dates: Step) -> None:
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
                SELECT {dates}, {order}, {chunk}, p.source_id, l.target_id, ARRAY[x.field]
                FROM {plan} p JOIN {expected} x
-                 ON x.sobject = p.sobject AND x.source_id = p.source_id AND x.step = {expected_in}
+                 ON {x_is_p} AND x.step = {expected_in}
                JOIN coa.ledger l ON {ledger}
                WHERE p.sobject = {order} AND p.action = 'insert' AND {in_chunk} AND l.target_id IS NOT NULL
                  AND {not_held} AND EXISTS (SELECT FROM {work} w WHERE w.step = {statuses} AND w.sobject = {order}
@@ -370,6 +375,7 @@ def _plan_expected_dates(run: Run, dates: Step) -> None:
             expected_in=sql.Literal(RECEIVED_DATES.name),
             in_chunk=in_chunk(dates.chunk_no),
             not_held=not_held_back(run),
+            x_is_p=same_record("x", "p"),
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from coa.staging.database import Row
+from coa.staging.fragments import same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -20,8 +21,8 @@ def mended(run: Run) -> list[Row]:
         sql.SQL(
             """SELECT m.sobject, f AS field, COALESCE(x.effect, %s) AS cause, count(*) AS records
                FROM {} m CROSS JOIN LATERAL unnest(m.fields) f
-               LEFT JOIN {} x ON x.sobject = m.sobject AND x.source_id = m.source_id AND x.field = f
+               LEFT JOIN {} x ON {x_is_m} AND x.field = f
                GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
-        ).format(run.table(Table.MEND), run.table(Table.EXPECTED_CORRECTIONS)),
+        ).format(run.table(Table.MEND), run.table(Table.EXPECTED_CORRECTIONS), x_is_m=same_record("x", "m")),
         [UNFORESEEN],
     )

@@ -21,7 +21,7 @@ from coa.load_steps import CUSTOMERS, DETAILS, ORDERS, ORDERS_ONE_PASS, STATUSES
 from coa.model import CUSTOMER, DETAIL, NS, ORDER
 from coa.plan.expected_corrections import DEFAULT_FILLED, DRAFT_RESET, PRICE_COPIED, RECEIVED_STAMPED
 from coa.staging.database import Row
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -65,17 +65,15 @@ def _stayed_away(run: Run) -> tuple[sql.Composed, dict[str, Any]]:
            SELECT %(run)s, x.sobject, x.field,
                   CASE WHEN x.effect = %(stamped)s THEN %(statuses)s ELSE %(created)s::jsonb ->> x.sobject END,
                   x.effect, %(missing)s, count(*), min(x.source_id)
-           FROM {expected} x JOIN {canary} c ON c.sobject = x.sobject AND c.source_id = x.source_id
+           FROM {expected} x JOIN {canary} c ON {c_is_x}
            JOIN coa.ledger l ON {ledger}
            WHERE l.target_id IS NOT NULL
              AND (x.effect = ANY (%(rules)s) OR (x.effect = %(default)s AND x.becomes IS NOT NULL)
                   OR (x.effect = %(stamped)s AND x.step <> '' AND EXISTS (
-                        SELECT FROM {work} w WHERE w.step = %(statuses)s AND w.sobject = x.sobject
-                          AND w.source_id = x.source_id AND w.state = 'accepted')))
+                        SELECT FROM {work} w WHERE w.step = %(statuses)s AND {w_is_x} AND w.state = 'accepted')))
              AND NOT (x.effect = %(reset)s AND EXISTS (
-                        SELECT FROM {work} w WHERE w.step = %(as_it_is)s AND w.sobject = x.sobject
-                          AND w.source_id = x.source_id AND w.state = 'accepted'))
-             AND NOT EXISTS (SELECT FROM {effect} e WHERE e.sobject = x.sobject AND e.source_id = x.source_id
+                        SELECT FROM {work} w WHERE w.step = %(as_it_is)s AND {w_is_x} AND w.state = 'accepted'))
+             AND NOT EXISTS (SELECT FROM {effect} e WHERE {e_is_x}
                                AND e.field = x.field AND e.effect = x.effect AND e.foreseen)
            GROUP BY 2, 3, 4, 5"""
     ).format(
@@ -84,6 +82,9 @@ def _stayed_away(run: Run) -> tuple[sql.Composed, dict[str, Any]]:
         work=run.table(Table.WORK),
         effect=run.table(Table.EFFECT),
         ledger=ledger_of(run.pair_id, "x"),
+        c_is_x=same_record("c", "x"),
+        w_is_x=same_record("w", "x"),
+        e_is_x=same_record("e", "x"),
     )
     return query, {
         "run": run.run_id,

@@ -40,7 +40,7 @@ from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging import tables
 from coa.staging.database import Row
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -225,10 +225,12 @@ def _divert(run: Run, step: Step) -> None:
             sql.SQL(
                 """UPDATE {one_pass} o SET way = %s FROM {plan} p
                    WHERE p.sobject = %s AND p.chunk_no = %s AND p.source_id = o.source_id AND o.way = %s
-                     AND NOT EXISTS (SELECT FROM {work} w WHERE w.step = %s AND w.sobject = p.sobject
-                                       AND w.source_id = p.source_id)"""
+                     AND NOT EXISTS (SELECT FROM {work} w WHERE w.step = %s AND {w_is_p})"""
             ).format(
-                one_pass=run.table(Table.ONE_PASS), plan=run.table(Table.PLAN), work=run.table(Table.WORK)
+                one_pass=run.table(Table.ONE_PASS),
+                plan=run.table(Table.PLAN),
+                work=run.table(Table.WORK),
+                w_is_p=same_record("w", "p"),
             ),
             [ENDED, ORDER, step.chunk_no, ONE_PASS, step.name],
         )
@@ -288,7 +290,7 @@ def _judge(run: Run, chunk_no: int) -> None:
                    WHERE p.sobject = %(order)s AND p.chunk_no = %(chunk)s AND p.source_id = o.source_id
                      AND o.way = %(one_pass)s AND o.looked_at
                      AND (NOT {there} OR EXISTS (
-                       SELECT FROM {effect} e LEFT JOIN {plan} x ON x.sobject = e.sobject AND x.source_id = e.source_id
+                       SELECT FROM {effect} e LEFT JOIN {plan} x ON {x_is_e}
                        WHERE (e.sobject = %(order)s AND e.source_id = o.source_id AND e.field = ANY (%(kept)s))
                           OR (e.sobject = %(detail)s AND x.parent_id = o.source_id AND e.field = ANY (%(frozen)s))))
                    RETURNING o.source_id, {there} AS there"""
@@ -297,6 +299,7 @@ def _judge(run: Run, chunk_no: int) -> None:
                 plan=run.table(Table.PLAN),
                 effect=run.table(Table.EFFECT),
                 there=planned_details_are_there(run),
+                x_is_e=same_record("x", "e"),
             ),
             {
                 "set_back": SET_BACK,
@@ -325,7 +328,7 @@ def _plan_way_back(run: Run, step: Step) -> None:
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)
                SELECT {step}, {order}, {chunk}, p.source_id, l.target_id, ARRAY[{status}]
                FROM {plan} p JOIN {one_pass} o ON o.source_id = p.source_id AND o.way = {set_back}
-               JOIN {work} w ON w.step = {created} AND w.sobject = p.sobject AND w.source_id = p.source_id
+               JOIN {work} w ON w.step = {created} AND {w_is_p}
                  AND w.state = 'accepted'
                JOIN coa.ledger l ON {ledger}
                  AND l.origin = 'inserted' AND l.inserted_run = {run} AND l.target_id = w.target_id
@@ -342,6 +345,7 @@ def _plan_way_back(run: Run, step: Step) -> None:
             set_back=sql.Literal(SET_BACK),
             created=sql.Literal(ORDERS_ONE_PASS.name),
             run=sql.Literal(run.run_id),
+            w_is_p=same_record("w", "p"),
         )
     )
 

@@ -22,7 +22,7 @@ from coa.reasons import reason
 from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging.database import Row
-from coa.staging.fragments import ledger_of, list_of
+from coa.staging.fragments import ledger_of, list_of, same_record
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -84,9 +84,9 @@ def _leave_canary(run: Run, connection: psycopg.Connection[Row]) -> None:
     """What the canary wrote cannot be held back any more."""
     if run.has_table(Table.CANARY):
         connection.execute(
-            sql.SQL(
-                "DELETE FROM {} h USING {} c WHERE c.sobject = h.sobject AND c.source_id = h.source_id"
-            ).format(run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.CANARY))
+            sql.SQL("DELETE FROM {} h USING {} c WHERE {c_is_h}").format(
+                run.table(Table.CHANGED_SINCE_PLAN), run.table(Table.CANARY), c_is_h=same_record("c", "h")
+            )
         )
 
 
@@ -144,9 +144,9 @@ def _hold_whole_orders(
         sql.SQL(
             """INSERT INTO {h} SELECT p.sobject, p.source_id, 'Its customer changed after the plan was made.'
                FROM {p} p JOIN {p} c ON c.sobject = %s AND c.source_id = p.parent_id AND c.action = 'insert'
-               JOIN {h} x ON x.sobject = c.sobject AND x.source_id = c.source_id
+               JOIN {h} x ON {x_is_c}
                WHERE p.sobject = %s AND p.action = 'insert' ON CONFLICT DO NOTHING"""
-        ).format(h=changed, p=plan),
+        ).format(h=changed, p=plan, x_is_c=same_record("x", "c")),
         [CUSTOMER, ORDER],
     )
     connection.execute(

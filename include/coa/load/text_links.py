@@ -17,7 +17,7 @@ from coa.load.jobs import Loader
 from coa.load.rest_update import send_exact
 from coa.load_steps import CANARY_CHUNK, LINKS_IN_TEXTS, LINKS_IN_TEXTS_EXACT
 from coa.salesforce.session import Org
-from coa.staging.fragments import ledger_of, list_of
+from coa.staging.fragments import ledger_of, list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -59,7 +59,7 @@ def plan_links_in_texts(
                CROSS JOIN LATERAL (SELECT array_remove(ARRAY[{changed}]::text[], NULL) AS changed OFFSET 0) c
                WHERE p.sobject = {sobject} AND p.action IN {written} AND l.target_id IS NOT NULL
                  AND c.changed <> '{{}}' AND {not_held} AND {meant}
-                 AND EXISTS (SELECT FROM {links} x WHERE x.sobject = p.sobject AND x.source_id = p.source_id
+                 AND EXISTS (SELECT FROM {links} x WHERE {x_is_p}
                                AND x.field = ANY ({names}))
                ON CONFLICT (step, sobject, source_id) DO UPDATE
                  SET chunk_no = EXCLUDED.chunk_no, changed = EXCLUDED.changed, state = 'pending', job_key = NULL,
@@ -84,6 +84,7 @@ def plan_links_in_texts(
             canary=sql.Literal(CANARY_CHUNK),
             came_since=_came_after_the_canary(run),
             written=list_of(WRITTEN),
+            x_is_p=same_record("x", "p"),
         )
     )
 
@@ -95,9 +96,15 @@ def _came_after_the_canary(run: Run) -> sql.Composed:
     return sql.SQL(
         """EXISTS (SELECT FROM {links} x JOIN {plan} o
              ON o.sobject = x.record_sobject AND o.source_id = x.record_id AND o.action = 'insert'
-           WHERE x.sobject = EXCLUDED.sobject AND x.source_id = EXCLUDED.source_id AND x.fits
-             AND NOT EXISTS (SELECT FROM {canary} k WHERE k.sobject = o.sobject AND k.source_id = o.source_id))"""
-    ).format(links=run.table(Table.TEXT_LINK), plan=run.table(Table.PLAN), canary=run.table(Table.CANARY))
+           WHERE {x_is_excluded} AND x.fits
+             AND NOT EXISTS (SELECT FROM {canary} k WHERE {k_is_o}))"""
+    ).format(
+        links=run.table(Table.TEXT_LINK),
+        plan=run.table(Table.PLAN),
+        canary=run.table(Table.CANARY),
+        x_is_excluded=same_record("x", "EXCLUDED"),
+        k_is_o=same_record("k", "o"),
+    )
 
 
 def send_links_in_texts(run: Run, org: Org, sobject: str, fields: list[FieldMapping], chunk_no: int) -> None:

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from coa.codes import LEFT_OUT, WRITTEN
 from coa.model import DETAIL, DETAIL_ORDER, NS, ORDER, STATUS
-from coa.staging.fragments import ledger_of, list_of
+from coa.staging.fragments import ledger_of, list_of, same_record
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.wording import escape_markdown
@@ -113,7 +113,7 @@ def _outcome(run: Run) -> tuple[sql.Composed, sql.Composed]:
     """What became of a planned record (alias `p`), and the joins that tell."""
     joins = sql.SQL(
         """LEFT JOIN LATERAL (SELECT true AS refused FROM coa.rejection r WHERE r.run_id = {run}
-             AND ((r.sobject = p.sobject AND r.source_id = p.source_id)
+             AND (({r_is_p})
                OR (p.sobject = {detail} AND r.sobject = {order} AND r.source_id = p.parent_id)) LIMIT 1) r ON true
            LEFT JOIN {ledgers} l ON {ledger}"""
     ).format(
@@ -122,13 +122,14 @@ def _outcome(run: Run) -> tuple[sql.Composed, sql.Composed]:
         run=sql.Literal(run.run_id),
         detail=sql.Literal(DETAIL),
         order=sql.Literal(ORDER),
+        r_is_p=same_record("r", "p"),
     )
     held = sql.SQL("false").format()
     if run.has_table(Table.CHANGED_SINCE_PLAN):
         held = sql.SQL(
             """p.action IN {written} AND EXISTS (
-                 SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"""
-        ).format(run.table(Table.CHANGED_SINCE_PLAN), written=list_of(WRITTEN))
+                 SELECT FROM {} h WHERE {h_is_p})"""
+        ).format(run.table(Table.CHANGED_SINCE_PLAN), written=list_of(WRITTEN), h_is_p=same_record("h", "p"))
     begun = sql.Literal(run.record.loaded_at is not None)
     outcome = sql.SQL(
         """CASE WHEN p.action IN {left_out} THEN p.action WHEN {held} THEN 'held'

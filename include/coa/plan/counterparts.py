@@ -12,7 +12,7 @@ from coa.codes import NOT_INSERTED, ReasonCode
 from coa.fields.customers import customers_alike
 from coa.model import CUSTOMER, LOADED, SOURCE_ID
 from coa.plan.foreign_keys import is_ours, note_what_others_left
-from coa.staging.fragments import list_of
+from coa.staging.fragments import list_of, same_record
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 
@@ -114,7 +114,7 @@ def match_customers(run: Run) -> None:
                FROM {ledgers} o LEFT JOIN candidate n ON n.source_id = o.source_id
                WHERE o.pair_id = {pair} AND o.sobject = {customer} AND o.origin IN {not_inserted}
                  AND o.target_id IS DISTINCT FROM n.target_id
-                 AND l.pair_id = o.pair_id AND l.sobject = o.sobject AND l.source_id = o.source_id
+                 AND l.pair_id = o.pair_id AND {l_is_o}
                  AND EXISTS (SELECT FROM {source} s WHERE s."Id" = o.source_id)"""
         ).format(
             ledgers=run.ledger,
@@ -125,5 +125,6 @@ def match_customers(run: Run) -> None:
             customer=sql.Literal(CUSTOMER),
             source=run.table(SOURCE, CUSTOMER),
             not_inserted=list_of(NOT_INSERTED),
+            l_is_o=same_record("l", "o"),
         )
     )

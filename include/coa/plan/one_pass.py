@@ -16,6 +16,7 @@ from coa.load_steps import FROZEN_TERMS
 from coa.model import DETAIL, DRAFT, ORDER, RECEIVED_AT, STATUS, WORKFLOW_DRAFT
 from coa.plan.expected_corrections import DEFAULT_FILLED, NOT_BY_BULK, NOT_ON_INSERT
 from coa.policies import Policies
+from coa.staging.fragments import same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -59,7 +60,7 @@ def ways(run: Run) -> sql.Composed:
         """SELECT p.source_id, COALESCE(k.effect, {one_pass}) AS way
            FROM {plan} p JOIN {desired} d ON d.source_id = p.source_id
            LEFT JOIN (SELECT q.parent_id, min(x.effect) AS effect FROM {expected} x
-                      JOIN {plan} q ON q.sobject = x.sobject AND q.source_id = x.source_id AND q.action = 'insert'
+                      JOIN {plan} q ON {q_is_x} AND q.action = 'insert'
                       WHERE x.sobject = {detail} AND x.step = {frozen} GROUP BY 1) k ON k.parent_id = p.source_id
            WHERE p.sobject = {order} AND p.action = 'insert' AND d.{status} <> {draft}"""
     ).format(
@@ -72,6 +73,7 @@ def ways(run: Run) -> sql.Composed:
         order=sql.Literal(ORDER),
         status=sql.Identifier(STATUS),
         draft=sql.Literal(DRAFT),
+        q_is_x=same_record("q", "x"),
     )
 
 

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from coa.plan.expected_corrections import REASONS
 from coa.report.page import label
+from coa.staging.fragments import same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -110,8 +111,12 @@ def compare_with_load(run: Run) -> dict[str, int]:
                SELECT (SELECT count(*) FROM {expected} WHERE step <> '') AS foreseen, count(*) AS made,
                       count(*) FILTER (WHERE r.field IS NULL) AS unforeseen
                FROM made m LEFT JOIN {expected} r
-                 ON r.sobject = m.sobject AND r.source_id = m.source_id AND r.field = m.field AND r.step <> ''"""
-        ).format(made=made_updates(run), expected=run.table(Table.EXPECTED_CORRECTIONS))
+                 ON {r_is_m} AND r.field = m.field AND r.step <> ''"""
+        ).format(
+            made=made_updates(run),
+            expected=run.table(Table.EXPECTED_CORRECTIONS),
+            r_is_m=same_record("r", "m"),
+        )
     )
     assert row is not None
     return {name: int(row[name]) for name in ("foreseen", "made", "unforeseen")}
@@ -121,7 +126,7 @@ def made_updates(run: Run) -> sql.Composed:
     """SQL for (sobject, source_id, field) of every field that the load wrote beyond what the plan names."""
     return sql.SQL(
         """SELECT DISTINCT w.sobject, w.source_id, f AS field
-           FROM {work} w JOIN {plan} p ON p.sobject = w.sobject AND p.source_id = w.source_id,
+           FROM {work} w JOIN {plan} p ON {p_is_w},
                 unnest(w.changed) f
            WHERE w.state = 'accepted' AND NOT f = ANY (p.changed)"""
-    ).format(work=run.table(Table.WORK), plan=run.table(Table.PLAN))
+    ).format(work=run.table(Table.WORK), plan=run.table(Table.PLAN), p_is_w=same_record("p", "w"))

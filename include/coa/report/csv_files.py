@@ -16,7 +16,7 @@ from coa.plan.deletions import left_rows
 from coa.reasons import REASONS
 from coa.report.named import NAMED_COLUMNS, named, place_of
 from coa.report.reasons import plain_words
-from coa.staging.fragments import ledger_of, list_of
+from coa.staging.fragments import ledger_of, list_of, same_record
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table, table_name
 from coa.verify.freeze_check import open_orders
@@ -125,10 +125,9 @@ def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
         yield from run.db.stream(
             sql.SQL(
                 """SELECT a.sobject, a.source_id, m.target_id, a.action, 'inserted' AS origin, m.inserted_run
-                   FROM {} a JOIN coa.attached m ON m.pair_id = %s AND m.sobject = a.sobject
-                     AND m.source_id = a.source_id
+                   FROM {} a JOIN coa.attached m ON m.pair_id = %s AND {m_is_a}
                    WHERE m.target_id IS NOT NULL ORDER BY 1, 2"""
-            ).format(run.table(Table.ATTACHED)),
+            ).format(run.table(Table.ATTACHED), m_is_a=same_record("m", "a")),
             [run.pair_id],
         )
     for table in run.db.rows(

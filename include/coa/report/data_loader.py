@@ -16,7 +16,7 @@ from coa.artifacts import Artifacts
 from coa.codes import LEFT_OUT, WRITTEN
 from coa.model import LOADED, SOURCE_ID
 from coa.report.csv_files import write_csv
-from coa.staging.fragments import ledger_of, list_of
+from coa.staging.fragments import ledger_of, list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -62,16 +62,17 @@ def success_rows(run: Run, sobject: str) -> Iterator[dict[str, Any]]:
             """SELECT l.target_id AS "ID", p.source_id, p.action FROM {plan} p
                JOIN coa.ledger l ON {ledger}
                WHERE p.sobject = %s AND p.action IN {written}
-                 AND EXISTS (SELECT FROM {work} w WHERE w.sobject = p.sobject AND w.source_id = p.source_id
+                 AND EXISTS (SELECT FROM {work} w WHERE {w_is_p}
                              AND w.state = 'accepted')
-                 AND NOT EXISTS (SELECT FROM coa.rejection r WHERE r.run_id = %s AND r.sobject = p.sobject
-                                 AND r.source_id = p.source_id)
+                 AND NOT EXISTS (SELECT FROM coa.rejection r WHERE r.run_id = %s AND {r_is_p})
                ORDER BY 2"""
         ).format(
             plan=run.table(Table.PLAN),
             work=run.table(Table.WORK),
             ledger=ledger_of(run.pair_id, "p"),
             written=list_of(WRITTEN),
+            w_is_p=same_record("w", "p"),
+            r_is_p=same_record("r", "p"),
         ),
         [sobject, run.run_id],
     ):

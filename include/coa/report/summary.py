@@ -17,7 +17,7 @@ from coa.model import CUSTOMER, DETAIL, DRAFT, LOADED, ORDER, RECEIVED_AT, STATU
 from coa.plan.amounts import amounts
 from coa.plan.deletions import deletion_counts
 from coa.report.corrections import compare_with_load
-from coa.staging.fragments import list_of
+from coa.staging.fragments import list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 from coa.states import GOOD_STATES
@@ -185,8 +185,8 @@ def explained_counts(run: Run) -> dict[str, int]:
 def _count_plan(run: Run, objects: dict[str, dict[str, int]]) -> None:
     """Records that changed since the plan count as held, so that the parts always add up to `extracted`."""
     changed = (
-        sql.SQL("LEFT JOIN {} h ON h.sobject = p.sobject AND h.source_id = p.source_id").format(
-            run.table(Table.CHANGED_SINCE_PLAN)
+        sql.SQL("LEFT JOIN {} h ON {h_is_p}").format(
+            run.table(Table.CHANGED_SINCE_PLAN), h_is_p=same_record("h", "p")
         )
         if run.has_table(Table.CHANGED_SINCE_PLAN)
         else sql.SQL("LEFT JOIN (SELECT NULL::text AS source_id) h ON false").format()
@@ -232,9 +232,9 @@ def _count_writes(run: Run, objects: dict[str, dict[str, int]]) -> None:
                  count(DISTINCT p.source_id) FILTER (WHERE p.action = 'insert'
                    AND w.step = ANY (%s)) AS inserted,
                  count(DISTINCT p.source_id) FILTER (WHERE p.action = 'update') AS updated
-               FROM {} p JOIN {} w ON w.sobject = p.sobject AND w.source_id = p.source_id
+               FROM {} p JOIN {} w ON {w_is_p}
                WHERE w.state = 'accepted' GROUP BY 1"""
-        ).format(run.table(Table.PLAN), run.table(Table.WORK)),
+        ).format(run.table(Table.PLAN), run.table(Table.WORK), w_is_p=same_record("w", "p")),
         [list(CREATING)],
     ):
         objects[r["sobject"]]["inserted"] = int(r["inserted"])

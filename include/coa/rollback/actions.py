@@ -20,6 +20,7 @@ from coa.reasons import reason, reason_sql
 from coa.rollback.scope import watched_fields
 from coa.salesforce.describe import Field
 from coa.staging import tables
+from coa.staging.fragments import same_record
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table, identifier
 
@@ -252,8 +253,13 @@ def list_deleted_by_run(run: Run, original: Run) -> None:
         sql.SQL(
             """INSERT INTO {} (sobject, source_id, target_id, parent_id, action, wanted, reason_code, reason, next_step)
                SELECT d.sobject, d.source_id, d.target_id, d.parent_id, 'left', 'restore', %s, %s, %s
-               FROM {} d JOIN {} w ON w.step = %s AND w.sobject = d.sobject AND w.source_id = d.source_id
+               FROM {} d JOIN {} w ON w.step = %s AND {w_is_d}
                WHERE d.action = 'delete' AND w.state = 'accepted' ON CONFLICT DO NOTHING"""
-        ).format(run.table(Table.ROLLBACK), original.table(Table.DELETION), original.table(Table.WORK)),
+        ).format(
+            run.table(Table.ROLLBACK),
+            original.table(Table.DELETION),
+            original.table(Table.WORK),
+            w_is_d=same_record("w", "d"),
+        ),
         [*reason("deleted_by_run"), DELETIONS.name],
     )

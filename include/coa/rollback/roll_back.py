@@ -24,7 +24,7 @@ from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.rollback.plan import plan_hash
 from coa.rollback.scope import original_of, restorable_fields, snapshot
 from coa.salesforce.session import Org
-from coa.staging.fragments import ledger_of
+from coa.staging.fragments import ledger_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -163,7 +163,7 @@ def _compare_restored(run: Run, sobject: str, fields: list[FieldMapping]) -> Non
                FROM {plan} p JOIN {verify} t ON t."Id" = p.target_id
                WHERE p.sobject = {sobject} AND p.action = 'restore' AND {ledger}
                  AND NOT EXISTS (SELECT FROM coa.difference x WHERE x.run_id = {run}
-                                   AND x.sobject = p.sobject AND x.source_id = p.source_id)"""
+                                   AND {x_is_p})"""
         ).format(
             ledger=ledger_of(run.pair_id, "p"),
             hash=actual_hash(compared),
@@ -171,5 +171,6 @@ def _compare_restored(run: Run, sobject: str, fields: list[FieldMapping]) -> Non
             plan=run.table(Table.ROLLBACK),
             verify=run.table(Table.VERIFY, sobject),
             sobject=sql.Literal(sobject),
+            x_is_p=same_record("x", "p"),
         )
     )

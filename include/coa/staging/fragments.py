@@ -33,14 +33,25 @@ def most_severe_first() -> sql.Composed:
     return sql.SQL("array_position(ARRAY[{}], severity)").format(listed)
 
 
+def same_record(one: str, other: str) -> sql.Composed:
+    """Condition: a row of each of two tables, by their aliases, is about the same record (sobject, source_id).
+
+    >>> same_record("w", "p").as_string(None)
+    'w.sobject = p.sobject AND w.source_id = p.source_id'
+    """
+    return sql.SQL("{a}.sobject = {b}.sobject AND {a}.source_id = {b}.source_id").format(
+        a=sql.SQL(one), b=sql.SQL(other)
+    )
+
+
 def ledger_of(pair_id: int, record: str, ledger: str = "l") -> sql.Composed:
     """Condition: `ledger` is the row of `coa.ledger` of the record that a row `record` (sobject, source_id) is about.
 
     `pair_id` is that of the run's pair of orgs.
     """
-    return sql.SQL(
-        "{l}.pair_id = {pair} AND {l}.sobject = {r}.sobject AND {l}.source_id = {r}.source_id"
-    ).format(l=sql.SQL(ledger), r=sql.SQL(record), pair=sql.Literal(pair_id))
+    return sql.SQL("{}.pair_id = {} AND {}").format(
+        sql.SQL(ledger), sql.Literal(pair_id), same_record(ledger, record)
+    )
 
 
 def examples(column: str = "source_id", *, order_by: str = "") -> sql.Composed:

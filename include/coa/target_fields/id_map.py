@@ -12,11 +12,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from psycopg import sql
+
 from coa.codes import LedgerOrigin
 from coa.errors import ConfigurationError
 from coa.model import LOADED
 from coa.private_files import keep_files_private
 from coa.staging.database import Database
+from coa.staging.fragments import same_record
 from coa.staging.lease import Connection
 
 COLUMNS = ("target_org_id", "source_org_id", "sobject", "source_id", "target_id", "origin")
@@ -95,11 +98,13 @@ def import_id_map(db: Database, target_org_id: str, file: Path) -> int:
 
 def _require_agreement(connection: Connection, file: Path) -> None:
     found = connection.execute(
-        """SELECT m.sobject, m.source_id, m.target_id, l.target_id AS known, count(*) OVER () AS n
-           FROM id_map m JOIN coa.org_pair p
+        sql.SQL(
+            """SELECT m.sobject, m.source_id, m.target_id, l.target_id AS known, count(*) OVER () AS n
+               FROM id_map m JOIN coa.org_pair p
                  ON (p.source_org_id, p.target_org_id, p.masked) = (m.source_org_id, m.target_org_id, false)
-           JOIN coa.ledger l ON l.pair_id = p.pair_id AND l.sobject = m.sobject AND l.source_id = m.source_id
-           WHERE l.target_id <> m.target_id AND l.origin = 'inserted' ORDER BY 1, 2 LIMIT 1"""
+               JOIN coa.ledger l ON l.pair_id = p.pair_id AND {l_is_m}
+               WHERE l.target_id <> m.target_id AND l.origin = 'inserted' ORDER BY 1, 2 LIMIT 1"""
+        ).format(l_is_m=same_record("l", "m"))
     ).fetchone()
     if found:
         raise ConfigurationError(

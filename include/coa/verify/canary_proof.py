@@ -17,6 +17,7 @@ from coa.model import LOADED, NS, ORDER
 from coa.salesforce.session import Org
 from coa.staging import tables
 from coa.staging.database import Row
+from coa.staging.fragments import same_record
 from coa.staging.runs import TARGET, Run
 from coa.staging.tables import Table
 from coa.verify.expected import expect_planned
@@ -55,10 +56,14 @@ def proved_orders(run: Run) -> int:
             sql.SQL(
                 """SELECT count(*) FROM {expected} e WHERE NOT e.rejected AND NOT EXISTS (
                      SELECT FROM coa.difference x LEFT JOIN {plan} p
-                       ON p.sobject = x.sobject AND p.source_id = x.source_id
+                       ON {p_is_x}
                      WHERE x.run_id = %s AND x.kind <> 'explained'
                        AND e.source_id IN (x.source_id, p.parent_id))"""
-            ).format(expected=run.table(Table.EXPECTED, ORDER), plan=run.table(Table.PLAN)),
+            ).format(
+                expected=run.table(Table.EXPECTED, ORDER),
+                plan=run.table(Table.PLAN),
+                p_is_x=same_record("p", "x"),
+            ),
             [run.run_id],
         )
     )
@@ -81,11 +86,10 @@ def _differences(run: Run) -> list[Row]:
                       (array_agg(x.source_id ORDER BY x.source_id))[1:%s] AS examples
                FROM coa.difference x
                -- The last step in which the target changed the field says when it became what it is.
-               LEFT JOIN LATERAL (SELECT f.step FROM {} f WHERE f.sobject = x.sobject
-                 AND f.source_id = x.source_id AND f.field = x.field ORDER BY f.nth DESC LIMIT 1) e ON true
+               LEFT JOIN LATERAL (SELECT f.step FROM {} f WHERE {f_is_x} AND f.field = x.field ORDER BY f.nth DESC LIMIT 1) e ON true
                WHERE x.run_id = %s AND x.kind <> 'explained'
                GROUP BY 1, 2, 3, 4 ORDER BY records DESC, 1, 2, 4"""
-        ).format(run.table(Table.EFFECT)),
+        ).format(run.table(Table.EFFECT), f_is_x=same_record("f", "x")),
         [EXAMPLES, run.run_id],
     )
 

@@ -7,7 +7,7 @@ from psycopg import sql
 from coa.codes import MOVED
 from coa.model import LOADED
 from coa.staging import tables
-from coa.staging.fragments import ledger_of, list_of
+from coa.staging.fragments import ledger_of, list_of, same_record
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -20,22 +20,21 @@ def expect_planned(run: Run, only: sql.Identifier | None = None) -> None:
     """
     among = sql.SQL("").format()
     if only is not None:
-        among = sql.SQL(
-            "AND EXISTS (SELECT FROM {} o WHERE o.sobject = p.sobject AND o.source_id = p.source_id)"
-        ).format(only)
+        among = sql.SQL("AND EXISTS (SELECT FROM {} o WHERE {o_is_p})").format(
+            only, o_is_p=same_record("o", "p")
+        )
     for sobject in LOADED:
         unchanged = sql.SQL("").format()
         if run.has_table(Table.CHANGED_SINCE_PLAN):
-            unchanged = sql.SQL(
-                "AND NOT EXISTS (SELECT FROM {} h WHERE h.sobject = p.sobject AND h.source_id = p.source_id)"
-            ).format(run.table(Table.CHANGED_SINCE_PLAN))
+            unchanged = sql.SQL("AND NOT EXISTS (SELECT FROM {} h WHERE {h_is_p})").format(
+                run.table(Table.CHANGED_SINCE_PLAN), h_is_p=same_record("h", "p")
+            )
         _create(
             run,
             sobject,
             sql.SQL(
                 """SELECT p.source_id, l.target_id, l.target_id IS NULL AND EXISTS (
-                     SELECT FROM coa.rejection r WHERE r.run_id = {run} AND r.sobject = p.sobject
-                       AND r.source_id = p.source_id) AS rejected
+                     SELECT FROM coa.rejection r WHERE r.run_id = {run} AND {r_is_p}) AS rejected
                    FROM {plan} p LEFT JOIN coa.ledger l
                      ON {ledger}
                    WHERE p.sobject = {sobject} AND p.action IN {moved} {unchanged} {among}"""
@@ -47,6 +46,7 @@ def expect_planned(run: Run, only: sql.Identifier | None = None) -> None:
                 unchanged=unchanged,
                 among=among,
                 moved=list_of(MOVED),
+                r_is_p=same_record("r", "p"),
             ),
         )
 

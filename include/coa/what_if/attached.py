@@ -6,7 +6,7 @@ from psycopg import sql
 
 from coa.attachments import planned
 from coa.codes import Carriage
-from coa.staging.fragments import list_of
+from coa.staging.fragments import list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -18,11 +18,12 @@ def as_planned_then(run: Run, base: Run) -> None:
     run.db.execute(
         sql.SQL(
             """UPDATE {} a SET action = CASE WHEN b.action = 'there' THEN 'there' ELSE 'carry' END
-               FROM {} b WHERE b.sobject = a.sobject AND b.source_id = a.source_id AND a.action IN {in_target}"""
+               FROM {} b WHERE {b_is_a} AND a.action IN {in_target}"""
         ).format(
             run.table(Table.ATTACHED),
             base.table(Table.ATTACHED),
             in_target=list_of({Carriage.CARRY, Carriage.THERE}),
+            b_is_a=same_record("b", "a"),
         )
     )
     run.findings.replace(planned.STAGE, planned.findings(run))

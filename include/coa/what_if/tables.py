@@ -22,6 +22,7 @@ from coa.preflight.mapping_check import objects_named
 from coa.preflight.masked_fields import maskable_fields
 from coa.staging import tables
 from coa.staging.database import Database, is_locked
+from coa.staging.fragments import same_record
 from coa.staging.lease import work_lock
 from coa.staging.runs import SOURCE, TARGET, WHAT_IF, Run
 from coa.staging.tables import Table
@@ -128,10 +129,10 @@ def copy_ledger(run: Run, base: Run) -> None:
                                  THEN split_part(l.verified_hash, ':', 1) || ':changed' END,
                           l.updated_at
                    FROM coa.ledger l
-                   LEFT JOIN {plan} p ON l.pair_id = {pair} AND p.sobject = l.sobject AND p.source_id = l.source_id
+                   LEFT JOIN {plan} p ON l.pair_id = {pair} AND {p_is_l}
                    LEFT JOIN (SELECT DISTINCT sobject, source_id FROM coa.explained
                               WHERE run_id = {base} AND cause = {target_wins}) x
-                     ON l.pair_id = {pair} AND x.sobject = l.sobject AND x.source_id = l.source_id
+                     ON l.pair_id = {pair} AND {x_is_l}
                    WHERE l.pair_id = ANY ({pairs})"""
             ).format(
                 ledger=run.ledger,
@@ -143,6 +144,8 @@ def copy_ledger(run: Run, base: Run) -> None:
                 pair=sql.Literal(run.pair_id),
                 target_wins=sql.Literal(Cause.TARGET_WINS.value),
                 pairs=sql.Literal([run.pair_id, *other_pairs(base)]),
+                p_is_l=same_record("p", "l"),
+                x_is_l=same_record("x", "l"),
             )
         )
         tables.add_index(connection, run, Table.LEDGER, "ledger_by_target")
