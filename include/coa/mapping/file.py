@@ -13,8 +13,7 @@ from __future__ import annotations
 import ast
 import csv
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from dataclasses import fields as dataclass_fields
 from difflib import get_close_matches
 from hashlib import sha256
@@ -24,35 +23,19 @@ from typing import Any
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from coa.errors import InvalidParams
+from coa.mapping.faults import Fault, MappingErrors, fault, unusable
 from coa.mapping.model import CustomRule, FieldRule, Mapping, Masking
 from coa.mapping.place import CUSTOM_RULES, Place
 from coa.mapping.yaml_nodes import NoYaml, compose
 from coa.model import COA_OBJECTS, LOADED, NS
 from coa.soql_condition import NoCondition, check_condition
 
-NEXT_STEP = "correct the file (docs/mapping.md describes it) and trigger the run again."
 RECORD_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 API_NAME = re.compile(r"[A-Za-z]\w*")
 SOURCE_KEY = re.compile(r"[\w.\-]+")
 """An org id has no other characters either."""
-MOST_TOLD = 50
 SWITCHES = ("drop", "truncate", "rewrite_links")
 """Rules of a field that may stand alone, as a word."""
-
-
-@dataclass
-class MappingErrors:
-    """What is wrong with a file so far."""
-
-    found: list[tuple[int, int, str]] = field(default_factory=list)
-
-    def add(self, node: Node, text: str) -> None:
-        self.found.append((node.start_mark.line + 1, node.start_mark.column + 1, text))
-
-    def message(self) -> str:
-        told = [f"line {line}, column {column}: {text}" for line, column, text in sorted(self.found)]
-        more = [f"{len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
-        return "; ".join(told[:MOST_TOLD] + more)
 
 
 def read_mapping(path: str, place: Place) -> tuple[Mapping, str]:
@@ -64,20 +47,17 @@ def read_mapping(path: str, place: Place) -> tuple[Mapping, str]:
 
 def parse_mapping(text: str, where: Path, place: Place) -> Mapping:
     """`where`: path of the file; files that it names are looked for beside it, as far as the `place` allows."""
-    name = f"The mapping file {where.name}"
     try:
         root = compose(text)
-    except NoYaml as fault:
-        raise InvalidParams(
-            f"{name} is not valid YAML: {fault.position}{fault}.", next_step=NEXT_STEP
-        ) from None
+    except NoYaml as invalid:
+        raise unusable("not_yaml", name=where.name, said=f"{invalid.position}{invalid}") from None
     if root is None:
         return Mapping()
     faults = MappingErrors()
     reader = _Reader(faults, where.parent, place)
     mapping = reader.document(root)
     if faults.found:
-        raise InvalidParams(f"{name} is not usable: {faults.message()}.", next_step=NEXT_STEP)
+        raise unusable("not_usable", name=where.name, said=faults.message(), remedy=faults.next_step())
     return mapping
 
 
@@ -140,13 +120,13 @@ class _Reader:
         found: dict[str, Mapping] = {}
         for key, value in self._entries(node, path):
             if not SOURCE_KEY.fullmatch(key):
-                self.faults.add(value, f"{path}: a key is neither the id of an org nor that of a connection")
+                self.faults.add(value, fault("not_a_source", place=path))
                 continue
             found[key] = Mapping(**self._said(value, f"{path}/{key}", self._sections()))
         if len({key[:15] for key in found if RECORD_ID.fullmatch(key)}) < sum(
             1 for key in found if RECORD_ID.fullmatch(key)
         ):
-            self.faults.add(node, f"{path}: an org stands twice, with its id of 15 and of 18 characters")
+            self.faults.add(node, fault("repeated_source", place=path))
         return found
 
     # ---- shapes -------------------------------------------------------------------------------
@@ -155,18 +135,18 @@ class _Reader:
         if _is_null(node):
             return []
         if not isinstance(node, MappingNode):
-            self.faults.add(node, f"{_told(path)} must be `key: value` pairs, not {_kind(node)}")
+            self.faults.add(node, fault("not_pairs", place=_told(path), kind=_kind(node)))
             return []
         found: dict[str, Node] = {}
         for key_node, value in node.value:
             if not isinstance(key_node, ScalarNode):
-                self.faults.add(key_node, f"a key of {_told(path)} is {_kind(key_node)}")
+                self.faults.add(key_node, fault("not_a_key", place=_told(path), kind=_kind(key_node)))
                 continue
             key = key_node.value
             if key in found:
-                self.faults.add(key_node, f"a key of {_told(path)} stands twice")
+                self.faults.add(key_node, fault("repeated_key", place=_told(path)))
             elif known is not None and key not in known:
-                self.faults.add(key_node, f"an unknown key of {_told(path)}{_meant(key, known)}")
+                self.faults.add(key_node, _unknown_key(path, key, known))
             else:
                 found[key] = value
                 self.lines["/".join(p for p in (path, key) if p)] = key_node.start_mark.line + 1
@@ -174,7 +154,7 @@ class _Reader:
 
     def _text(self, node: Node, path: str) -> str | None:
         if not isinstance(node, ScalarNode):
-            self.faults.add(node, f"{_told(path)} must be text, not {_kind(node)}")
+            self.faults.add(node, fault("not_text", place=_told(path), kind=_kind(node)))
             return None
         return "" if _is_null(node) else str(node.value)
 
@@ -184,23 +164,21 @@ class _Reader:
             if text and text.strip():
                 check_condition(text)
         except NoCondition:
-            self.faults.add(
-                node, f"{path} is not a SOQL condition (what follows WHERE, and no ORDER BY or LIMIT)"
-            )
+            self.faults.add(node, fault("not_a_condition", place=path))
             return None
         return text
 
     def _flag(self, node: Node, path: str) -> bool | None:
         if isinstance(node, ScalarNode) and node.style is None and node.value.lower() in ("true", "false"):
             return bool(node.value.lower() == "true")
-        self.faults.add(node, f"{_told(path)} must be true or false")
+        self.faults.add(node, fault("not_a_flag", place=_told(path)))
         return None
 
     def _texts(self, node: Node, path: str) -> dict[str, str]:
         said = {key: (value, self._text(value, f"{path}/{key}")) for key, value in self._entries(node, path)}
         for value, text in said.values():
             if text == "" and path.split("/")[-1] != "values":
-                self.faults.add(value, f"{_told(path)} is empty")
+                self.faults.add(value, fault("empty", place=_told(path)))
         return {key: text for key, (_, text) in said.items() if text is not None}
 
     def _by_key(self, node: Node, path: str, read: Callable[[Node, str], Any]) -> dict[str, Any]:
@@ -215,15 +193,13 @@ class _Reader:
             sobject = NS + key if NS + key in COA_OBJECTS else key
             if loaded and sobject not in LOADED:
                 short = [name.removeprefix(NS) for name in LOADED]
-                self.faults.add(value, f"{_told(path)}: this is none of the moved objects {', '.join(short)}")
+                self.faults.add(value, fault("not_moved", place=_told(path), objects=short))
                 continue
             if not API_NAME.fullmatch(sobject):
-                self.faults.add(value, f"{_told(path)}: this is no API name of an sObject")
+                self.faults.add(value, fault("not_an_object", place=_told(path)))
                 continue
             if sobject in found:
-                self.faults.add(
-                    value, f"{_told(path)}: an object stands twice, with and without the namespace"
-                )
+                self.faults.add(value, fault("repeated_object", place=_told(path)))
             for old in [n for n in self.lines if n == f"{path}/{key}"]:
                 self.lines[f"{path}/{sobject}"] = self.lines[old]
             found[sobject] = read(value, f"{path}/{sobject}")
@@ -232,7 +208,7 @@ class _Reader:
     # ---- sections -----------------------------------------------------------------------------
     def _version(self, node: Node, path: str) -> None:
         if self._text(node, path) not in (None, "1"):
-            self.faults.add(node, "version must be 1")
+            self.faults.add(node, fault("wrong_version"))
 
     def _fields(self, node: Node, path: str) -> dict[str, dict[str, FieldRule]]:
         return self._by_object(
@@ -245,8 +221,8 @@ class _Reader:
             return FieldRule(**switched)
         known = [f.name for f in dataclass_fields(FieldRule)]
         if not isinstance(node, MappingNode):
-            switches = ", ".join(f"`{name}`" for name in SWITCHES)
-            self.faults.add(node, f"{_told(path)} must be {switches} or pairs of {', '.join(known)}")
+            switches = [f"`{name}`" for name in SWITCHES]
+            self.faults.add(node, fault("not_a_rule", place=_told(path), switches=switches, known=known))
             return None
         readers: dict[str, Callable[[Node, str], Any]] = {
             "source": self._api_name,
@@ -257,19 +233,17 @@ class _Reader:
         }
         said = {key: readers[key](value, f"{path}/{key}") for key, value in self._entries(node, path, known)}
         if said.get("drop") and len(said) > 1:
-            self.faults.add(node, f"{_told(path)} is dropped and cannot have other rules")
+            self.faults.add(node, fault("dropped_with_rules", place=_told(path)))
         if said.get("constant") is not None and {"source", "values", "default"} & said.keys():
-            self.faults.add(
-                node, f"{_told(path)} has a constant: source, values and default would have no effect"
-            )
+            self.faults.add(node, fault("constant_with_rules", place=_told(path)))
         if said.get("constant") is not None and said.get("rewrite_links"):
-            self.faults.add(node, f"{_told(path)} has a constant: no link of a record stands in it")
+            self.faults.add(node, fault("constant_with_links", place=_told(path)))
         return FieldRule(**{key: value for key, value in said.items() if value is not None})
 
     def _api_name(self, node: Node, path: str) -> str | None:
         text = self._text(node, path)
         if text is not None and not API_NAME.fullmatch(text):
-            self.faults.add(node, f"{_told(path)} is no API name of a field")
+            self.faults.add(node, fault("not_a_field", place=_told(path)))
         return text
 
     def _keys(self, node: Node, path: str) -> tuple[str, ...]:
@@ -277,9 +251,9 @@ class _Reader:
         keys = [self._text(one, path) for one in nodes]
         for one, key in zip(nodes, keys, strict=True):
             if key is not None and not all(API_NAME.fullmatch(part) for part in key.split("+")):
-                self.faults.add(one, f"{_told(path)}: a key is neither a field nor fields joined by +")
+                self.faults.add(one, fault("not_a_lookup_key", place=_told(path)))
         if not keys:
-            self.faults.add(node, f"{_told(path)} names no field")
+            self.faults.add(node, fault("no_field", place=_told(path)))
         return tuple(key for key in keys if key)
 
     def _ids(self, node: Node, path: str) -> dict[str, str]:
@@ -287,7 +261,7 @@ class _Reader:
         for key, value in self._entries_again(node):
             for text in (key, said.get(key, "")):
                 if text and not RECORD_ID.fullmatch(text):
-                    self.faults.add(value, f"{_told(path)}: no record id of 15 or 18 characters")
+                    self.faults.add(value, fault("not_a_record", place=_told(path)))
         return said
 
     def _entries_again(self, node: Node) -> list[tuple[str, Node]]:
@@ -297,17 +271,17 @@ class _Reader:
         said = self._texts(node, path)
         for key, value in self._entries_again(node):
             if said.get(key) and not API_NAME.fullmatch(said[key]):
-                self.faults.add(value, f"{_told(path)}: no API name of an sObject")
+                self.faults.add(value, fault("not_an_object:value", place=_told(path)))
         return {key: NS + name if NS + name in COA_OBJECTS else name for key, name in said.items()}
 
     def _duplicates(self, node: Node, path: str) -> dict[str, str]:
         said = self._texts(node, path)
         for key, value in self._entries_again(node):
             if not RECORD_ID.fullmatch(key):
-                self.faults.add(value, f"{_told(path)}: no record id of 15 or 18 characters")
+                self.faults.add(value, fault("not_a_record", place=_told(path)))
             text = said.get(key, "load")
             if text != "load" and not RECORD_ID.fullmatch(text):
-                self.faults.add(value, f"{_told(path)}: a decision is neither load nor a record id")
+                self.faults.add(value, fault("not_a_decision", place=_told(path)))
         return said
 
     def _owners_file(self, node: Node, path: str) -> dict[str, str]:
@@ -318,14 +292,14 @@ class _Reader:
         try:
             content = self.place.read(self.folder / text, _told(path))
         except InvalidParams as error:
-            self.faults.add(node, error.message.rstrip("."))
+            self.faults.add(node, fault("file_not_usable", said=error.message.rstrip(".")))
             return {}
         owners: dict[str, str] = {}
         for number, row in enumerate(csv.reader(content.lstrip("\ufeff").splitlines()), 1):
             if number == 1 or not any(row):
                 continue
             if len(row) < 2 or not row[0].strip() or not row[1].strip():
-                self.faults.add(node, f"row {number} of {_told(path)} has no two values")
+                self.faults.add(node, fault("incomplete_row", place=_told(path), row=number))
             else:
                 owners[row[0].strip()] = row[1].strip()
         return owners
@@ -336,23 +310,26 @@ class _Reader:
             return None
         file, _, function = text.rpartition(":")
         if not self.place.custom_rules:
-            self.faults.add(node, f"custom rules are code, and are run only where {CUSTOM_RULES} is true")
+            self.faults.add(node, fault("custom_rules_off", setting=CUSTOM_RULES))
             return None
         if not file.endswith(".py") or not function.isidentifier():
-            self.faults.add(node, f"{_told(path)} is not of the form file.py:function")
+            self.faults.add(node, fault("not_a_function", place=_told(path)))
             return None
         try:
             code = self.place.read_rules(self.folder / file, "the module of a custom rule")
             tree = ast.parse(code)
         except InvalidParams as error:
-            self.faults.add(node, error.message.rstrip("."))
+            self.faults.add(node, fault("file_not_usable", said=error.message.rstrip(".")))
             return None
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-            self.faults.add(node, f"the module of a custom rule is no Python{line}")
+            known = isinstance(error, SyntaxError) and error.lineno is not None
+            self.faults.add(
+                node,
+                fault("not_python:line", line=error.lineno) if known else fault("not_python"),
+            )
             return None
         if not any(isinstance(one, ast.FunctionDef) and one.name == function for one in tree.body):
-            self.faults.add(node, "the module of a custom rule does not define the function")
+            self.faults.add(node, fault("no_function"))
             return None
         return CustomRule(file, function, sha256(code.encode()).hexdigest(), code)
 
@@ -375,6 +352,8 @@ def _told(path: str) -> str:
     return "/".join(filter(None, named)) or "the file"
 
 
-def _meant(key: str, known: Any) -> str:
+def _unknown_key(path: str, key: str, known: Iterable[str]) -> Fault:
     close = get_close_matches(key, list(known), 1)
-    return f" (is {close[0]!r} meant?)" if close else f"; known are {', '.join(known)}"
+    if close:
+        return fault("unknown_key:close", place=_told(path), meant=close[0])
+    return fault("unknown_key", place=_told(path), known=list(known))

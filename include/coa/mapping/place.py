@@ -13,8 +13,8 @@ from enum import Enum
 from pathlib import Path
 
 from coa.config import Settings
-from coa.errors import InvalidParams
 from coa.files import NotReadable, OutsideFolder, read_regular
+from coa.mapping.faults import unusable
 from coa.staging.folders import project_folder
 
 FILE = "COA_MAPPING"
@@ -61,10 +61,7 @@ def place_for(path: str, named_by: NamedBy) -> Place:
     settings = Settings.from_environment("mapping", "mapping_folder", "custom_rules")
     said = settings.mapping_folder
     if said and not Path(said).is_dir():
-        raise InvalidParams(
-            f"The environment variable {FOLDER} does not name a folder.",
-            next_step="set it to the folder of the mapping files, on every worker, or unset it.",
-        )
+        raise unusable("folder_missing", setting=FOLDER)
     # Whoever triggers may repeat what the deployment says: a standing approval does.
     of_deployment = named_by is NamedBy.DEPLOYMENT or path == settings.mapping
     folder = Path(said) if said else project_folder() / DEFAULT_FOLDER
@@ -80,16 +77,10 @@ def _text(where: Path, what: str, below: Path | None) -> str:
     try:
         return read_regular(where, MAX_BYTES, below).decode("utf-8")
     except OutsideFolder:
-        raise InvalidParams(
-            f"{what} is not in a folder from which this deployment reads mapping files.",
-            next_step=f"put it below the folder that {FOLDER} names (by default {DEFAULT_FOLDER}/ of the project), or let "
-            f"{FILE} name it in the environment of the workers.",
+        raise unusable(
+            "outside_folder", what=what, folder_setting=FOLDER, default=DEFAULT_FOLDER, file_setting=FILE
         ) from None
-    except NotReadable as fault:
-        raise InvalidParams(
-            f"{what} cannot be read: {fault}.",
-            next_step=f"correct the param mapping, the variable coa_mapping or the environment {FILE}; each worker must "
-            "see the file.",
-        ) from None
+    except NotReadable as error:
+        raise unusable("not_readable", what=what, said=str(error), file_setting=FILE) from None
     except UnicodeDecodeError:
-        raise InvalidParams(f"{what} is not UTF-8 text.", next_step="save it as UTF-8.") from None
+        raise unusable("not_utf8", what=what) from None
