@@ -15,15 +15,26 @@ class Folder(Protocol):
     """What is needed of a path: `pathlib.Path` and Airflow's `ObjectStoragePath` both do."""
 
     def __truediv__(self, name: str) -> Folder: ...
-    def mkdir(self, mode: int = ..., parents: bool = ..., exist_ok: bool = ...) -> None: ...
-    def unlink(self, missing_ok: bool = ...) -> None: ...
-    def is_dir(self) -> bool: ...
-    def iterdir(self) -> Iterator[Folder]: ...
+    def mkdir(self, mode: int = ..., parents: bool = ..., exist_ok: bool = ...) -> None:
+        """Makes the folder; `parents` and `exist_ok` as in `pathlib`."""
+
+    def unlink(self, missing_ok: bool = ...) -> None:
+        """Removes the file."""
+
+    def is_dir(self) -> bool:
+        """Whether it is an existing folder."""
+
+    def iterdir(self) -> Iterator[Folder]:
+        """What is in the folder."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The last part of the path."""
+
     # `Path.open` is overloaded by its mode: no single signature fits it.
     @property
-    def open(self) -> Callable[..., IO[Any]]: ...
+    def open(self) -> Callable[..., IO[Any]]:
+        """Opens the file, with the arguments of `Path.open`."""
 
 
 class Hashed(io.RawIOBase):
@@ -33,9 +44,11 @@ class Hashed(io.RawIOBase):
         self.file, self.digest, self.size = file, sha256(), 0
 
     def writable(self) -> bool:
+        """Always true: bytes can only be written."""
         return True
 
     def write(self, data: Any) -> int:
+        """Writes and hashes the bytes; gives their number."""
         piece = bytes(data)
         self.file.write(piece)
         self.digest.update(piece)
@@ -43,6 +56,7 @@ class Hashed(io.RawIOBase):
         return len(piece)
 
     def tell(self) -> int:
+        """Bytes written so far."""
         return self.size
 
 
@@ -69,10 +83,12 @@ class Artifacts:
             yield text
 
     def write(self, name: str, content: str) -> None:
+        """Writes a text file (UTF-8) and lists it."""
         with self.text(name) as file:
             file.write(content)
 
     def write_json(self, name: str, document: Any) -> None:
+        """Writes a JSON document and lists it."""
         self.write(name, as_json(document) + "\n")
 
     def write_json_with(self, name: str, document: dict[str, Any], key: str, rows: Iterable[Any]) -> None:

@@ -45,6 +45,7 @@ class Hanging:
 
     @property
     def relationship(self) -> str:
+        """Name of the relationship to the parent, for SOQL: `Parent` of `ParentId`."""
         return self.parent.removesuffix("Id")
 
 

@@ -502,14 +502,17 @@ class Walk:
             _DO[name](self)
 
     def canary(self) -> None:
+        """Loads the canary."""
         self.ends_with_canary = not load_canary(self.run, self.target)
 
     def customers(self) -> None:
+        """Loads the customers that the canary did not need."""
         if Policies(self.run.params).asks_after_canary:
             go_on(self.run, self.source, self.target)
         load_customers(self.run, self.target)
 
     def prepare(self) -> None:
+        """Prepares the load of the orders and keeps its number of lanes."""
         self.lanes = prepare_load(self.run, self.source, self.target)
 
 

@@ -45,11 +45,14 @@ DEEPEST = 100
 
 @dataclass(frozen=True)
 class Token:
+    """One word, sign or literal of the text."""
+
     kind: str
     text: str
 
     @property
     def upper(self) -> str:
+        """The word in upper case, to be compared; empty for a literal."""
         return self.text.upper() if self.kind in ("word", "sign") else ""
 
 

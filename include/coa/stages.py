@@ -32,6 +32,7 @@ class Stage:
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """Names under which its times are kept."""
         return self.timed or (self.name,)
 
 

@@ -108,6 +108,7 @@ def who_triggers(dag_run: Any) -> str:
 
 
 def os_user() -> str:
+    """Name of the user of the operating system, for headless runs; its number where it has no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -45,6 +45,9 @@ class CanaryApprovalOperator(AskingOperator):
         super().__init__(subject="Load the rest?", **kwargs)
 
     def execute(self, context: Any) -> Any:
+        """Asks, or passes on where an answer exists or nobody is to be asked. Raises `TaskDeferred` to wait,
+        `RunStopped` after a refusal.
+        """
         from coa.approval import record as approval
         from coa.load.canary_state import canary_of
         from coa.load.observed import observed_markdown
@@ -69,6 +72,7 @@ class CanaryApprovalOperator(AskingOperator):
             )
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Records the answer. Raises `RunStopped` when it is a refusal or never came."""
         from coa.approval import record as approval
 
         with task_run() as run:

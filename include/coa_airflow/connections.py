@@ -38,7 +38,8 @@ class ConnectionFields(Protocol):
     password: str | None
 
     @property
-    def extra_dejson(self) -> dict[str, Any]: ...
+    def extra_dejson(self) -> dict[str, Any]:
+        """The extras as a dict."""
 
 
 def org_connection(name: str, fields: ConnectionFields) -> OrgConnection:

@@ -36,6 +36,7 @@ class ContractApprovalOperator(PlanApprovalOperator):
     """The gate of a contract. A source is only read: nobody is asked."""
 
     def execute(self, context: Any) -> Any:
+        """Asks as the gate of a plan does, except for a source."""
         with task_run() as run:
             if run.params.role == "source":
                 self.log.info("The source is only read: nothing to approve.")

@@ -27,6 +27,7 @@ HEADLESS = "COA_HEADLESS"
 
 
 def settings() -> Settings:
+    """Settings of this deployment. Raises `InvalidParams` for one that cannot be used."""
     return Settings.from_environment()
 
 
@@ -154,6 +155,9 @@ def artifacts_of(run_id: str) -> Any:
 
 
 def artifacts_root(configured: str) -> Any:
+    """The folder of all runs' artifacts: an `ObjectStoragePath` for a URL, else a path; by default `artifacts/` of
+    the project.
+    """
     if "://" in configured and not configured.startswith("file://"):
         from airflow.sdk import ObjectStoragePath
 

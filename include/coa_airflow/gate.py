@@ -161,6 +161,9 @@ class PlanApprovalOperator(AskingOperator):
         super().__init__(subject="Approve the plan of this migration?", **kwargs)
 
     def execute(self, context: Any) -> Any:
+        """Asks for approval, or records a waiver or the use of a standing approval. Raises `AirflowSkipException` in
+        a dry run, `TaskDeferred` to wait, `RunStopped` when the run may not go on.
+        """
         from coa.approval import record as approval
 
         with task_run() as run:
@@ -201,6 +204,9 @@ class PlanApprovalOperator(AskingOperator):
             )
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Records the answer with the hash of the plan that was shown. Raises `RunStopped` when it is a refusal or
+        never came.
+        """
         from coa.approval import record as approval
         from coa.casework.checklist import carry_on
 
@@ -284,10 +290,12 @@ def plan_text(run: Run, plan_hash: str) -> str:
 
 
 def shown_plan(run: Run) -> str:
+    """Hash of the plan that the person who is asked was shown; empty where nobody was asked."""
     return str(last_event(run, APPROVAL_ASKED).get("plan_hash", ""))
 
 
 def last_event(run: Run, name: str) -> dict[str, Any]:
+    """Data of the run's newest event of this name; empty where there is none."""
     row = run.db.row(
         "SELECT data FROM coa.event WHERE run_id = %s AND event = %s ORDER BY event_id DESC LIMIT 1",
         [run.run_id, name],

@@ -35,6 +35,7 @@ def alive(db: Database, token: str) -> Iterator[None]:
 
 
 def process_lives(db: Database, token: str) -> bool:
+    """Whether the process that made the token still runs: it holds an advisory lock of that name."""
     with db.transaction() as connection:
         return holds_lock(connection, token)
 

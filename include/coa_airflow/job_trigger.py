@@ -44,12 +44,14 @@ class BulkJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow has no types
         self._moved_at = time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Path of the class and its arguments, as Airflow stores a trigger."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {"run_id": self.run_id, "role": self.role, "kind": self.kind, "job_id": self.job_id},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Looks at the job until there is something to tell, then gives one event."""
         gap = settings().poll_max_seconds
         # Requests and psycopg block: each look is a thread's work, the triggerer's loop stays free.
         while True:

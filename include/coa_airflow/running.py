@@ -103,6 +103,7 @@ def record_failure(run: Run, task: str, error: BaseException) -> None:
 
 
 def first_line(error: BaseException) -> str:
+    """First line of an error, at most 500 characters."""
     return (str(error).strip().splitlines() or [""])[0][:500]
 
 

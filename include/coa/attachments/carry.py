@@ -100,6 +100,9 @@ class Users:
         self._keeps_inactive = bool(run.record.target_org.get("keeps_inactive_owners"))
 
     def of(self, name: str, source_id: Any) -> str | None:
+        """Id of the user in the target who takes the place of a user of the source in the field `name`; None for
+        nobody.
+        """
         found = self._known.get(str(source_id or ""))
         if found is None or (name == "OwnerId" and not found[1] and not self._keeps_inactive):
             return None

@@ -41,6 +41,7 @@ class Item:
 
     @classmethod
     def of(cls, row: Row) -> Item:
+        """An item from a row of the query over `run_x.attached`."""
         return cls(
             str(row["sobject"]),
             str(row["source_id"]),

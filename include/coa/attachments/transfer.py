@@ -39,6 +39,7 @@ class Spooled:
     md5: str
 
     def close(self) -> None:
+        """Closes the temporary file, which removes it."""
         self.file.close()
 
     def __enter__(self) -> Spooled:
@@ -102,6 +103,7 @@ class Body(io.RawIOBase):
         return self._length
 
     def readable(self) -> bool:
+        """Always true: `requests` asks before it reads."""
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:

@@ -62,6 +62,7 @@ class Cassette:
 
     @property
     def role(self) -> str:
+        """`source` or `target`: which of the two orgs answered."""
         return str(self.document.get("role", ""))
 
 

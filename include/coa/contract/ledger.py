@@ -38,12 +38,15 @@ class MemoryLedger:
     jobs: list[str] = field(default_factory=list)
 
     def about_to_write(self, sobject: str, marks: Sequence[str]) -> None:
+        """As `Ledger.about_to_write`."""
         self.marks += [(sobject, one) for one in marks]
 
     def written(self, sobject: str, ids: dict[str, str]) -> None:
+        """As `Ledger.written`."""
         self.ids.setdefault(sobject, []).extend(ids.values())
 
     def job(self, job_id: str) -> None:
+        """As `Ledger.job`."""
         self.jobs.append(job_id)
 
 
@@ -55,6 +58,7 @@ class StagingLedger:
     key: str
 
     def about_to_write(self, sobject: str, marks: Sequence[str]) -> None:
+        """As `Ledger.about_to_write`: the marks are committed before the call returns."""
         with self.db.transaction() as connection:
             for one in marks:
                 connection.execute(
@@ -64,6 +68,7 @@ class StagingLedger:
                 )
 
     def written(self, sobject: str, ids: dict[str, str]) -> None:
+        """As `Ledger.written`: the ids are committed before the call returns."""
         with self.db.transaction() as connection:
             for one, record_id in ids.items():
                 connection.execute(
@@ -72,6 +77,7 @@ class StagingLedger:
                 )
 
     def job(self, job_id: str) -> None:
+        """As `Ledger.job`: the id is committed before the call returns."""
         self.db.execute(
             "INSERT INTO coa.contract_job (key, job_id) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             [self.key, job_id],

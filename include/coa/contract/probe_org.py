@@ -63,6 +63,7 @@ class Reply:
 
     @property
     def refused(self) -> bool:
+        """Whether the org answered with another status than 2xx."""
         return self.status >= 300
 
 
@@ -87,6 +88,7 @@ class BulkRows:
     files: dict[str, str | None]
 
     def rows(self, which: str) -> list[dict[str, str]]:
+        """Rows of one result file, by column; none for a file without content."""
         return list(csv.DictReader(io.StringIO(self.files.get(which) or "", newline="")))
 
 
@@ -291,6 +293,7 @@ class ProbeOrg:
         return job_id
 
     def upload(self, job_id: str, content: str) -> Reply:
+        """Sends the CSV of an ingest job."""
         return self.call(
             "PUT",
             f"/jobs/ingest/{job_id}/batches",
@@ -299,6 +302,7 @@ class ProbeOrg:
         )
 
     def set_job(self, job_id: str, state: str) -> Reply:
+        """Sets the state of an ingest job: `UploadComplete` or `Aborted`."""
         return self.call("PATCH", f"/jobs/ingest/{job_id}", {"state": state})
 
     def ended_job(self, job_id: str) -> JobStatus:

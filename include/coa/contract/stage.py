@@ -45,9 +45,11 @@ class Stage:
 
     # ---- shared ---------------------------------------------------------------------------------
     def contract(self) -> str:
+        """Id of contract terms. Raises `NotAskable`, as every record of the stage, when the org refused it once."""
         return self._once("contract", self._contract)
 
     def other_contract(self) -> str:
+        """Id of a second record of contract terms, other than `contract`."""
         return self._once("other contract", self._contract)
 
     def fixed_product(self) -> str:
@@ -59,13 +61,16 @@ class Stage:
         return self._once("share product", lambda: self._product(self.contract(), fixed=False))
 
     def product_of_other_contract(self) -> str:
+        """Id of a product that belongs to `other_contract`."""
         return self._once("other product", lambda: self._product(self.other_contract()))
 
     def customer(self) -> str:
+        """Id of a customer."""
         return self._once("customer", lambda: self.org.new(CUSTOMER, self.customer_values()))
 
     # ---- what a record of each kind has -----------------------------------------------------------
     def customer_values(self) -> dict[str, Any]:
+        """Values of a new customer, without the fields that the user may not set."""
         return self._settable(
             CUSTOMER,
             {NS + "Customer_Company_Name__c": "COA contract probe", NS + "Customer_Country__c": "US"},

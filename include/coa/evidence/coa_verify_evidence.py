@@ -131,6 +131,7 @@ class Tree:
         self._open: list[tuple[int, bytes, bool]] = []
 
     def add(self, line: bytes) -> None:
+        """Adds a leaf: one line of the record file, without its line break."""
         self._open.append((1, leaf_hash(line), self.size == self.followed))
         self.size += 1
         # Two whole subtrees of one size are one of twice the size.
@@ -211,6 +212,7 @@ class Check:
         self.statement: dict[str, Any] = {}
 
     def fault(self, name: str, what: str) -> None:
+        """Notes that a file is not what the bundle says."""
         self.faults.append((name, what))
 
     def run(self) -> None:

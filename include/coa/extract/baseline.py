@@ -27,6 +27,7 @@ class Base:
     watermark: datetime
 
     def table(self, sobject: str) -> sql.Identifier:
+        """The table that holds the earlier extract."""
         return identifier(self.run_id, self.kind, sobject)
 
 

@@ -62,6 +62,7 @@ class ExtractSpec:
 
     @property
     def soql(self) -> str:
+        """The query. Raises `ConfigurationError` when it is longer than Salesforce takes."""
         # No ORDER BY and no LIMIT: either would switch PK chunking off.
         where = f" WHERE {self.where}" if self.where else ""
         query = f"SELECT {', '.join(self.fields)} FROM {self.sobject}{where}"

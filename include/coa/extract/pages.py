@@ -44,9 +44,12 @@ class Columns(Protocol):
     """What was asked for: the sObject and its fields."""
 
     @property
-    def sobject(self) -> str: ...
+    def sobject(self) -> str:
+        """API name of the sObject."""
+
     @property
-    def fields(self) -> list[str]: ...
+    def fields(self) -> list[str]:
+        """API names of the fields, in the order of the columns."""
 
 
 class CountedBytes:

@@ -54,6 +54,7 @@ class Comparison:
 
     @property
     def differs(self) -> sql.Composed:
+        """Condition: the two values are different; an empty value equals an empty one."""
         return sql.SQL("({} IS DISTINCT FROM {})").format(self.expected, self.actual)
 
 

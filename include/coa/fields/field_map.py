@@ -68,6 +68,7 @@ class FieldMapping:
 
     @property
     def name(self) -> str:
+        """API name of the target's field."""
         return self.target.name
 
     @property
@@ -77,10 +78,12 @@ class FieldMapping:
 
     @property
     def createable(self) -> bool:
+        """Whether an insert may set the field."""
         return self.target.createable
 
     @property
     def updateable(self) -> bool:
+        """Whether an update may set the field; audit fields can only be set by an insert."""
         return self.target.updateable and self.name not in AUDIT_FIELDS
 
 

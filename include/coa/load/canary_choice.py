@@ -35,6 +35,7 @@ class Stratum:
 
     @property
     def weight(self) -> int:
+        """How much it counts in the choice that an order shows this stratum."""
         return WEIGHTS.get(self.kind, 1)
 
 

@@ -83,6 +83,7 @@ class Mapping:
     """`section/key/key` -> line in the file, for findings about what the file names."""
 
     def rule(self, sobject: str, field_name: str) -> FieldRule:
+        """The rule of a field; a rule without content where the file has none."""
         return self.fields.get(sobject, {}).get(field_name, _NO_RULE)
 
     def line(self, *path: str) -> int:
@@ -126,6 +127,7 @@ class Mapping:
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Mapping:
+        """A mapping from the plain data that `dataclasses.asdict` makes of one, as the run keeps it."""
         return cls(
             **{
                 **data,

@@ -31,6 +31,7 @@ class NoYaml(Exception):
 
     @property
     def position(self) -> str:
+        """`line 3, column 5: `, or nothing where it is not known."""
         return f"line {self.line}, column {self.column}: " if self.line else ""
 
 

@@ -53,6 +53,7 @@ class Saving:
 
     @property
     def rows(self) -> int:
+        """Rows that would not be written again."""
         return self.statuses + self.prices + self.dates
 
 

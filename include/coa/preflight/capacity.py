@@ -19,7 +19,7 @@ from coa.salesforce.describe import Describe
 from coa.staging.runs import SOURCE, Run
 
 KB_A_RECORD = 2
-"""Salesforce counts nearly every record as 2 KB of data storage."""
+"""Salesforce counts nearly every record as 2 KB of data storage (Salesforce Help, *Data and File Storage Allocations*)."""
 READING_CALLS = 100
 
 
@@ -33,6 +33,7 @@ class Volume:
 
     @property
     def megabytes(self) -> int:
+        """Data storage that they take, in MB, rounded up."""
         return math.ceil((self.orders + self.details + self.customers) * KB_A_RECORD / 1024)
 
 

@@ -33,6 +33,7 @@ class Currencies:
 
     @property
     def active(self) -> list[str]:
+        """Codes of the active currencies, sorted."""
         return sorted(self.rates.keys() - self.inactive)
 
 

@@ -78,6 +78,7 @@ class Expected:
     because: str
 
     def severity(self, policy: str) -> str:
+        """Of the finding that the field is hidden, under the policy `hidden_fields`."""
         if not self.granted:
             return "warning"
         critical = (

@@ -44,10 +44,12 @@ class Look(Orgs):
 
     @property
     def source(self) -> Probe:
+        """The probe of the source."""
         return self.probes[SOURCE]
 
     @property
     def target(self) -> Probe:
+        """The probe of the target."""
         return self.probes[TARGET]
 
     @cached_property
@@ -71,4 +73,5 @@ class Look(Orgs):
 
     @cached_property
     def volume(self) -> Volume:
+        """Records that the target is to receive; it is counted once."""
         return volume_of(self.source, self.target, self.describes[TARGET], self.params.orders_where)

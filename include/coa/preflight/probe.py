@@ -55,6 +55,7 @@ class Probe:
             return None
 
     def count(self, topic: str, sobject: str, where: str = "") -> int | None:
+        """Number of records, None where the org does not tell; `topic` is what is then noted as unknown."""
         answer = self._answer(topic, count_of(sobject, where))
         try:
             return None if answer is None else int(answer["totalSize"])
@@ -73,6 +74,10 @@ class Probe:
             return None
 
     def get(self, topic: str, path: str, kind: str) -> dict[str, Any] | None:
+        """A JSON object, from a path below `/services/data/vXX.X`; None where the org does not give one.
+
+        `topic`: as for `count`. `kind`: under which name the API call is counted.
+        """
         try:
             answer = self.org.data_json(path, kind=kind)
         except (OrgRefused, OrgUnavailable) as error:

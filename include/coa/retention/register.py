@@ -51,6 +51,7 @@ class Kept:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """All columns of the table."""
         return (*self.plain, *self.deciders, *self.emptied)
 
 

@@ -60,9 +60,8 @@ class Token:
 class Post(Protocol):
     """Sends a form or text body and returns (status, parsed JSON or None, text)."""
 
-    def __call__(
-        self, url: str, data: dict[str, str] | str, headers: dict[str, str]
-    ) -> tuple[int, Any, str]: ...
+    def __call__(self, url: str, data: dict[str, str] | str, headers: dict[str, str]) -> tuple[int, Any, str]:
+        """Sends the request. Raises `OrgUnavailable` when no answer comes, `OrgRefused` for a redirect."""
 
 
 def check_url(url: str, connection_name: str) -> str:

@@ -41,6 +41,7 @@ class JobStatus:
 
     @property
     def over(self) -> bool:
+        """Whether the job is in a state that it does not leave."""
         return self.state in TERMINAL_STATES
 
     @classmethod
@@ -50,6 +51,7 @@ class JobStatus:
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> JobStatus:
+        """From the org's answer about a job (Bulk API 2.0, Get Job Info); times there are in milliseconds."""
         return cls(
             job_id=str(body["id"]),
             state=str(body.get("state", "")),
@@ -218,6 +220,9 @@ class QueryJobs(BulkJobs):
     def page(
         self, job_id: str, locator: str, max_records: int | None
     ) -> Any:  # a context manager, as BulkJobs.download
+        """One page of the result, from a locator, as `BulkJobs.download` gives it; `max_records`: None leaves the
+        size to the org.
+        """
         params = {"maxRecords": str(max_records)} if max_records else {}
         if locator:
             params["locator"] = locator
@@ -251,6 +256,7 @@ class IngestJobs(BulkJobs):
         super().__init__(org, "ingest")
 
     def create(self, sobject: str, operation: str, external_id_field: str = "") -> str:
+        """Creates an ingest job for CSV with LF and gives its id. Raises `AmbiguousWrite` when no answer comes."""
         body = {
             "object": sobject,
             "operation": operation,

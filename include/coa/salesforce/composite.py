@@ -34,12 +34,14 @@ class Read:
 
     @property
     def resource(self) -> str:
+        """Path below `/services/data/vXX.X`, without a query."""
         if not self.soql:
             return self.path
         return "/tooling/query" if self.tooling else "/queryAll" if self.all_rows else "/query"
 
     @property
     def url(self) -> str:
+        """The path with its query, as a part of a composite request names it."""
         return f"{self.resource}?q={quote(self.soql, safe='')}" if self.soql else self.path
 
     def alone(self, org: Org) -> Any:

@@ -21,10 +21,12 @@ class Field:
 
     @property
     def name(self) -> str:
+        """API name."""
         return str(self.raw["name"])
 
     @property
     def type(self) -> str:
+        """`type` of the describe, such as `picklist`."""
         return str(self.raw.get("type", "string"))
 
     @property
@@ -33,14 +35,17 @@ class Field:
         return int(self.raw.get("length") or 0)
 
     def flag(self, name: str) -> bool:
+        """A flag of the describe, such as `nillable`; false where it is missing."""
         return bool(self.raw.get(name, False))
 
     @property
     def createable(self) -> bool:
+        """Whether this user may set the field on insert."""
         return self.flag("createable")
 
     @property
     def updateable(self) -> bool:
+        """Whether this user may set the field on update."""
         return self.flag("updateable")
 
     @property
@@ -60,10 +65,12 @@ class Field:
 
     @property
     def reference_to(self) -> list[str]:
+        """API names of the sObjects that a lookup may point at."""
         return [str(r) for r in self.raw.get("referenceTo") or []]
 
     @property
     def restricted_picklist(self) -> bool:
+        """Whether the org refuses values that are not in the list."""
         return self.type in PICKLIST_TYPES and self.flag("restrictedPicklist")
 
     @cached_property
@@ -73,6 +80,7 @@ class Field:
 
     @property
     def default_picklist_value(self) -> str | None:
+        """The value that the org fills in on insert; None where the list has no default."""
         for v in self.raw.get("picklistValues") or []:
             if v.get("defaultValue"):
                 return str(v["value"])
@@ -110,25 +118,31 @@ class Describe:
 
     @property
     def name(self) -> str:
+        """API name of the sObject."""
         return str(self.raw["name"])
 
     @property
     def createable(self) -> bool:
+        """Whether this user may insert records."""
         return bool(self.raw.get("createable", False))
 
     @property
     def updateable(self) -> bool:
+        """Whether this user may update records."""
         return bool(self.raw.get("updateable", False))
 
     @cached_property
     def fields(self) -> dict[str, Field]:
+        """Fields that this user sees, by API name. A describe leaves out those hidden by field-level security."""
         return {str(f["name"]): Field(f) for f in self.raw.get("fields", [])}
 
     def field(self, name: str) -> Field | None:
+        """The field of this name; None where the user does not see it or it does not exist."""
         return self.fields.get(name)
 
     @cached_property
     def selectable_fields(self) -> list[str]:
+        """API names of the fields that a Bulk query can select."""
         return [f.name for f in self.fields.values() if f.selectable]
 
 

@@ -49,6 +49,7 @@ class Deployed:
 
     @property
     def warnings(self) -> list[Component]:
+        """Components that were deployed, and about which the org warned."""
         return [one for one in self.components if one.problem]
 
 

@@ -51,11 +51,13 @@ class Ended:
 
     @property
     def working(self) -> float:
+        """Seconds for which the org worked on the job."""
         # An org adds up what it did side by side; then the sum is longer than the job.
         return min(self.worked, self.latest)
 
     @property
     def queued(self) -> float:
+        """Seconds for which the job waited in the queue."""
         return max(0.0, self.seconds - self.working)
 
 
@@ -98,6 +100,7 @@ class Pace:
         self._by_kind: dict[tuple[str, str], deque[Ended]] = defaultdict(lambda: deque(maxlen=RECENT))
 
     def learn(self, size: JobSize, ended: Ended) -> None:
+        """Takes note of a job that is over."""
         with self._lock:
             self._by_kind[size.sobject, size.operation].append(ended)
 

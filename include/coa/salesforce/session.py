@@ -122,10 +122,16 @@ class Org:
     # ---- identity -----------------------------------------------------------------------------
     @property
     def name(self) -> str:
+        """Name of the connection, for messages."""
         return self.connection.name
 
     @property
     def token(self) -> Token:
+        """The access token. Logs in on first use, and proves that it is the org that the run is bound to.
+
+        Raises `AuthenticationFailed` when the org refuses the login, `OrgUnavailable` when it does not answer,
+        `WrongOrg` when it is another org, and `ConfigurationError` when it sends us to plain http.
+        """
         with self._lock:
             if self._token is None:
                 self._token = login(self.connection, self._post_login)
@@ -152,6 +158,7 @@ class Org:
 
     @property
     def instance_url(self) -> str:
+        """Scheme and host of the org, without a path."""
         return self.token.instance_url
 
     @property
@@ -169,6 +176,7 @@ class Org:
 
     @property
     def data_path(self) -> str:
+        """Path of the REST API: `/services/data/vXX.X`."""
         return f"/services/data/v{self.api_version}"
 
     def user_id(self) -> str:

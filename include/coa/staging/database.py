@@ -66,6 +66,7 @@ class Database:
             raise
 
     def dispose(self) -> None:
+        """Closes the idle connections of the pool; the next use opens new ones."""
         self._engine.dispose()
 
     @contextmanager
@@ -106,10 +107,12 @@ class Database:
             return cursor.rowcount
 
     def rows(self, query: Query, params: Params = None) -> list[Row]:
+        """All rows of a query. Raises `psycopg.Error`, as every method here that runs a statement."""
         with self._one_statement(query, params) as cursor:
             return cursor.fetchall()
 
     def row(self, query: Query, params: Params = None) -> Row | None:
+        """The first row of a query; None where there is none."""
         with self._one_statement(query, params) as cursor:
             return cursor.fetchone()
 

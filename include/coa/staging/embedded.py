@@ -340,6 +340,7 @@ class EmbeddedPostgres:
         return running is not None
 
     def log_tail(self, lines: int = 3) -> str:
+        """The last lines of the server's log, in one line, for messages."""
         try:
             return " | ".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
         except OSError:

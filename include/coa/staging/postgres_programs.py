@@ -74,6 +74,7 @@ class Programs:
         )
 
     def remove_copy(self) -> None:
+        """Removes the copy of the programs, if one was made."""
         try:
             copy = Path(self._record.read_text("utf-8"))
         except FileNotFoundError:

@@ -76,22 +76,27 @@ class Run:
 
     @property
     def run_id(self) -> str:
+        """Our id of the run, `YYYYMMDDTHHMMSSZ-<6 hex>`."""
         return self.record.run_id
 
     @property
     def lease(self) -> Lease:
+        """The lease on target and pair."""
         return Lease(self.db, self.record, self.settings.lease_seconds)
 
     @property
     def events(self) -> EventLog:
+        """The log of what happened."""
         return EventLog(self.db, self.run_id)
 
     @property
     def findings(self) -> Findings:
+        """Findings of the run."""
         return Findings(self.db, self.run_id)
 
     @property
     def progress(self) -> Progress:
+        """How far each stage is."""
         return Progress(self.db, self.run_id)
 
     # ---- life ---------------------------------------------------------------------------------
@@ -222,6 +227,7 @@ class Run:
 
     @cached_property
     def schema(self) -> str:
+        """Name of the schema that holds the run's tables."""
         return schema_of(self.run_id)
 
     def table(self, kind: str, sobject: str = "", part: str = "") -> sql.Identifier:
@@ -236,6 +242,7 @@ class Run:
         return sql.Identifier("coa", "ledger")
 
     def has_table(self, kind: str, sobject: str = "") -> bool:
+        """Whether the run has made this table."""
         return self.db.has_table(self.table(kind, sobject))
 
     def columns(self, kind: str, sobject: str = "") -> list[str]:

@@ -301,7 +301,8 @@ DECLARED: dict[Table, Declaration] = {
 class Named(Protocol):
     """A run, as far as its tables are concerned."""
 
-    def table(self, kind: str, sobject: str = "", part: str = "") -> sql.Identifier: ...
+    def table(self, kind: str, sobject: str = "", part: str = "") -> sql.Identifier:
+        """Name of a table of the run, with its schema."""
 
 
 # ---- names -------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class Unprivileged:
         return self.owner[0] if self.owner else os.geteuid()
 
     def command(self, command: list[str]) -> list[str]:
+        """The command, run as the other user where this process is root."""
         return [*self.prefix, *command]
 
     def folder(self, folder: Path) -> str:

@@ -30,14 +30,17 @@ class State:
 
     @property
     def org_id(self) -> str:
+        """Id of the org, 18 characters."""
         return str(self.identity["id"])
 
     @property
     def user_id(self) -> str:
+        """Id of the user of the connection."""
         return str(self.identity["user_id"])
 
     @property
     def assigned(self) -> bool:
+        """Whether the user has the permission set."""
         return self.user_id in self.assignments
 
     @property

@@ -30,6 +30,7 @@ class KeptLook(Look):
 
     @property
     def versions(self) -> dict[str, tuple[int, int, int] | None]:  # type: ignore[override]
+        """Version of the app in each org, as the earlier run found it; None where it is unknown."""
         return {role: version_of(self.run.record.package(role)) for role in ROLES}
 
 

@@ -13,6 +13,7 @@ from coa_airflow.verdict import verdict
 
 
 def build(edition: Edition) -> DAG:
+    """The DAG of kind `contract`, with the ids, params and owners of an edition."""
     orgs = edition.pair.params()
     with edition.dag(
         "contract",

@@ -32,6 +32,7 @@ class Edition:
             )
 
     def dag_id(self, kind: str) -> str:
+        """Id of the DAG of this kind (`coa.kinds`)."""
         return f"{self.prefix}_{kind}"
 
     def dag(

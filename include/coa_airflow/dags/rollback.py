@@ -14,6 +14,7 @@ from coa_airflow.verdict import verdict
 
 
 def build(edition: Edition) -> DAG:
+    """The DAG of kind `rollback`, with the ids, params and owners of an edition."""
     orgs = edition.pair.params("target_conn_id")
     with edition.dag(
         "rollback",

@@ -13,6 +13,7 @@ from coa_airflow.verdict import verdict_of
 
 
 def build(edition: Edition) -> DAG:
+    """The DAG of kind `sync`, with the ids, params and owners of an edition."""
     orgs = edition.pair.params()
     with edition.dag(
         "sync",

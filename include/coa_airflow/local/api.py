@@ -21,6 +21,7 @@ class AirflowApi:
         self._token = ""
 
     def login(self) -> None:
+        """Gets a token for the user."""
         answer, _ = self._patiently(
             "POST", "/auth/token", {"username": self._user, "password": self._password}, {}
         )
@@ -80,6 +81,7 @@ class AirflowApi:
         return [name for name, part in parts.items() if part and part.get("status") not in ("healthy", None)]
 
     def knows(self, dag_id: str) -> bool:
+        """Whether Airflow has this DAG by now."""
         try:
             self.call("GET", f"/dags/{dag_id}")
         except requests.HTTPError:
@@ -95,6 +97,7 @@ class AirflowApi:
         return run_id
 
     def state(self, dag_id: str, run_id: str) -> str:
+        """State of a DAG run, in the words of Airflow."""
         return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def open_question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
@@ -112,10 +115,12 @@ class AirflowApi:
         self.call("PATCH", path, {"chosen_options": [option], "params_input": form})
 
     def failed_tasks(self, dag_id: str, run_id: str) -> list[str]:
+        """Ids of the failed tasks of a DAG run."""
         listed = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=200")
         return [str(t["task_id"]) for t in listed["task_instances"] if t["state"] == "failed"]
 
     def wait_for_dag(self, dag_id: str, seconds: float) -> bool:
+        """Waits until Airflow has the DAG; false when it has not after that many seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.knows(dag_id):

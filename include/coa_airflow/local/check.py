@@ -40,6 +40,7 @@ OLDEST_POSTGRES = 14
 
 
 def main() -> int:
+    """`make check`: prints one line for each thing that was looked at. Gives the exit status."""
     keep_files_private()
     try:
         Settings.from_environment()

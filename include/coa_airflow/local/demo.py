@@ -93,6 +93,7 @@ class Plan:
 
     @property
     def params(self) -> dict[str, Any]:
+        """Params of the run."""
         return PARAMS | (CARRY if self.attachments else {})
 
     @property
@@ -103,6 +104,9 @@ class Plan:
 
     @classmethod
     def from_environment(cls) -> Plan:
+        """From ORDERS, SEED, APPROVE and the other variables of `make demo`. Raises `ConfigurationError` for a value
+        that cannot be used.
+        """
         sources = _number("SOURCES", 1)
         if not 1 <= sources <= MOST_SOURCES:
             raise ConfigurationError(
@@ -124,6 +128,7 @@ class Plan:
 
 
 def main() -> int:
+    """`make demo`. Gives the exit status."""
     keep_files_private()
     console = Console(highlight=False, soft_wrap=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -141,6 +146,9 @@ def main() -> int:
 
 
 def demo(plan: Plan, console: Console) -> int:
+    """Starts the orgs and Airflow, runs a migration and shows it. Gives the exit status. Raises `ConfigurationError`
+    when a port is taken.
+    """
     require_free(plan.airflow_port, "Airflow", "AIRFLOW_PORT")
     for n, port in enumerate(plan.sources.values(), 1):
         require_free(port, "a source org", "SOURCE_PORT" if n == 1 else f"SOURCE_{n}_PORT")
@@ -264,6 +272,7 @@ class Gate:
     waits_for_a_person: bool = False
 
     def attend(self, airflow_run: str, view: RunView) -> None:
+        """Shows the plan of a waiting run once, and answers it unless a person is to do so."""
         form = self.demo.operator.open_question(DAG_ID, airflow_run, "approve")
         self.waits_for_a_person = form is not None and self.demo.plan.manual
         if form is None:

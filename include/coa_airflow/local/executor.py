@@ -26,6 +26,7 @@ class OrderlyLocalExecutor(LocalExecutor):  # type: ignore[misc]  # Airflow has 
         self._held_since: dict[Any, float] = {}
 
     def trigger_tasks(self, open_slots: int) -> None:
+        """Starts queued tasks, without those whose earlier process has not ended, for a bounded time."""
         now = time.monotonic()
         self._held_since = {
             key: self._held_since.get(key, now) for key in self.queued_tasks if key in self.running

@@ -28,6 +28,7 @@ from coa_airflow.pair import Pair, chosen
 
 
 def main(arguments: list[str]) -> int:
+    """One run of a DAG without a server; `arguments`: the id of the DAG. Gives the exit status."""
     keep_files_private()
     if len(arguments) != 1:
         print(

@@ -21,6 +21,7 @@ GO = "go"
 
 
 def main(dag_id: str, params: dict[str, Any]) -> int:
+    """The worker: waits for its environment on standard input, then runs the DAG once. Gives the exit status."""
     keep_files_private()
     _import_what_needs_no_settings()
     line = sys.stdin.readline()

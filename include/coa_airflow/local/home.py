@@ -22,6 +22,7 @@ USERS = {"admin": "admin", "operator": "op", "viewer": "viewer"}
 
 
 def airflow_home() -> Path:
+    """`AIRFLOW_HOME` of the local Airflow."""
     return local_folder() / "airflow"
 
 
@@ -97,6 +98,7 @@ def server_environment(server: EmbeddedPostgres, port: int) -> dict[str, str]:
 
 
 def passwords_file() -> Path:
+    """Where the passwords of the local Airflow are; only the owner can read it."""
     return airflow_home() / "passwords.json"
 
 
@@ -139,6 +141,7 @@ def require_free(port: int, what: str, variable: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody uses at the moment."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:

@@ -48,6 +48,7 @@ def bound_to(environment: dict[str, str], url: str) -> dict[str, str]:
 
 
 def tables_name() -> str:
+    """Name of the template database with Airflow's empty tables, one for each version of Airflow."""
     return TABLES_PREFIX + version("apache-airflow-core").replace(".", "_")
 
 
@@ -84,6 +85,7 @@ class RunDatabase:
         self._connection = connection
 
     def create(self) -> None:
+        """Makes the database from the template, with connections and variables of the server's database."""
         self._connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
                 sql.Identifier(self.name), sql.Identifier(ROLE), sql.Identifier(tables_name())

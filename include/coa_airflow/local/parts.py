@@ -23,6 +23,8 @@ COMPONENTS = {
 
 
 class PostgresPart:
+    """The embedded PostgreSQL as a part that is looked after."""
+
     name = POSTGRES
     needs = ""
 
@@ -30,15 +32,18 @@ class PostgresPart:
         self._server = server
 
     def alive(self) -> bool:
+        """Whether the server runs."""
         return self._server.postmaster() is not None
 
     def start(self) -> None:
+        """Starts the server."""
         self._server.start()
 
     def stop(self) -> None:
         """Its users stop it, when the last of them leaves."""
 
     def how_it_ended(self) -> str:
+        """What is logged when the server does not run any more."""
         return "has ended"
 
 
@@ -64,22 +69,27 @@ class ProcessPart:
 
     @property
     def pid(self) -> int | None:
+        """Process id; None before the first start."""
         return self._group.process.pid if self._group else None
 
     def alive(self) -> bool:
+        """Whether the program runs."""
         return self._group is not None and self._group.running
 
     def start(self) -> None:
+        """Starts the program. Ends first what is left of an earlier start."""
         if self._group:
             # What a killed process leaves of its children would hold its ports and do its work beside the new one.
             end_group(self._group.process.pid, seconds=2)
         self._group = Group(self.name, self._command, self._environment, self.log, self._register)
 
     def stop(self) -> None:
+        """Stops the program and everything that it started."""
         if self._group:
             self._group.stop()
 
     def how_it_ended(self) -> str:
+        """Process id and exit status, for the log."""
         assert self._group is not None
         return f"(pid {self.pid}) ended with status {self._group.process.poll()}"
 

@@ -47,13 +47,16 @@ class Group:
 
     @property
     def running(self) -> bool:
+        """Whether the program itself runs."""
         return self.process.poll() is None
 
     def stop(self, seconds: float = 15.0) -> None:
+        """Ends the whole group: asks first, kills after that many seconds."""
         end_group(self.process.pid, seconds)
         self.process.wait()
 
     def log_tail(self, lines: int = 15) -> str:
+        """The last lines of its log; empty where it cannot be read."""
         try:
             return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
         except OSError:

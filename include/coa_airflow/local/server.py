@@ -75,14 +75,17 @@ class LocalAirflow:
 
     @property
     def watched(self) -> bool:
+        """Whether the thread that looks after the parts runs."""
         return self._thread.is_alive()
 
     def start(self) -> None:
+        """Starts the parts and the thread."""
         self._supervisor.start()
         self._changed(self._supervisor.states())
         self._thread.start()
 
     def stop(self) -> None:
+        """Ends the thread, then the parts."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -177,6 +180,7 @@ class Server:
 
     @property
     def restarted(self) -> dict[str, str]:
+        """State of the parts that run and had to be started again, by name."""
         return {
             n: s
             for n, s in self.parts.items()
@@ -185,6 +189,7 @@ class Server:
 
 
 def state_file() -> Path:
+    """Where the server writes how its parts are."""
     return airflow_home() / "server.json"
 
 
@@ -212,6 +217,7 @@ def _register() -> Path:
 
 # ---- make up, make down -----------------------------------------------------------------------
 def up(console: Console) -> int:
+    """`make up`: starts the server and waits until it answers. Gives the exit status."""
     known = known_server()
     if known and known.kept:
         return _already(known, console)
@@ -282,6 +288,7 @@ def _keeper_log() -> Path:
 
 
 def down(console: Console) -> int:
+    """`make down`: ends the server and all its parts. Gives the exit status."""
     known = known_server()
     if not known:
         console.print("Nothing to stop.")
@@ -320,6 +327,7 @@ def keep() -> int:
 
 
 def show_access(console: Console, port: int) -> None:
+    """Prints URL, users and passwords."""
     known = passwords()
     console.print(f"Airflow:  http://localhost:{port}")
     for user in ("admin", "operator", "viewer"):
@@ -336,6 +344,7 @@ def _warn_of_missing_connections(console: Console) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    """One of the commands `up`, `down` and `run`. Gives the exit status."""
     keep_files_private()
     console = Console(highlight=False, soft_wrap=True)
     command = arguments[0] if len(arguments) == 1 else ""

@@ -26,16 +26,22 @@ class Part(Protocol):
     needs: str
     """The part without which this one cannot live; empty: none."""
 
-    def alive(self) -> bool: ...
+    def alive(self) -> bool:
+        """Whether it runs."""
+
     def start(self) -> None:
         """Ends what is left of an earlier process, and starts. May raise `CoaError`."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Ends it."""
+
     def how_it_ended(self) -> str:
         """For the log: its pid and status, as far as they are known."""
 
 
 class State(Enum):
+    """How a part is."""
+
     RUNNING = "running"
     WAITING = "waiting to be started again"
     GIVEN_UP = "given up"
@@ -98,6 +104,7 @@ class Supervisor:
 
     @property
     def given_up(self) -> list[str]:
+        """Names of the parts that are not started again."""
         return [name for name, watch in self._watches.items() if watch.state is State.GIVEN_UP]
 
     def _ended(self, watch: _Watch, how: str) -> None:

@@ -20,6 +20,7 @@ NOT_SHOWN = frozenset({"load_customers", "load_lanes"})
 
 
 def step_name(step: str) -> str:
+    """Title of a stage, or label of a load step."""
     stage = BY_NAME.get(step)
     return stage.title if stage else label_of(step)
 

@@ -48,6 +48,7 @@ def started_worker(dag_id: str, params: dict[str, Any], log: Path) -> Iterator[s
 
 
 def tell(worker: subprocess.Popen[bytes], line: str) -> None:
+    """Sends the worker a line on its standard input."""
     assert worker.stdin is not None
     # A worker that has ended by itself is noticed, and told about, where its end is waited for.
     with suppress(BrokenPipeError):
@@ -56,6 +57,7 @@ def tell(worker: subprocess.Popen[bytes], line: str) -> None:
 
 
 def end(worker: subprocess.Popen[bytes]) -> None:
+    """Ends the worker and everything that it started."""
     from coa_airflow.local.processes import end_group
 
     # Once a task has run, Airflow's handler swallows SIGTERM; and the ledger is made for being killed.

@@ -36,6 +36,7 @@ class Channel:
 
     @property
     def name(self) -> str:
+        """How messages call it: what it is, and its connection."""
         return f"{self.by} {self.conn_id}"
 
     def send(self, message: Message) -> None:

@@ -88,6 +88,7 @@ def end_kind(state: RunState) -> str:
 
 
 def ended(run: Run, state: RunState, artifacts: Any) -> Message:
+    """The run has ended: its state, amounts and report."""
     from coa.report.summary import note_of
 
     return Message(
@@ -98,6 +99,7 @@ def ended(run: Run, state: RunState, artifacts: Any) -> Message:
 
 
 def left_as_draft(run: Run, orders: int, minutes: float) -> Message:
+    """Orders that should not be Drafts have been Drafts in the target for longer than the limit."""
     drafts = "order is a Draft" if orders == 1 else "orders are Drafts"
     return Message(
         f"{orders:,} {drafts} in the target of run {run.run_id} and should not be",
@@ -112,6 +114,7 @@ def left_as_draft(run: Run, orders: int, minutes: float) -> Message:
 
 
 def late(run: Run, hours: float) -> Message:
+    """The run has not ended within its deadline."""
     return Message(
         f"Run {run.run_id} has not ended after {hours:g} hours",
         (_orgs(run), f"It is at the stage {str(run.record.stage).replace('_', ' ')}."),

@@ -68,6 +68,7 @@ def own_deployment() -> str:
 
 
 def run_or_404(dag_id: str, airflow_run_id: str) -> dict[str, Any]:
+    """The row of `coa.run` for an Airflow run. Raises `HTTPException` (404) where there is none."""
     with reading() as connection:
         row = find_run(connection, dag_id, airflow_run_id)
     if row is None:

@@ -49,6 +49,7 @@ REPORT_POLICY = (
 
 
 def create_app() -> FastAPI:
+    """The pages, their data and their files, to be mounted in Airflow's API server."""
     app = FastAPI(title="COA migration page", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(StagingUnavailable, _unavailable)
     app.middleware("http")(_headers)

@@ -30,6 +30,7 @@ class CostCache:
         self._lock = threading.Lock()
 
     def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The value of a key, made anew by `make` when it is older than its cost allows."""
         with self._lock:
             entry = self._entries.pop(key, None) or _Entry()
             self._entries[key] = entry  # last used, last in the dict

@@ -36,6 +36,7 @@ class MigrationPageLink(BaseOperatorLink):  # type: ignore[misc]  # Airflow has 
     name = "Migration page"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """URL of the page."""
         return page_url(ti_key.dag_id, ti_key.run_id)
 
 

@@ -25,11 +25,13 @@ MOST_CHARACTERS = 1000
 
 @hookimpl
 def on_dag_run_success(dag_run: DagRun, msg: str) -> None:
+    """Called by Airflow when a run has succeeded."""
     copy_note(dag_run)
 
 
 @hookimpl
 def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
+    """Called by Airflow when a run has failed."""
     copy_note(dag_run)
 
 

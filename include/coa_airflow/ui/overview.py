@@ -28,6 +28,7 @@ SHOWN = """run_id, pair_id, dag_id, airflow_run_id, mode, stage, state, message,
 
 
 def dags_with_runs(connection: Connection) -> set[str]:
+    """Ids of the DAGs that have a migration run."""
     return {str(r["dag_id"]) for r in connection.execute("SELECT DISTINCT dag_id FROM coa.run").fetchall()}
 
 

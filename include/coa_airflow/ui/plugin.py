@@ -23,6 +23,7 @@ class CoaPlugin(AirflowPlugin):  # type: ignore[misc]  # Airflow has no types fo
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:
+        """The page's app, for Airflow's API server; none where it cannot be made."""
         try:
             from coa_airflow.ui.app import create_app
 
@@ -35,12 +36,14 @@ class CoaPlugin(AirflowPlugin):  # type: ignore[misc]  # Airflow has no types fo
 
     @cached_property
     def listeners(self) -> list[Any]:
+        """Modules that hear of Airflow's events."""
         from coa_airflow.ui import notes
 
         return [notes]
 
     @cached_property
     def external_views(self) -> list[dict[str, Any]]:
+        """The tab of a run and the entry in the menu Browse."""
         icons = f"{base_path()}{MOUNT}/static"
         look = {"icon": f"{icons}/icon.svg", "icon_dark_mode": f"{icons}/icon-dark.svg"}
         return [

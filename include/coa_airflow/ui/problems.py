@@ -24,6 +24,9 @@ EXAMPLES = 3
 
 
 def problems(connection: Connection, run: dict[str, Any]) -> dict[str, Any]:
+    """What was not moved, by reason, and what differs, by field; groups of records with examples, at most `GROUPS`
+    of each.
+    """
     source = org_url(str(run["source_org"].get("instance_url", "")))
     groups = [*_refused(connection, run), *_left_out(connection, run), *_changed_since(connection, run)]
     differences = _differences(connection, run)

@@ -50,6 +50,7 @@ class Times:
 
     @property
     def begun(self) -> bool:
+        """Whether the stage has begun."""
         return bool(self.started)
 
     @property
