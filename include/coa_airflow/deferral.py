@@ -18,7 +18,7 @@ RESUME = "resume"
 
 
 def defer(run: Run, waiting: JobStillRunning) -> NoReturn:
-    """Raises what makes Airflow park the current task until the job is over."""
+    """Raises `TaskDeferred`: Airflow parks the current task until the job is over."""
     role = role_of(run, waiting.org)
     run.events.add("wait_handed_over", job_id=waiting.job_id, org=role, kind=waiting.kind)
     raise TaskDeferred(

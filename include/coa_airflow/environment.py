@@ -107,7 +107,10 @@ def _embedded_url() -> str:
 
 
 def staging_url(fields: Any) -> str:
-    """libpq URL from an Airflow connection of type postgres; its extras go along as libpq options."""
+    """libpq URL from an Airflow connection of type postgres; its extras go along as libpq options.
+
+    Raises `ConfigurationError` for a connection of another type, or without host or database.
+    """
     from sqlalchemy import URL
 
     if fields.conn_type not in ("postgres", "postgresql"):

@@ -49,7 +49,7 @@ def plan() -> None:
 
 @waiting_task
 def undo() -> None:
-    """Checks the approval, restores, then deletes children first."""
+    """Checks the approval, restores, then deletes children first. Skipped (`AirflowSkipException`) in a dry run."""
     from coa import pipeline
 
     with task_run() as run:

@@ -21,7 +21,10 @@ def schedule() -> str | None:
 
 @task
 def standing_approval() -> dict[str, Any]:
-    """Approves the plan by the standing approval of this pair of orgs, if it covers the plan."""
+    """Approves the plan by the standing approval of this pair of orgs, if it covers the plan.
+
+    Skipped (`AirflowSkipException`) in a dry run.
+    """
     from coa.approval import record as approval
 
     with task_run() as run:

@@ -186,6 +186,7 @@ def prepare() -> list[list[int]]:
 
     Returns the lanes of each mapped task: one a task, all in one where tasks run one after another.
     Never an empty list: Airflow would skip the mapped task, and with it all that follows.
+    Skipped (`AirflowSkipException`) in a dry run.
     """
     from coa import pipeline
 
@@ -210,7 +211,10 @@ def _approved_run() -> Iterator[Run]:
 
 @waiting_task
 def canary() -> None:
-    """Loads a few orders, watches what the target does with them, and proves them, before all others."""
+    """Loads a few orders, watches what the target does with them, and proves them, before all others.
+
+    What follows is skipped (`AirflowSkipException`) when the run is to end with its canary.
+    """
     from coa import pipeline
 
     with _approved_run() as run:

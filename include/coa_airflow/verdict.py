@@ -72,7 +72,7 @@ def _verdict_task(python_callable: Callable[..., Any] | None = None, **kwargs: A
 
 @_verdict_task(trigger_rule="all_done", retries=2)
 def verdict() -> str:
-    """Decides the run's end state and fails unless it is a good one."""
+    """Decides the end state of the run. Raises `AirflowFailException` unless it is a good one."""
     from coa import pipeline
 
     context: Any = get_current_context()

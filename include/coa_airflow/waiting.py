@@ -42,7 +42,7 @@ class WaitingOperator(DecoratedOperator, PythonOperator):  # type: ignore[misc] 
         super().__init__(kwargs_to_upstream=upstream, **upstream, **kwargs)
 
     def resume(self, context: Any, event: dict[str, str] | None = None) -> Any:
-        """Called when the trigger fired."""
+        """Called when the trigger fired. Raises `JobStalled` when the job made no progress."""
         if event and STALLED in event:
             with task_run():
                 raise JobStalled(event[STALLED], next_step=event.get(NEXT_STEP, ""))

@@ -81,7 +81,7 @@ def read_cassette(path: Path) -> Cassette:
 
 
 def cassette_of(document: Any, path: Path | str) -> Cassette:
-    """The same for a document that is there already."""
+    """The same for a document that is there already. Raises `ConfigurationError` as `read_cassette` does."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise _no_cassette(path, "it does not say that it is one")
     if document.get("version") != VERSION:

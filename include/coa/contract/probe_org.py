@@ -160,7 +160,10 @@ class ProbeOrg:
         return records
 
     def together(self, *requests: tuple[str, str]) -> list[tuple[int, Any]]:
-        """(status, body) of several requests (method, path) in one: refusals keep their body."""
+        """(status, body) of several requests (method, path) in one: refusals keep their body.
+
+        Raises `NotAskable` when the org refuses the request as a whole.
+        """
         body = {
             "allOrNone": False,
             "compositeRequest": [
@@ -221,7 +224,10 @@ class ProbeOrg:
         self.announced = Counter(counts)
 
     def marked(self, sobject: str, values: dict[str, Any]) -> dict[str, Any]:
-        """A new record with its mark; fields that the org does not let us set are left out, unless they are the mark."""
+        """A new record with its mark; fields that the org does not let us set are left out, unless they are the mark.
+
+        Raises `NotAskable` when the mark cannot be written.
+        """
         fields = self.describe(sobject).fields
         self._numbers += 1
         name = MARK_FIELDS[sobject]
@@ -233,6 +239,7 @@ class ProbeOrg:
         """New records by one call of sObject collections, in the order of the records.
 
         Each gets its mark unless it brings one (`marked`).
+        Raises `NotAskable` when the org refuses the call as a whole.
         """
         rows = [self._ready(sobject, one) for one in records]
         self._write_down(sobject, rows)
@@ -283,7 +290,10 @@ class ProbeOrg:
 
     # ---- Bulk -----------------------------------------------------------------------------------
     def open_job(self, sobject: str, operation: str, **settings: str) -> str:
-        """An ingest job without data; it is written down before it can do anything."""
+        """An ingest job without data; it is written down before it can do anything.
+
+        Raises `NotAskable` when the org refuses it.
+        """
         body = {"object": sobject, "operation": operation, "contentType": "CSV", **settings}
         reply = self.call("POST", "/jobs/ingest", body)
         if reply.refused:
@@ -325,7 +335,10 @@ class ProbeOrg:
         delimiter: str = "COMMA",
         line_ending: str = "LF",
     ) -> BulkRows:
-        """A whole ingest job. All rows have the columns of the first; new records are marked already."""
+        """A whole ingest job. All rows have the columns of the first; new records are marked already.
+
+        Raises `NotAskable` when the org refuses the job or its data.
+        """
         if operation == "update":
             self._refuse_strangers(sobject, [row["Id"] for row in rows])
         else:
@@ -375,7 +388,7 @@ class ProbeOrg:
                 log.info("the query job %s stays in the org's list: %s", job_id, refused.code)
 
     def page(self, job_id: str, locator: str = "", most: int | None = None) -> tuple[str, str]:
-        """(CSV, locator of the next page) of a query job."""
+        """(CSV, locator of the next page) of a query job. Raises `NotAskable` when the page cannot be read."""
         params = {"maxRecords": str(most)} if most else {}
         if locator:
             params["locator"] = locator

@@ -239,6 +239,7 @@ def query_into(
     """A whole Bulk query into a table that exists, for results of bounded size; rows landed.
 
     `at_most`: how many rows the caller expects, if it knows.
+    Raises `IncompleteExtract` when fewer or more rows come than the org announced.
     """
     jobs = QueryJobs(org)
     job_id = jobs.create(spec.soql, all_rows=spec.all_rows)

@@ -132,6 +132,7 @@ def require_proved_canary(run: Run) -> None:
 
 
 def stop_if_rejected(run: Run) -> None:
+    """Raises `RowsRejected` when the org refused records and `on_row_failure` is `stop`."""
     count = rejections(run)
     if count and Policies(run.params).stops_at_refused_rows:
         raise RowsRejected(

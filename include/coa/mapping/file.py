@@ -46,7 +46,10 @@ def read_mapping(path: str, place: Place) -> tuple[Mapping, str]:
 
 
 def parse_mapping(text: str, where: Path, place: Place) -> Mapping:
-    """`where`: path of the file; files that it names are looked for beside it, as far as the `place` allows."""
+    """`where`: path of the file; files that it names are looked for beside it, as far as the `place` allows.
+
+    Raises `InvalidParams` that lists every fault with its line.
+    """
     try:
         root = compose(text)
     except NoYaml as invalid:

@@ -49,7 +49,7 @@ def mapping_of(run: Run) -> Mapping:
 
 
 def whole_mapping_of(run: Run) -> Mapping:
-    """The same with the sections of all sources. Raises as `mapping_of` does."""
+    """The same with the sections of all sources. Raises `ConfigurationError` as `mapping_of` does."""
     if not run.has_table(Table.MAPPING_FILE):
         raise ConfigurationError(
             f"Run {run.run_id} has no mapping: its task start did not finish, or its tables were purged.",

@@ -42,6 +42,8 @@ def bind(run: Run, role: str, org: Org) -> Org:
 
     Until a run has joined a pair there is nothing to compare with: preflight decides which orgs it is made for. The
     API version is that of preflight from then on, so that a run sees one from its first task to its last.
+    Raises `ConfigurationError` for a what-if, which enters no org. `WrongOrg` comes from the first use of the
+    org.
     """
     if run.record.mode == WHAT_IF:
         raise ConfigurationError(

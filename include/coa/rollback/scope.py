@@ -30,7 +30,10 @@ def original_of(run: Run) -> Run:
 
 
 def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) -> None:
-    """Takes the pair of the run that is undone; raises `RunStopped` (blocked) when it cannot be undone."""
+    """Takes the pair of the run that is undone; raises `RunStopped` (blocked) when it cannot be undone.
+
+    Raises `ConfigurationError` when no run is named.
+    """
     if not run.params.run_id:
         raise ConfigurationError(
             "No run is named to be undone.",

@@ -86,7 +86,10 @@ def is_loopback(host: str) -> bool:
 
 
 def login(connection: OrgConnection, post: Post) -> Token:
-    """Opens a session. Raises `AuthenticationFailed` with what the org answered."""
+    """Opens a session. Raises `AuthenticationFailed` with what the org answered.
+
+    Raises `ConfigurationError` when the connection has no credentials that go together.
+    """
     c = connection
     if c.session_id:
         return Token(c.session_id, check_url(c.instance_url or c.login_url, c.name))

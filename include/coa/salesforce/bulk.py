@@ -112,6 +112,7 @@ class BulkJobs:
         `known`: what the caller has just learnt of the job; the first look is then saved.
         Raises `JobStalled` when nothing moves for `stall_seconds`; the job is left as it is. Raises
         `JobStillRunning` after `max_wait` seconds: give it only where the same wait is begun again later.
+        Raises `JobLost` when the org does not know the job any more.
         """
         settings = self.org.settings
         first = settings.poll_first_seconds

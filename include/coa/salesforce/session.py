@@ -256,6 +256,7 @@ class Org:
 
         Returns a 2xx response. Raises `OrgRefused` for 4xx, `LimitExceeded` for too many calls at once, `AllowanceUsedUp` for those of a day,
         `OrgUnavailable` when retries ran out, `AmbiguousWrite` when a write got no answer.
+        Raises `AuthenticationFailed` when a renewed session is refused as well.
         """
         repeatable = method in SAFE_METHODS if safe is None else safe
         renewals = 0

@@ -35,7 +35,7 @@ QUICK = Settings(poll_first_seconds=0.02, poll_max_seconds=0.2)
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status."""
+    """`make contract-diff`: shows how a cassette differs from the simulator. Gives the exit status."""
     keep_files_private()
     try:
         if len(arguments) != 1 or not arguments[0]:
@@ -63,7 +63,7 @@ def replayed(cassette: Cassette) -> str:
 
 @contextmanager
 def simulator(flags: list[str]) -> Iterator[str]:
-    """The address of a small simulated target."""
+    """The address of a small simulated target. Raises `ConfigurationError` when it does not start."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "orgsim", "--port", "0", "--role", "target", "--orders", "5"),

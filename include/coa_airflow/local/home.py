@@ -120,7 +120,7 @@ def passwords() -> dict[str, str]:
 
 
 def port_from(variable: str, default: int) -> int:
-    """A port number from the environment."""
+    """A port number from the environment. Raises `ConfigurationError` for what is no port number."""
     text = os.environ.get(variable) or str(default)
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise ConfigurationError(f"{variable} is {text!r}.", next_step="set it to a port number, 1 to 65535.")

@@ -118,7 +118,10 @@ def make_tables_once(
     connection: psycopg.Connection[tuple[object, ...]],
     environment: dict[str, str],
 ) -> None:
-    """Makes the database that runs are copied from, unless it is there; those of other versions go."""
+    """Makes the database that runs are copied from, unless it is there; those of other versions go.
+
+    Raises `ConfigurationError` when Airflow cannot create its tables.
+    """
     name, unfinished = tables_name(), f"{tables_name()}_unfinished"
     connection.execute("SELECT pg_advisory_lock(%s)", [lock_key(name)])
     try:

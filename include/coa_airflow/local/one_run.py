@@ -76,7 +76,10 @@ class OneRun:
 
 
 def read_dag(dag_id: str) -> Any:
-    """The DAG from the file of its name, else from any file of the folder."""
+    """The DAG from the file of its name, else from any file of the folder.
+
+    Raises `ConfigurationError` when no file has it.
+    """
     from airflow.dag_processing.dagbag import DagBag
 
     folder = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])

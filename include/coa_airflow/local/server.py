@@ -217,7 +217,10 @@ def _register() -> Path:
 
 # ---- make up, make down -----------------------------------------------------------------------
 def up(console: Console) -> int:
-    """`make up`: starts the server and waits until it answers. Gives the exit status."""
+    """`make up`: starts the server and waits until it answers. Gives the exit status.
+
+    Raises `ConfigurationError` when a setting or the port cannot be used, or Airflow does not start.
+    """
     known = known_server()
     if known and known.kept:
         return _already(known, console)
