@@ -20,9 +20,10 @@ from coa.verify.canary_proof import forget_canary_proof, in_words, prove_canary,
 
 
 def load_canary(run: Run, target: Org, mapping: Mapping) -> bool:
-    """Writes, watches and proves the canary; whether the rest is to be loaded. Nothing where the run has none.
+    """Writes, observes and proves the canary; True if the rest is to be loaded. Does nothing in a run
+    without a canary.
 
-    Raises `RunStopped` (differences) when the proof finds a difference: nothing else is written then.
+    Raises `RunStopped` (differences) when the proof finds a difference: then nothing else is written.
     """
     canary = canary_of(run)
     if canary is None:
@@ -61,10 +62,11 @@ def load_canary(run: Run, target: Org, mapping: Mapping) -> bool:
 
 
 def go_on(run: Run, source: Org, target: Org) -> None:
-    """After a person's answer to what the canary showed, before the next write: everything is checked once more.
+    """Checks everything once more after a person's answer to the canary, before the next write.
 
-    Does nothing where nobody was to be asked, and on a retry that has written already: its own writes are no change.
-    Raises `RunStopped` (not_approved) without that answer, and as the checks before the first write do.
+    Does nothing where nobody was to be asked, and on a retry that has already written: its own writes are
+    not a change. Raises `RunStopped` (not_approved) without the answer, and as the checks before the first
+    write do.
     """
     canary = canary_of(run)
     if canary is None or not Policies(run.params).asks_after_canary or canary["resumed_at"]:

@@ -32,7 +32,7 @@ class Facts:
 def decide(facts: Facts) -> RunState:
     """The first state that holds, in the order of `RunState`.
 
-    A run that nothing stopped has to be proved: without a proof it failed, whatever else is known of it.
+    A run that nothing stopped must have a proof. Without one it failed, whatever else is known of it.
     """
     if facts.crashed:
         return RunState.FAILED

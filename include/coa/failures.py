@@ -1,7 +1,7 @@
-"""What an error of a library means for whoever has to act: may the same thing work later, or never again by itself.
+"""What an error of a library means: may the same call succeed later, or must a person change something?
 
-Our own errors say it by their class (`coa.errors`). Those of PostgreSQL, of the file system and of decoding are classed
-here, once, and turned into ours with what was being done and the next step.
+Our own errors say this by their class (`coa.errors`). Errors of PostgreSQL, the file system and decoding are
+classified here, and turned into ours, with what was being done and the next step.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def classified(error: BaseException, doing: str) -> CoaError | None:
-    """An error of ours for one of a library, raised while `doing`; None for what is not known to be either kind.
+    """The error of ours for a library's error that was raised while `doing`; None for an error of unknown
+    kind.
 
-    `StagingUnavailable` may pass; `ConfigurationError` does not get better by itself.
+    `StagingUnavailable` may pass; `ConfigurationError` needs a person.
     """
     if isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.Error):
         error = error.orig

@@ -1,8 +1,9 @@
-"""Reads a file that a setting, a param or a connection names: a regular one, of a bounded size, where it may lie.
+"""Reads a file that a setting, a param or a connection names: a regular file, of bounded size, in an allowed
+place.
 
-Whoever names a path may name anything: a FIFO that never ends, a device, a link that leads elsewhere. What is read here
-is a regular file; links are resolved first, the file then is opened along that very path, and nothing larger than the
-bound comes into memory.
+A path from outside may name anything: a FIFO that never ends, a device, a link that leads elsewhere. So links
+are resolved first, the file is opened along exactly that path, and nothing larger than the limit is read into
+memory.
 """
 
 from __future__ import annotations

@@ -1,16 +1,20 @@
-"""What hangs on a record without being part of it: the kinds, how each is found, moved and found again.
+"""The kinds of things that belong to a record without being part of it (files, notes, activities): how each is
+found, moved and recognised.
 
-Of each kind the standard fields below and a partner's own fields are carried, as far as both orgs have them and the
-target lets them be set. What refers to another record is not (a contact of a task, a series of events).
+Of each kind the standard fields below and a partner's own fields are carried, if both orgs have them and the
+target lets us set them. References to other records are not carried (a contact of a task, a series of events).
 
-How a copy in the target is known, since none of these objects has our migration key:
+None of these objects has our migration key. A copy in the target is recognised
 
-- a version of a file by `PathOnClient`: it can be set on create only, filtered by, and is shown nowhere but in the file's
-  type (Object Reference, "ContentVersion"). There we write a path of our own, with the source's org id and version id.
-- a link by its document and record, which the platform links once (Object Reference, "ContentDocumentLink").
-- everything else by being equal: the same parent, the same carried values, and of an attachment the same bytes. Before
-  the first is sent, what hangs on the same records already is compared; after a lost answer, what is equal there and is
-  the copy of nothing else is the one that was sent. Two equal ones in the source have two copies.
+- for a version of a file, by `PathOnClient`: it can be set only on create, can be filtered by, and shows only
+  as the file's type (Object Reference, "ContentVersion"). We write a path with the source's org id and version
+  id.
+- for a link, by its document and record, which the platform links only once (Object Reference,
+  "ContentDocumentLink").
+- for everything else, by being equal: the same parent, the same carried values, and for an attachment the same
+  bytes. Before the first one is sent, it is compared with what the same records already have. After a lost
+  answer, an equal record that is the copy of nothing else is the one that was sent. Two equal ones in the
+  source have two copies.
 """
 
 from __future__ import annotations
@@ -31,8 +35,12 @@ MOST_BASE64 = 37_500_000
 
 @dataclass(frozen=True)
 class Hanging:
-    """One kind. `param`: the param that asks for it. `parent`: its lookup at the record. `body`, `size`: of a kind with
-    bytes, the fields that hold them and tell how many. `most`: bytes that the API takes as multipart."""
+    """One kind.
+
+    `param`: the param that asks for it. `parent`: its lookup to the record. `body`, `size`: for a kind with
+    bytes, the fields that hold them and their number. `most`: the most bytes that the API accepts as
+    multipart.
+    """
 
     sobject: str
     param: str

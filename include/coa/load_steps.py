@@ -47,7 +47,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One pass over a chunk of one sObject: `name` is a `LoadStep`'s."""
+    """One step for one sObject in a chunk; `name` is that of a `LoadStep`."""
 
     name: str
     sobject: str

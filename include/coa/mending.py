@@ -1,7 +1,8 @@
-"""Mends what the canary could not show, from the reading that the proof works on, before the proof.
+"""Corrects what the canary could not show, from the reading for the proof, before the proof itself.
 
-Only records that we wrote last are touched: what somebody else changed since is a difference, and for a person. They go
-the careful way, once more at most; then the proof has the last word. Where nothing differs, its reading is this one.
+Only records that we wrote last are touched. What somebody else changed since is a difference, and for a person
+to decide. They go the careful way, at most once more; then the proof decides. If nothing differs, the proof
+uses the same reading.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ next run, go the careful way (`coa.load.learned`)."""
 
 
 def may_need_mending(run: Run) -> bool:
-    """Whether records were corrected by what was learnt, without a look at them."""
+    """Whether records were corrected by what was learnt, without being read back."""
     canary = canary_of(run)
     return bool(Policies(run.params).learns_from_canary and canary and canary["proved"] and canary["learned"])
 
@@ -102,7 +103,7 @@ def _find(run: Run, carried: dict[str, list[FieldMapping]], number: int) -> int:
 
 
 def _tell(run: Run) -> int:
-    """A finding for each sObject that had to be mended; the records of all."""
+    """Records a finding for each sObject that had to be mended; gives the records of all."""
     rows = run.db.rows(
         sql.SQL(
             """SELECT m.sobject, count(*) AS records, {examples} AS examples,

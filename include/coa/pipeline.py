@@ -1,4 +1,6 @@
-"""One function a task of the DAGs. All state is in the staging database; a task needs the run id only."""
+"""What each task of the DAGs does, as one function each. All state is in the staging database; a task only
+needs the run id.
+"""
 
 from __future__ import annotations
 
@@ -78,9 +80,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def _stage(run: Run, name: str, **orgs: Org) -> Iterator[None]:
-    """Times a stage, writes down its API calls, and remembers by which rule a run was stopped.
+    """Times a stage, records its API calls, and notes by which rule a run was stopped.
 
-    `orgs` by role: each is held to the org that the run was made for, whoever opened it.
+    `orgs` by role: each is bound to the org that the run was made for, whoever opened it.
     """
     for role, org in orgs.items():
         bind(run, role, org)
@@ -131,7 +133,9 @@ def preflight(run: Run, source: Org, target: Org, lease_holder_ended: HolderEnde
 
 
 def _plan_is_fixed(run: Run, stage: str) -> bool:
-    """Once a run has begun to load, clearing its earlier tasks changes nothing: its plan was approved as it is."""
+    """Whether the run has begun to load: then clearing earlier tasks changes nothing, since the plan was
+    approved as it is.
+    """
     if run.record.loaded_at is None:
         return False
     log.info("%s: run %s began to load at %s; its plan is fixed.", stage, run.run_id, run.record.loaded_at)
@@ -157,7 +161,7 @@ def extract(run: Run, org: Org, role: str) -> None:
 
 
 def transform(run: Run) -> None:
-    """What each record should look like in the target, and what stands against it."""
+    """What each record should look like in the target, and what prevents it."""
     if _plan_is_fixed(run, "transform"):
         return
     with _stage(run, "transform"):
@@ -165,7 +169,7 @@ def transform(run: Run) -> None:
 
 
 def reconcile(run: Run) -> None:
-    """Exactly one action a record."""
+    """Gives each record exactly one action."""
     if _plan_is_fixed(run, "reconcile"):
         return
     with _stage(run, "reconcile"):
@@ -175,7 +179,7 @@ def reconcile(run: Run) -> None:
 
 
 def plan(run: Run, artifacts: Folder) -> str:
-    """Hashes the plan and writes `plan.json` and `corrections.csv`; the Markdown for whoever approves.
+    """Hashes the plan, writes `plan.json` and `corrections.csv`, and gives the approval page as Markdown.
 
     Raises `RunStopped` (blocked) for blocking findings and when more is blocked than allowed.
     """
@@ -201,7 +205,7 @@ def plan(run: Run, artifacts: Folder) -> str:
 
 
 def _plan_page(run: Run) -> str:
-    """What whoever approves reads."""
+    """The approval page, as Markdown."""
     orders = {f.name: f for f in saved_carried(run, mapping_of(run))[ORDER]}
     new_orders = action_counts(run)[ORDER].get("insert", 0)
     afterwards = (
@@ -252,9 +256,10 @@ def load_lanes(run: Run, target: Org, lanes: list[int]) -> None:
 
 
 def load_links(run: Run, target: Org, source: Org | None = None) -> None:
-    """Links between records of different chunks, then deletions, then what hangs on the records, where it is carried.
+    """Sets links between records of different chunks, then carries deletions, then files and activities,
+    where a param asks for them.
 
-    The last alone needs the `source`. Raises `RowsRejected` as `on_row_failure` says.
+    Only the last needs the `source`. Raises `RowsRejected` as `on_row_failure` says.
     """
     with _stage(run, "load_links", target=target):
         load_stage.load_links(run, target, mapping_of(run))
@@ -355,9 +360,9 @@ def _verify_other(
 
 
 def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Finding]:
-    """Has the source stood still since the run read it, and is no order of ours in the target about to be sent?
+    """Has the source changed since the run read it, and could one of our orders in the target be submitted?
 
-    What moved and what is dangerous is recorded as findings of the run.
+    What changed and what is dangerous is recorded as findings of the run.
     """
     orgs = {"source": source} | ({"target": target} if target is not None else {})
     with _stage(run, "freeze_check", **orgs):
@@ -381,7 +386,7 @@ def rollback_extract(run: Run, target: Org) -> None:
 
 
 def rollback_plan(run: Run, artifacts: Folder) -> str:
-    """What is deleted, restored and left, its hash, `plan.json`; the Markdown for whoever approves."""
+    """What is deleted, restored and left, its hash, `plan.json`; gives the approval page as Markdown."""
     if _plan_is_fixed(run, "plan"):
         return rollback_plan_stage.plan_markdown(run)
     with _stage(run, "plan"):
@@ -411,7 +416,9 @@ def contract_begin(run: Run, org: Org, lease_holder_ended: HolderEnded | None = 
 
 
 def contract_plan(run: Run, artifacts: Folder) -> str:
-    """Counts the records that will be made, hashes the plan, `plan.json`; the Markdown for whoever approves."""
+    """Counts the records that will be made, hashes the plan, writes `plan.json`; gives the approval page as
+    Markdown.
+    """
     with _stage(run, "plan"):
         run.update(plan_hash=contract_stage.plan_hash(run))
         artifacts.mkdir(parents=True, exist_ok=True)
@@ -420,7 +427,9 @@ def contract_plan(run: Run, artifacts: Folder) -> str:
 
 
 def contract_ask(run: Run, org: Org) -> dict[str, int]:
-    """Asks, under the approval; deletes all records of it and proves it. Counts of answers by state."""
+    """Asks, under the approval; deletes all its records and proves that none is left. Gives counts of
+    answers by state.
+    """
     with _stage(run, "load_contract", **{run.params.role: org}):
         return contract_stage.ask(run, org)
 
@@ -443,11 +452,11 @@ def _write_artifacts(run: Run, artifacts: Folder, state: str, *, at_the_end: boo
 
 
 def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | None = None) -> RunState:
-    """Decides the state of a run that is over, writes the artifacts, gives the pair free; the state.
+    """Decides the state of a run that is over, writes the artifacts, releases the pair; gives the state.
 
-    `error`: message of the tasks that failed, None when none did. `crashed`: one of them failed by something else
-    than a rule of ours or refused rows; without it, any error counts as such. Raises `ConfigurationError` for a run
-    that was purged.
+    `error`: message of the tasks that failed, None when none did. `crashed`: one of them failed for another
+    reason than a rule of ours or refused rows; if it is not given, any error counts as such. Raises
+    `ConfigurationError` for a run that was purged.
     """
     run.refresh()
     run.require_data()

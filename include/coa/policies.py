@@ -1,6 +1,7 @@
-"""What the policies of a run mean: each param is resolved to behaviour here, once, and the rest asks for the behaviour.
+"""What the policies of a run mean: each param is translated to behaviour here, once; all other code asks for
+the behaviour.
 
-Only where a policy acts in one place, and is nothing but a choice of that place, is it read there from the params.
+A policy that acts in only one place, as nothing but a choice there, is read there from the params.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class Policies:
     # ---- dates --------------------------------------------------------------------------------
     @property
     def restores_received_dates(self) -> bool:
-        """Received dates are written again after the package's stamp; else the stamp stays and is no difference."""
+        """Whether received dates are written again after the package's stamp; otherwise the stamp stays
+        and is no difference.
+        """
         return self.params.received_dates == "restore"
 
     @property
@@ -78,7 +81,7 @@ class Policies:
 
     @property
     def learns_from_canary(self) -> bool:
-        """What the canary showed spares the reading back of all others before they are corrected."""
+        """Whether records are corrected by what the canary showed, without being read back first."""
         return self.params.learned_passes == "use"
 
     @property

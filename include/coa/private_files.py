@@ -1,4 +1,4 @@
-"""What we write is for the user who runs us and for nobody else: artifacts and staging hold personal data."""
+"""Files that we write can be read only by the user who runs us: artifacts and staging contain personal data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ UMASK = 0o077
 
 
 def keep_files_private() -> None:
-    """The first call of every command and every task: holds for all that this process and its children make.
+    """Restricts what this process and its children create; every command and task calls it first.
 
-    It may only take bits away: where the umask of the surroundings is stricter, that stays.
+    It only takes rights away: a stricter umask stays.
     """
     os.umask(os.umask(UMASK) | UMASK)
 

@@ -1,8 +1,8 @@
-"""Is this text a SOQL condition, and nothing but one? For `orders_where`, which is put behind a WHERE of ours.
+"""Whether a text is exactly one SOQL condition: for `orders_where`, which is put behind our own WHERE.
 
-What else may follow a WHERE clause (LIMIT, ORDER BY, GROUP BY, FOR ...) would silently make a run partial, and an
-unbalanced parenthesis would step out of the AND that it stands in. The grammar is that of "conditionExpression" in
-Salesforce's SOQL and SOSL Reference; whether the fields exist is the org's to say.
+Anything else that may follow a WHERE clause (LIMIT, ORDER BY, GROUP BY, FOR ...) would silently make a run
+partial, and an unbalanced parenthesis would change the AND around it. The grammar is "conditionExpression" in
+Salesforce's SOQL and SOSL Reference. Whether the fields exist is checked by the org.
 """
 
 from __future__ import annotations

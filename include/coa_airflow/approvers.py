@@ -1,9 +1,11 @@
-"""Who may approve, waive, grant and withdraw: a list that the deployment sets, out of reach of who uses Airflow.
+"""Who may approve, waive, grant and withdraw: a list set by the deployment, which users of Airflow cannot
+change.
 
-`COA_APPROVERS` (environment, else `[coa] approvers` in airflow.cfg) is the list; the Airflow variable
-`coa_approvers` can only take names away from it, for whoever may edit variables must not make himself an
-approver. Without a list whoever Airflow lets answer or trigger may do so, and the variable only says whom the
-gate asks. `COA_FOUR_EYES=true`: who triggered a run neither answers its plan nor waives the question.
+`COA_APPROVERS` (environment, else `[coa] approvers` in airflow.cfg) is the list. The Airflow variable
+`coa_approvers` can only remove names from it, because somebody who may edit variables must not be able to
+become an approver. Without a list everybody may do so whom Airflow lets answer or trigger, and the variable
+only says whom the gate asks. `COA_FOUR_EYES=true`: the person who triggered a run may neither answer its plan
+nor waive the question.
 """
 
 from __future__ import annotations

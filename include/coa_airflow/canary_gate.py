@@ -1,7 +1,7 @@
-"""The second gate: between the canary and the rest, where `canary_gate` is `ask`.
+"""The second gate, between the canary and the rest, where `canary_gate` is `ask`.
 
-It adds to the answer to the plan and never replaces it. As there, only this code writes the answer, which binds the
-plan's hash and that of what was observed; the load reads nothing else.
+It comes in addition to the answer to the plan. As there, only this code writes the answer, which is bound to
+the hashes of the plan and of what was observed; the load reads nothing else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which Airflow this is, and which of its runs a task belongs to.
 
-Several Airflows may share a staging database, and their ids of DAGs and runs may be the same. Each has an id of its
-own, made at its first run and kept in the variable `coa_deployment` of its metadata database; a headless run, whose
-metadata live no longer than the run, is known by its token.
+Several Airflows may share a staging database, and the ids of their DAGs and runs may be equal. Each Airflow has
+an id of its own, made at its first run and kept in the variable `coa_deployment` of its metadata database. A
+headless run, whose metadata is deleted with the run, is identified by its token.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The gate between the plan and the first write.
 
-Only the code below writes approvals, and the load reads only what it wrote: a gate that somebody
-marked as success, or an XCom that somebody posted, has written nothing, so the load refuses.
+Only this code writes approvals, and the load reads only what it wrote. A gate that somebody marked as success,
+or an XCom that somebody posted, has written nothing, so the load refuses.
 """
 
 from __future__ import annotations

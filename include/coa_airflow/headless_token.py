@@ -1,7 +1,7 @@
-"""How a run that `make migrate` started is known, and whether its process still lives.
+"""How a run that `make migrate` started is identified, and whether its process still lives.
 
-The process holds a PostgreSQL session lock named after its token for as long as it lives: a killed
-process loses its connection, and with it the lock, at once.
+The process holds a PostgreSQL session lock named after its token. A killed process loses its connection, and
+with it the lock, at once.
 """
 
 from __future__ import annotations

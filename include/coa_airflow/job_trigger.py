@@ -25,11 +25,10 @@ NEXT_STEP = "next_step"
 
 
 class BulkJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow has no types for us
-    """Fires when a Bulk job is over, unknown to its org, or stands still for `COA_STALL_SECONDS`.
+    """Fires when a Bulk job is over, unknown to its org, or makes no progress for `COA_STALL_SECONDS`.
 
-    It only looks: the task that wakes up reads the job itself, so an event that is lost or comes twice
-    does no harm. Keeps the run's lease on its orgs while it waits. `role` is `source` or `target`,
-    `kind` is `query` or `ingest`.
+    It only looks. The task that wakes up reads the job itself, so a lost or repeated event does no harm. It
+    renews the run's lease while it waits. `role` is `source` or `target`, `kind` is `query` or `ingest`.
     """
 
     def __init__(self, run_id: str, role: str, kind: str, job_id: str) -> None:

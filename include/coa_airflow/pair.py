@@ -1,7 +1,7 @@
 """Which two connections a run uses: those that its DAG names, or others that the deployment lists.
 
-A run keeps the two names in its row, checked before that row is written; every task, trigger and page
-asks the row. Nothing else decides which org is read and which is written.
+A run keeps both names in its row, and they are checked before that row is written. Every task, trigger and page
+reads them there. Nothing else decides which org is read and which is written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The frame around each task: finds the run, binds it to the log, keeps what went wrong.
+"""The frame around each task: finds the run, adds it to the log's context, records errors.
 
-A task is given no run id: the run is the one that belongs to the task's own Airflow run, so that no
-forged XCom can point a task at another run's plan.
+A task is given no run id: the run is the one that belongs to the task's own Airflow run, so a forged XCom
+cannot point a task at another run's plan.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The last task of each DAG: decides how the run ended, and tells everybody who wants to know.
+"""The last task of each DAG: decides how the run ended, and publishes it.
 
-What it tells Airflow: the note of the run, metrics, the asset of the target's orders, and, where the OpenLineage
-provider is installed and has a transport, lineage and the proof as data quality.
+It sets the run's note, metrics, the asset of the target's orders, and, where the OpenLineage provider is
+installed and has a transport, lineage and the proof as data quality.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tasks that hand a long wait for a Bulk job over to the triggerer and take it up again.
+"""Tasks that leave a long wait for a Bulk job to the triggerer and continue afterwards.
 
-Why so, and not by Airflow's task state store: the ledger already knows every job before it is created,
-so a retry finds its job again without a second store; what the ledger cannot do is spare the worker.
-A deferred task holds none, and a kill of any process during the wait costs none of its tries.
+Airflow's task state store is not used: the ledger knows every job before it is created, so a retry finds its
+job without a second store. What the ledger cannot do is free the worker. A deferred task holds none, and
+killing any process during the wait costs none of its tries.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who said yes to which plan. Load asks here and nowhere else, and fails closed.
+"""Recorded answers to plans. The load asks only this module, and without a recorded yes it refuses.
 
-Only the code of the approval gate calls `record`: marking the gate's task as success or posting an
-XCom writes nothing here, so it approves nothing.
+Only the approval gate calls `record`. Marking the gate's task as success, or posting an XCom, writes nothing
+here, so it approves nothing.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def canary_answer(run: Run, plan_hash: str, observed_hash: str) -> dict[str, Any
 
 
 def require_canary_answer(run: Run, plan_hash: str, observed_hash: str) -> None:
-    """Raises `RunStopped` (not_approved) unless a person said yes to what the canary showed."""
+    """Raises `RunStopped` (not_approved) unless a person approved what the canary showed."""
     answer = canary_answer(run, plan_hash, observed_hash)
     if answer is None or not answer["approved"]:
         said = f"{answer['answered_by'] or 'Nobody'} did not approve" if answer else "Nobody has answered to"
@@ -100,20 +100,20 @@ def require_canary_answer(run: Run, plan_hash: str, observed_hash: str) -> None:
 
 
 def given_answer(run: Run, plan_hash: str) -> dict[str, Any] | None:
-    """What somebody answered to this very plan before, None when nobody did (or nobody in time).
+    """What somebody answered to this very plan before; None when nobody did, or nobody in time.
 
-    The gate may have to run twice for one question. Airflow 3.3 tries a task again when its answer comes while
-    the process that asked is still winding up: it takes the end of that process for the end of the resumed one
-    (`process_executor_events` of its scheduler). The first answer stands then, so that nobody is asked twice.
+    The gate may run twice for one question. Airflow 3.3 tries a task again when its answer comes while the
+    process that asked is still ending: the scheduler takes the end of that process for the end of the
+    resumed one (`process_executor_events`). The first answer then counts, so that nobody is asked twice.
     """
     answer = last_answer(run)
     return answer if answer and answer["answered_by"] and answer["plan_hash"] == plan_hash else None
 
 
 def require(run: Run, current_hash: str) -> None:
-    """Raises `RunStopped` (not_approved) unless the plan as it stands now was approved.
+    """Raises `RunStopped` (not_approved) unless the plan as it is now was approved.
 
-    A standing approval has to be in force still, and the plan within its limits.
+    A standing approval must still be in force, and the plan within its limits.
     """
     answer = last_answer(run)
     if answer is None:

@@ -1,8 +1,9 @@
-"""The standing approval: scheduled deltas of a pair may load without a person, within its limits.
+"""The standing approval: scheduled deltas of a pair of orgs may load without a person, within limits.
 
-It is granted in the form of a migrate run's approval, by the gate's own code and only together with a yes, for
-a time, for so many records a run, for certain actions, and on the terms of that run (`coa.approval.terms`). A new grant takes the place of the older ones; one of
-0 records withdraws them. The load asks again before its first write.
+It is granted in the form with which a person approves a migration, only together with that approval. It has an
+expiry date, a limit of records a run, a list of allowed actions, and it is bound to the terms of that run
+(`coa.approval.terms`). A new grant replaces the older ones; a grant of 0 records withdraws them. The load
+checks it again before its first write.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ LONGEST = timedelta(days=92)
 
 
 def grant_from_form(run: Run, form: dict[str, Any], granted_by: str) -> str:
-    """What the form of an approved plan says of a standing approval; a sentence on what became of it.
+    """Grants what the form of an approved plan asks for; gives a sentence that says what became of it.
 
-    A form that cannot be used grants nothing and says why: the plan's own approval stands all the same.
+    A form that cannot be used grants nothing, and the sentence says why. The approval of the plan itself is
+    not affected.
     """
     records, until = form.get("standing_records"), form.get("standing_until")
     if records in (None, "") and not until:
@@ -61,7 +63,7 @@ def grant_from_form(run: Run, form: dict[str, Any], granted_by: str) -> str:
 
 
 def granted_since(run: Run, moment: datetime) -> bool:
-    """Whether this run has granted a standing approval since then; it may be withdrawn again by now."""
+    """Whether this run has granted a standing approval since then, even if it was withdrawn later."""
     return bool(
         run.db.value(
             "SELECT count(*) FROM coa.standing_approval WHERE granted_in = %s AND granted_at >= %s",
@@ -96,7 +98,7 @@ def _read(form: dict[str, Any]) -> tuple[str, datetime, int, list[str]]:
 
 
 def revoke(run: Run) -> int:
-    """Withdraws what stands for the run's pair; how many."""
+    """Withdraws every standing approval of the run's pair; gives their number."""
     return run.db.execute(
         "UPDATE coa.standing_approval SET revoked_at = clock_timestamp() WHERE pair_id = %s AND revoked_at IS NULL",
         [run.pair_id],
@@ -104,7 +106,9 @@ def revoke(run: Run) -> int:
 
 
 def withdraw(connection: Connection, standing_id: int, by: str) -> bool:
-    """Withdraws one, whoever granted it, and writes down in its run who did; False when it was withdrawn before."""
+    """Withdraws one standing approval, whoever granted it, and records who withdrew it; False when it was
+    withdrawn before.
+    """
     gone = connection.execute(
         """UPDATE coa.standing_approval SET revoked_at = clock_timestamp()
            WHERE standing_id = %s AND revoked_at IS NULL RETURNING granted_in""",

@@ -1,7 +1,7 @@
-"""What a standing approval binds: whoever granted it saw these orgs, params, mapping, user, package and automation.
+"""The terms that a standing approval is bound to: orgs, params, mapping, user, package and automation.
 
-A scheduled run takes its params from the grant; if anything else, or one of them, is another than it was, the run ends
-as `not_approved` and names it.
+A scheduled run takes its params from the grant. If one of the terms has changed since, the run ends as
+`not_approved` and names what changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_NAMED = 8
 
 
 def terms_of(run: Run) -> Terms:
-    """The terms that a run has, as JSON; after preflight, which finds out the last three."""
+    """The terms of a run, as JSON. Call it after preflight, which finds out user, package and automation."""
     params = {name: value for name, value in run.params.model_dump().items() if name not in OF_THE_RUN}
     source, target = run.record.source_org or {}, run.record.target_org or {}
     # The mapping file's own condition comes with its hash.
@@ -40,7 +40,7 @@ def terms_of(run: Run) -> Terms:
 
 
 def differences(granted: Terms, now: Terms) -> list[str]:
-    """What is another than it was granted, each in words."""
+    """The terms that changed since the grant, each in words."""
     found = []
     for name in sorted({*granted["params"], *now["params"]}):
         was, is_now = granted["params"].get(name), now["params"].get(name)
@@ -85,9 +85,10 @@ def _shown(value: Any) -> str:
 
 
 def granted_params(db: Database, source_conn_id: str, target_conn_id: str) -> dict[str, Any]:
-    """Params of the newest standing approval in force that was granted for these connections; empty without one.
+    """Params of the newest standing approval that is in force for these connections; empty without one.
 
-    Only a start: whether the orgs behind them are those of the grant, `standing.check` asks before the first write.
+    They are only where the run starts from: `standing.check` compares the orgs behind the connections
+    before the first write.
     """
     row = db.row(
         """SELECT terms -> 'params' AS params FROM coa.standing_approval

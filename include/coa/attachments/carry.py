@@ -1,7 +1,8 @@
-"""Carries what hangs on the records to the target, each once.
+"""Carries files, notes and activities to the target, each once.
 
-What is sent is written down first (`coa.attached`, state `sent`). A lost answer is settled by a look into the target; only
-when the copy is not there, and the call is over for certain, is it sent again. Whoever comes after a kill does the same.
+Each item is recorded before it is sent (`coa.attached`, state `sent`). If no answer came, the target is
+searched for the copy; the item is sent again only if the copy is not there and the call has certainly ended. A
+run after a kill does the same.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ TOLD = frozenset({"PathOnClient", "VersionNumber", "Checksum", "FileType", "Cont
 
 
 def carry(run: Run, source: Org, target: Org) -> None:
-    """Everything that the plan carries and whose record is in the target; refused ones are listed.
+    """Carries everything that the plan carries and whose record is in the target; refused items are listed.
 
-    Raises `OrgUnavailable` when something got no answer in all its tries; a retry goes on where this stopped.
+    Raises `OrgUnavailable` when an item got no answer in all its tries; a retry continues from there.
     """
     if not run.has_table(Table.ATTACHED):
         return
@@ -84,7 +85,9 @@ def _wait(run: Run, seconds: float) -> None:
 
 
 class Users:
-    """Who stands for a user of the source; nobody for one who has no counterpart, or may own nothing."""
+    """The target's user for each user of the source; nobody for a user without a counterpart, or who may
+    own nothing.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -110,9 +113,10 @@ class Users:
 
 
 def values_of(kind: Hanging, item: Item, users: Users) -> dict[str, Any]:
-    """The values that are written, without what it hangs on: nothing that is empty, users as the target has them.
+    """The values to write, without the parent: empty ones are left out, users are those of the target.
 
-    Whoever has no counterpart is left out, and the record is the running user's, as it is for records of the plan.
+    A user without a counterpart is left out. The record then belongs to the running user, as records of the
+    plan do.
     """
     values = {}
     for name, value in item.data.items():
@@ -130,7 +134,9 @@ def values_of(kind: Hanging, item: Item, users: Users) -> dict[str, Any]:
 
 # ---- what was sent without an answer ------------------------------------------------------------
 def _settle(run: Run, target: Org, kind: Hanging, users: Users) -> None:
-    """Looks for what was sent without an answer; what is not there is forgotten once its call is over for certain."""
+    """Looks for items that were sent without an answer; those not found are sent again once their call has
+    certainly ended.
+    """
     for unanswered in ledger.unanswered(run, kind.sobject):
         items = {item.source_id: item for item, _ in unanswered}
         if kind.sobject == VERSION:

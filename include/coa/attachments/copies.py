@@ -1,4 +1,4 @@
-"""Knows a copy in the target by what it is: the path of a version of a file, the equality of everything else."""
+"""Recognises a copy in the target: a version of a file by its path, everything else by being equal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Field history of the moved records as files that need no org: who changed what from what to what, by order.
+"""Field history of the moved records as files: who changed what, when, from which value to which.
 
-No API can insert history, so it is kept outside. Salesforce itself forgets it after 18 to 24 months (Field History
-Tracking guide); what the source still has is what is archived.
+No API can insert history, so it is archived outside of the target. Salesforce itself deletes it after 18 to 24
+months (Field History Tracking guide); what the source still has is archived.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The ledger of what was carried beside the records: `coa.attached`, one row for each, written before its call.
+"""The ledger of what was carried beside the records: `coa.attached`, one row each, written before the call.
 
-`sent` -> `created` -> `proved`; `refused`; `deleted` by a roll-back. A row without an answer stays `sent` until its copy is
-found, or the call is over for certain (`lost_call_seconds`) and its copy is not there.
+States: `sent` -> `created` -> `proved`, or `refused`; `deleted` by a roll-back. A row without an answer stays
+`sent` until its copy is found, or until the call has certainly ended (`lost_call_seconds`) without a copy.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ PAGE = 1000
 
 @dataclass(frozen=True)
 class Item:
-    """Something that is to be carried. `parent`: the target's record that it hangs on; of a version, the document, empty
-    for the first. `document`: of a link, the target's document. `waits`: an earlier version is
-    not in the target yet."""
+    """Something to be carried.
+
+    `parent`: the target's record that it belongs to; of a version the document, empty for the first
+    version. `document`: of a link, the target's document. `waits`: an earlier version is not in the target
+    yet.
+    """
 
     sobject: str
     source_id: str
@@ -84,7 +87,7 @@ _NOT_REFUSED = sql.SQL("""NOT EXISTS (SELECT FROM coa.rejection x WHERE x.run_id
 
 
 def _pages(run: Run, sobject: str, condition: sql.Composable) -> Iterator[list[Row]]:
-    """In the order of what they hang on; what is settled meanwhile is not met again."""
+    """In the order of the parents. Items that are settled meanwhile do not appear again."""
     query = _ITEMS.format(
         run=sql.Literal(run.run_id),
         pair=sql.Literal(run.pair_id),
@@ -101,8 +104,9 @@ def _pages(run: Run, sobject: str, condition: sql.Composable) -> Iterator[list[R
 
 
 def pending(run: Run, sobject: str) -> Iterator[list[tuple[Item, bool]]]:
-    """Page by page what is still to be sent and has its record in the target; beside each whether that was there before
-    this run."""
+    """Pages of items that are still to be sent and whose record is in the target; with each, whether the
+    record was there before this run.
+    """
     condition = sql.SQL(
         "(m.state IS NULL OR m.state IN {again} OR (m.state <> 'sent' AND a.sobject <> 'ContentVersion' "
         "AND m.target_parent IS DISTINCT FROM p.target_id)) AND {} AND (a.sobject = 'ContentVersion' OR p.target_id "
@@ -122,7 +126,7 @@ def unanswered(run: Run, sobject: str) -> Iterator[list[tuple[Item, str]]]:
 
 
 def carried(run: Run, sobject: str) -> Iterator[list[tuple[Item, Row]]]:
-    """Page by page what is in the target by this run, or by an earlier one that did not come to its proof."""
+    """Pages of items that this run brought to the target, or an earlier run that did not come to its proof."""
     condition = sql.SQL("m.target_id IS NOT NULL AND (m.state = 'created' OR m.last_run = {})").format(
         sql.Literal(run.run_id)
     )
@@ -223,7 +227,7 @@ def note_refused(run: Run, refused: Iterable[tuple[Item, str, str, str]]) -> Non
 
 
 def forget_lost(run: Run, items: Sequence[Item]) -> None:
-    """What is not in the target although the call is over: it is sent again. What is younger waits."""
+    """Makes items that were sent long ago and are not in the target ready to be sent again; younger ones wait."""
     run.db.execute(
         """DELETE FROM coa.attached WHERE pair_id = %s AND state = 'sent'
              AND (sobject, source_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))

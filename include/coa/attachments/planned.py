@@ -1,4 +1,6 @@
-"""What becomes of everything that hangs on the records, what it needs in the target, and the lines about it in the plan."""
+"""The plan for files, notes and activities: an action for each, what they need in the target, the lines in the
+approval page.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,10 @@ WORDS = {
 
 
 def decide(run: Run) -> None:
-    """One action each, by the plan of the records and by the ledger. Nothing where nothing was read.
+    """Gives each item one action, from the plan of the records and from the ledger. Does nothing where
+    nothing was read.
 
-    Only what hangs on records that are ours is carried: on a matched record nothing is hung.
+    Only items of records that we own are carried; nothing is added to a matched record.
     """
     if not run.has_table(Table.ATTACHED):
         return

@@ -1,7 +1,7 @@
-"""Proves what was carried: every value read anew from the target, every file by the SHA-256 of the bytes it gives back.
+"""Proves what was carried: every value is read again from the target, every file by the SHA-256 of its bytes.
 
-What is expected comes from the source: its values as they were read, and the hash of its bytes as they were streamed.
-Differences stand in `coa.difference` beside those of the records, under the kind's own name.
+Expected values come from the source, as they were read, and from the hash of the bytes as they were streamed.
+Differences are in `coa.difference`, under the name of the kind.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ Known = dict[str, dict[str, Any]]
 
 
 def prove(run: Run, source: Org | None, target: Org) -> None:
-    """Compares what this run carried; what is equal is noted as proved, with its stamp in the target.
+    """Compares what this run carried; what is equal is marked as proved, with its modification stamp in the
+    target.
 
-    To be called after the proof of the records, which empties the list of differences.
-    `source` is asked only for bytes of what an earlier, unknown run brought.
+    Call it after the proof of the records, which clears the list of differences. `source` is only asked for
+    the bytes of what an earlier, unknown run brought.
     """
     if not run.has_table(Table.ATTACHED):
         return
@@ -136,7 +137,7 @@ def _versions_in_order(rows: list[tuple[Item, Row]], there: Known) -> list[Diffe
 def _doubled(
     run: Run, kind: Hanging, rows: list[tuple[Item, Row]], there: list[dict[str, Any]], users: Users
 ) -> list[Difference]:
-    """Records of the target that look like a copy and are the copy of nothing."""
+    """Records of the target that look like a copy but belong to no item."""
     ours = {str(row["target_id"]) for _, row in rows}
     doubled: list[Difference] = []
     wanted: dict[str, list[tuple[Item, dict[str, Any]]]] = {}

@@ -1,9 +1,9 @@
-"""Takes back what a run carried beside the records, before the records themselves are deleted.
+"""Undoes what a run carried beside the records, before the records themselves are deleted.
 
-Only what the run itself sent, what it left there, and what nobody touched since: a document with versions or links that
-are not the run's, or a record changed after its proof, stays, and is listed with what to do; `force` takes what was
-changed, but never what others have hung on. A single version cannot be deleted, only its document as a whole (Object
-Reference, "ContentVersion": no delete call).
+Deleted is only what the run itself sent and nobody changed since. A document with versions or links that are
+not the run's, or a record changed after its proof, stays and is listed with a next step. `force` deletes what
+was changed, but never what others have added. A single version cannot be deleted, only its whole document
+(Object Reference, "ContentVersion": no delete call).
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def _apply(run: Run, sobject: str, ids: list[str], answers: Any) -> None:
 
 
 def keep_records(run: Run) -> None:
-    """A record on which something stays is left as well: it would take that along."""
+    """Keeps a record of which something stays: deleting it would delete that as well."""
     if run.has_table(Table.ATTACHED_UNDO):
         run.db.execute(
             sql.SQL(

@@ -1,5 +1,5 @@
-"""What the product takes for true of a Salesforce org, as data, and the questions that an org answers itself.
+"""What the product assumes about a Salesforce org, as data, and the probes that test it in an org.
 
-`catalogue` has the facts, `probes` the questions, `probe_org` the session that asks and writes down, `ask` the walk
-through all of them. What was learnt leaves as a cassette: the partner's own ids, names and texts do not.
+`catalogue` lists the facts, `probes` the tests, `probe_org` the session that carries them out and records them,
+`ask` runs all of them. The answers are written to a cassette, without the partner's own ids, names and texts.
 """

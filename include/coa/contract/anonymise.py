@@ -1,8 +1,9 @@
-"""Makes exchanges fit to leave a partner's house: what is not known to be ours is replaced by a stable fake.
+"""Makes recorded requests and answers fit to be sent to others: whatever is not known to be ours is replaced by
+a stable fake.
 
-It goes by what may stay, not by what must go. May stay: Salesforce's and the package's own words, and what the
-probes have made up themselves. Everything else of an answer becomes `id-1`, `text-1`, `number-1` ..., the same value
-the same fake in the whole file.
+It works by a list of what may stay: Salesforce's and the package's own words, and what the probes have made up
+themselves. Everything else becomes `id-1`, `text-1`, `number-1` ...; the same value becomes the same fake in
+the whole file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Writes `evidence/` into the artifacts of a run: leaves and salts first, the signed statement when all else is there.
+"""Writes `evidence/` into the artifacts of a run: leaves and salts first, the signed statement when everything
+else is written.
 
-In between come the artifacts: `summary.json` names the root, the statement names the hash of `summary.json`.
+The other artifacts are written in between: `summary.json` contains the root, and the statement contains the
+hash of `summary.json`.
 """
 
 from __future__ import annotations
@@ -92,9 +94,11 @@ def evidence_of(run: Run) -> dict[str, Any]:
 
 
 def seal(run: Run, artifacts: Folder, state: str) -> None:
-    """Writes and signs the statement over records and artifacts as they stand now; nothing where there are no records.
+    """Writes and signs the statement over records and artifacts as they are now; does nothing where there
+    are no records.
 
-    A key that cannot be used any more leaves the bundle unsigned: the run is over, and its evidence says so itself.
+    If the key can no longer be used, the bundle is left unsigned: the run is over, and its evidence says
+    that it is unsigned.
     """
     tree = _tree(run)
     if tree is None or state not in EVIDENCED:
@@ -121,7 +125,7 @@ def seal(run: Run, artifacts: Folder, state: str) -> None:
 
 
 def withdraw(artifacts: Folder) -> None:
-    """Takes away the evidence of an earlier end of the run: it does not fit the artifacts any more."""
+    """Removes the evidence of an earlier end of the run, which no longer fits the artifacts."""
     for name in FILES:
         (artifacts / checker.FOLDER / name).unlink(missing_ok=True)
 

@@ -1,8 +1,9 @@
-"""The line of each record in the evidence: which it is, what became of it, and salted hashes of its values.
+"""The line of each record in the evidence: its id, its outcome, and salted hashes of its values.
 
-Values are hashed in the database, as the texts that were staged: what the source gave, what was planned, what the
-target gave back. A record's salt follows from a secret of the run, which is dropped with the run's tables; so a
-bundle that is written again has the same root, and after a purge nobody can try values against the hashes.
+Values are hashed in the database, as the texts that were staged: what the source gave, what was planned, what
+the target gave back. A record's salt is derived from a secret of the run, which is dropped with the run's
+tables. So a bundle that is written again has the same root, and after a purge nobody can test guesses against
+the hashes.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ BASES_LOOKED_AT = 50
 
 @dataclass(frozen=True)
 class Base:
-    """An earlier extract of an sObject: whose, which kind, and up to when it knows the org."""
+    """An earlier extract of an sObject: its run, its kind, and the moment up to which it is complete."""
 
     run_id: str
     kind: str
@@ -32,9 +32,10 @@ class Base:
 
 
 def find_base(run: Run, spec: ExtractSpec) -> Base | None:
-    """The newest complete extract of this org and sObject with the very same fields; None when there is none.
+    """The newest complete extract of this org and sObject with exactly the same fields; None when there is
+    none.
 
-    An extract in tables of a schema that is not read any more is none, and the run's log says that it is passed over.
+    Extracts in tables of a schema that this version cannot read do not count; the run's log mentions them.
     """
     if spec.where or STAMP not in spec.fields:
         return None
@@ -59,7 +60,9 @@ def find_base(run: Run, spec: ExtractSpec) -> Base | None:
 
 
 def _readable_since(run: Run, spec: ExtractSpec) -> datetime:
-    """Values of the target's own migration fields went when these were removed, and no stamp of a record tells."""
+    """Extracts before this time cannot be used: the target's migration fields were removed, which no
+    record's stamp shows.
+    """
     long_ago = datetime(1970, 1, 1, tzinfo=UTC)
     if spec.kind != TARGET:
         return long_ago
@@ -70,7 +73,7 @@ def _readable_since(run: Run, spec: ExtractSpec) -> datetime:
 
 
 def _pass_over(run: Run, spec: ExtractSpec, earlier: Row) -> None:
-    """This run and those before it were begun with older tables: from here on there is nothing to read."""
+    """Logs that this run and all older ones have tables that this version cannot read."""
     run.events.add(
         "full_read_follows",
         "warning",

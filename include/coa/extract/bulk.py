@@ -1,7 +1,7 @@
-"""Extracts one sObject: a Bulk query whose result pages go from the socket into PostgreSQL by COPY.
+"""Extracts one sObject: the result pages of a Bulk query go from the socket into PostgreSQL by COPY.
 
-A page lands in one transaction together with the note that it did, so a break anywhere goes on with
-the pages that are missing, and a page that was cut off leaves nothing behind.
+A page and the note that it arrived are committed in one transaction. After an interruption only the missing
+pages are read, and a page that was cut off leaves nothing.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ExtractSpec:
 
 
 def ensure_state_table(run: Run) -> None:
-    """Where each extract of the run stands; call once before extracts run side by side."""
+    """Makes the table with the state of each extract; call it once before extracts run in parallel."""
     # Both orgs are extracted at once, and IF NOT EXISTS alone does not keep two creators apart.
     with run.db.advisory_lock(f"extract state of {run.run_id}"):
         with run.db.transaction() as connection:
@@ -85,10 +85,11 @@ def ensure_state_table(run: Run) -> None:
 
 
 def forget_outdated(run: Run, kind: str) -> None:
-    """Makes the next extract of this kind a new one, unless a broken or parked try of the same stage left it.
+    """Makes the next extract of this kind start anew, unless an interrupted or deferred try of the same
+    stage left it.
 
-    What an earlier pass has used, what is older than a day (Salesforce keeps results for seven), and what
-    was begun before the run's last write to the target is read again.
+    Read again is what an earlier pass has used, what is older than a day (Salesforce keeps results for
+    seven), and what began before the run's last write to the target.
     """
     run.db.execute(
         sql.SQL(
@@ -101,14 +102,15 @@ def forget_outdated(run: Run, kind: str) -> None:
 
 
 def mark_used(run: Run, kind: str) -> None:
-    """Notes that extracts of this kind were worked with: `forget_outdated` reads them anew from then on."""
+    """Marks extracts of this kind as used: `forget_outdated` then reads them anew."""
     run.db.execute(
         sql.SQL("UPDATE {} SET used = true WHERE kind = %s").format(run.table(Table.EXTRACT_STATE)), [kind]
     )
 
 
 def extract_object(run: Run, org: Org, spec: ExtractSpec) -> int:
-    """Extracts into the table `<kind>__<slug>`; the number of rows. Goes on where a broken try stopped.
+    """Extracts into the table `<kind>__<slug>`; gives the number of rows. Continues where an interrupted
+    try stopped.
 
     Raises `IncompleteExtract` when the org announced more rows than arrived.
     """
@@ -296,7 +298,7 @@ def _forget_pages(run: Run, connection: psycopg.Connection[Row], spec: ExtractSp
 
 
 def _check_and_finish(run: Run, org: Org, spec: ExtractSpec, rows: int, announced: int) -> None:
-    """Every announced row arrived, and none twice: the primary key proves it. Marks the extract as done."""
+    """Checks that every announced row arrived, and none twice (by the primary key); marks the extract as done."""
     try:
         if rows != announced:
             raise IncompleteExtract(

@@ -1,4 +1,4 @@
-"""What changed in an org since the run read it: a few calls where nothing did, whatever the size."""
+"""Whether records changed in an org since the run read it: a few API calls when nothing did, whatever the size."""
 
 from __future__ import annotations
 

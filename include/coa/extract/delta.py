@@ -1,12 +1,14 @@
-"""Extracts what changed since an earlier extract: its tables are copied, and the changes merged in.
+"""Extracts what changed since an earlier extract: its tables are copied, and the changes are merged in.
 
-The result is the same full snapshot that a full extract gives, so nothing after it knows the difference.
+The result is the same full snapshot that a full extract gives, so later stages do not distinguish them. The
+watermark of each sObject is the newest SystemModstamp of the copied table: the org's own time, not our clock.
 
-The watermark is the newest SystemModstamp of the copied table, an sObject at a time: the org's own time, no clock of
-ours. Read again is all from `delta_overlap_seconds` before it: a stamp is set before its transaction commits, so a
-record may show up with a stamp that is older than one already read, and several may bear the watermark's own. Merging
-goes by Id, so what is read twice does no harm. Deleted records come by queryAll, and a COUNT() at the end finds what
-even that does not tell (emptied recycle bins, records that left our sharing): then the sObject is extracted anew.
+Everything from `delta_overlap_seconds` before the watermark is read again: a stamp is set before its
+transaction commits, so a record may appear with an older stamp than one already read, and several records may
+have the stamp of the watermark. Merging is by Id, so reading twice does no harm.
+
+Deleted records are read by queryAll. A COUNT() at the end finds what that does not show (emptied recycle bins,
+records that are no longer shared with us); then the sObject is extracted anew.
 """
 
 from __future__ import annotations
@@ -182,7 +184,7 @@ def _rows_if_done(run: Run, spec: ExtractSpec) -> int | None:
 
 
 def _take_over(run: Run, spec: ExtractSpec) -> int:
-    """The snapshot of the target stands for the proof: nothing was written since."""
+    """Uses the snapshot of the target for the proof: nothing was written since."""
     with run.db.transaction() as connection:
         rows = tables.create_as(
             connection, run, Table(spec.kind), _copy_of(run.table(TARGET, spec.sobject)), spec.sobject
@@ -197,7 +199,7 @@ def _copy_of(table: sql.Identifier) -> sql.Composed:
 
 
 def _wrote_nothing(run: Run) -> bool:
-    """No row went to the org in this run, however it ended."""
+    """Whether no row of this run was sent to the org."""
     if not run.has_table(Table.WORK):
         return True
     return not run.db.value(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(run.table(Table.WORK)))

@@ -1,7 +1,8 @@
-"""Records of the source that point at COA records: licenses, opportunity lines, whatever a partner has added.
+"""Records of the source that point at COA records: licenses, opportunity lines, a partner's own objects.
 
-They are not moved. What they point at is, so whoever sets such records up in the target needs the new
-ids: `relink.csv`. Constant effort: one count a lookup, and one query where there is something.
+They are not moved, but the records that they point at are. Whoever sets such records up in the target needs the
+new ids: `relink.csv`. The effort does not depend on the size: one count a lookup, and one query where there is
+something.
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ from coa.staging.tables import Table
 
 
 class Unresolved(Enum):
-    """What is expected of a link to a record of ours that is not in the target, and that no one has explained."""
+    """What is expected of a link to a record that we move, that is not in the target, and whose absence
+    nothing explains.
+    """
 
     EMPTY = "empty"
     """The plan: whoever is created with it gets the link by `coa.plan.links`."""
@@ -34,7 +36,7 @@ class Unresolved(Enum):
 
 
 class LinksInTexts(Enum):
-    """What is expected of a text whose links are rewritten, and of which some lead to records that are there."""
+    """What is expected of a text whose links are rewritten when some of them lead to records that are there."""
 
     REWRITTEN = "rewritten"
     """The plan and the proof, and every correction after the step that rewrites them."""
@@ -110,8 +112,10 @@ def _text_expected(
 
 
 def customer_now(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifier) -> sql.Composed:
-    """Joins the customer that a link has to lead to as the orgs are now: a match of before counts only while its key
-    holds, whatever the ledger still says."""
+    """Joins the customer that a link has to lead to as both orgs are now.
+
+    An earlier match only counts while its key still holds, whatever the ledger says.
+    """
     return sql.SQL(
         """LEFT JOIN (SELECT l.source_id, CASE WHEN l.origin = 'matched' THEN m.target_id ELSE l.target_id END AS target_id
              FROM {ledgers} l LEFT JOIN ({alike}) m ON m.source_id = l.source_id
@@ -167,8 +171,8 @@ def is_unresolved(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifi
 def changed_fields(compared: list[Comparison]) -> sql.Composed:
     """SQL for the array of names of the fields that differ.
 
-    A subquery that gives it ends with OFFSET 0: PostgreSQL else repeats the whole of it wherever it is used, which
-    costs the square of the number of fields where each field asks for it.
+    A subquery that gives it must end with OFFSET 0. Otherwise PostgreSQL repeats the whole expression
+    wherever it is used, which costs the square of the number of fields.
     """
     if not compared:
         return sql.SQL("'{{}}'::text[]").format()

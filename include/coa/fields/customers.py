@@ -19,11 +19,11 @@ def customer_called(run: Run, alias: str) -> sql.Composed:
 
 
 def customers_alike(run: Run, targets: sql.Identifier) -> sql.Composed:
-    """SELECT source_id, target_id: the customer of the target that has the org id of each source customer now.
+    """SELECT source_id, target_id: the target's customer that has the org id of each source customer now.
 
-    15 and 18 characters name one org, case matters. Of several target records for one org the one stays that is
-    matched already, then the one with the very same text wins, then the oldest. `targets`: a table of the target's
-    customers.
+    15 and 18 characters name the same org, and case matters. If several target records have one org id, the
+    one that is matched already is taken, else the one with the identical text, else the oldest. `targets`:
+    a table of the target's customers.
     """
     return sql.SQL(
         """SELECT DISTINCT ON (s."Id") s."Id" AS source_id, t."Id" AS target_id

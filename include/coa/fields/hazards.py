@@ -1,4 +1,4 @@
-"""Fields that must never be set on our records, whoever sets them: Send_Order__c could send a historical order again."""
+"""Fields that must never be set on our records: Send_Order__c could submit a historical order again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ CODE = "hazard"
 
 
 def find_hazards(run: Run) -> None:
-    """A difference of the kind `hazard` for each record that we ever created and that has such a field set now."""
+    """Lists a difference of the kind `hazard` for each record that we created and in which such a field is
+    set now.
+    """
     for sobject, names in HAZARDS.items():
         for name in sorted(set(names) & set(run.columns(Table.VERIFY, sobject))):
             run.db.execute(
@@ -45,7 +47,7 @@ def find_hazards(run: Run) -> None:
 
 
 def ask_hazards(run: Run, target: Org) -> list[Finding]:
-    """The same asked of the target itself, in one call: of all records that bear our migration key."""
+    """The same question, asked of the target in one call: of all records that have our migration key."""
     asked = [(sobject, name) for sobject, names in HAZARDS.items() for name in names]
     answers = read_together(
         target,
@@ -63,7 +65,7 @@ def ask_hazards(run: Run, target: Org) -> list[Finding]:
 
 
 def planned_hazards(run: Run, kind: str) -> list[Finding]:
-    """The same in an extract of the target, for whoever approves the plan."""
+    """The same in an extract of the target, for the approval page."""
     findings = []
     for sobject, names in HAZARDS.items():
         for name in sorted(set(names) & set(run.columns(kind, sobject))):

@@ -1,7 +1,7 @@
-"""Links between records of ours: to what comes with the same plan, and to what stays behind.
+"""Links between records that we move: to records of the same plan, and to records that stay behind.
 
-A link is expected as the source has it. It is left empty only where a line of `coa.explained` says so, written
-here, from the plan alone: what the load then brings about excuses nothing.
+A link is expected to be as in the source. It is left empty only where a row of `coa.explained` says so. These
+rows are written here, from the plan alone; what the load does later excuses nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ ALIAS = sql.Identifier("linked")
 
 
 def link_to_new_records(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """A record that is there already gets its link when the other one comes with this plan, in a text as in a lookup.
+    """Plans the update of records that are already in the target and point at a record of this plan.
 
-    Not where the target's version wins: an update would correct all the rest of the record as well. The link
-    is explained there, as the other fields are. A detail never changes its order (master-detail).
+    Not where the target's version wins: an update would correct all other fields of the record as well.
+    There the link is explained, as the other fields are. A detail never changes its order (master-detail).
     """
     for sobject, fields in carried.items():
         for one in fields:
@@ -82,9 +82,10 @@ def _link_one(run: Run, sobject: str, one: FieldMapping, links: sql.Composed) ->
 
 
 def explain_links_outside(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """Links that may follow later, to records that are neither moved now nor were before: left empty, and listed.
+    """Explains links that stay empty because the record that they lead to is not moved, now or earlier;
+    they are listed.
 
-    Without a plan (a verification) moved is what the ledger knows.
+    Without a plan (in a verification), moved means known to the ledger.
     """
     comes = sql.SQL("SELECT sobject, source_id FROM {} WHERE action = 'insert'").format(run.table(Table.PLAN))
     if not run.has_table(Table.PLAN):
@@ -93,15 +94,18 @@ def explain_links_outside(run: Run, carried: dict[str, list[FieldMapping]]) -> N
 
 
 def explain_links_to_held(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """Links to records that the load held back because they changed since the plan: the next delta brings both."""
+    """Explains links to records that the load held back because they changed since the plan; the next delta
+    brings both.
+    """
     if run.has_table(Table.CHANGED_SINCE_PLAN):
         held = sql.SQL("SELECT sobject, source_id FROM {}").format(run.table(Table.CHANGED_SINCE_PLAN))
         _explain(run, carried, Cause.LINK_CHANGED_SINCE, held, sql.SQL("o.source_id IS NOT NULL"))
 
 
 def explain_links_in_texts(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """Texts of expected records that are another one in the target because links in them lead there, as far as the
-    ledger knows by now."""
+    """Explains texts that differ from the source because links in them now lead to the target, as far as
+    the ledger knows.
+    """
     alias = sql.Identifier("rewritten")
     for sobject, one in ((sobject, f) for sobject, fields in carried.items() for f in fields):
         if not one.rule.rewrite_links or one.source is None:

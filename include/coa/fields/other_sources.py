@@ -1,6 +1,6 @@
-"""Records of the target that came from another source: what the ledgers of the target's other pairs hold.
+"""Records of the target that came from another source, as the ledgers of the target's other pairs show.
 
-Ids of two sources can be equal (copies of one org), and so can the migration keys that they would write.
+Ids of two sources can be equal (copies of one org), and then their migration keys would be equal, too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Values that a field's type refuses, told from the describe before anything is sent.
+"""Values that a field's type refuses, recognised from the describe before anything is sent.
 
-A source org may hold what no org takes any more: Salesforce's checks came later than the values. Texts that are too
-long and values missing in a picklist have policies of their own (`coa.transform.rules`). Neither `url` nor `phone` is
-here: Salesforce checks no form of theirs (Object Reference, "Field Types": "client applications are responsible").
+A source org may hold values that no org accepts any more, because Salesforce introduced the checks later. Texts
+that are too long and values missing in a picklist have policies of their own (`coa.transform.rules`). `url` and
+`phone` are not here: Salesforce does not check their form (Object Reference, "Field Types": "client
+applications are responsible").
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The field map of a run, from the describes that preflight kept: what every stage after it works with."""
+"""The field map of a run, from the describes that preflight kept. Every later stage works with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DESCRIBES, FIELD_MAP = "describes", "field map"
 
 
 def forget_saved(run: Run) -> None:
-    """For whoever writes describes: what a run holds of them in memory is not true any more."""
+    """Clears what is cached of a run's describes. Call it after writing describes."""
     run.kept.pop(DESCRIBES, None)
     run.kept.pop(FIELD_MAP, None)
 
@@ -41,8 +41,11 @@ def fitting_or_not(
 def carried_by_object(
     source: dict[str, Describe], target: dict[str, Describe], mapping: Mapping, created_dates: str
 ) -> dict[str, list[FieldMapping]]:
-    """The fields that are written. A field whose types do not fit is a blocker and is left out here, so that
-    the rest of the run's data can still be looked at."""
+    """The fields that are written.
+
+    A field whose types do not fit is a blocker; it is left out here, so that the rest of the data can still
+    be examined.
+    """
     return {
         sobject: [one for one in fields if not type_conflict(one)]
         for sobject, fields in fitting_or_not(source, target, mapping, created_dates).items()

@@ -1,13 +1,13 @@
-"""Links inside texts to records that are moved: taken apart once, put together with the ids of the target.
+"""Links inside texts to records that are moved: split once, joined again with the ids of the target.
 
-Where the mapping file asks for it (`rewrite_links`), a link to a record of the source leads to the same record in the
-target. A text is cut into pieces when the plan is made; what stands there in the end follows from the pieces and the
-ledger: an id that is not known, or not yet, leaves its link as the source has it, byte for byte.
+Where the mapping file asks for it (`rewrite_links`), a link to a record of the source is changed to lead to the
+same record in the target. A text is split into pieces when the plan is made. The final text follows from the
+pieces and the ledger; a link to a record that is not in the target stays as in the source, byte for byte.
 
-What counts as a link to a record (Salesforce Help, "Navigate to Records with URLs", "My Domain URL Formats"): the org's
-own host or its Lightning host, then `/<id>`, `/lightning/r/<id>`, `/lightning/r/<object>/<id>` or
-`/one/one.app#/sObject/<id>`, whatever follows; ids of 15 or 18 characters. The form of the id stays, so that a text
-grows by the difference of the hosts and by nothing else.
+What counts as a link to a record (Salesforce Help, "Navigate to Records with URLs", "My Domain URL Formats"):
+the org's own host or its Lightning host, then `/<id>`, `/lightning/r/<id>`, `/lightning/r/<object>/<id>` or
+`/one/one.app#/sObject/<id>`, whatever follows; ids of 15 or 18 characters. The form of the id stays, so a text
+grows only by the difference of the hosts.
 """
 
 from __future__ import annotations

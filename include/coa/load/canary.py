@@ -1,7 +1,8 @@
-"""The canary: the few orders that a load writes first, so that what the target does with them is known.
+"""The canary: the few orders that a load writes first, to see what the target does with them.
 
-Chosen once, before the first write, and kept in the run's table `canary`: whoever tries again loads the same records.
-In the plan they bear the chunk number `CANARY_CHUNK`; the order in which a chunk is chosen is no part of the plan's hash.
+They are chosen once, before the first write, and kept in the run's table `canary`, so that a retry loads the
+same records. In the plan they have the chunk number `CANARY_CHUNK`. The order of chunks is not part of the
+plan's hash.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from coa.staging.tables import Table
 
 
 def choose_canary(run: Run, carried: dict[str, list[FieldMapping]]) -> int:
-    """Fills `canary` unless an earlier try did; how many of the plan's new orders it holds."""
+    """Fills `canary` unless an earlier try did; gives the number of the plan's new orders in it."""
     if not run.has_table(Table.CANARY):
         new_orders = count_new_orders(run)
         has_one = has_canary(new_orders, run.params.canary)
@@ -60,7 +61,9 @@ def _keep_row(
     under: dict[str, Any] | None,
     reused: Row | None,
 ) -> None:
-    """The run's row of `coa.canary`; where all was taken over from another run there is nothing to prove."""
+    """Writes the run's row of `coa.canary`. If everything was taken over from another run, there is nothing
+    to prove.
+    """
     connection.execute(
         sql.SQL(
             """INSERT INTO coa.canary (run_id, orders, strata, fingerprint, reused_from, learned, careful, proved, ended_at)
@@ -105,9 +108,11 @@ def _keep_chosen(run: Run, connection: psycopg.Connection[Row], orders: list[str
 
 
 def _keep_unfinished(run: Run, connection: psycopg.Connection[Row]) -> None:
-    """Orders of ours that an earlier run left as Draft, with what is missing of them: as many as can be watched.
+    """Adds orders of ours that an earlier run left as Draft, with everything that they still lack, as far
+    as they can be observed.
 
-    All of them come first, in a chunk of their own; beyond `MOST_ROWS` rows they are no part of the canary.
+    All of them come first, in a chunk of their own. Those beyond `MOST_ROWS` rows are not part of the
+    canary.
     """
     left = sql.SQL(
         """SELECT p.source_id FROM {plan} p

@@ -26,7 +26,7 @@ WEIGHTS = {
 
 @dataclass(frozen=True)
 class Stratum:
-    """Something that a record can show: `value` of a field for kinds of few values, the name of an effect, or ''."""
+    """Something that a record can show: a `value` of a field with few values, the name of an effect, or ''."""
 
     kind: str
     sobject: str
@@ -58,10 +58,11 @@ def has_canary(new_orders: int, orders: int) -> bool:
 
 
 def choose(candidates: Sequence[Candidate], orders: int, most_rows: int = MOST_ROWS) -> list[str]:
-    """Source ids of at most `orders` candidates with at most `most_rows` rows, in the order in which they were taken.
+    """Source ids of at most `orders` candidates with at most `most_rows` rows, in the order in which they
+    were chosen.
 
-    Each time the candidate is taken that shows most of what is not there yet, of equals the one that stands first;
-    a clone takes its original along, or is passed over where that does not fit.
+    Each step takes the candidate that shows most of what is not shown yet, the first one among equals. A
+    clone brings its original with it, or is skipped if that does not fit.
     """
     by_id = {one.source_id: one for one in candidates}
     left = dict(by_id)

@@ -1,10 +1,12 @@
-"""Whether a canary that an earlier run proved may stand for this run's: the same target in every respect that counts.
+"""Whether a canary that an earlier run proved can serve for this run: the target must be the same in every
+respect that counts.
 
-What was held equal is kept with each canary as its `fingerprint`; where part of it could not be read there is none, and
-no reuse. Only what the canary held is known: what is new in a plan (its strata) is a canary of its own. The first chunk
-after a reuse is read back in full; what it shows beside the plan's expectations ends the reuse.
+What was compared is kept with each canary as its `fingerprint`. If part of it could not be read, there is no
+fingerprint and no reuse. Only what the canary showed is known, so new strata of a plan need a canary of their
+own. The first chunk after a reuse is read back in full; anything that the plan did not expect ends the reuse.
 
-One pass is never reused: where preflight reads the package's Draft rule as off, each run tries it with its own canary.
+One pass is never reused: where preflight finds the package's Draft rule switched off, each run tries it with
+its own canary.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ CORRECTED_BY = (CORRECTIONS, CORRECTIONS_EXACT, RECEIVED_DATES, FROZEN_TERMS, FR
 
 # ---- under what a canary was loaded ------------------------------------------------------------------
 def fingerprint(run: Run, carried: dict[str, list[FieldMapping]]) -> dict[str, Any] | None:
-    """All that has to be equal; None where part of it cannot be read, so that nobody can say it is."""
+    """Hash of everything that must be equal; None where part of it cannot be read."""
     target, terms = run.record.target_org, terms_of(run)
     rules = target.get("workflow_rules")
     readable = (
@@ -116,10 +118,10 @@ def _shown(candidates: Iterable[Candidate]) -> set[Stratum]:
 
 # ---- an earlier one -------------------------------------------------------------------------------------
 def reusable(run: Run, carried: dict[str, list[FieldMapping]]) -> Row | None:
-    """The newest canary of this pair that may stand for the run's: run_id, learned, careful, strata.
+    """The newest canary of this pair that can serve for this run: run_id, learned, careful, strata.
 
-    None where the run is to begin with one of its own: it is to be shown to somebody (`canary_gate`), or one pass is
-    to be tried, or nothing is to be learnt.
+    None where the run needs its own canary: somebody is to see it (`canary_gate`), one pass is to be tried,
+    or nothing is to be learnt.
     """
     tries_one_pass = may_be_tried(run, {f.name: f for f in carried[ORDER]})
     policies = Policies(run.params)
@@ -161,7 +163,7 @@ def is_rechecked(canary: Row) -> bool:
 
 
 def recheck(run: Run, chunk_no: int) -> None:
-    """After a chunk that was read back in full: a surprise in it ends the reuse, for all that follows."""
+    """After a chunk that was read back in full: a surprise in it ends the reuse for the rest of the load."""
     canary = canary_of(run)
     if canary is None or canary["reused_from"] is None or canary["rechecked"] is not None:
         return

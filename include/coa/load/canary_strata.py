@@ -1,7 +1,9 @@
-"""What the new orders of a plan can show, and a bounded number of them among which everything is shown once.
+"""What the new orders of a plan can show, and a bounded number of orders that together show each thing at least
+once.
 
-Set-based over the plan: for each stratum one order, the same one for as many strata as can be, for all are picked by
-one seeded order of the source ids. Only these come to Python, however many orders the plan has.
+Set-based over the plan: for each stratum one order is picked. All picks use one seeded order of the source ids,
+so one order serves for as many strata as possible. Only the picked orders reach Python, however many the plan
+has.
 """
 
 from __future__ import annotations

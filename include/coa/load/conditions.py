@@ -1,7 +1,7 @@
-"""What has to be true of a planned record before a step may touch it: SQL over the plan (alias `p`).
+"""What must be true of a planned record before a step may write it: SQL over the plan (alias `p`).
 
-A step that cannot be undone waits for what it rests on: a record for its parent, an order's way out of Draft for all
-its details. What never comes is listed as refused, with the reason; the next run goes on from there.
+A step that cannot be undone waits for what it depends on: a record for its parent, an order's release for all
+its details. What cannot be sent for that reason is listed as refused; the next run continues from there.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ INCOMPLETE = "INCOMPLETE"
 
 
 def not_held_back(run: Run, alias: str = "p") -> sql.Composed:
-    """The record did not change in the source since the plan."""
+    """Condition: the record did not change in the source since the plan."""
     return sql.SQL(
         "NOT EXISTS (SELECT FROM {} h WHERE h.sobject = {a}.sobject AND h.source_id = {a}.source_id)"
     ).format(run.table(Table.CHANGED_SINCE_PLAN), a=sql.Identifier(alias))
 
 
 def has_parent(run: Run, sobject: str) -> sql.Composed:
-    """The record hangs on nothing, or what it hangs on is in the target."""
+    """Condition: the record needs no parent, or its parent is in the target."""
     if sobject not in PARENTS:
         return sql.SQL("true").format()
     return sql.SQL(
@@ -41,7 +41,7 @@ def has_parent(run: Run, sobject: str) -> sql.Composed:
 
 
 def planned_details_are_there(run: Run) -> sql.Composed:
-    """Of an order: every planned detail is there."""
+    """Condition for an order: every planned detail is in the target."""
     return sql.SQL(
         """(NOT EXISTS (SELECT FROM {plan} x LEFT JOIN coa.ledger xl
               ON {ledger_xl}
@@ -56,7 +56,9 @@ def planned_details_are_there(run: Run) -> sql.Composed:
 
 
 def is_complete(run: Run) -> sql.Composed:
-    """Of an order: every planned detail is there, and its special terms, frozen once the order is released, are exact."""
+    """Condition for an order: every planned detail is in the target, and the special terms, which can no
+    longer change once the order is released, are exact.
+    """
     return sql.SQL(
         """({there} AND NOT EXISTS (SELECT FROM {work} xw JOIN {plan} x
               ON {x_is_xw}
@@ -73,7 +75,7 @@ def is_complete(run: Run) -> sql.Composed:
 
 
 def list_orphans(run: Run, sobject: str, step: str, chunk_no: int) -> None:
-    """Records whose parent the org refused are not sent to fail, or to stand without it; they are listed."""
+    """Lists records whose parent the org refused; they are not sent."""
     parent = PARENTS[sobject]
     word = "customer" if parent == CUSTOMER else "order"
     run.db.execute(
@@ -101,7 +103,9 @@ def list_orphans(run: Run, sobject: str, step: str, chunk_no: int) -> None:
 
 
 def left_draft(run: Run, step: str, due: str) -> sql.Composed:
-    """INSERT that lists orders which have to stay Drafts: those of the query `due` (source_id, waits) that wait."""
+    """INSERT that lists orders that must stay Drafts: those of the query `due` (source_id, waits) for which
+    `waits` is true.
+    """
     return sql.SQL(
         """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
            SELECT {run}, {order}, s.source_id, {step}, {code},
@@ -117,7 +121,7 @@ def left_draft(run: Run, step: str, due: str) -> sql.Composed:
 
 
 def list_incomplete(run: Run, step: str, chunk_no: int) -> None:
-    """Orders of a chunk that were created released, and of which a detail did not arrive."""
+    """Lists orders of a chunk that were created as released and lack a detail."""
     run.db.execute(
         sql.SQL(
             """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)

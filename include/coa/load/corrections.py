@@ -1,8 +1,9 @@
-"""Re-reads what was written and rewrites every carried field that automation changed.
+"""Reads again what was written, and rewrites every carried field that automation changed.
 
-Today's catalog price over the historical one, whatever a partner's trigger stamped, defaults that filled
-an empty field: re-reading finds what no rule book predicts. The received date goes last and alone: going
-to Received stamps NOW(), an update of only the date does not.
+Examples: the package writes today's catalog price over the historical one, a partner's trigger sets a field, a
+default fills an empty field. Reading again finds what no list of rules predicts. The received date is written
+last and by itself: the package sets it to NOW() when an order becomes Received, but not when only the date is
+updated.
 """
 
 from __future__ import annotations
@@ -222,7 +223,9 @@ def _read_into(run: Run, org: Org, spec: ExtractSpec, ids: list[str], table: sql
 
 
 def forget_canary_corrections(run: Run, sobject: str, chunk_no: int) -> None:
-    """Records of the canary that get another link are corrected anew: a step has one row a record."""
+    """Removes corrections of canary records that get another link, so that they are corrected anew: a step
+    has one row a record.
+    """
     run.db.execute(
         sql.SQL(
             """DELETE FROM {work} c USING {work} w WHERE w.step = ANY (%s) AND w.sobject = %s AND w.chunk_no = %s
@@ -277,7 +280,7 @@ def _plan_corrections(
 
 
 def _but_for_drafts(run: Run, changed: sql.Composed) -> sql.Composed:
-    """What differs of an order, without its status as long as it has to stay a Draft."""
+    """What differs in an order, without its status while it must stay a Draft."""
     return sql.SQL(
         """CASE WHEN t.{status} = {draft} AND NOT EXISTS (SELECT FROM {plan} p WHERE p.sobject = {order}
                        AND p.source_id = d.source_id AND {complete})
@@ -311,7 +314,9 @@ def uncarriable(run: Run, fields: list[FieldMapping]) -> sql.Composed:
 
 
 def _plan_expected(run: Run, by_bulk: Step, by_rest: Step, fields: list[FieldMapping]) -> None:
-    """One row a new record with the fields that the plan expects to be corrected: nothing is read for it."""
+    """One row for each new record, with the fields that the plan expects to be corrected; nothing is read
+    for it.
+    """
     sobject, chunk_no = by_bulk.sobject, by_bulk.chunk_no
     wanted = [one for one in fields if is_corrected(one)]
     run.db.execute(
@@ -381,7 +386,7 @@ def _plan_expected_dates(run: Run, dates: Step) -> None:
 
 
 def _plan_dates(run: Run, by_bulk: Step, by_rest: Step, dates: Step) -> None:
-    """Orders whose received date is another now, or will be because their status was just rewritten."""
+    """Orders whose received date differs now, or will differ because their status was just rewritten."""
     run.db.execute(
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, target_id, changed)

@@ -1,4 +1,4 @@
-"""Orders that stand as Draft in the target although they are none."""
+"""Orders that are Drafts in the target although they should not be."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ BROKEN_JOB = ("InvalidBatch", "ClientInputError", "InvalidJob", "InvalidEntity",
 
 @dataclass
 class Loader:
-    """Sends the pending rows of a step and brings every job of it to its end."""
+    """Sends the pending rows of a step and brings each of its jobs to an end."""
 
     run: Run
     org: Org
@@ -58,9 +58,10 @@ class Loader:
         self.jobs = IngestJobs(self.org)
 
     def send(self, step: Step, between_jobs: Callable[[], None] | None = None) -> None:
-        """Until no row of the step is pending: each is accepted or rejected then.
+        """Works until no row of the step is pending: each one is then accepted or rejected.
 
-        `between_jobs`: called before each job is planned; it may take pending rows out of the step. Raises `OrgUnavailable` when the org cannot be reached; a retry goes on where this stopped.
+        `between_jobs`: called before each job is planned; it may take pending rows out of the step.
+        Raises `OrgUnavailable` when the org cannot be reached; a retry continues from there.
         """
         self.settle_open_jobs(step)
         look_up_unknown(self.run, self.org, step)
@@ -152,10 +153,11 @@ class Loader:
         )
 
     def _carry_out(self, job: Row, step: Step) -> None:
-        """Create, upload, close; a lost answer anywhere ends in `_bring_to_end`.
+        """Creates, uploads and closes a job; a lost answer anywhere leads to `_bring_to_end`.
 
-        Raises `PairBusy` before a call by which the org would come to write, when another run has taken the pair over:
-        a process that stood still (a suspended machine, a stopped container) wakes up in the middle of a chunk.
+        Raises `PairBusy` before a call that would make the org write, if another run has taken the pair
+        over. This happens when a process was paused (a suspended machine, a stopped container) and
+        continues in the middle of a chunk.
         """
         self.run.lease.require()
         try:
@@ -175,7 +177,7 @@ class Loader:
             self._bring_to_end(job, step, JobStatus.begun(job_id))
 
     def _bring_to_end(self, job: Row, step: Step, known: JobStatus | None = None) -> None:
-        """From wherever a job stands; `known` saves asking for what was just learnt."""
+        """Continues from whatever state a job is in; `known` saves a call when its status was just read."""
         if not job["job_id"]:
             self._abandon(job, step, "the answer to its creation was lost")
             return
@@ -224,7 +226,7 @@ class Loader:
             )
 
     def _abandon(self, job: Row, step: Step, why: str) -> None:
-        """Gives a job up that processed nothing; inserts are looked up all the same before they are sent again."""
+        """Gives up a job that processed nothing. Inserts are still looked up before they are sent again."""
         sent = step.operation == INSERT and job["state"] != JobState.PLANNED
         state = RowState.UNKNOWN if sent else RowState.PENDING
         with self.run.db.transaction() as connection:
@@ -283,11 +285,13 @@ class Loader:
 
 
 def settle_jobs_of_other_runs(run: Run, org: Org) -> int:
-    """Brings jobs that earlier runs on this target left unfinished to their end, whatever their source; how many.
+    """Brings jobs that earlier runs on this target left unfinished to an end, whatever their source; gives
+    their number.
 
-    Called before the target is extracted: what they wrote is then in the snapshot, which outranks the
-    ledger, so their results need not be applied. Jobs that the ledger does not know are never touched. Raises
-    `PairBusy` when another run has taken the pair over: the jobs may be that run's, at work.
+    Call it before the target is extracted. What these jobs wrote is then in the snapshot, which counts more
+    than the ledger, so their results need not be applied. Jobs that the ledger does not know are never
+    touched. Raises `PairBusy` when another run has taken the pair over: the jobs may then belong to that
+    run.
     """
     jobs = IngestJobs(org)
     left = run.db.rows(

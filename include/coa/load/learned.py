@@ -1,8 +1,8 @@
 """Whether an sObject is loaded by what the canary showed, or the careful way: read back before it is corrected.
 
-By what was learnt: each expected correction of the plan is sent as it is, without reading the record back first. That
-needs a proved canary in which nothing surprised, and which showed each effect that is expected of this sObject. What
-the canary could not show comes to light in the proof's own reading and is mended (`coa.load.mending`).
+By what was learnt, each expected correction of the plan is sent without reading the record back first. This
+needs a proved canary without a surprise for this sObject, which showed every effect that is expected of it.
+What the canary could not show is found by the reading for the proof, and mended (`coa.mending`).
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def learn(run: Run, careful: list[str]) -> list[str]:
 
 
 def _rests_on(run: Run) -> list[str]:
-    """The runs whose observations count: this one, and the one whose canary stands for it."""
+    """The runs whose observations count: this one, and the run whose canary is reused."""
     canary = canary_of(run)
     return [run.run_id, *([canary["reused_from"]] if canary and canary["reused_from"] else [])]
 
 
 def is_learned(run: Run, sobject: str, chunk_no: int) -> bool:
-    """Whether a chunk of an sObject is sent by what was learnt; the canary's own chunks never are."""
+    """Whether a chunk of an sObject is sent by what was learnt; never true for the canary's own chunks."""
     if not Policies(run.params).learns_from_canary or chunk_no <= CANARY_CHUNK or ended_late(run):
         return False
     canary = canary_of(run)
@@ -76,7 +76,9 @@ def is_learned(run: Run, sobject: str, chunk_no: int) -> bool:
 
 
 def links_are_learned(run: Run, sobject: str, chunk_no: int) -> bool:
-    """The same for what follows a link: only where the canary set one in each of the ways in which the chunk did."""
+    """The same for the corrections after links: only if the canary set a link in each of the ways that the
+    chunk did.
+    """
     if not is_learned(run, sobject, chunk_no):
         return False
     sent = {
@@ -96,7 +98,8 @@ def links_are_learned(run: Run, sobject: str, chunk_no: int) -> bool:
 def frozen_terms_at_stake(run: Run, fields: list[FieldMapping], chunk_no: int) -> sql.Composed:
     """SQL on the plan (alias `p`): details whose frozen terms are read back before their order is released.
 
-    Where the way of details is known: those with such a term; all, where the target fills one in or changes it.
+    If details are loaded by what was learnt: those with such a term, or all, where the target fills one in
+    or changes it.
     """
     frozen = [f for f in fields if f.name in FROZEN_DETAIL_FIELDS]
     filled = any(

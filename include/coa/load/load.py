@@ -33,7 +33,8 @@ __all__ = ["load_canary", "load_customers", "load_lanes", "load_links", "prepare
 
 
 def load_canary(run: Run, target: Org, mapping: Mapping) -> None:
-    """What an earlier run left unfinished, then the canary with its customers and its links, watched at every step.
+    """Loads what an earlier run left unfinished, then the canary with its customers and links, observed at
+    every step.
 
     Raises `RowsRejected` when the org refused some and `on_row_failure` is stop.
     """
@@ -52,7 +53,7 @@ def load_canary(run: Run, target: Org, mapping: Mapping) -> None:
 
 
 def load_customers(run: Run, target: Org, mapping: Mapping) -> None:
-    """Raises `RowsRejected` when the org refused some and `on_row_failure` is stop."""
+    """Loads the new customers. Raises `RowsRejected` when the org refused some and `on_row_failure` is stop."""
     _require_prepared(run)
     require_proved_canary(run)
     load_customer_records(run, target, saved_carried(run, mapping))
@@ -60,10 +61,10 @@ def load_customers(run: Run, target: Org, mapping: Mapping) -> None:
 
 
 def load_lanes(run: Run, target: Org, mapping: Mapping, lanes: list[int]) -> None:
-    """Works off the chunks of these lanes, each lane in a thread of its own.
+    """Works through the chunks of these lanes, each lane in a thread of its own.
 
-    Raises the first error of a lane when all have come to a stop; that a job is still at work is told
-    only when there is nothing worse.
+    Raises the first error of a lane when all have stopped; `JobStillRunning` only when there is no other
+    error.
     """
     _require_prepared(run)
     require_proved_canary(run)
@@ -102,9 +103,10 @@ def load_links(run: Run, target: Org, mapping: Mapping) -> None:
 
 
 def require_proved_canary(run: Run) -> None:
-    """Fails closed: a task before this one may have been marked as success by hand.
+    """Refuses to go on without a proved canary: an earlier task may have been marked as success by hand.
 
-    Raises `RunStopped` (differences) for a canary that is not proved, (not_approved) where the run ends with it.
+    Raises `RunStopped`: differences for a canary that is not proved, not_approved where the run ends with
+    it.
     """
     canary = canary_of(run)
     if canary is None:
@@ -142,7 +144,7 @@ def stop_if_rejected(run: Run) -> None:
 
 
 def _require_prepared(run: Run) -> None:
-    """Fails closed: without `prepare_load` there was no check of the approval."""
+    """Refuses to load without `prepare_load`: otherwise the approval was not checked."""
     if not run.has_table(Table.CHUNK) or run.record.loaded_at is None:
         raise RunStopped(
             f"Run {run.run_id} was not prepared for loading.",

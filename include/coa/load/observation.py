@@ -1,12 +1,12 @@
 """What the target does with the records of the canary, step by step.
 
-After every step that sent something, all records of the canary are read again. A field that then holds neither what it
-held before nor what was sent, or that does not hold what was just sent, was changed by the target in that step; in the
-step that creates a record, by what the record should look like. Expected values come from the plan and from the
-readings before, never from the load.
+After every step that sent something, all records of the canary are read again. A field was changed by the
+target in that step if it holds neither its earlier value nor what was sent, or not what was just sent. In the
+step that creates a record, its desired values are compared. Expected values come from the plan and from earlier
+readings, never from the load.
 
-Table `effect`: one row a record, field and step. Beside it stand the expected corrections of the plan: what happens as
-they say is no surprise, whatever else happens is one, and so is an expected effect that stays away.
+Table `effect`: one row for each record, field and step. It is compared with the plan's expected corrections.
+What happens as expected is no surprise; anything else is, and so is an expected effect that does not happen.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from coa.staging.tables import Table
 
 
 def begin_to_watch(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """What is known of the canary's records before the first step: those that stand in the target already."""
+    """Records the state of the canary's records before the first step: those that are in the target already."""
     if run.has_table(Table.EFFECT):
         return
     with run.db.transaction() as connection:
@@ -108,10 +108,10 @@ def _columns(fields: list[FieldMapping]) -> list[str]:
 
 
 def _what_was_sent(run: Run, step: Step) -> str:
-    """What a step has sent so far, as a mark among its chunk's steps; empty where it sent nothing.
+    """What a step has sent so far, as an entry among its chunk's steps; empty where it sent nothing.
 
-    A step that is begun again after a kill is looked at once for what it sent before, and again if it sends more:
-    else what a later step did would be put down to it.
+    A step that starts again after a kill is compared once for what it sent before, and again if it sends
+    more. Otherwise effects of a later step would be counted as its own.
     """
     row = run.db.row(
         sql.SQL(

@@ -59,7 +59,7 @@ def sum_up(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Row]:
 
 
 def _stayed_away(run: Run) -> tuple[sql.Composed, dict[str, Any]]:
-    """Effects of rules that were expected on records of the canary and not seen on them."""
+    """Effects of rules that were expected on records of the canary and did not happen."""
     query = sql.SQL(
         """INSERT INTO coa.observed (run_id, sobject, field, step, effect, surprise, records, example)
            SELECT %(run)s, x.sobject, x.field,
@@ -109,12 +109,12 @@ def observed(run: Run, run_id: str = "") -> list[Row]:
 
 
 def observed_hash(rows: list[Row]) -> str:
-    """SHA-256 over what was observed: what a person answers after the canary is an answer to this."""
+    """SHA-256 of what was observed. The answer after the canary is bound to it."""
     return sha256(json.dumps([list(r.values()) for r in rows]).encode()).hexdigest()
 
 
 def careful_objects(rows: list[Row]) -> list[str]:
-    """sObjects that showed a surprise."""
+    """sObjects for which the canary showed a surprise."""
     return sorted({str(r["sobject"]) for r in rows if r["surprise"]})
 
 
@@ -134,7 +134,7 @@ def observed_document(run: Run) -> dict[str, Any] | None:
 
 
 def observed_markdown(run: Run) -> str:
-    """What the canary showed, for whoever decides on the rest: no values of records."""
+    """What the canary showed, for the person who decides about the rest; no values of records."""
     found = counts(run)
     rows = observed(run)
     lines = [
@@ -147,7 +147,9 @@ def observed_markdown(run: Run) -> str:
 
 
 def expected_canary_markdown(run: Run, new_orders: int) -> str:
-    """The part of the plan's page: whether the load begins with a canary, and what the last one on this pair showed."""
+    """Part of the approval page: whether the load begins with a canary, and what the last canary of this
+    pair showed.
+    """
     if not has_canary(new_orders, run.params.canary):
         return (
             f"**No canary:** the plan has {new_orders:,} new orders, and the canary {run.params.canary}; all records are "

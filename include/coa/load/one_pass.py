@@ -1,11 +1,12 @@
-"""Orders created as they are, with their status: tried with one, then with the canary, and watched to the end.
+"""One pass: orders are created with their final status. It is tried with one order, then with the canary, and
+checked until the end.
 
-The unit is an order with its details. What the canary shows decides: where the org refuses details under a released
-order, or changes its status, its received date or a special term of its details, one pass is over. The orders of the
-canary that it happened to are set back to Draft, for this very run has created them, and go through all passes.
+The unit is an order with its details. The canary decides: if the org refuses details of a released order, or
+changes its status, its received date or a special term of its details, one pass ends. The orders of the canary
+to which this happened are set back to Draft (this very run created them) and go through all passes.
 
-Later each job is followed by a query for its orders that are Drafts or bear another received date than was sent: a rule
-may have been switched on again. The first hit ends one pass for the rest of the run.
+Later, each job is followed by a query for orders that are Drafts, or have another received date than was sent:
+somebody may have switched a rule on again. The first one found ends one pass for the rest of the run.
 """
 
 from __future__ import annotations
@@ -55,9 +56,10 @@ ROOM = LONGEST_SOQL - 1000
 def plan_one_pass(
     run: Run, connection: psycopg.Connection[Row], carried: dict[str, list[FieldMapping]], chosen: list[str]
 ) -> None:
-    """Which way each order goes, and the one that is tried first: of the `chosen` one with details, few of them.
+    """Decides which way each order goes, and chooses the order that is tried first: one of the `chosen`
+    with few details.
 
-    Its chunk is `TRIAL_CHUNK`. Without such an order in the canary one pass is not tried.
+    Its chunk is `TRIAL_CHUNK`. If the canary has no suitable order, one pass is not tried.
     """
     if not may_be_tried(run, {f.name: f for f in carried[ORDER]}):
         return
@@ -88,9 +90,9 @@ def plan_one_pass(
 
 # ---- orders ----------------------------------------------------------------------------------------
 def insert_as_they_are(run: Run, org: Org, fields: list[FieldMapping], step: Step) -> None:
-    """Sends the planned rows of the step as long as one pass is open, each job followed by its look.
+    """Sends the pending rows of the step while one pass is open; each job is followed by a check.
 
-    What is not created when it ends goes today's way, in this chunk and in all that follow.
+    Orders that are not created when it ends are created as Drafts, in this chunk and in all later ones.
     """
     look = partial(_look, run, org, step)
     Loader(run, org, fields).send(step, between_jobs=look)
@@ -100,7 +102,9 @@ def insert_as_they_are(run: Run, org: Org, fields: list[FieldMapping], step: Ste
 
 
 def _look(run: Run, org: Org, step: Step) -> None:
-    """Looks at what was created since the last look, then takes out of the step what is not to go one pass any more."""
+    """Checks what was created since the last check, then takes out of the step what must not go one pass
+    any more.
+    """
     created = _not_looked_at(run, step)
     size = ROOM // AN_ORDER_IN_SOQL
     for start in range(0, len(created), size):
@@ -213,7 +217,9 @@ def _note_looked_at(run: Run, connection: psycopg.Connection[Row], orders: list[
 
 
 def _divert(run: Run, step: Step) -> None:
-    """Orders of a chunk that are not created go today's way: rows of no job, and those that were never sent."""
+    """Makes orders of a chunk that are not created go the usual way, as Drafts: rows of no job, and those
+    never sent.
+    """
     with run.db.transaction() as connection:
         connection.execute(
             sql.SQL(
@@ -237,7 +243,9 @@ def _divert(run: Run, step: Step) -> None:
 
 
 def _try_refused_as_drafts(run: Run, step: Step) -> None:
-    """What the org does not take as it is may be taken as a Draft; in the canary it ends one pass."""
+    """What the org refuses to create with its status may be accepted as a Draft; in the canary such a
+    refusal ends one pass.
+    """
     of_step = [step.name, step.sobject, step.chunk_no]
     with run.db.transaction() as connection:
         refused = connection.execute(
@@ -259,10 +267,10 @@ def _try_refused_as_drafts(run: Run, step: Step) -> None:
 
 # ---- after their details -----------------------------------------------------------------------------
 def settle_units(run: Run, org: Org, carried: dict[str, list[FieldMapping]], chunk_no: int) -> None:
-    """After the details of a chunk: what came of its orders that were created as they are.
+    """After the details of a chunk: checks the orders that were created with their status.
 
-    In the canary, those whose details were refused or that were changed are set back to Draft, and their refused details
-    are sent once more. In later chunks they are listed as incomplete.
+    In the canary, orders whose details were refused, or that were changed, are set back to Draft, and their
+    refused details are sent again. In later chunks they are listed as incomplete.
     """
     if one_pass_of(run) is None:
         return
@@ -282,7 +290,7 @@ def settle_units(run: Run, org: Org, carried: dict[str, list[FieldMapping]], chu
 
 
 def _judge(run: Run, chunk_no: int) -> None:
-    """Ends one pass where an order of the canary did not arrive as a whole, as it was sent."""
+    """Ends one pass if an order of the canary did not arrive complete and as it was sent."""
     with run.db.transaction() as connection:
         bad = connection.execute(
             sql.SQL(
@@ -351,7 +359,9 @@ def _plan_way_back(run: Run, step: Step) -> None:
 
 
 def _send_refused_details_again(run: Run, details: Step) -> None:
-    """Under a released order they were refused; under a Draft they may not be."""
+    """Sends details again that were refused because their order was released; as details of a Draft they
+    may be accepted.
+    """
     of_set_back = sql.SQL(
         """source_id IN (SELECT p.source_id FROM {plan} p JOIN {one_pass} o
              ON o.source_id = p.parent_id AND o.way = {set_back} WHERE p.sobject = {detail})"""
@@ -379,7 +389,9 @@ def _send_refused_details_again(run: Run, details: Step) -> None:
 
 # ---- what is told ------------------------------------------------------------------------------------
 def _tell(run: Run) -> None:
-    """A finding when one pass has ended: what was hit, set back, and how many went today's way for it."""
+    """Records a finding when one pass has ended: which orders caused it, which were set back, how many went
+    the usual way.
+    """
     found = one_pass_of(run)
     if found is None or found["ended_at"] is None:
         return

@@ -1,6 +1,7 @@
-"""What is known of a run's one pass: its row of `coa.one_pass`, and which way each order goes.
+"""The state of a run's one pass: its row of `coa.one_pass`, and which way each order goes.
 
-No row: one pass is not tried. A row that has ended: orders that were not created yet go today's way, as Drafts.
+No row: one pass is not tried. A row that has ended: orders that were not created yet go the usual way, as
+Drafts.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def is_open(run: Run) -> bool:
 
 
 def ended_late(run: Run) -> bool:
-    """Whether a rule was on again that preflight had read as off: what the canary showed does not hold any more."""
+    """Whether a rule was switched on again that preflight had found off: what the canary showed is no
+    longer valid.
+    """
     found = one_pass_of(run)
     return found is not None and bool(found["seen_late"])
 
@@ -78,8 +81,9 @@ def count_ways(run: Run, *, created: bool = False) -> dict[str, int]:
 
 
 def one_pass_document(run: Run) -> dict[str, Any]:
-    """For `summary.json`: `state` (not_tried, used, ended), `orders` that went one pass, `todays_way`: the others by
-    reason, `why` it ended."""
+    """For `summary.json`: `state` (not_tried, used, ended), `orders` that went one pass, `todays_way`: the
+    others by reason, `why` it ended.
+    """
     found = one_pass_of(run)
     if found is None:
         return {"state": "not_tried", "orders": 0, "todays_way": {}, "why": ""}

@@ -1,4 +1,4 @@
-"""Between approval and the first write: is it this plan, do we hold the pair, what has changed since?"""
+"""Checks between approval and first write: is it this plan, do we hold the pair, what has changed since?"""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from coa.staging.tables import Table
 
 
 def prepare_load(run: Run, source: Org, target: Org, mapping: Mapping) -> list[int]:
-    """Checks everything that load rests on, chooses the canary and cuts the lanes; their numbers.
+    """Checks everything that the load depends on, chooses the canary and distributes chunks to lanes; gives
+    the lanes' numbers.
 
-    Raises `RunStopped` (not_approved) without an approval of exactly this plan, `RunStopped` (blocked)
-    when the target changed under the plan, `PairBusy` when another run took the pair over.
+    Raises `RunStopped` (not_approved) without an approval of exactly this plan, `RunStopped` (blocked) when
+    the target changed since the plan, `PairBusy` when another run took the pair over.
     """
     if require_go_ahead(run, plan_hash(run)):
         if not nothing_to_write(run):
@@ -44,9 +45,8 @@ def prepare_load(run: Run, source: Org, target: Org, mapping: Mapping) -> list[i
 
 
 def _refuse_without_canary(run: Run) -> None:
-    """A run that may write its canary alone, of a plan too small for one, would write nothing and prove nothing.
-
-    Raises `RunStopped` (blocked).
+    """Raises `RunStopped` (blocked) for a run that may write only its canary when the plan is too small for
+    one: it would write and prove nothing.
     """
     if Policies(run.params).needs_canary and not nothing_to_write(run):
         raise RunStopped(
@@ -58,9 +58,10 @@ def _refuse_without_canary(run: Run) -> None:
 
 
 def check_again(run: Run, source: Org, target: Org) -> None:
-    """After a wait, before the next write: the checks that stood before the first one.
+    """Repeats the checks before the first write; to be called after a wait, before the next write.
 
-    What the canary wrote is excluded; the next delta takes what changes in it. Raises as `prepare_load` does.
+    What the canary wrote is left out; changes to it are left to the next delta. Raises as `prepare_load`
+    does.
     """
     approval.require(run, plan_hash(run))
     run.lease.require()
@@ -122,7 +123,7 @@ def hold_back_changed(run: Run, source: Org) -> int:
 def _hold_whole_orders(
     run: Run, connection: psycopg.Connection[Row], held: list[tuple[str, str, str]], source: Org
 ) -> None:
-    """An order with a changed or new detail, or of a new customer that is held, waits with all its details."""
+    """An order waits with all its details if a detail is changed or new, or if its new customer is held."""
     plan, changed = run.table(Table.PLAN), run.table(Table.CHANGED_SINCE_PLAN)
     details = [i for sobject, i, _ in held if sobject == DETAIL]
     new_parents: list[str] = []
@@ -160,7 +161,9 @@ def _hold_whole_orders(
 
 
 def _rests_on(run: Run, target: Org, sobject: str, ids: list[str]) -> list[str]:
-    """Records that the plan updates or deletes must stand as it saw them, and no other may bear our keys."""
+    """Records that the plan updates or deletes must be as the plan saw them, and no other record may have
+    our keys.
+    """
     return _planned_among(run, sobject, ids) or _new_with_our_key(run, target, sobject, ids)
 
 
@@ -204,7 +207,9 @@ def _new_with_our_key(run: Run, target: Org, sobject: str, ids: list[str]) -> li
 
 
 def _cut_lanes(run: Run) -> list[int]:
-    """One row a chunk, dealt out to the lanes in turn; lane numbers with work. The canary goes in none of them."""
+    """Writes one row a chunk and distributes them to the lanes in turn; gives the numbers of lanes with
+    work. The canary is in no lane.
+    """
     run.db.execute(
         sql.SQL(
             """INSERT INTO {chunk} (chunk_no, lane, orders)

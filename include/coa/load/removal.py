@@ -1,7 +1,7 @@
-"""Deletes records of the target, children first, with the same jobs that survive anything as an insert.
+"""Deletes records of the target, children first, with the same resumable Bulk jobs as an insert.
 
-Used for deletions that are carried over and by a roll-back. Which records go was decided before, in a
-plan that a person approved: here is only the sending.
+Used for deletions that are carried over and by a roll-back. Which records are deleted was decided in a plan
+that a person approved; this module only sends.
 """
 
 from __future__ import annotations

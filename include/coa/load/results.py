@@ -1,7 +1,7 @@
-"""What became of each row of a job: every row sent is found in a result file, or looked up in the org.
+"""The outcome of each row of a job: every row that was sent is found in a result file, or looked up in the org.
 
-JobComplete is no proof, and Failed does not mean that nothing was written: all results are read in
-either case. Rows that stand in no file are `unknown` until the org was asked for them by migration key.
+JobComplete is no proof, and Failed does not mean that nothing was written: all results are read in either case.
+Rows in no file are `unknown` until they were looked up by their migration key.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def _apply_failed(
 
 
 def _reject_worn_out(connection: psycopg.Connection[Row], run: Run, job: Row) -> None:
-    """Rows that met transient errors too often are rejected; all rejections of the job are listed."""
+    """Rejects rows that met transient errors too often; lists all rejections of the job."""
     reject_worn_out(connection, run, of_job(job))
     record_rejections(connection, run, of_job(job))
 
@@ -331,7 +331,7 @@ def find_by_key(org: Org, sobject: str, source_ids: list[str]) -> dict[str, str]
 
 
 def _not_of_others(run: Run, sobject: str, found: dict[str, str]) -> dict[str, str]:
-    """Without the records that came from another source, whose ids can be equal to ours."""
+    """Leaves out records that came from another source, whose ids can be equal to ours."""
     theirs = inserted_by_others(run, sobject, [id18(target_id) for target_id in found.values()])
     return {key: target_id for key, target_id in found.items() if id18(target_id) not in theirs}
 

@@ -104,7 +104,7 @@ def _plan_inserts(run: Run, step: Step) -> None:
 
 
 def _of_step(run: Run, step: Step) -> sql.Composed:
-    """SQL on the plan (alias `p`): orders that are created by this step, not by the other one."""
+    """SQL on the plan (alias `p`): orders that this step creates, and not the other one."""
     if step.sobject != ORDER:
         return sql.SQL("true").format()
     as_it_is = of_one_pass(run, ORDER)
@@ -112,7 +112,7 @@ def _of_step(run: Run, step: Step) -> sql.Composed:
 
 
 def _insert_orders(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
-    """Those that can be, as they are, where one pass is tried; all others as Drafts."""
+    """Inserts orders with their status where one pass allows it; all others as Drafts."""
     if one_pass_of(run) is not None:
         as_they_are = ORDERS_ONE_PASS.on(ORDER, chunk_no)
         if is_open(run):
@@ -136,9 +136,10 @@ def _insert_details(run: Run, org: Org, carried: dict[str, list[FieldMapping]], 
 
 
 def _set_statuses(run: Run, org: Org, fields: list[FieldMapping], chunk_no: int) -> None:
-    """The real status of every order of the chunk that has another one now; a genuine Draft stays.
+    """Sets the final status of every order of the chunk that has another one now; an order that is a Draft
+    in the source stays one.
 
-    An order that is a Draft leaves it only when all its planned details are there, special terms and all.
+    An order leaves Draft only when all its planned details, with their special terms, are in the target.
     """
     step = STATUSES.on(ORDER, chunk_no)
     run.db.execute(
@@ -190,7 +191,7 @@ def _due_statuses(run: Run, chunk_no: int) -> sql.Composed:
 
 
 def _linked_in(chunk_no: int) -> sql.Composed:
-    """SQL on the plan (alias `p`): the records whose links a round sets."""
+    """SQL on the plan (alias `p`): the records whose links are set in this round."""
     if chunk_no != CANARY_CHUNK:
         return sql.SQL("true").format()
     return sql.SQL("p.chunk_no = ANY ({})").format(sql.Literal(list(WATCHED_CHUNKS)))

@@ -1,7 +1,7 @@
-"""Rewrites the links in texts, after all lanes: by then the ledger knows where the records are that they lead to.
+"""Rewrites the links in texts after all lanes, when the ledger knows where the linked records are.
 
-An insert carries the text as the source has it, so that it is there whatever becomes of the load; an update of a text
-with such links is left to this step too. Setting a text is idempotent: it may be sent twice.
+An insert carries the text as in the source, so it is complete even if the load stops; an update of a text with
+such links is left to this step as well. Setting a text is idempotent: it may be sent twice.
 """
 
 from __future__ import annotations

@@ -35,7 +35,9 @@ def analyze_work(run: Run) -> None:
 
 
 def analyze_ledger(run: Run) -> None:
-    """After rows were added to it: a load begins with hardly any, and plans made for those would read all for each."""
+    """Updates statistics after rows were added: a load begins with an almost empty ledger, and plans made
+    for that would read all of it for each row.
+    """
     run.db.execute("ANALYZE coa.ledger (pair_id, sobject, source_id, target_id, origin)")
 
 
@@ -63,7 +65,7 @@ def of_job(job: Row) -> sql.Composed:
 
 
 def forget_work(run: Run, step: Step) -> None:
-    """Drops the rows of a step whose rows are found anew at each try (corrections)."""
+    """Deletes the rows of a step; for steps that determine their rows anew at each try (corrections)."""
     run.db.execute(
         sql.SQL("DELETE FROM {} WHERE step = %s AND sobject = %s AND chunk_no = %s").format(
             run.table(Table.WORK)

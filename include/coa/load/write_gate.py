@@ -1,4 +1,4 @@
-"""What stands between an approved plan and the first write, of a migration and of a roll-back alike."""
+"""The checks between an approved plan and the first write, for migrations and roll-backs alike."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Touched = Callable[[str, Changes], Iterable[str]]
 
 
 def require_go_ahead(run: Run, current_hash: str) -> bool:
-    """The plan is the one that was made and approved, and the run holds its pair; makes the work tables.
+    """Checks that the plan is the approved one and that the run holds its pair, and makes the work tables.
 
-    Whether this is the first time: a retry has written already, and what it wrote itself must not count as a
-    foreign change. Raises `RunStopped` (not_approved) without an approval of exactly this plan, `PairBusy` when
-    another run took the pair over.
+    True if this is the first time: a retry has already written, and its own writes must not count as a
+    change by others. Raises `RunStopped` (not_approved) without an approval of exactly this plan,
+    `PairBusy` when another run took the pair over.
     """
     if current_hash != run.record.plan_hash:
         raise RunStopped(
@@ -38,7 +38,7 @@ def require_go_ahead(run: Run, current_hash: str) -> bool:
 
 
 def begin_to_write(run: Run) -> None:
-    """From here on the plan is fixed, and clearing earlier tasks changes nothing."""
+    """Marks that writing begins: the plan is fixed from now on, and clearing earlier tasks changes nothing."""
     run.update(loaded_at=datetime.now(UTC))
 
 

@@ -1,11 +1,11 @@
-"""Reads the mapping file: YAML, checked whole, every fault reported at once with its line.
+"""Reads the mapping file: YAML, checked as a whole; all faults are reported at once, with their lines.
 
-All values are text exactly as written (`No` stays `No`, `0012` stays `0012`), so the nodes of the YAML
-document are read here rather than Python values made of them. What needs the orgs' describes (does the
-field exist?) is checked in `coa.preflight.mapping_check`.
+All values are text exactly as written (`No` stays `No`, `0012` stays `0012`), so the nodes of the YAML document
+are read here, not Python values made from them. What needs the orgs' describes (does the field exist?) is
+checked in `coa.preflight.mapping_check`.
 
-A fault names line and column, and the words that a mapping file has by its nature; never what stands in this one: whoever
-names a file as a mapping learns nothing of it.
+A fault names line and column, and words that every mapping file may contain, but never text of this file.
+Otherwise somebody could read any file by naming it as a mapping.
 """
 
 from __future__ import annotations

@@ -95,8 +95,9 @@ class Mapping:
         return 0
 
     def sections_of(self, org_id: str, connection: str) -> list[str]:
-        """The keys of `sources` that mean this source: its connection's, then, which beats it, its org id's (15 or 18
-        characters)."""
+        """The keys of `sources` that mean this source: that of its connection, then that of its org id
+        (15 or 18 characters), which counts more.
+        """
         return [
             *(key for key in self.sources if key == connection),
             *(key for key in self.sources if org_id and key[:15] == org_id[:15]),

@@ -1,9 +1,11 @@
-"""Where mapping files and custom rules may be read from, and by whose word.
+"""Where mapping files and custom rules may be read from, depending on who named the file.
 
-COA_MAPPING_FOLDER: set, everything must lie below it. Unset, what the deployment itself names (COA_MAPPING, or PARAMS of
-a headless run, whose user could read it anyway) is read as it is; what a trigger form or a variable of a served Airflow
-names must lie below the project's `mappings/`. COA_CUSTOM_RULES=true allows `custom:`; rules are code, and are read only
-below that folder, whoever names the file.
+If COA_MAPPING_FOLDER is set, everything must be below it. If not, a file that the deployment itself names
+(COA_MAPPING, or PARAMS of a headless run, whose user could read it anyway) may be anywhere. A file named by a
+trigger form or by a variable of a served Airflow must be below the project's `mappings/`.
+
+COA_CUSTOM_RULES=true allows `custom:`. Rules are code, and are read only below that folder, whoever names the
+file.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ MAX_BYTES = 5_000_000
 
 
 class NamedBy(Enum):
-    """Whose word the path of a mapping file is."""
+    """Who named the mapping file."""
 
     DEPLOYMENT = "deployment"
     """The environment of the workers, or PARAMS of a headless run."""

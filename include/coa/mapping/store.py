@@ -33,7 +33,9 @@ class _Read:
 
     @property
     def sha256(self) -> str:
-        """Over what was parsed, too: an owner's CSV and the modules of custom rules belong to what the run was told."""
+        """Includes what was parsed: the owners' CSV and the modules of custom rules belong to the
+        mapping as well.
+        """
         return sha256((self.text + repr(self.mapping.as_data())).encode()).hexdigest() if self.path else ""
 
 
@@ -60,10 +62,11 @@ def whole_mapping_of(run: Run) -> Mapping:
 
 
 def freeze(run: Run, named_by: NamedBy = NamedBy.DEPLOYMENT) -> None:
-    """Reads the mapping file and keeps it with the run, its filter of orders in the run's params. Done once a run.
+    """Reads the mapping file and keeps it with the run; its filter of orders goes into the run's params.
+    Done once a run.
 
-    The file is what the param `mapping` names (`named_by`: whose word that is), else COA_MAPPING. Raises `InvalidParams`
-    for one that nobody can use, or that may not be read.
+    The file is what the param `mapping` names (`named_by`: who gave that name), else COA_MAPPING. Raises
+    `InvalidParams` for a file that cannot be used or may not be read.
     """
     if run.has_table(Table.MAPPING_FILE):
         return
@@ -85,9 +88,9 @@ def freeze(run: Run, named_by: NamedBy = NamedBy.DEPLOYMENT) -> None:
 
 
 def adopt(run: Run, other: str) -> None:
-    """Gives a run the mapping of another one, which it verifies: what that one was told, whatever the file says now.
+    """Gives a verification the mapping of the run that it verifies, whatever the file says now.
 
-    Raises `ConfigurationError` when the other's was purged, and the file that this run froze is not the same.
+    Raises `ConfigurationError` when that mapping was purged and the file is not the same any more.
     """
     theirs = identifier(other, Table.MAPPING_FILE)
     told = run.db.row("SELECT mapping_name, mapping_sha256 FROM coa.run WHERE run_id = %s", [other]) or {}

@@ -1,7 +1,7 @@
-"""The nodes of a YAML document that somebody else wrote: bounded before they are composed.
+"""The nodes of a YAML document from outside, checked for size before they are built.
 
-PyYAML composes by recursion, and a document of a few hundred bytes can stand for millions of nodes: aliases of aliases.
-So its events are counted first, which takes neither depth nor memory.
+PyYAML builds recursively, and a few hundred bytes can describe millions of nodes by aliases of aliases. So the
+events are counted first, which needs no depth and no memory.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A dress rehearsal: records of real people become others on the way, before anything of them is kept."""
+"""A dress rehearsal: personal data is masked while it is read, before anything of it is kept."""

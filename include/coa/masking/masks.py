@@ -1,8 +1,9 @@
-"""Values that look like the real ones and say nothing of them: pure functions of a key and a text.
+"""Masks that look like the real values and reveal nothing of them: pure functions of a key and a text.
 
-The same text gives the same mask under the same key, whatever record or org it stands in, so that what was joined by it is
-joined by the mask. A letter becomes a letter of the same case and a digit a digit; everything else stays, line breaks and
-blanks too, so that lengths and shapes are those of the real values. Who has not the key cannot try names against masks.
+The same text has the same mask under the same key, in every record and org, so what could be joined by the text
+can be joined by the mask. A letter becomes a letter of the same case, a digit a digit; everything else stays,
+including line breaks and blanks, so lengths and shapes are kept. Without the key nobody can test names against
+masks.
 """
 
 from __future__ import annotations

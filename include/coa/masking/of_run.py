@@ -1,9 +1,10 @@
-"""Which values of a run are masked, and the one way by which they are: whoever reads an org for a run asks here.
+"""Which values of a run are masked, and how. Everything that reads an org for a run asks this module.
 
-Masked is every text of both orgs but what the app and the platform provide (contract terms, products, record types) and what
-makes records findable (ids, org ids, auto-numbers). Of the target only what is looked up there is masked, accounts and users,
-by the same key: a source's account finds its counterpart by the masked name as it would by the real one. The target's
-customers, orders and details are its own, or masked since a run wrote them.
+Masked are all texts of both orgs, except what the app and the platform provide (contract terms, products,
+record types) and what records are found by (ids, org ids, auto-numbers). In the target only accounts and users,
+which are looked up there, are masked, by the same key: an account of the source finds its counterpart by the
+masked name as it would by the real one. The target's customers, orders and details are its own, or were masked
+when a run wrote them.
 """
 
 from __future__ import annotations

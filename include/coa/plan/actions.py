@@ -35,7 +35,7 @@ REASON_ORDER = tuple(ReasonCode)
 
 
 def assign_actions(run: Run, carried: dict[str, list[FieldMapping]]) -> None:
-    """Fills `plan`: compared with the target where the record is there, else blocked, held or insert."""
+    """Fills `plan`: records in the target are compared with it; all others are blocked, held or inserted."""
     # Made and filled in one transaction, key last: the embedded server then writes the table itself and no log of it.
     with run.db.transaction() as connection:
         tables.create(connection, run, Table.PLAN, keyed=False)
@@ -146,9 +146,10 @@ def _tell_changed_matches(run: Run) -> None:
 
 
 def _changed_in_target(compared: list[Comparison]) -> sql.Composed:
-    """Whether someone changed the record in the target since it was last proved equal.
+    """Whether somebody changed the record in the target since it was last proved equal.
 
-    Where nothing but fields of ours would be written, nobody is overwritten: they were removed and deployed anew.
+    If only our migration fields would be written, nobody's change is overwritten: the fields were removed
+    and deployed again.
     """
     if not compared:
         return sql.SQL("false").format()
@@ -218,9 +219,11 @@ def _block_frozen_terms(run: Run) -> None:
 
 
 def _block_late_terms(run: Run, fields: list[FieldMapping]) -> None:
-    """New details of an order that has left Draft, with special terms that only a later update could bring exactly.
+    """Blocks new details of an order that has left Draft if only a later update could set their special
+    terms exactly.
 
-    What Bulk cannot carry follows its insert by REST; here the package would refuse that, and the text be lost.
+    What Bulk cannot carry follows the insert by REST. Here the package would refuse that, and the text
+    would be lost.
     """
     frozen = [f for f in fields if f.name in FROZEN_DETAIL_FIELDS]
     if not frozen:
@@ -278,9 +281,10 @@ def _hold(run: Run) -> None:
 
 
 def _number_chunks(run: Run) -> None:
-    """Orders with work in chunks (`RunParams.orders_a_chunk`), details with their order.
+    """Divides orders with work into chunks (`RunParams.orders_a_chunk`); details go with their order.
 
-    Oldest first, but before all others those whose status is not right yet: an earlier run left them as Draft.
+    Oldest first, but before them the orders whose status is not right yet, which an earlier run left as
+    Draft.
     """
     values = {"order": ORDER, "detail": DETAIL, "status": STATUS}
     work = sql.SQL(

@@ -1,8 +1,8 @@
-"""What the orders are worth, by currency and by status: how much of it moves, stays behind, or is gone.
+"""The value of the orders, by currency and by status: how much is moved, stays behind, or is gone.
 
-One computation for whoever decides or looks back: the approver's page, the migration page, report and case work.
-`source` is counted from the source's records alone, the outcomes from the plan and from what became of it; that they
-add up to it says that no amount was forgotten.
+One computation for the approval page, the migration page, the report and the case work. `source` is counted
+from the source's records alone, the outcomes from the plan and from what happened to it. That they add up to it
+shows that no amount was forgotten.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What hangs on a blocked record is blocked as well: orders on customers, details on orders.
+"""What depends on a blocked record is blocked as well: orders on customers, details on orders.
 
-Only a parent that is not in the target yet takes its children with it.
+Only if the parent is not in the target yet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOUND_HERE = ("key_of_other_source", "possible_duplicate", "order_incomplete", "
 
 
 def forget_own_problems(run: Run) -> None:
-    """A task that is tried again must not stand on what its earlier try found."""
+    """Deletes the problems of an earlier try of this task."""
     run.db.execute(
         sql.SQL("DELETE FROM {} WHERE reason_code = ANY (%s)").format(run.table(Table.PROBLEM)),
         [list(FOUND_HERE)],

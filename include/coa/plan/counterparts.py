@@ -1,7 +1,7 @@
-"""Which source records already have a counterpart in the target: brings the ledger up to the snapshot.
+"""Which source records have a counterpart in the target already: updates the ledger from the snapshot.
 
-A fresh snapshot outranks the ledger: what is not in the target any more is not there, whatever the
-ledger says, and what bears our migration key is there, unless it came from another source.
+A fresh snapshot counts more than the ledger. What is not in the target any more is not there, whatever the
+ledger says; what has our migration key is there, unless it came from another source.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from coa.staging.tables import Table
 
 
 def sync_ledger(run: Run) -> None:
-    """A ledger row for each source record that has a counterpart, with the target id that the snapshot shows.
+    """A ledger row for each source record with a counterpart, with the target id that the snapshot shows.
 
-    Of the others only customers get one, which matching fills in. A new order or detail has none until something comes
-    of it: that is one write a record less, and readers join the ledger from the left.
+    Of the others only customers get a row, which matching fills in. A new order or detail has none until it
+    is created: this saves one write a record, and readers join the ledger from the left.
     """
     note_what_others_left(run)
     for sobject in LOADED:
@@ -45,10 +45,11 @@ def _forget_what_is_gone(run: Run, sobject: str) -> None:
 
 
 def _recognise_our_own(run: Run, sobject: str) -> None:
-    """By migration key, where `is_ours` says so. A record that the ledger did not know as created starts at step `created`.
+    """By migration key, where `is_ours` allows it. A record that the ledger did not know as created starts
+    at step `created`.
 
-    Who made it is known as well: runs on a target never overlap, and each starts from a fresh snapshot, so it
-    was the last run that loaded. Without this a roll-back of that run would leave the record behind.
+    Its creator is known as well: runs on a target never overlap, and each starts from a fresh snapshot, so
+    it was the last run that loaded. Without this, a roll-back of that run would leave the record behind.
     """
     run.db.execute(
         sql.SQL(
@@ -93,8 +94,11 @@ MATCH_CHANGED = ReasonCode.MATCH_CHANGED
 
 
 def match_customers(run: Run) -> None:
-    """Customers that the target has already. A match holds only while its key does: another org id in either org
-    makes another match, or a new customer; `match_changed` stays with the ledger's row for this run's plan."""
+    """Matches customers that the target has already.
+
+    A match only holds while its key does: another org id in either org leads to another match, or to a new
+    customer; then `match_changed` is noted in the ledger's row for this run's plan.
+    """
     run.db.execute(
         sql.SQL(
             """UPDATE {} SET error_code = NULL, error = NULL

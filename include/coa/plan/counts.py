@@ -1,4 +1,4 @@
-"""The plan in numbers, kept beside it: whoever watches a run must not count a million rows each time."""
+"""The plan in numbers, kept beside it, so that pages need not count a million rows each time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Records that we brought to the target and that are gone from the source.
 
-They stand beside the plan, in the table `deletion` of the run: the plan holds source records, and these are
-none any more. With `deletions: report` all of them stay and are listed; with `carry` those go that nobody
-touched since we proved them equal, and that nothing else hangs on.
+They are not in the plan, which holds source records, but in the run's table `deletion`. With `deletions:
+report` all of them stay and are listed. With `carry`, those are deleted that nobody changed since we proved
+them equal, and that no other record depends on.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def _find(run: Run, sobject: str, fields: list[FieldMapping]) -> None:
 
 
 def _keep_what_is_in_use(run: Run, sobject: str, user: str, lookup: str, reason: str) -> None:
-    """A record stays when a record of `user` that points at it by `lookup` stays: what hangs on it would go along."""
+    """Keeps a record if a record of `user` that points at it by `lookup` stays: deleting it would delete
+    that one as well.
+    """
     run.db.execute(
         sql.SQL(
             """UPDATE {d} o SET action = %s, reason = %s

@@ -1,8 +1,8 @@
-"""Orders that the target may have already, entered by hand or moved from another source: alike in customer, contract,
-type, dates, lines.
+"""Orders that the target may have already, entered by hand or moved from another source: with the same
+customer, contract, type, dates and lines.
 
-They are blocked for a person's decision, never silently doubled. The mapping file decides by record:
-`load`, or the id of the target order that it is.
+They are blocked for a person's decision, never silently duplicated. The mapping file decides by record: `load`,
+or the id of the target order that it is.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What will follow each planned write: what the package makes of the record, and the update that puts it right.
+"""What follows each planned write: what the package changes in the record, and the update that corrects it.
 
-The rules are those that the package shows (its four workflow rules, what an insert cannot carry); what a
-partner's own automation does is in nobody's rule book, so it is corrected when it is seen, and not foreseen here.
-Sources: the managed workflow rules as retrieved from orgs with versions 1.39 to 3.61; Bulk API 2.0 guide for what
-a CSV cannot carry; the describe for defaults that fill an empty field.
+The rules are those that the package shows (its four workflow rules, what an insert cannot carry). A partner's
+own automation cannot be predicted; it is corrected when it is seen. Sources: the managed workflow rules as
+retrieved from orgs with versions 1.39 to 3.61; Bulk API 2.0 guide for what a CSV cannot carry; the describe for
+defaults that fill an empty field.
 
-Table `expected_corrections` of the run: one row a record and field; `step` is the step of the load that corrects it, empty
-where a policy leaves it as the package made it.
+Table `expected_corrections` of the run: one row for each record and field; `step` is the load step that
+corrects it, empty where a policy leaves it as the package made it.
 """
 
 from __future__ import annotations

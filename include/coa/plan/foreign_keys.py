@@ -1,7 +1,8 @@
-"""Records of the target that bear a key of this source and came from another one: `key_of_other_source`.
+"""Records of the target that have a key of this source and came from another one: `key_of_other_source`.
 
-Ids are unique in one org only. Two sandboxes of one org have equal ids and mean two records, or one that was changed
-in both; nobody but a person knows. What another source's migration made is never taken as ours, nor overwritten.
+Ids are unique only within one org. Two sandboxes of one org have equal ids, which mean two records, or one that
+was changed in both; only a person can know. What another source's migration created is never taken as ours, nor
+overwritten.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from coa.staging.tables import Table, identifier
 
 
 def note_what_others_left(run: Run) -> None:
-    """Gives records to the pair whose killed run sent them: its ledger does not know them, its table of rows does.
+    """Assigns records to the pair whose killed run sent them: its ledger does not know them, its table of
+    rows does.
 
     To be called under the lease, with a snapshot of the target: no other run writes.
     """
@@ -65,10 +67,12 @@ def note_what_others_left(run: Run) -> None:
 
 
 def is_ours(run: Run, sobject: str) -> sql.Composed:
-    """SQL: whether record `t` of the target, with the key of record `s` of the source, may be taken as its copy.
+    """SQL: whether record `t` of the target, with the key of record `s` of the source, may be taken as its
+    copy.
 
-    What our ledger (`k`) knows as inserted is. Else no other source's ledger may hold it, and its origin has to fit, as
-    far as the record tells: the number that it was given, and that it is no older than the record that it copies.
+    True for a record that our ledger (`k`) knows as inserted. For others, no other source's ledger may have
+    it, and its origin must fit as far as the record shows: its original number, and that it is not older
+    than the record that it copies.
     """
     return sql.SQL(
         """(k.target_id = t."Id" AND k.origin = 'inserted')

@@ -1,8 +1,9 @@
-"""One pass: which new orders of a plan can be created as they are, with status, received date and prices.
+"""One pass: which new orders of a plan can be created in one step with status, received date and prices.
 
-Only where preflight reads the package's rule "New Service Order - Must be Draft Status" as switched off in the target:
-an admin does that, never this program. What an order loses by it is the time as a Draft in which the special terms of its
-details can still be corrected, so an order whose details need that goes today's way: as a Draft, released by an update.
+Only where preflight finds the package's rule "New Service Order - Must be Draft Status" switched off in the
+target; an admin does that, never this program. Such an order is never a Draft, so the special terms of its
+details cannot be corrected before its release. Orders whose details need that go the usual way: created as a
+Draft, released by an update.
 """
 
 from __future__ import annotations

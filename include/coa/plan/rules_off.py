@@ -1,8 +1,8 @@
-"""What an admin would spare a plan by switching the package's workflow rules off for the load.
+"""What a plan would save if an admin switched the package's workflow rules off for the load.
 
-Told on the plan's page, in `plan.json` and in the report, with the clicks; no finding, for nothing is wrong. This program
-never switches a rule. The numbers follow from the plan's expected corrections: with the rules off, those records are not
-written a second time.
+It is shown on the approval page, in `plan.json` and in the report, with the clicks; it is no finding, because
+nothing is wrong. This program never switches a rule. The numbers follow from the plan's expected corrections:
+with the rules off, those records are not written a second time.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ ASSUMED_ROWS_A_SECOND = 30.0
 
 @dataclass(frozen=True)
 class Saving:
-    """By switching the rules off: `rows` not written again, by what; `calls`; `hours`; Draft `exposure` in hours.
+    """What is saved by switching the rules off: `rows` not written again, by reason; `calls`; `hours`;
+    Draft `exposure` in hours.
 
-    `orders`: those that would never stand as a Draft. `exposure`: of all of them together.
+    `orders`: those that would never be a Draft. `exposure`: of all of them together.
     """
 
     orders: int
@@ -86,9 +87,9 @@ def saving(
 
 
 def saving_of(run: Run) -> Saving:
-    """For the run's plan, if every rule that is in the way were off.
+    """For the run's plan, if every rule that causes a second pass were off.
 
-    Where the Draft rule is off already, what one pass spares is not spared once more.
+    Where the Draft rule is off already, what one pass saves is not counted again.
     """
     draft_is_on = WORKFLOW_DRAFT in active_rules(run)
     row = run.db.row(

@@ -1,1 +1,1 @@
-"""Everything that stands in the way, found before the first write."""
+"""Finds everything that could prevent a migration, before the first write."""

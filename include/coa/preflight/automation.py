@@ -1,7 +1,8 @@
-"""What of the partner's own acts on the COA objects of the target: triggers, flows, rules.
+"""The partner's own automation on the COA objects of the target: triggers, flows, rules.
 
-It runs for every record that the load writes. What it changes is put back (the corrections step), but
-what it does elsewhere, to opportunities, licences or mail boxes, nobody can undo: a person has to decide.
+It runs for every record that the load writes. What it changes in the record is corrected (the corrections
+step), but what it does elsewhere, to opportunities, licences or mailboxes, nobody can undo. So a person has to
+decide.
 """
 
 from __future__ import annotations

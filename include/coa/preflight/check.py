@@ -1,7 +1,7 @@
-"""The preflight stage: all findings that can be had without data, and the lease on the pair.
+"""The preflight stage: all findings that need no data, and the lease on the pair.
 
-Only what makes the rest meaningless ends the run here. Every other blocker is written down and the data
-is looked at as well, so that all that stands in the way is known at once; the plan stage then stops.
+Only blockers that make everything else meaningless end the run here. Every other blocker is recorded and the
+data is examined as well, so that all obstacles are known at once; the plan stage then stops.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A target whose migration fields were taken away: its records are ours, and nothing in them says so any more.
+"""A target whose migration fields were removed: its records are ours, but nothing in them shows it any more.
 
-`make remove-target-fields` leaves a mark for each source: a permission set without any right, whose name holds the id of the
-source. It stays when the fields are deployed again, and it is what a fresh staging database can see.
+`make remove-target-fields` leaves a mark for each source: a permission set without any right, whose name
+contains the id of the source. It stays when the fields are deployed again, and a fresh staging database can see
+it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Fields that an org has and its user does not see: their absence is not emptiness.
+"""Fields that an org has and its user does not see. That they are missing does not mean that they are empty.
 
-A describe shows a user what field-level security grants. What the package has is known of itself
-(`package_fields.json`); of a partner's own fields the other org's describe tells. Each one that is missing here is a
-finding: without it the records would arrive without its values, and the proof, which reads by the same user, would
-not notice.
+A describe shows only what field-level security grants. The package's fields are known (`package_fields.json`);
+a partner's own fields are known from the other org's describe. Each one that is missing is a finding: without
+it the records would arrive without its values, and the proof, which reads as the same user, would not notice.
 """
 
 from __future__ import annotations
@@ -169,5 +168,5 @@ def _finding(by_role: dict[str, Expected], mapping: Mapping, policy: str) -> Fin
 
 
 def is_structural(finding: Finding) -> bool:
-    """A hidden field without which the data cannot even be looked at."""
+    """Whether a hidden field makes it impossible to examine the data at all."""
     return finding.code == CODE and finding.severity == "blocker" and finding.field in STRUCTURE

@@ -1,8 +1,8 @@
-"""Scheduled work in the target that could submit the orders which stand as Draft during the load.
+"""Scheduled work in the target that could submit the orders which are Drafts during the load.
 
-A partner's batch that sends every Draft order is the example of Salesforce's own guide
-(COA_ServiceOrderSubmit, before version 2 ServiceOrderProcessor). What a class does is read from its code,
-and from the classes that it names, two steps deep; where the code is not shown its name has to do.
+A partner's batch that submits every Draft order is the example of Salesforce's own guide
+(COA_ServiceOrderSubmit, before version 2 ServiceOrderProcessor). What a class does is read from its code and
+from the classes that it names, two steps deep; if the code is not shown, its name decides.
 """
 
 from __future__ import annotations

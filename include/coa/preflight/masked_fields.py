@@ -1,12 +1,13 @@
-"""Encrypted fields whose mask we would read in the place of their values.
+"""Encrypted fields that the org shows to our user as a mask.
 
-A user without the permission View Encrypted Data gets asterisks where a field is under classic encryption (describe:
-type `encryptedstring`, `maskType`). What is shown is not what is stored: it must never be written, and an arrival
-that is read back masked is not proved. What an org does not tell of its user counts as no permission.
+A user without the permission View Encrypted Data gets asterisks in a field under classic encryption (describe:
+type `encryptedstring`, `maskType`). The mask must never be written, and a value that is read back as a mask is
+not proved. If an org does not say what its user may do, it counts as no permission.
 
-Other values are shown as they are stored: formulas and roll-ups are never carried; of compound fields (addresses,
-locations) only the parts are; the API gives amounts in the record's currency and picklists by value, unless a query
-asks for `convertCurrency` or `toLabel`, and ours never does. Shield encryption masks nothing.
+Other values are shown as they are stored. Formulas and roll-ups are never carried; of compound fields
+(addresses, locations) only the parts are; the API gives amounts in the record's currency and picklists by
+value, unless a query asks for `convertCurrency` or `toLabel`, which ours never does. Shield encryption masks
+nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _maskable(one: FieldMapping, role: str) -> bool:
 
 
 def check_masked_fields(masked: dict[str, dict[str, list[str]]], policy: str) -> list[Finding]:
-    """A line a field: nobody shall be surprised by the records that are blocked for it."""
+    """A line for each field, because records are blocked for it."""
     findings = []
     for role, by_object in masked.items():
         for sobject, names in by_object.items():

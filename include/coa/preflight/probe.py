@@ -1,6 +1,6 @@
-"""Questions that an org may refuse to answer: what could not be asked becomes a note, never an error.
+"""Questions that an org may refuse to answer. What could not be asked becomes a note, never an error.
 
-Most of them are small and known beforehand, so they are asked together (`Probe.prefetch`).
+Most of them are small and known in advance, so they are sent together (`Probe.prefetch`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from coa.salesforce.session import Org
 
 @dataclass
 class Probe:
-    """One org, and what it would not tell. `role` is `source` or `target`."""
+    """One org, and which questions it refused. `role` is `source` or `target`."""
 
     org: Org
     role: str

@@ -275,8 +275,11 @@ def _currencies(look: Look) -> list[Finding]:
 
 
 def _not_told(look: Look) -> list[Finding]:
-    """What the orgs did not let us ask. Kept with the run, beside the permission sets: what a canary shows is shown
-    under these, and another run may rest on it as long as they are the same."""
+    """What the orgs did not let us ask.
+
+    It is kept with the run, beside the permission sets: what a canary shows was seen with these rights, and
+    another run may reuse it only while they are the same.
+    """
     look.run.learn(
         TARGET,
         permission_sets=permission_sets(look.target, look.user_id(TARGET)),

@@ -14,7 +14,9 @@ PERMISSIONS = ("ViewAllData", "ModifyAllData", INACTIVE_OWNERS, HARD_DELETE)
 
 
 def check_user(probe: Probe, user_id: str) -> list[Finding]:
-    """Sees all records (else the extract would silently miss some), may own for others, may hard-delete."""
+    """Whether the user sees all records (otherwise the extract would silently miss some), may set owners,
+    and may hard-delete.
+    """
     if not user_id:
         return []
     has = {name: has_permission(probe, user_id, name) for name in PERMISSIONS}

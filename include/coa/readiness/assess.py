@@ -1,4 +1,4 @@
-"""The rules held against each customer and product: rows of `gtm_readiness.csv`, and their counts."""
+"""Applies the rules to each customer and product: rows of `gtm_readiness.csv`, and their counts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The report's charts: horizontal bars as inline SVG, coloured by the page's own CSS variables.
+"""The report's charts: horizontal bars as inline SVG, coloured by the page's CSS variables.
 
-Text stays text (searchable, read aloud, no font embedded). Each chart has a table beside it with the
-same figures; the picture is described by its label. Written out here: a chart library took a sixth of a small
-run's processor time to import and to lay out what is rectangles beside words.
+Text stays text (searchable, read aloud, no font embedded). Each chart has a table beside it with the same
+figures, and a label that describes the picture. We draw them ourselves because a chart library took a sixth of
+a small run's processor time to import, only to lay out rectangles beside words.
 """
 
 from __future__ import annotations

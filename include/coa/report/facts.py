@@ -15,8 +15,9 @@ from coa.verify.all_sources import proof_of
 def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = Table.EXPECTED) -> Facts:
     """What is known of a run that is over.
 
-    `crashed`: something ended it that no rule of ours asked for. `stopped_as`: the state of the `RunStopped`
-    that ended it, None when nothing stopped it. `proof`: what stands for each loaded sObject once the proof is over.
+    `crashed`: it was ended by something other than one of our rules. `stopped_as`: the state of the
+    `RunStopped` that ended it, None when nothing stopped it. `proof`: the table that shows for each loaded
+    sObject that the proof is over.
     """
     refused = bool(run.db.value("SELECT EXISTS (SELECT FROM coa.rejection WHERE run_id = %s)", [run.run_id]))
     return Facts(

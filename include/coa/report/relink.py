@@ -27,9 +27,9 @@ RELINK_COLUMNS = (
 
 
 def relink_rows(run: Run) -> Iterable[dict[str, Any]]:
-    """One row a lookup that is filled in the source and leads to a record that the target has now.
+    """One row for each lookup that is filled in the source and whose record is now in the target.
 
-    `target_record_id` is there where the pointing record itself is known in the target.
+    `target_record_id` is filled if the record with the lookup is itself known in the target.
     """
     if not run.has_table(Table.POINTING) or run.record.pair_id is None:
         return

@@ -95,8 +95,8 @@ def summarize(run: Run, state: str) -> dict[str, Any]:
 def objects_of(summary: dict[str, Any] | None) -> dict[str, dict[str, int]]:
     """Counts by sObject of a summary of any kind of run; a count that such a run does not make is 0.
 
-    What another version of the program wrote in another shape is left out: whoever shows many runs must not
-    fail for the sake of one.
+    Objects in another shape, as another version of the program wrote them, are left out: a page with many
+    runs must not fail because of one.
     """
     objects = (summary or {}).get("objects")
     if not isinstance(objects, dict):
@@ -308,7 +308,7 @@ def _dates(run: Run, field: str, sobjects: list[str]) -> dict[str, int]:
 
 
 def _draft_exposure(run: Run) -> dict[str, Any]:
-    """How long an order stood as Draft that is none, and how many still do, by the freshest reading."""
+    """For how long an order was a Draft that should not be one, and how many still are, by the newest reading."""
     longest = 0.0
     if run.has_table(Table.DESIRED, ORDER):
         longest = run.db.value(
@@ -325,7 +325,7 @@ def _draft_exposure(run: Run) -> dict[str, Any]:
 
 
 def left_draft(run: Run) -> list[dict[str, Any]]:
-    """Orders of ours that stand as Draft in the target and are none in the source."""
+    """Orders of ours that are Drafts in the target and not in the source."""
     if not run.has_table(Table.DESIRED, ORDER):
         return []
     reading = "verify" if run.has_table(Table.VERIFY, ORDER) else None
@@ -356,7 +356,7 @@ def left_draft(run: Run) -> list[dict[str, Any]]:
 
 
 def _canary(run: Run) -> dict[str, Any]:
-    """What was loaded and proved before all else; zeros for a run without a canary."""
+    """What was loaded and proved first; zeros for a run without a canary."""
     canary = canary_of(run) or {"orders": 0, "verified": 0, "reused_from": None, "careful": []}
     return {name: canary[name] for name in ("orders", "verified", "reused_from", "careful")}
 

@@ -1,7 +1,8 @@
-"""The tables among a run's artifacts: files that grow with the order book.
+"""The tables among a run's artifacts: files that grow with the number of orders.
 
-The stage `report` writes them, and the end of the run, which alone knows its state, would write the same once more.
-So the stage keeps a list of what it wrote. The list is used once, and any stage that begins after it drops it.
+The stage `report` writes them. The end of the run, which alone knows its state, would write the same files
+again. So the stage keeps a list of what it wrote; the list is used once, and any stage that begins later
+deletes it.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def keep_tables(run: Run, folder: Folder, written: list[dict[str, Any]]) -> None
 
 
 def take_kept(run: Run, folder: Folder) -> list[dict[str, Any]] | None:
-    """The list that was kept, None if there is none, or if one of its files is not in the folder; it is gone then."""
+    """The list that was kept, which is then deleted; None if there is none, or if one of its files is missing."""
     kept = forget_kept(run)
     if kept is None or kept["folder"] != str(folder):
         return None
@@ -106,7 +107,7 @@ def take_kept(run: Run, folder: Folder) -> list[dict[str, Any]] | None:
 
 
 def forget_kept(run: Run) -> Row | None:
-    """Drops what was kept: a stage that begins may change what the tables say."""
+    """Deletes the list: a stage that begins may change what the tables say."""
     if not run.has_table(Table.WRITTEN):
         return None
     return run.db.row(sql.SQL("DELETE FROM {} RETURNING folder, files").format(run.table(Table.WRITTEN)))

@@ -1,8 +1,8 @@
-"""On which unproved facts a migration's promises rest, and which of them its target has answered itself.
+"""Facts that a migration depends on and that are not proved, and which of them its target has answered itself.
 
-A fact counts as unproved when neither documentation nor metadata of real orgs says it. Two things answer it: a contract
-(`coa_contract`), the newest of this target or else of another org, such as its sandbox, whose id is another one; and the
-canary of this run, which was read back and proved.
+A fact is unproved when neither documentation nor metadata of real orgs states it. Two things answer it: a
+contract (`coa_contract`), the newest of this target, or else of another org such as its sandbox; and the canary
+of this run, which was read back and proved.
 """
 
 from __future__ import annotations

@@ -1,1 +1,3 @@
-"""What runs keep of people, for how long, and how it goes: `register` names every place, `purge` and `person` walk it."""
+"""What runs keep of personal data, for how long, and how it is deleted: `register` names every place, `purge`
+and `person` delete.
+"""

@@ -1,4 +1,4 @@
-"""Scheduled runs that wrote nothing: a newer one is the base of the next delta, so their tables go by themselves."""
+"""Scheduled runs that wrote nothing: when a newer run is the base of the next delta, their tables are dropped."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Purges what a run kept, by the register: its tables, texts in permanent tables, artifacts, salts, logs.
 
-What stays is the proof: the ledger (which record became which), who approved which plan hash, counts, `summary.json`,
-`id_map.csv`, and of `evidence/` all but the salts. A purged run is over for good: it cannot be resumed or rolled back,
-and is no base of a delta.
+The proof stays: the ledger (which record became which), who approved which plan hash, counts, `summary.json`,
+`id_map.csv`, and `evidence/` without the salts. A purged run cannot be resumed or rolled back, and is not the
+base of a delta.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ANSWER_DAYS = 8
 
 @dataclass(frozen=True)
 class Purged:
-    """One run that was purged. `folder` is empty when its artifacts lie where this program cannot reach."""
+    """One run that was purged. `folder` is empty when this program cannot reach its artifacts."""
 
     run_id: str
     folder: str
@@ -44,7 +44,9 @@ class Purged:
 
 
 def runs_to_purge(db: Database, *, older_than_days: float) -> list[Row]:
-    """Runs that ended so long ago and are not purged yet. None that is under way or whose grant is in force."""
+    """Runs that ended so long ago and are not purged yet; none that is running or whose standing approval
+    is in force.
+    """
     rows = db.rows(
         """SELECT * FROM coa.run WHERE purged_at IS NULL
              AND COALESCE(finished_at, started_at) < now() - make_interval(secs => %s) ORDER BY started_at""",
@@ -54,9 +56,11 @@ def runs_to_purge(db: Database, *, older_than_days: float) -> list[Row]:
 
 
 def run_to_purge(db: Database, run_id: str, *, force: bool = False) -> Row:
-    """The run of this id. `force`: it has no end, for it was killed; a lease that lives protects it all the same.
+    """The run of this id. `force`: it has no end because it was killed; a live lease protects it all the
+    same.
 
-    Raises `ConfigurationError` for a run that does not exist, that is under way or whose grant is in force.
+    Raises `ConfigurationError` for a run that does not exist, is running, or whose standing approval is in
+    force.
     """
     row = db.row("SELECT * FROM coa.run WHERE run_id = %s", [run_id])
     if row is None:
@@ -111,7 +115,7 @@ def has_schema(db: Database, run_id: str) -> bool:
 
 
 def purge(db: Database, row: Row, places: Places | None = None) -> Purged:
-    """Takes away what one run kept: logs and files first, so that a purge that breaks off is found and done again."""
+    """Deletes what one run kept: logs and files first, so that an interrupted purge is found and repeated."""
     places = places or Places()
     run_id = str(row["run_id"])
     folder = places.artifacts(row)

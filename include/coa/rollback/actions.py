@@ -1,9 +1,9 @@
 """Which records of a run are deleted, restored or left.
 
-Deleted is what the run inserted, restored what it updated, from the target's snapshot that it took before
-its first write. Both only if nobody touched the record since: each field still holds what the run left there
-(its own reading after the load) or what was there before it. `force` takes what was touched as well, but never
-a record that the run did not insert.
+Deleted is what the run inserted, restored what it updated, from the target's snapshot that it took before its
+first write. Both only if nobody changed the record since: each field still holds what the run left there (its
+own reading after the load) or what was there before. `force` includes changed records, but never a record that
+the run did not insert.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ PARENTS = {ORDER: ORDER_CUSTOMER, DETAIL: DETAIL_ORDER}
 
 
 def adopt_unknown(run: Run, original: Run, sobject: str) -> None:
-    """Records that the run created although it was killed before it learned so: by their key, and new since."""
+    """Records that the run created although it was killed before it got the answer: new since then, with
+    our key.
+    """
     run.db.execute(
         sql.SQL(
             """INSERT INTO coa.ledger AS l (pair_id, sobject, source_id, target_id, origin, step, inserted_run)
@@ -60,9 +62,10 @@ def _canonical(one: Field, alias: str) -> sql.Composed:
 
 
 def _touched(run: Run, original: Run, sobject: str, *, or_before: bool) -> sql.Composed:
-    """SQL for the names of fields that hold neither what the run left (alias `v`) nor what was before (`b`).
+    """SQL for the names of fields that hold neither what the run left (alias `v`) nor what was there before
+    (`b`).
 
-    Without a reading after the load it is told by who wrote the record last.
+    Without a reading after the load, the user who last modified the record decides.
     """
     columns = set(original.columns(Table.VERIFY, sobject))
     tests = []

@@ -1,4 +1,6 @@
-"""What of a roll-back stays because something else does: an order with its details, what is still pointed at."""
+"""What a roll-back leaves because something else stays: an order with its details, a record that others point
+at.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from coa.staging.tables import Table
 
 
 def keep_what_belongs_together(run: Run) -> int:
-    """One round: orders stay with what is left of them, and what others still point at stays; records changed."""
+    """One round: keeps orders of which a detail stays, and records that others still point at; gives the
+    records changed.
+    """
     plan = run.table(Table.ROLLBACK)
     orders, details = run.table(TARGET, ORDER), run.table(TARGET, DETAIL)
     going = (

@@ -1,7 +1,7 @@
-"""Carries an approved roll-back out: restores first, then deletes children first; then reads back.
+"""Carries out an approved roll-back: restores first, then deletes children first; then reads back.
 
-Each step can be started again after any interruption: jobs and rows are kept as those of a load, and a new
-roll-back of the same run plans from the target as it is by then.
+Each step can be started again after any interruption: jobs and rows are kept as for a load, and a new roll-back
+of the same run plans from the target as it is then.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _in_plan(run: Run, sobject: str, ids: list[str]) -> list[str]:
 
 
 def _restore(run: Run, target: Org, sobject: str, fields: list[FieldMapping]) -> None:
-    """Writes the pre-image back; the received date of orders last and alone, as in a load."""
+    """Writes the earlier values back; the received date of orders last and by itself, as in a load."""
     by_bulk = RESTORES.on(sobject)
     by_rest = RESTORES_EXACT.on(sobject)
     uncarriable = [

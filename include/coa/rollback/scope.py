@@ -113,8 +113,11 @@ def snapshot(run: Run, target: Org, kind: str) -> dict[str, int]:
 
 
 def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, list[FieldMapping]]:
-    """What the run wrote and can be written back, as it was: links hold the target's own ids here, so that no ledger is
-    asked, neither for them nor for those in texts."""
+    """What the run wrote and what can be written back as it was.
+
+    Links hold the target's own ids here, so the ledger is not needed, neither for them nor for links in
+    texts.
+    """
     there = saved_describes(run, TARGET)
     return {
         sobject: [
@@ -129,7 +132,7 @@ def restorable_fields(run: Run, original: Run, mapping: Mapping) -> dict[str, li
 
 
 def watched_fields(run: Run, original: Run, sobject: str) -> list[Field]:
-    """Every field that a person could have changed since, carried or not, as far as both readings have it."""
+    """Every field that a person could have changed since, carried or not, if both readings have it."""
     there = saved_describes(run, TARGET)[sobject]
     known = set(original.columns(Table.TARGET, sobject)) & set(run.columns(TARGET, sobject))
     return [f for f in there.fields.values() if f.updateable and not f.computed and f.name in known]

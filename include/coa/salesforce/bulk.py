@@ -46,7 +46,7 @@ class JobStatus:
 
     @classmethod
     def begun(cls, job_id: str) -> JobStatus:
-        """What is known of a job that was handed to the org just now: asking would only cost a call."""
+        """The status of a job that was just submitted, without a call."""
         return cls(job_id, "UploadComplete", 0, 0, "")
 
     @classmethod

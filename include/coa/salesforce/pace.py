@@ -1,7 +1,7 @@
-"""When to look at a Bulk job: first when jobs like it were over in this run so far, then ever more seldom.
+"""When to look at a Bulk job: first when similar jobs of this run were over, then at growing intervals.
 
-Each look is an API call, and each second that a finished job goes unnoticed is lost. An org tells of a job's end
-to nobody who does not ask (Bulk API 2.0 has no notification), so what is left is to ask at the right time.
+Each look is an API call, and each second that a finished job goes unnoticed is lost. Bulk API 2.0 has no
+notification, so all we can do is to ask at the right time.
 """
 
 from __future__ import annotations

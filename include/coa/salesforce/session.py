@@ -1,7 +1,7 @@
-"""One org over HTTP: time-outs on every request, renewal of an expired session, retries, a call count.
+"""One org over HTTP: time-outs on every request, renewal of an expired session, retries, a count of calls.
 
-What may be repeated is repeated here; what may not (a write without an answer) is raised as
-`AmbiguousWrite` for the caller to read the state back.
+What may be repeated is repeated here. A write without an answer may not; it raises `AmbiguousWrite`, and the
+caller reads the state back.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _closed: list[str] = []
 
 @contextmanager
 def no_orgs(why: str) -> Iterator[None]:
-    """As long as it lasts, whoever makes an `Org` in this process gets a `ConfigurationError` that says `why`."""
+    """While the block runs, making an `Org` in this process raises a `ConfigurationError` that says `why`."""
     _closed.append(why)
     try:
         yield
@@ -141,10 +141,11 @@ class Org:
             return self._token
 
     def bind(self, organization_id: str, made_for: str) -> Org:
-        """From now on every session, renewed ones too, has to be with this organization, before anything is asked of it.
+        """From now on every session, including renewed ones, must be with this organization before
+        anything is asked of it.
 
-        `made_for`: what was made for that organization, such as `run 20261123T144200Z-a1b2c3`. Raises `WrongOrg` at
-        the first use of a session with another one.
+        `made_for`: what was made for that organization, such as `run 20261123T144200Z-a1b2c3`. Raises
+        `WrongOrg` at the first use of a session with another one.
         """
         with self._lock:
             if id18(organization_id) != id18(self._bound_to):
@@ -170,7 +171,9 @@ class Org:
             return self._version
 
     def use_version(self, version: str) -> None:
-        """Saves asking which versions are offered; the connection's own choice stands, and so does one made before."""
+        """Sets the API version, so that the org need not be asked; the connection's own version, or one
+        set before, counts more.
+        """
         with self._lock:
             self._version = self._version or self.connection.api_version.lstrip("v") or version
 
@@ -190,7 +193,7 @@ class Org:
         return str(info.get("user_id", ""))
 
     def drain_call_counts(self) -> dict[str, int]:
-        """API calls by kind since this was asked last: a task writes them down when it ends."""
+        """API calls by kind since the last call of this method; a task records them when it ends."""
         with self._lock:
             taken = dict(self.calls)
             self.calls.clear()

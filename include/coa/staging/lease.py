@@ -1,7 +1,8 @@
-"""The lease that keeps two runs off one target, and off one pair of orgs.
+"""The lease: no two runs write to one target, or work on one pair of orgs, at the same time.
 
-It has two places, `coa.target_lease` and `coa.lease`: always written in this order and together. A run that has lost
-one of them has lost both, so that a run of an earlier version, which knew the pair only, stands back as well.
+It has two rows, in `coa.target_lease` and `coa.lease`, which are always written together, in this order. A run
+that has lost one of them has lost both, so that a run of an earlier version, which knows only the pair, stops
+as well.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ def work_lock(run_id: str) -> str:
 
 
 def _lives(connection: Connection, holder: Row, holder_ended: HolderEnded | None) -> bool:
-    """Whether a run whose lease has not expired may still do something; staging alone is asked, but for `holder_ended`.
+    """Whether a run whose lease has not expired may still do something, by what staging and `holder_ended`
+    say.
 
-    A process that works on the run counts, whatever Airflow says of its task; one that stands still until the lease has
-    expired finds out before its next call. Between two tasks, and while a run waits for a person, there is none: then
-    `holder_ended` may know that no task will follow.
+    A process that works on the run counts, whatever Airflow says of its task. A process that was paused
+    until the lease expired notices that before its next call. Between two tasks, and while a run waits for
+    a person, there is no process; then `holder_ended` may know that no task will follow.
     """
     if is_locked(connection, work_lock(holder["run_id"])):
         return True
@@ -41,7 +43,7 @@ def _lives(connection: Connection, holder: Row, holder_ended: HolderEnded | None
 
 
 def hold_org(connection: Connection, org_id: str) -> None:
-    """Until the end of the transaction no run takes a lease on this org."""
+    """Until the end of the transaction no run can take a lease on this org."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('coa org ' || %s, 0))", [org_id])
 
 
@@ -91,13 +93,13 @@ def _where(held: Row) -> str:
 
 
 def release(connection: Connection, run_id: str) -> None:
-    """Takes both places of a run's lease away, in a transaction of the caller's."""
+    """Deletes both rows of a run's lease, in the caller's transaction."""
     connection.execute("DELETE FROM coa.target_lease WHERE run_id = %s", [run_id])
     connection.execute("DELETE FROM coa.lease WHERE run_id = %s", [run_id])
 
 
 def writer_of(db: Database, target_org_id: str) -> str | None:
-    """The run that writes to this org at the moment, from whichever source."""
+    """The run that is writing to this org now, from whichever source."""
     found = db.value(
         """SELECT l.run_id FROM coa.target_lease l JOIN coa.run r USING (run_id)
            WHERE l.target_org_id = %s AND r.state IS NULL AND l.expires_at > clock_timestamp()""",
@@ -108,17 +110,21 @@ def writer_of(db: Database, target_org_id: str) -> str | None:
 
 @dataclass(frozen=True)
 class Lease:
-    """A run's claim on its target and its pair of orgs; `seconds`: how long a run that shows no life keeps it."""
+    """A run's claim on its target and its pair of orgs; `seconds`: how long it lasts after the run last
+    renewed it.
+    """
 
     db: Database
     record: RunRecord
     seconds: float
 
     def take(self, holder_ended: HolderEnded | None = None) -> None:
-        """Makes this run the only one that writes to its target; raises `PairBusy` when another one lives.
+        """Makes this run the only one that writes to its target; raises `PairBusy` while another one is
+        alive.
 
-        Sources that several pairs read are no obstacle. A pair of one org with itself is the whole org: it is in the
-        way of every pair that the org belongs to. Without `holder_ended` only an expired lease is taken over.
+        Several pairs may read the same source. A pair of an org with itself means the whole org, and
+        conflicts with every pair that the org belongs to. Without `holder_ended` only an expired lease
+        is taken over.
         """
         pair_id, run_id = self.record.require_pair(), self.record.run_id
         with self.db.transaction() as connection:
@@ -161,9 +167,11 @@ class Lease:
         )
 
     def require(self) -> None:
-        """Raises `PairBusy` when another run has taken the target over: whoever stood still must not go on.
+        """Raises `PairBusy` when another run has taken the target over: a process that was paused must
+        not go on.
 
-        A run that had ended and is cleared gets its target back if no other run has written to it since.
+        A run that had ended and is cleared gets its target back if no other run has written to it
+        since.
         """
         if self.is_held():
             return
@@ -176,6 +184,6 @@ class Lease:
         self.take()
 
     def release(self) -> None:
-        """Gives the target free, if this run holds it."""
+        """Releases the target, if this run holds it."""
         with self.db.transaction() as connection:
             release(connection, self.record.run_id)

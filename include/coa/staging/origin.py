@@ -1,8 +1,9 @@
 """Where a run came from: which Airflow, and which of its runs.
 
-Airflow lets an id be used again once its run was deleted, and tells tasks no key of its own for a run. So a run is known
-by all that a task is told and that stays with it: when it was made, what it was triggered with and by whom, and, until
-it is cleared, when it began. What differs in one of them is another run, however it is named.
+Airflow allows an id to be used again once its run was deleted, and gives tasks no other key of a run. So a run
+is identified by everything that a task is told and that does not change: when it was created, what it was
+triggered with and by whom, and, until it is cleared, when it began. If one of these differs, it is another run,
+whatever its name.
 """
 
 from __future__ import annotations

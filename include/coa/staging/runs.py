@@ -114,10 +114,10 @@ class Run:
     ) -> Run:
         """The run of this Airflow run, created on the first call: a retried task gets the same one.
 
-        An Airflow run id that is used again, after that run was deleted, does not bring the old run back with its params
-        and its approval: raises `ConfigurationError`, as for other params under an old id.
-
-        Raises `InvalidParams`; the run's row then exists, for whoever gives it its end (`load` with `ending`).
+        If an Airflow run id is used again after that run was deleted, or with other params, the old run
+        does not come back with its params and its approval: raises `ConfigurationError`. Raises
+        `InvalidParams`; the run's row then exists, so that its end can be recorded (`load` with
+        `ending`).
         """
         with db.advisory_lock(f"coa run {dag_id} {airflow_run_id}"):
             run_id = find_run_id(db, origin.deployment, dag_id, airflow_run_id)
@@ -149,9 +149,11 @@ class Run:
 
     @classmethod
     def load(cls, db: Database, settings: Settings, run_id: str, *, ending: bool = False) -> Run:
-        """Raises `ConfigurationError` for an unknown run, `InvalidParams` for params we cannot use.
+        """Raises `ConfigurationError` for an unknown run, `InvalidParams` for params that cannot be
+        used.
 
-        `ending`: only to give the run its end and its artifacts; params that nobody can use count as not given.
+        `ending`: only to record the end of the run and write its artifacts; params that cannot be used
+        then count as not given.
         """
         record = RunRecord.read(db, run_id)
         params = record.params
@@ -161,8 +163,7 @@ class Run:
         return cls(record, db, read(params), settings)
 
     def reopen(self) -> None:
-        """A task that is cleared takes up a run that was over, with the tables that it has.
-
+        """Continues a run that had ended, with the tables that it has: one of its tasks was cleared.
         Raises `ConfigurationError` when data of it was deleted since.
         """
         self.require_data()
@@ -182,9 +183,8 @@ class Run:
             )
 
     def name_other(self) -> None:
-        """Puts our id of the run that the param `run_id` names into the params, where Airflow's was given.
-
-        Raises `ConfigurationError` as `run_named` does.
+        """Replaces an Airflow run id in the param `run_id` by our id of the run. Raises
+        `ConfigurationError` as `run_named` does.
         """
         meant = run_named(self.db, self.params.run_id)
         if meant != self.params.run_id:
@@ -207,7 +207,7 @@ class Run:
         self.refresh()
 
     def learn(self, role: str, **facts: Any) -> None:
-        """Adds to what is known of the `source` or `target` org; facts of the same names are replaced."""
+        """Adds facts about the `source` or `target` org; facts of the same names are replaced."""
         column = sql.Identifier(f"{role}_org")
         self.db.execute(
             sql.SQL("UPDATE coa.run SET {0} = {0} || %s WHERE run_id = %s").format(column),
@@ -257,7 +257,7 @@ class Run:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Marks that a process works on the run: as long as it lives, nobody takes the run's pair of orgs for free."""
+        """Marks that a process works on the run: while it lives, no other run can take the pair of orgs."""
         with self.db.session_lock(work_lock(self.run_id)):
             yield
 

@@ -1,12 +1,12 @@
-"""Runs a program without root's rights when root calls: PostgreSQL refuses to serve root.
+"""Runs a program without root's rights when root calls: PostgreSQL refuses to run as root.
 
-Two ways, the first that this system allows:
+Two ways; the first that this system allows is used:
 
 - As an account that every system has and that owns nothing (`nobody`), without any capability and without a way
-  to get one again. It cannot pass folders of mode 0700 on the way to its own files, so it is put into its folder
-  before root's rights are dropped, and finds all of it from there (`HERE`).
-- In a user namespace in which root's own uid goes by another number, where root may not become
-  anybody else (a rootless container with a single uid). What that uid owns, the program can still read.
+  to get one. It cannot pass folders of mode 0700 on the way to its own files, so it is started inside its
+  folder, before root's rights are dropped (`HERE`).
+- In a user namespace in which root's own uid has another number, where root cannot become another user (a
+  rootless container with a single uid). The program can still read what that uid owns.
 """
 
 from __future__ import annotations

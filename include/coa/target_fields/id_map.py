@@ -1,7 +1,8 @@
-"""The ledger of a target as one file: what a fresh staging database needs in order not to create anything twice.
+"""The ledger of a target as one file: with it, a fresh staging database creates nothing twice.
 
-CSV, one line a record with a counterpart: `target_org_id,source_org_id,sobject,source_id,target_id,origin`. The last line
-has `end` and the number of lines before it, so that half a file is never taken for a whole one.
+CSV, one line for each record with a counterpart:
+`target_org_id,source_org_id,sobject,source_id,target_id,origin`. The last line has `end` and the number of
+lines before it, so that an incomplete file is recognised.
 """
 
 from __future__ import annotations

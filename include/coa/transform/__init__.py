@@ -1,1 +1,1 @@
-"""What each record should look like in the target, and what stands against it."""
+"""What each record should look like in the target, and what prevents it."""

@@ -1,4 +1,4 @@
-"""Entries of the mapping file that found nobody: a misspelt name is worth a line before the load."""
+"""Entries of the mapping file that match no record; a misspelt name should be known before the load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owners of records who have no active counterpart in the target: the finding about them, and their lines in the template."""
+"""Owners of records without an active counterpart in the target: the finding, and their lines in the template."""
 
 from __future__ import annotations
 

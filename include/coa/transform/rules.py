@@ -1,4 +1,4 @@
-"""What stands against a record: values that do not fit, links that lead nowhere, rules of the package.
+"""What prevents a record from being moved: values that do not fit, links to nothing, rules of the package.
 
 Each rule adds rows to `problem` (sobject, source_id, reason_code, field, reason, next_step, verdict).
 `verdict`: `block` blocks the record, `stop` stops the run (it becomes a finding).

@@ -1,4 +1,4 @@
-"""The transform stage: maps, desired records, and what stands against them."""
+"""The transform stage: maps, desired records, and problems that prevent them."""
 
 from __future__ import annotations
 
@@ -56,8 +56,9 @@ def run_transform(run: Run, mapping: Mapping) -> None:
 
 
 def _complete_target_tables(run: Run) -> None:
-    """Adds migration fields that the target lacks as empty columns: the run is blocked for them, and its data
-    is looked at all the same."""
+    """Adds migration fields that the target lacks as empty columns: the run is blocked because of them, but
+    its data can be examined.
+    """
     for sobject in LOADED:
         missing = [n for n in MIGRATION_FIELDS if n not in run.columns(TARGET, sobject)]
         for name in missing:

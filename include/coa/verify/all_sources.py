@@ -1,7 +1,8 @@
-"""One proof over all sources of a target: what they hold together is in the target, or it is explained.
+"""One proof over all sources of a target: everything that they contain is in the target, or its absence is
+explained.
 
-Each source is verified by a run of its own, field by field; here their sums are held against one reading of the target,
-and no record of it may be nobody's, or two sources'.
+Each source is verified by a run of its own, field by field. Here their sums are compared with one reading of
+the target; no record of the target may belong to no source, or to two.
 """
 
 from __future__ import annotations

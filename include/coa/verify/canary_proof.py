@@ -1,7 +1,8 @@
-"""The proof of the canary: its records read anew and compared as all are at the end of a load, before the rest is sent.
+"""The proof of the canary: its records are read again and compared, as all records are at the end of a load,
+before the rest is sent.
 
-A link that leads to a record which is not loaded yet is not due. The tables that the proof works on are those of the
-proof of the whole: they stay where the run ends with its canary, else they are dropped, for they tell of too little.
+A link to a record that is not loaded yet is not expected. The proof works on the tables of the complete proof.
+They stay if the run ends with its canary, and are dropped otherwise, because they cover too few records.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def proved_orders(run: Run) -> int:
 
 
 def forget_canary_proof(run: Run) -> None:
-    """Before more is written: a reading of so few records must not be taken for one of the whole target."""
+    """Drops the tables of the canary's proof before more is written: so few records must not be taken for
+    the whole target.
+    """
     with run.db.transaction() as connection:
         for sobject in LOADED:
             tables.drop(connection, run, Table.VERIFY, sobject)

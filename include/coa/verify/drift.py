@@ -1,9 +1,8 @@
 """Whether a difference is an error of the migration, or came later.
 
-A record that was proved equal has the hash of its values in the ledger. Equal then means that the hash
-is also that of the expected values, so comparing it with both sides of today tells who has changed:
-the target, the source (or what the maps make of it), or both. A record that was never proved differs by
-the migration itself.
+A record that was proved equal has the hash of its values in the ledger. At that time the expected values had
+the same hash. Comparing it with both sides of today shows what has changed: the target, the source (or what the
+maps make of it), or both. A record that was never proved differs because of the migration.
 """
 
 from __future__ import annotations
@@ -59,7 +58,9 @@ def class_field_differences(run: Run, sobject: str, compared: list[Comparison], 
 
 
 def class_presence(run: Run) -> None:
-    """What was proved once and is gone was deleted since; what no earlier proof saw appeared since."""
+    """Missing records that were proved once were deleted since; unexpected records that no earlier proof
+    saw appeared since.
+    """
     run.db.execute(
         sql.SQL(
             """UPDATE coa.difference x SET cause = 'target' FROM coa.ledger l

@@ -1,4 +1,4 @@
-"""Before the switch to the target: has the source stood still, and what is left for people?"""
+"""Before the cut-over: has the source changed since, and what is left for people to do?"""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CHECKED = "freeze_checked"
 
 
 def freeze_check(run: Run, source: Org, target: Org | None = None) -> list[Finding]:
-    """One finding an sObject whose records changed, came or went in the source since the run read it.
+    """One finding for each sObject whose records changed, came or went in the source since the run read it.
 
-    None: what the run proved is all there is, and the source may be closed. Recorded with the run. A source that
-    does not answer is a finding too: the run's own result stands, whatever becomes of this question. The target is
-    asked whether a field that must never be set is set on our records (`coa.fields.hazards`).
+    No finding: everything is proved, and the source may be closed. Recorded with the run. A source that
+    does not answer is a finding as well; the run's own result does not depend on it. The target is asked
+    whether a field that must never be set is set on our records (`coa.fields.hazards`).
     """
     try:
         changed = changed_since(run, source, SOURCE)

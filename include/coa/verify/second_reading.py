@@ -1,9 +1,10 @@
 """The proof by another path: a sample of the records is read again by REST and compared in Python.
 
-The proof itself reads by Bulk and compares in the database. A fault in either would deceive it: what the reader loses
-on the way in is missing on the way back as well, and what a canonical function takes for equal is equal. So both
-orgs are asked for the sampled records once more, through another API, another parser and another comparison
-(`coa.verify.values_by_type`). Where the two ways disagree, that is a difference of the kind `disagreement`.
+The proof itself reads by Bulk and compares in the database, so a fault there could deceive it: what the reader
+loses in the extract is missing in the proof as well, and what a canonical function treats as equal is equal in
+both. So both orgs are asked again for the sampled records, by another API, another parser and another
+comparison (`coa.verify.values_by_type`). Where the two ways disagree, that is a difference of the kind
+`disagreement`.
 """
 
 from __future__ import annotations
@@ -519,9 +520,9 @@ def _write(run: Run, sobject: str, found: list[_Found]) -> None:
 
 
 def _unprove(run: Run) -> None:
-    """A record that the two readings disagree about counts as never proved.
+    """Marks a record that the two readings disagree about as not proved.
 
-    Only a migration says in the ledger what is proved; a verification of its own changes nothing there.
+    Only a migration records proofs in the ledger; a verification of its own changes nothing there.
     """
     if not run.has_table(Table.PLAN):
         return

@@ -1,7 +1,7 @@
-"""Verification at any time: fresh extracts of both orgs, all that was migrated, drift told from errors.
+"""Verification at any time: new extracts of both orgs, everything that was migrated, changes told from errors.
 
-Reads only: neither org nor the ledger is changed. The field map and the policies are those of the
-migration that is verified, so that what a policy changed on purpose is explained here as well.
+Neither the orgs nor the ledger are changed. Field map and policies are those of the migration that is verified,
+so that what a policy changed on purpose is explained here as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What hangs on the records, as it stood when the run's plan was made: what was carried since was not there then."""
+"""Files and activities as they were when the run's plan was made: what was carried since was not there then."""
 
 from __future__ import annotations
 

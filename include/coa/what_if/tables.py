@@ -1,7 +1,7 @@
 """The tables of a what-if: the kept snapshots, shown as its own, and a copy of the ledger that it may change.
 
-No lease is taken: nothing is written to an org, to the tables of another run or to the ledger of the pair, so a run that
-works on the same orgs, or waits for its approval, is neither disturbed nor kept waiting.
+No lease is taken, because nothing is written to an org, to the tables of another run or to the pair's ledger.
+So runs on the same orgs are not disturbed or delayed.
 """
 
 from __future__ import annotations

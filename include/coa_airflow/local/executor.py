@@ -12,13 +12,14 @@ HOLD_SECONDS = 60.0
 
 
 class OrderlyLocalExecutor(LocalExecutor):  # type: ignore[misc]  # Airflow has no types for us
-    """Holds a task back while an earlier process of the same try is winding up.
+    """Holds a task back while an earlier process of the same try is ending.
 
-    A task that waits (for an answer, for a trigger) ends its process and is resumed in another one of the same
-    try. When the answer comes within the second or so that the first process needs to end, Airflow 3.3.2 starts
-    the second beside it, takes the end of the first for the end of both (`process_executor_events` of the
-    scheduler), and tries the task anew: an answer to the approval gate is lost, and the gate asks again.
-    `BaseExecutor.trigger_tasks` says that such a task waits until the first is gone; its code no longer does.
+    A task that waits (for an answer, for a trigger) ends its process and is resumed in another process of
+    the same try. If the answer comes within the second or so that the first process needs to end, Airflow
+    3.3.2 starts the second beside it, takes the end of the first for the end of both
+    (`process_executor_events` of the scheduler), and tries the task again. An answer to the approval gate
+    is then lost, and the gate asks again. The docstring of `BaseExecutor.trigger_tasks` says that such a
+    task waits until the first process is gone; its code no longer does that.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

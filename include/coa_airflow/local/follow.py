@@ -1,4 +1,6 @@
-"""The parent of a headless run while its worker works: the embedded server, what the run has done so far, its end."""
+"""The parent of a headless run while its worker works: starts the embedded server, shows the progress and the
+end.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +103,7 @@ def _watch(
 
 
 def _close(db: Database, row: dict[str, Any], why: str) -> None:
-    """Gives a run whose process is dead its end: state, lease, artifacts as far as they go."""
+    """Records the end of a run whose process is dead: its state, its lease, and artifacts as far as possible."""
     from coa import pipeline
     from coa.staging.runs import Run
 

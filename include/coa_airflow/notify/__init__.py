@@ -1,8 +1,9 @@
-"""Tells people what they would otherwise have to look for: a gate that waits, how a run ended, orders left as Draft.
+"""Notifies people: a gate waits, a run has ended, orders are left as Draft.
 
-Who is told, by what: the Airflow variable `coa_notify` (of the DAGs of another prefix `<prefix>_notify`, where there is
-one), else the environment variable COA_NOTIFY; see `channels`. Messages hold counts, sums and names of orgs, never a
-record. A message that cannot be sent is a line in the run's log and nothing else: no run depends on it.
+Who is notified, and by what: the Airflow variable `coa_notify` (for the DAGs of another prefix
+`<prefix>_notify`, where there is one), else the environment variable COA_NOTIFY; see `channels`. Messages
+contain counts, sums and names of orgs, never a record. A message that cannot be sent is only a line in the
+run's log: no run depends on it.
 """
 
 from __future__ import annotations

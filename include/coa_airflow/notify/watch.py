@@ -1,6 +1,6 @@
-"""What nobody is at hand to notice: a question that is not answered, a run that does not end, orders left as Draft.
+"""What no running task can notice: a question without an answer, a run that does not end, orders left as Draft.
 
-Airflow's deadline alerts wake these functions in the triggerer, whatever the run's own tasks do or fail to do.
+Airflow's deadline alerts call these functions in the triggerer, whatever the run's own tasks do.
 """
 
 from __future__ import annotations

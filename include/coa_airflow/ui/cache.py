@@ -1,4 +1,4 @@
-"""Answers whose cost grows with what went wrong are computed rarely: the dearer, the rarer."""
+"""Caches answers whose cost grows with the number of problems: the more an answer costs, the longer it is kept."""
 
 from __future__ import annotations
 
