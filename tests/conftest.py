@@ -22,7 +22,11 @@ use_forked_orgs()
 
 # How long an example takes says more of the machine than of the code, and a failure should be found again.
 hypothesis.settings.register_profile("shared_machine", deadline=None, print_blob=True)
-hypothesis.settings.load_profile("shared_machine")
+# On every change the same few; `make test` tries other and more ones each time.
+hypothesis.settings.register_profile(
+    "sample", hypothesis.settings.get_profile("shared_machine"), max_examples=25, derandomize=True
+)
+hypothesis.settings.load_profile("sample" if "CI" in os.environ else "shared_machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

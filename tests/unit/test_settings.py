@@ -184,13 +184,14 @@ def test_a_read_past_the_model_is_found(tmp_path: Path) -> None:
 
 
 # ---- commands --------------------------------------------------------------------------------------
+MORE_FAULTS = [("COA_READ_TIMEOUT", "nan"), ("COA_READ_TIMEOUT", "abc"), ("COA_DRAFT_MINUTES", "abc")]
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("COA_ROWS_PER_JOB", "0"),
-        ("COA_READ_TIMEOUT", "nan"),
-        ("COA_READ_TIMEOUT", "abc"),
-        ("COA_DRAFT_MINUTES", "abc"),
+        *(pytest.param(*set_to, marks=pytest.mark.lane) for set_to in MORE_FAULTS),
     ],
 )
 @pytest.mark.parametrize(
