@@ -94,6 +94,7 @@ def test_after_kill_9_the_next_call_leaves_nothing_and_its_cassette_can_be_compa
     assert compared.stdout.startswith(f"{summary['facts']['hold']} hold, 0 differ\n")
 
 
+@pytest.mark.lane
 def test_without_a_yes_nothing_is_written_and_it_says_what_to_set(
     contract: Callable[..., Any], org: RunningOrg
 ) -> None:

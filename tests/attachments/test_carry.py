@@ -105,6 +105,7 @@ def test_a_second_run_has_nothing_to_carry(migrator: Migrator, migration: Migrat
     assert {n["to_carry"] for n in again.summary["attached"].values()} == {0}
 
 
+@pytest.mark.lane
 def test_a_run_without_its_ledger_carries_nothing_twice(migrator: Migrator, migration: Migration) -> None:
     before = around(migrator.target).everything()
     migrator.db.execute("DELETE FROM coa.attached")

@@ -23,6 +23,7 @@ def migrator(database: Database, tmp_path: Path) -> Iterator[Migrator]:
         yield pair
 
 
+@pytest.mark.lane
 def test_what_nobody_touched_goes_and_the_rest_stays_with_its_records(migrator: Migrator) -> None:
     planted = planted_of(migrator)
     before = around(migrator.target).everything()

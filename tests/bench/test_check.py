@@ -15,6 +15,9 @@ from orgsim.launch import RunningOrg, running_pair
 from tests.engine import checker
 from tests.engine.harness import Migrator
 
+# Beside the engine's own checker, with which it is compared here.
+pytestmark = pytest.mark.lane
+
 STATUS, RECEIVED = NS + "Service_Order_Status__c", NS + "Date_Service_Order_Received_by_SFDC__c"
 PRICE, CLONED = NS + "pc_Fixed_Price__c", NS + "Cloned_Service_Order__c"
 Record = dict[str, Any]

@@ -100,6 +100,7 @@ def test_results_survive_being_saved(document: dict[str, Any], tmp_path: Path) -
     assert results.load(tmp_path / "none.json") == {"records": []}
 
 
+@pytest.mark.lane
 def test_charts_are_svg_with_text_that_can_be_searched(document: dict[str, Any], tmp_path: Path) -> None:
     for path in charts.draw(document, tmp_path):
         ElementTree.fromstring(path.read_text())

@@ -84,6 +84,7 @@ def test_after_a_canary_the_rest_follows_and_all_is_there_once(pair: Migrator) -
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.lane
 def test_an_automation_that_changes_a_price_after_every_update_stops_the_load_and_is_undone(
     pair: Migrator,
 ) -> None:

@@ -65,6 +65,7 @@ def expect_clean(pair: Migrator, result: Migration) -> None:
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.lane
 def test_with_the_rules_off_only_orders_that_must_stand_as_drafts_do(pair: Migrator) -> None:
     result = pair.migrate()
 

@@ -135,6 +135,7 @@ def test_a_production_org_is_refused_before_anything_is_written(
     assert allowed.finish() == RunState.VERIFIED
 
 
+@pytest.mark.lane
 def test_what_was_left_is_deleted_even_if_the_next_run_may_not_ask(
     database: Database, sandbox: Callable[..., RunningOrg], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +224,7 @@ def _never(*_: Any) -> Any:
     raise AssertionError("a killed process cleans nothing up")
 
 
+@pytest.mark.lane
 def test_records_whose_ids_no_answer_told_are_found_by_their_mark(
     database: Database, sandbox: Callable[..., RunningOrg], tmp_path: Path
 ) -> None:
@@ -241,6 +243,7 @@ def test_records_whose_ids_no_answer_told_are_found_by_their_mark(
     assert open_keys(database, org.org_id) == []
 
 
+@pytest.mark.lane
 def test_an_org_that_keeps_a_record_makes_the_run_fail_and_the_next_one_deletes_it(
     database: Database, sandbox: Callable[..., RunningOrg], tmp_path: Path
 ) -> None:
@@ -376,6 +379,7 @@ def test_a_contract_and_another_run_on_its_org_wait_for_one_another(
     first.run.lease.take(lambda _row: True)
 
 
+@pytest.mark.lane
 def test_marks_of_another_staging_database_are_told_and_left(
     database: Database, sandbox: Callable[..., RunningOrg], tmp_path: Path
 ) -> None:

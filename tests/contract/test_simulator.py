@@ -58,7 +58,15 @@ def rounds() -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "switched", rounds(), ids=lambda one: next(iter(one)) if len(one) == 1 else str(len(one))
+    "switched",
+    [
+        pytest.param(
+            one,
+            id=next(iter(one)) if len(one) == 1 else str(len(one)),
+            marks=pytest.mark.lane if len(one) == 1 else (),
+        )
+        for one in rounds()
+    ],
 )
 def test_each_switch_gives_its_fact_that_answer(
     sandbox: Callable[..., RunningOrg], switched: dict[str, str]
@@ -175,6 +183,7 @@ def test_a_file_that_is_no_cassette_is_refused_as_a_profile(tmp_path: Path, cont
         Facts(Settings(profile=str(file)))
 
 
+@pytest.mark.lane
 def test_the_same_org_twice_does_not_differ(sandbox: Callable[..., RunningOrg]) -> None:
     org = sandbox()
 

@@ -280,6 +280,7 @@ def test_a_key_that_cannot_be_used_is_told_before_anything_is_read(
             check_key()
 
 
+@pytest.mark.lane
 def test_a_verification_has_evidence_of_its_own_and_a_stopped_run_has_none(sealed: Sealed) -> None:
     """One damaged status: the verification ends with differences, and its evidence says of which record."""
     migrator = sealed.migrator

@@ -38,7 +38,7 @@ MOMENTS: dict[str, dict[str, Any]] = {
     "dates_closing": {"method": "PATCH", "path": r"/jobs/ingest/", "skip": 6},
     "second_chunk_orders": {"method": "PATCH", "path": r"/jobs/ingest/", "skip": 8},
 }
-SAMPLE = [("details_results", "retry"), ("statuses_closing", "next_run")]
+SAMPLE = [("statuses_closing", "next_run")]
 PARAMS = {"chunk_size": 12, "lanes": 1}
 
 

@@ -46,7 +46,9 @@ def loading(migrator: Callable[..., Migrator]) -> tuple[Migrator, Run]:
     return made, run
 
 
-@pytest.mark.parametrize(("after", "created"), [("_plan_job", 0), ("_advance", 1)])
+@pytest.mark.parametrize(
+    ("after", "created"), [("_plan_job", 0), pytest.param("_advance", 1, marks=pytest.mark.lane)]
+)
 def test_no_job_is_created_or_closed_any_more(
     loading: tuple[Migrator, Run], monkeypatch: pytest.MonkeyPatch, after: str, created: int
 ) -> None:

@@ -7,6 +7,8 @@ import pytest
 from orgsim.launch import RunningOrg
 from tests.orgsim.client import Client
 
+pytestmark = pytest.mark.lane
+
 ORG = {"role": "source", "orders": 10}
 ORDER = "CHANNEL_ORDERS__Service_Order__c"
 DETAIL = "CHANNEL_ORDERS__Service_Order_Detail__c"

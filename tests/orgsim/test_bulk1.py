@@ -11,6 +11,8 @@ import pytest
 from orgsim.launch import RunningOrg
 from tests.orgsim.client import Client
 
+pytestmark = pytest.mark.lane
+
 ORG = {"role": "target", "orders": 40}
 XML = "{http://www.force.com/2009/06/asyncapi/dataload}"
 BASE = "/services/async/64.0/job"

@@ -20,6 +20,8 @@ from simple_salesforce.exceptions import (
 
 from orgsim.launch import RunningOrg
 
+pytestmark = pytest.mark.lane
+
 ORG = {"role": "target", "orders": 60, "hard_delete": True}
 NS = "CHANNEL_ORDERS__"
 ORDER = NS + "Service_Order__c"

@@ -14,6 +14,8 @@ from orgsim.content.seed import LARGE_BYTES
 from orgsim.launch import RunningOrg
 from tests.orgsim.client import Client
 
+pytestmark = pytest.mark.lane
+
 ORG = {"orders": 24, "attachments": True, "base64_limit": 100_000, "file_storage_mb": 2, "audit_fields": True}
 ORDER = "CHANNEL_ORDERS__Service_Order__c"
 LINK = "ContentDocumentLink"

@@ -13,6 +13,8 @@ from orgsim.launch import OrgDidNotStart, RunningOrg, running_org, start
 from orgsim.settings import Settings, from_arguments, to_arguments
 from tests.orgsim.client import Client
 
+pytestmark = pytest.mark.lane
+
 ORG = {"role": "target", "orders": 40}
 NS = "CHANNEL_ORDERS__"
 ORDER = NS + "Service_Order__c"

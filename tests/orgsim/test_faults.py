@@ -10,6 +10,8 @@ import requests
 from orgsim.launch import RunningOrg, running_org
 from tests.orgsim.client import Client, connect
 
+pytestmark = pytest.mark.lane
+
 ORG = {"role": "target", "orders": 40}
 
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from orgsim.launch import RunningOrg
 
+pytestmark = pytest.mark.lane
+
 ORG = {"role": "target", "orders": 20, "job_delay": 0.0}
 #: 20 requests an example: 800 in the ordinary suite, 3,000 in `make test-orgsim`, 10,000 in `make test-clients`.
 EXAMPLES = int(os.environ.get("ORGSIM_FUZZ", "40"))

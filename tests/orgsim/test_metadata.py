@@ -14,6 +14,8 @@ import pytest
 from orgsim.launch import RunningOrg, running_org
 from tests.orgsim.client import Client, connect
 
+pytestmark = pytest.mark.lane
+
 ORG = {"role": "target", "orders": 0, "migration_fields": False, "job_delay": 0.0}
 ORDER = "CHANNEL_ORDERS__Service_Order__c"
 KEY = f"{ORDER}.COA_Source_Id__c"

@@ -17,6 +17,8 @@ from orgsim.seed.orders import STATUSES, TYPES
 from orgsim.settings import Settings
 from tests.orgsim.client import Client, connect
 
+pytestmark = pytest.mark.lane
+
 NS = "CHANNEL_ORDERS__"
 ORDER = NS + "Service_Order__c"
 DETAIL = NS + "Service_Order_Detail__c"

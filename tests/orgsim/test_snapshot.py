@@ -11,6 +11,8 @@ import pytest
 from orgsim.launch import RunningOrg, running_org
 from tests.orgsim.client import Client, connect
 
+pytestmark = pytest.mark.lane
+
 SHAPE: dict[str, Any] = {"role": "target", "orders": 12, "seed": 5, "job_delay": 0.0}
 NS = "CHANNEL_ORDERS__"
 ORDER = NS + "Service_Order__c"

@@ -113,6 +113,7 @@ def test_links_follow_the_records(pair: Migrator, tmp_path: Path, canary: int) -
     assert arrived() == expected
 
 
+@pytest.mark.lane
 def test_a_link_follows_when_its_record_comes_later(pair: Migrator, tmp_path: Path) -> None:  # noqa: F811
     """Held at first, moved by a later run: the text of a record that is there already is updated, and put back by a
     roll-back."""

@@ -79,6 +79,7 @@ def unexplained(migration: Migration) -> dict[str, int]:
     return {r["sobject"]: r["unexplained"] for r in migration.summary["all_sources"]["records"]}
 
 
+@pytest.mark.lane
 def test_both_sources_are_proved_together_and_undone_apart(two: tuple[Migrator, Migrator]) -> None:
     first, second = two
     of_first, of_second = first.migrate(), second.migrate()
