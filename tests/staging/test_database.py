@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -36,6 +38,49 @@ def test_a_connection_that_the_server_ended_is_replaced(database: Database) -> N
         database.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     assert database.value("SELECT 1") == 1
+
+
+def test_connections_that_end_while_they_rest_are_replaced_whoever_notices(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server says so on the socket; of one that a firewall forgot only an answer that fails to come tells."""
+    resting = "pid <> pg_backend_pid() AND datname = current_database()"
+    with database.transaction():
+        database.execute("SELECT 1")
+        with database.transaction() as another:
+            another.execute(
+                f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {resting} AND state = 'idle'"
+            )
+            assert database.value("SELECT 1") == 1
+
+    with database.transaction() as one, database.transaction() as two:
+        killed = [int(c.execute("SELECT pg_backend_pid() AS pid").fetchall()[0]["pid"]) for c in (one, two)]
+    monkeypatch.setattr("coa.staging.database.IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("coa.staging.database._has_word", lambda _connection: False)
+    with psycopg.connect(database.url.replace("+psycopg", "")) as beside:
+        for pid in killed:
+            beside.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    assert database.value("SELECT 1") == 1
+
+
+def test_a_busy_pool_asks_nobody_whether_he_lives(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.value("SELECT 1")
+    monkeypatch.setattr("coa.staging.database._has_word", lambda _connection: False)
+    sent: list[object] = []
+    execute = psycopg.Cursor.execute
+
+    def noted(self: psycopg.Cursor[Any], query: Any, *arguments: Any, **named: Any) -> Any:
+        sent.append(query)
+        return execute(self, query, *arguments, **named)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noted)
+
+    database.value("SELECT 1")
+
+    assert len(sent) == 1
 
 
 def test_a_block_of_the_driver_ends_nothing_that_is_around_it(database: Database) -> None:
