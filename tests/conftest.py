@@ -33,9 +33,34 @@ def pytest_configure(config: pytest.Config) -> None:
     kinds.choose_seed(config.option.markexpr)
 
 
+# With its own Airflow, browser and orgs each of these takes long: begun last they would keep one core alone.
+FIRST = ("ui/test_browser.py", "airflow", "faults")
+# The tracer doubles the time of whole flows. What these reach of the engine, the tests of its parts reach as well.
+UNMEASURED = frozenset({"airflow", "bench", "faults", "local", "orgsim", "ui"})
+TESTS = Path(__file__).parent
+
+
+def _place(item: pytest.Item) -> int:
+    place = item.path.relative_to(TESTS).as_posix()
+    return next((n for n, first in enumerate(FIRST) if place.startswith(first)), len(FIRST))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The walk through a served Airflow comes first: at the end it would keep one core for a minute."""
-    items.sort(key=lambda item: item.path.name != "test_browser.py")
+    items.sort(key=_place)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Without coverage's tracer where nobody counts lines."""
+    coverage = item.config.pluginmanager.getplugin("_cov")
+    controller = getattr(coverage, "cov_controller", None)
+    if controller is None or item.path.relative_to(TESTS).parts[0] not in UNMEASURED:
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
