@@ -1,6 +1,8 @@
 # One command for each habit. Each makes what it needs by itself; a second call makes nothing again.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
+# A file stays on one worker, with the orgs and the run that its tests share.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 PY := .venv/bin/python
 READY := .venv/.complete
 HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes \
@@ -76,33 +78,33 @@ purge: $(READY)  ## deletes the data of old runs, of one run, or of one person i
 	@$(PY) -m coa_airflow.local.purge $(ARGS)
 
 test: $(READY)  ## all kinds of tests, with a fixed sample of the long ones (ARGS='-k name')
-	@$(PY) -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	@$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 coverage: $(READY)  ## make test with the line coverage of include/coa; lines of killed processes do not count
-	@$(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest $(PARALLEL) --cov --cov-report=term $(ARGS)
 
 test-unit: $(READY)  ## only the pure core, without org, database or Airflow
 	@$(PY) -m pytest tests/unit $(ARGS)
 
-test-orgsim: $(READY)  ## the tests of the local org, with 3,000 bad requests (2 min)
-	@ORGSIM_FUZZ=150 $(PY) -m pytest tests/orgsim --numprocesses auto --dist worksteal $(ARGS)
+test-orgsim: $(READY)  ## all tests of the local org, with 3,000 bad requests (2 min)
+	@ORGSIM_FUZZ=150 $(PY) -m pytest tests/orgsim -m "lane or not lane" $(PARALLEL) $(ARGS)
 
 test-airflow: $(READY)  ## every DAG run, every way around the gate, kills of headless runs (10 min)
-	@$(PY) -m pytest tests/airflow -m "lane or not lane" --numprocesses auto --dist loadfile $(ARGS)
+	@$(PY) -m pytest tests/airflow -m "lane or not lane" $(PARALLEL) $(ARGS)
 
 test-browser: $(READY) browser  ## the page of a run and the report in Chromium: walks, keyboard, axe, themes (5 min)
-	@$(PY) -m pytest tests/ui tests/report -m "lane or not lane" --numprocesses auto --dist loadfile $(ARGS)
+	@$(PY) -m pytest tests/ui tests/report -m "lane or not lane" $(PARALLEL) $(ARGS)
 
 test-faults: $(READY)  ## every endpoint x every fault, kills at every step, 200 random schedules (15 min)
 	@$(PY) -m pytest tests/faults -m "faults or not faults" --numprocesses auto --dist worksteal $(ARGS)
 
-test-long: $(READY)  ## what `make test` leaves out of every other folder: plan, delta, roll-back, kinds of data (10 min)
-	@$(PY) -m pytest -m "lane and not faults" --ignore tests/airflow --ignore tests/ui --ignore tests/report \
-		--numprocesses auto --dist worksteal $(ARGS)
+test-long: $(READY)  ## what `make test` leaves out of every other folder: plan, delta, roll-back, kinds of data (12 min)
+	@$(PY) -m pytest -m "lane and not faults" --ignore tests/airflow --ignore tests/orgsim --ignore tests/ui --ignore tests/report \
+		$(PARALLEL) $(ARGS)
 
 test-clients: $(READY)  ## other people's Salesforce clients, and 10,000 bad requests, against the local org (needs npm)
 	@$(PY) tests/clients/run.py
-	@ORGSIM_FUZZ=500 $(PY) -m pytest tests/orgsim/test_fuzz.py
+	@ORGSIM_FUZZ=500 $(PY) -m pytest tests/orgsim/test_fuzz.py -m lane
 
 model: $(READY)  ## checks every interleaving of the load protocol within bounds (1 min)
 	@$(PY) -m tests.model

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
 # With its own Airflow, browser and orgs each of these takes long: begun last they would keep one core alone.
 FIRST = ("ui/test_browser.py", "airflow", "faults")
 # The tracer doubles the time of whole flows. What these reach of the engine, the tests of its parts reach as well.
-UNMEASURED = frozenset({"airflow", "bench", "faults", "local", "orgsim", "ui"})
+UNMEASURED = frozenset(
+    {"airflow", "bench", "delta", "faults", "local", "migrations", "model", "orgsim", "rollback", "ui"}
+)
 TESTS = Path(__file__).parent
 
 
@@ -49,8 +52,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end: the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Without coverage's tracer where nobody counts lines."""
     coverage = item.config.pluginmanager.getplugin("_cov")
     controller = getattr(coverage, "cov_controller", None)

@@ -45,6 +45,7 @@ def expect_clean(pair: Migrator, result: Migration) -> None:
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.lane
 def test_a_later_run_takes_over_what_the_canary_showed_and_rechecks_it_in_its_first_chunk(
     pair: Migrator,
 ) -> None:

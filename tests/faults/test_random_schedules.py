@@ -54,6 +54,7 @@ def _whole_run(make: Callable[..., Migrator], seed: int) -> None:
     _expect_clean(made, made.migrate_with_retries(tries=10, chunk_size=12), seed)
 
 
+@pytest.mark.lane
 @pytest.mark.parametrize("seed", SAMPLE)
 def test_several_faults_at_once_leave_no_trace(migrator: Callable[..., Migrator], seed: int) -> None:
     _whole_run(migrator, seed)

@@ -99,6 +99,7 @@ def test_what_is_wrong_is_told_with_the_next_step_and_status_1(
     assert "secret-word" not in "\n".join(lines)
 
 
+@pytest.mark.lane
 def test_a_setting_of_notifications_that_cannot_be_used_is_told(command: Command) -> None:
     status, lines = command("check", COA_NOTIFY='[{"by": "fax", "conn_id": "coa_mail"}]')
 
@@ -188,6 +189,7 @@ def session(org: RunningOrg) -> str:
     return str(answer.json()["access_token"])
 
 
+@pytest.mark.lane
 @pytest.mark.parametrize("redacted", [True, pytest.param(False, marks=pytest.mark.lane)])
 def test_an_alias_of_the_salesforce_cli_becomes_a_connection_that_works(
     command: Command, orgs: tuple[RunningOrg, RunningOrg], salesforce_cli: Callable[..., str], redacted: bool

@@ -64,6 +64,7 @@ def counts(pair: Migrator) -> dict[str, int]:
     return {name: len(table(pair.target, name)) for name in LOADED}
 
 
+@pytest.mark.lane
 def test_a_fresh_staging_database_is_refused_until_it_has_the_exported_id_map(
     pair: Migrator, fresh: Database, tmp_path: Path
 ) -> None:
