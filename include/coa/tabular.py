@@ -64,7 +64,7 @@ def write_parquet(
     with artifacts.binary(name) as file, ParquetWriter(file, schema, compression="zstd") as writer:
         for group in _groups(rows):
             cells = [[_cell(row.get(c), kind) for row in group] for c, kind in columns.items()]
-            arrays = [pyarrow.array(c, field.type) for c, field in zip(cells, schema, strict=True)]
+            arrays = [_column(c, field.type) for c, field in zip(cells, schema, strict=True)]
             writer.write_batch(pyarrow.record_batch(arrays, schema=schema))
             count += len(group)
     artifacts.listed[-1]["rows"] = count
@@ -77,14 +77,34 @@ def _groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
         yield group
 
 
-def _cell(value: Any, kind: Kind) -> Any:
+def _column(cells: list[str | None], kind: Any) -> Any:
+    """The cells as Arrow reads their text.
+
+    `pyarrow.array` imports pandas, where that is installed, to see whether it was given a thing of pandas: for a
+    small run that takes longer than all its tables.
+    """
+    import pyarrow
+
+    builder = pyarrow.lib.StringBuilder()
+    builder.append_values(cells)
+    texts = builder.finish()
+    # Without a zone in the text Arrow wants none in the first type, and takes the time for UTC.
+    return (texts.cast(pyarrow.timestamp(kind.unit)) if pyarrow.types.is_timestamp(kind) else texts).cast(
+        kind
+    )
+
+
+def _cell(value: Any, kind: Kind) -> str | None:
+    """A value as text from which Arrow reads exactly this value."""
     if value is None or (value == "" and kind is not Kind.TEXT):
         return None
     if kind is Kind.TEXT:
         return str(value)
     if kind is Kind.WHOLE:
-        return int(value)
+        return str(int(value))
     if kind is Kind.NUMBER:
-        return float(value)
+        return repr(float(value))
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.tzinfo:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds")

@@ -17,7 +17,7 @@ from coa_airflow.pair import conn_id
 
 if TYPE_CHECKING:
     from coa.salesforce.pace import Pace
-    from coa.salesforce.session import Org
+    from coa.salesforce.session import KeptSession, Org
     from coa.staging.database import Database
     from coa.staging.runs import Run
 
@@ -43,18 +43,19 @@ def org(run: Run, role: str, *, deferrable: bool = False) -> Org:
     from coa_airflow.hook import CoaSalesforceHook
 
     opened = bind(run, role, CoaSalesforceHook(conn_id(run, role), settings()).org)
-    opened.pace = _pace(run.run_id, role)
+    opened.pace, opened.kept = _shared(run.run_id, role)
     if deferrable and not os.environ.get(HEADLESS):
         opened.max_wait = settings().hold_worker_seconds
     return opened
 
 
 @lru_cache(maxsize=16)
-def _pace(run_id: str, role: str) -> Pace:
-    """Tasks of a run that share a process, as in a headless run, learn from one another's jobs."""
+def _shared(run_id: str, role: str) -> tuple[Pace, KeptSession]:
+    """Tasks of a run that share a process, as in a headless run, learn from one another's jobs, and log in once."""
     from coa.salesforce.pace import Pace
+    from coa.salesforce.session import KeptSession
 
-    return Pace()
+    return Pace(), KeptSession()
 
 
 def staging() -> Database:

@@ -108,6 +108,11 @@ def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
     return next(p for p in psutil.Process(process.pid).children() if "headless_run" in " ".join(p.cmdline()))
 
 
+def worker_log(local_folder: Path) -> Path:
+    """Of the newest run."""
+    return max((local_folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
+
+
 def test_params_that_are_wrong_are_told_before_anything_is_started(command: Callable[..., Any]) -> None:
     started = time.monotonic()
 
@@ -136,7 +141,7 @@ def airflow_traces(folder: Path) -> tuple[list[str], int]:
 
 
 def test_a_dry_run_ends_with_status_0_the_folder_of_its_artifacts_and_no_trace_in_any_airflow(
-    command: Callable[..., Any], local_folder: Path
+    command: Callable[..., Any], local_folder: Path, database: Database
 ) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     settings = {
@@ -158,6 +163,11 @@ def test_a_dry_run_ends_with_status_0_the_folder_of_its_artifacts_and_no_trace_i
     assert open_to_others(Path(lines[-1])) == []
     assert open_to_others(local_folder / "logs") + open_to_others(local_folder / "airflow") == []
     assert airflow_traces(local_folder) == ([], 0)
+    # For all tasks one session an org, which is asked once for its versions; and nothing that only Airflow's web
+    # application could have answered.
+    logins = database.rows("SELECT org, calls FROM coa.api_usage WHERE kind = 'login' ORDER BY org")
+    assert [tuple(row.values()) for row in logins] == [("source", 2), ("target", 2)]
+    assert "Airflow's own routes answer" not in worker_log(local_folder).read_text("utf-8")
 
 
 @pytest.mark.lane

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -39,6 +41,39 @@ def test_values_keep_their_kind(tmp_path: Path) -> None:
         {"name": "", "lines": 4, "value": -0.5, "at": moment},
         {"name": None, "lines": None, "value": None, "at": None},
     ]
+
+
+def test_numbers_and_moments_are_exact(tmp_path: Path) -> None:
+    numbers = [0.1 + 0.2, 1e-300, -1.7976931348623157e308, 123456789012.345678]
+    moments = ["2019-03-04T05:06:07.089+0200", "1969-12-31T23:59:59.999Z", "2400-02-29T00:00:00"]
+
+    rows = written(
+        tmp_path,
+        *({"value": number, "lines": 2**62 + 1} for number in numbers),
+        *({"at": moment} for moment in moments),
+    )
+
+    assert [row["value"] for row in rows[:4]] == numbers
+    assert {row["lines"] for row in rows[:4]} == {2**62 + 1}
+    assert [row["at"].isoformat(timespec="milliseconds") for row in rows[4:]] == [
+        "2019-03-04T03:06:07.089+00:00",
+        "1969-12-31T23:59:59.999+00:00",
+        "2400-02-29T00:00:00.000+00:00",
+    ]
+
+
+def test_writing_a_file_does_not_import_pandas(tmp_path: Path) -> None:
+    code = (
+        "import sys; from coa.artifacts import Artifacts; from coa.tabular import Kind, write_parquet; "
+        "from pathlib import Path; "
+        "write_parquet(Artifacts(Path(sys.argv[1])), 't.parquet', {'name': Kind.TEXT}, [{'name': 'Ada'}]); "
+        "print('pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "False"
 
 
 def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ Flows" of Salesforce Help; SOAP login() exists up to API 64.0 and ends with Summ
 from __future__ import annotations
 
 import re
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -55,6 +57,31 @@ class Token:
     instance_url: str = ""
     user_id: str = ""
     organization_id: str = ""
+
+
+class KeptSession:
+    """The session that was opened for a connection, until it is refused. For several threads at once.
+
+    Each `Org` proves for itself that it is with the org that it is bound to; a connection that says something else by
+    now gets a session of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: OrgConnection | None = None
+        self._token: Token | None = None
+
+    def opened(self, connection: OrgConnection, log_in: Callable[[], Token]) -> Token:
+        with self._lock:
+            if self._token is None or self._of != connection:
+                self._of, self._token = connection, log_in()
+            return self._token
+
+    def forget(self, used: Token) -> None:
+        with self._lock:
+            # Another thread may have opened a new one already.
+            if self._token is used:
+                self._token = None
 
 
 class Post(Protocol):

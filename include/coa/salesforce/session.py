@@ -33,10 +33,10 @@ from coa.errors import (
     OrgUnavailable,
     WrongOrg,
 )
-from coa.salesforce.auth import OrgConnection, Token, check_url, is_loopback, login
+from coa.salesforce.auth import KeptSession, OrgConnection, Token, check_url, is_loopback, login
 from coa.salesforce.pace import Pace
 
-__all__ = ["Org", "OrgConnection"]
+__all__ = ["KeptSession", "Org", "OrgConnection"]
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,8 @@ class Org:
         self.max_wait = max_wait
         self.pace = Pace()
         """How long this org's Bulk jobs take; give several sessions with one org the same."""
+        self.kept = KeptSession()
+        """Give those that use one connection in one process the same, and they log in once."""
         self.calls: Counter[str] = Counter()
         self.usage: tuple[int, int] | None = None
         """API calls of the last 24 hours as the org counts them, and the allowance."""
@@ -134,7 +136,9 @@ class Org:
         """
         with self._lock:
             if self._token is None:
-                self._token = login(self.connection, self._post_login)
+                self._token = self.kept.opened(
+                    self.connection, lambda: login(self.connection, self._post_login)
+                )
                 self._forbid_leaving_this_machine(self._token.instance_url)
             if self._bound_to and self._proved is not self._token and not self._proving:
                 self._prove_identity(self._token)
@@ -418,6 +422,7 @@ class Org:
         finally:
             self._proving = False
         if found != id18(self._bound_to):
+            self.kept.forget(token)
             self._token = None
             raise WrongOrg(
                 f"The connection {self.name} leads to the organization {found or '(unknown)'}; "
@@ -446,6 +451,7 @@ class Org:
                         f"Connection {self.name}: its session has expired.",
                         next_step="put a new session_id into the connection, or use client credentials.",
                     )
+                self.kept.forget(used)
                 self._token = None
 
     def _forbid_leaving_this_machine(self, instance_url: str) -> None:

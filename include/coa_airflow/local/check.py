@@ -28,6 +28,7 @@ from coa_airflow.environment import STAGING_CONNECTION, artifacts_root
 from coa_airflow.local.follow import staging_address
 from coa_airflow.local.headless import params_from_environment
 from coa_airflow.local.home import common_environment
+from coa_airflow.local.imports import uncollected
 from coa_airflow.local.named_connection import named_connection
 from coa_airflow.local.server import known_server
 from coa_airflow.local.supervisor import State
@@ -192,7 +193,9 @@ def _notifications() -> list[Item]:
 
 
 if __name__ == "__main__":
-    status = main()
+    # Most of what it takes is importing Airflow, to read the connections.
+    with uncollected():
+        status = main()
     sys.stdout.flush()
     # Not sys.exit: Airflow's and the orgs' threads are not waited for.
     os._exit(status)

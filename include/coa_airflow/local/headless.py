@@ -23,6 +23,7 @@ from coa.config import RunParams, Settings, refuse_asking
 from coa.errors import CoaError, InvalidParams
 from coa.private_files import keep_files_private
 from coa.staging.folders import logs_folder
+from coa_airflow.local.imports import uncollected
 from coa_airflow.local.worker import NOT_STARTED, Interrupted, started_worker
 from coa_airflow.pair import Pair, chosen
 
@@ -80,7 +81,8 @@ def run(dag_id: str, params: dict[str, Any]) -> int:
     print(f"{dag_id}: starting; full log in {log}", flush=True)
     # The worker's imports take longer than all that it needs from us: it begins before ours.
     with started_worker(dag_id, params, log) as worker:
-        from coa_airflow.local.follow import follow
+        with uncollected():
+            from coa_airflow.local.follow import follow
 
         return follow(worker, token, log)
 

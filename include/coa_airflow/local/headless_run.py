@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from coa.private_files import keep_files_private
+from coa_airflow.local.imports import uncollected
 
 GO = "go"
 
@@ -23,18 +24,19 @@ GO = "go"
 def main(dag_id: str, params: dict[str, Any]) -> int:
     """The worker: waits for its environment on standard input, then runs the DAG once. Gives the exit status."""
     keep_files_private()
-    _import_what_needs_no_settings()
-    line = sys.stdin.readline()
-    if not line:
-        return 1
-    os.environ.clear()
-    os.environ.update(json.loads(line))
+    with uncollected():
+        _import_what_needs_no_settings()
+        line = sys.stdin.readline()
+        if not line:
+            return 1
+        os.environ.clear()
+        os.environ.update(json.loads(line))
 
-    from coa_airflow.environment import HEADLESS, staging
-    from coa_airflow.headless_token import alive
-    from coa_airflow.local.one_run import OneRun
+        from coa_airflow.environment import HEADLESS, staging
+        from coa_airflow.headless_token import alive
+        from coa_airflow.local.one_run import OneRun
 
-    run = OneRun(dag_id)
+        run = OneRun(dag_id)
     if sys.stdin.readline().strip() != GO:
         return 1
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -46,14 +48,10 @@ def main(dag_id: str, params: dict[str, Any]) -> int:
 
 LIBRARIES = (
     "coa.pipeline",
-    "cadwyn",
     "libcst",
     "sqlalchemy.orm",
     "opentelemetry.sdk.trace",
     "httpx",
-    "a2wsgi",
-    "svcs",
-    "jsonschema",
     "jinja2",
     "cryptography.fernet",
 )

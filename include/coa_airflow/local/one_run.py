@@ -42,10 +42,11 @@ class OneRun:
         from airflow.utils.state import DagRunState
 
         from airflow import settings
+        from coa_airflow.local.checked_params import take_as_checked
 
         session = settings.Session()
         dag_run = _create_run(self.dag, conf, token, session)
-        _check_params_once(self.dag)
+        take_as_checked(self.dag)
         while dag_run.state == DagRunState.RUNNING:
             before = _states(dag_run, session)
             ready, _ = dag_run.update_state(session=session)
@@ -131,16 +132,6 @@ def _create_run(dag: Any, conf: dict[str, Any], token: str, session: Any) -> Any
     )
     session.commit()
     return dag_run
-
-
-def _check_params_once(dag: Any) -> None:
-    """Leaves the JSON schemas of the params to the first task: each would check all of them again, before it begins."""
-    from airflow.sdk.definitions.param import ParamsDict
-
-    dag.params = ParamsDict(dag.params.dump())
-    for task in dag.tasks:
-        if task.upstream_task_ids:
-            task.params = ParamsDict(task.params.dump())
 
 
 def _states(dag_run: Any, session: Any) -> dict[Any, Any]:
