@@ -72,12 +72,14 @@ class KeptSession:
         self._token: Token | None = None
 
     def opened(self, connection: OrgConnection, log_in: Callable[[], Token]) -> Token:
+        """The session of this connection; `log_in` opens one where none is kept, and may raise what it raises."""
         with self._lock:
             if self._token is None or self._of != connection:
                 self._of, self._token = connection, log_in()
             return self._token
 
     def forget(self, used: Token) -> None:
+        """After this session was refused, the next caller opens a new one."""
         with self._lock:
             # Another thread may have opened a new one already.
             if self._token is used:

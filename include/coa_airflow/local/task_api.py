@@ -58,6 +58,7 @@ class TaskApi(httpx.BaseTransport):
     """Answers each request from Airflow's tables, or by Airflow's own routes."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer to one call of Airflow's client; a refusal is an answer too."""
         answer = _answered(request)
         if answer is not None:
             return answer
