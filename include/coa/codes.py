@@ -21,6 +21,7 @@ class RunMode(StrEnum):
     VERIFY = "verify"
     ROLLBACK = "rollback"
     CONTRACT = "contract"
+    SETUP_TARGET = "setup_target"
     WHAT_IF = "what_if"
 
 

@@ -1,11 +1,10 @@
-"""What kind of run a DAG makes: the last word of its id, whatever prefix the DAG factory gave it."""
+"""What kind of run a DAG makes: the end of its id, whatever prefix the DAG factory gave it."""
 
 from __future__ import annotations
 
-KINDS = ("preflight", "migrate", "sync", "verify", "rollback", "contract")
+KINDS = ("preflight", "migrate", "sync", "verify", "rollback", "contract", "setup_target")
 
 
 def kind_of(dag_id: str) -> str:
     """`migrate` of `coa_migrate` and of `emea_migrate`; empty for a DAG that is named otherwise."""
-    prefix, _, kind = dag_id.rpartition("_")
-    return kind if prefix and kind in KINDS else ""
+    return next((kind for kind in KINDS if dag_id.endswith(f"_{kind}") and dag_id != f"_{kind}"), "")

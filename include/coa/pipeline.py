@@ -5,16 +5,18 @@ needs the run id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from coa import canary as canary_stage
 from coa import mending, stages
+from coa.approval.record import require as require_approval
 from coa.attachments import carry as carry_stage
-from coa.attachments import history, inventory, planned, undo
+from coa.attachments import history, inventory, planned, reread, undo
 from coa.attachments import proof as attachments_proof
 from coa.codes import RunMode
 from coa.config import Settings
@@ -66,6 +68,7 @@ from coa.staging.lease import HolderEnded
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table
 from coa.states import GOOD_STATES, RunState
+from coa.target_fields import stage as setup_stage
 from coa.transform.template import mapping_template
 from coa.transform.transform import run_transform
 from coa.verify import freeze_check as freeze
@@ -119,8 +122,8 @@ def start(
     nobody can use, and `ConfigurationError` as `Run.start` does; after `InvalidParams` the run's row exists.
     """
     run = Run.start(db, settings, **asked)
-    if run.record.mode not in (RunMode.ROLLBACK, RunMode.CONTRACT):
-        # A roll-back goes by what the run that it undoes was told, a contract moves no record.
+    if run.record.mode not in (RunMode.ROLLBACK, RunMode.CONTRACT, RunMode.SETUP_TARGET):
+        # A roll-back goes by what the run that it undoes was told, a contract and a set-up move no record.
         freeze_mapping(run, mapping_named_by)
     return run
 
@@ -311,6 +314,8 @@ def verify_run(run: Run, source: Org, target: Org) -> dict[str, int]:
         migrated.extract_both(run, source, target, mapping_of(run))
     with _stage(run, "verify"):
         migrated.compare_migrated(run, mapping_of(run), of_run)
+    with _stage(run, "verify_attachments", target=target):
+        reread.read_carried(run, target, of_run)
     with _stage(run, "verify_sample", source=source, target=target):
         read_again(run, mapping_of(run), target, source)
     return migrated.causes(run)
@@ -434,6 +439,35 @@ def contract_ask(run: Run, org: Org) -> dict[str, int]:
         return contract_stage.ask(run, org)
 
 
+def setup_begin(
+    run: Run,
+    target: Org,
+    sources: Sequence[str] = (),
+    not_compared: str = "",
+    lease_holder_ended: HolderEnded | None = None,
+) -> None:
+    """May fields and permission set be deployed to this org? Takes the org; arguments as `target_fields.stage.begin`."""
+    with _stage(run, "preflight", target=target):
+        setup_stage.begin(run, target, sources, not_compared, lease_holder_ended)
+
+
+def setup_plan(run: Run, artifacts: Folder) -> str:
+    """What is to be deployed and assigned, its hash, `plan.json`; the Markdown for whoever approves."""
+    with _stage(run, "plan"):
+        run.update(plan_hash=setup_stage.plan_hash(run, setup_stage.todo_of(run)))
+        artifacts.mkdir(parents=True, exist_ok=True)
+        write_json(artifacts, "plan.json", setup_stage.plan_document(run))
+        return setup_stage.plan_markdown(run)
+
+
+def setup_deploy(run: Run, target: Org, metadata: Path) -> str:
+    """Deploys and assigns under the approval; nothing where nothing is missing. `metadata`: its folder."""
+    with _stage(run, "load_setup", target=target):
+        if setup_stage.todo_of(run):
+            require_approval(run, setup_stage.current_hash(run, target))
+        return setup_stage.carry_out(run, target, metadata)
+
+
 def report(run: Run, artifacts: Folder) -> None:
     """All artifacts as the run stands now; works for a run that stopped anywhere, unless it was purged."""
     run.refresh()
@@ -448,6 +482,11 @@ def _write_artifacts(run: Run, artifacts: Folder, state: str, *, at_the_end: boo
         return write_rollback_artifacts(run, artifacts, state)
     if run.record.mode == RunMode.CONTRACT:
         return write_contract_artifacts(run, artifacts, state)
+    if run.record.mode == RunMode.SETUP_TARGET:
+        summary = setup_stage.summarize_setup(run, state)
+        artifacts.mkdir(parents=True, exist_ok=True)
+        write_json(artifacts, "summary.json", summary)
+        return summary
     return write_artifacts(run, artifacts, state, at_the_end=at_the_end)
 
 
@@ -464,6 +503,8 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
     stopped_as = run.record.stopped_state
     if run.record.mode == RunMode.CONTRACT:
         facts = facts_of_contract(run, crashed=crashed, stopped_as=stopped_as)
+    elif run.record.mode == RunMode.SETUP_TARGET:
+        facts = setup_stage.facts_of_setup(run, crashed=crashed, stopped_as=stopped_as)
     else:
         # A roll-back is proved by reading the target again.
         proof = Table.VERIFY if run.record.mode == RunMode.ROLLBACK else Table.EXPECTED

@@ -83,3 +83,17 @@ Artifacts: `cassette.json` (the answers, without ids, names and texts of yours: 
 A fact that differs is a result: the run ends as `verified` when every question was answered or told as not askable,
 and nothing is left.
 """
+
+SETUP_TARGET = """
+### Deploys the migration's three fields and its permission set to the org `{target}`
+
+Looks at what is there, lists what is missing, and asks for an approval. Then it deploys by the Metadata API and
+assigns the permission set to the connection's user. What is there already is left alone; a second run has nothing to
+do and asks nobody. No record is touched. An org that orders are moved from (`{source}`) is refused. The same as
+`make setup-target`.
+
+The user needs *Modify Metadata Through Metadata API Functions* (or *Modify All Data*) and *Assign Permission Sets*: the
+task `preflight` says so before anything is deployed. Afterwards run `{prefix}_preflight`.
+
+Artifacts: `plan.json` (what is to be done), `summary.json`.
+"""

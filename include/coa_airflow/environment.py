@@ -168,3 +168,10 @@ def artifacts_root(configured: str) -> Any:
         return ObjectStoragePath(configured)
     path = configured.removeprefix("file://")
     return Path(path).expanduser().absolute() if path else project_folder() / "artifacts"
+
+
+def metadata_folder() -> Path:
+    """`include/salesforce_metadata` of a checkout; installed as a package it is inside of ours."""
+    package = Path(__file__).parent
+    installed = package / "salesforce_metadata"
+    return installed if installed.is_dir() else package.parent / "salesforce_metadata"

@@ -278,7 +278,7 @@ def plan_text(run: Run, plan_hash: str) -> str:
     of_run = (run.record.dag_id, run.record.airflow_run_id)
     files = (
         "plan.json",
-        *(["rejected_rows.csv"] if kind_of(run.record.dag_id) != "contract" else []),
+        *(["rejected_rows.csv"] if kind_of(run.record.dag_id) not in ("contract", "setup_target") else []),
         *(["corrections.csv"] if run.has_table(Table.EXPECTED_CORRECTIONS) else []),
     )
     links = [f"[{name}]({file_url(*of_run, name)})" for name in files]

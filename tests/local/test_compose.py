@@ -55,7 +55,7 @@ FILES = {
     "demo-source": {"demo_source_certificate", "demo_source_key"},
     "demo-target": {"demo_target_certificate", "demo_target_key"},
     **{name: {"ca"} for name in AIRFLOW_SERVICES},
-    "worker": {"ca", "evidence_key"},
+    "worker": {"ca", "evidence_key", "masking_key"},
 }
 FROM_THE_HOST = {"worker": ["/opt/airflow/mappings"]}
 """Service -> folders of the host that it may read: the task that starts a run reads the mapping file."""
@@ -164,7 +164,11 @@ def test_the_roles_of_the_databases_own_them_and_no_more(resolved: dict[str, Any
 
 
 # ---- settings -------------------------------------------------------------------------------------
-FIXED = {"mapping_folder": "/opt/airflow/mappings", "evidence_key": "/run/secrets/evidence_key"}
+FIXED = {
+    "mapping_folder": "/opt/airflow/mappings",
+    "evidence_key": "/run/secrets/evidence_key",
+    "masking_key": "/run/secrets/masking_key",
+}
 """Settings that are paths inside the container; the host says what lies there."""
 PLACES = [
     (name, reader)

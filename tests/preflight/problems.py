@@ -434,6 +434,7 @@ PROBLEMS = [
     Problem("attachments_not_carried", "Attachment", "", W, _attached("Attachment", "ParentId", CUSTOMER, 3)),
     Problem("tasks_not_carried", "Task", "", W, _attached("Task", "WhatId", DETAIL, 4)),
     Problem("events_not_carried", "Event", "", W, _attached("Event", "WhatId", ORDER, 1)),
+    Problem("emails_not_carried", "EmailMessage", "", W, _attached("EmailMessage", "RelatedToId", ORDER, 3)),
     Problem("files_not_carried", "ContentDocumentLink", "", W, _attached("ContentDocumentLink", "LinkedEntityId", ORDER, 5)),
     Problem("history_not_carried", ORDER, "", N, _attached(NS + "Service_Order__History", "ParentId", ORDER, 6)),
     Problem("records_pointing_here", "sfLma__License__c", "COA_Customer__c", W, _licenses),

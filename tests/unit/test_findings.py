@@ -17,6 +17,7 @@ from coa.findings.texts import (
     PLAN,
     RIGHTS_AND_FIELDS,
     ROLLBACK,
+    SETUP,
     TEXTS,
 )
 from coa.wording import placeholders
@@ -34,6 +35,7 @@ PARTS = (
     LOAD_AND_PROOF,
     ROLLBACK,
     CONTRACT,
+    SETUP,
 )
 
 

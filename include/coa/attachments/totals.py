@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from coa.attachments import planned
-from coa.codes import ARRIVED, DifferenceKind, LeftBehind
+from coa.codes import ARRIVED, DifferenceKind, LeftBehind, RunMode
 from coa.hanging import KIND
 from coa.staging.fragments import list_of, same_record
 from coa.staging.runs import Run
@@ -53,6 +53,10 @@ def totals(run: Run) -> dict[str, dict[str, int]]:
     ):
         if r["sobject"] in found:
             found[r["sobject"]] |= {name: int(r[name]) for name in ("different", "missing", "duplicated")}
+    if run.record.mode == RunMode.VERIFY:
+        # By what was found now, and not by what was proved once.
+        for counts in found.values():
+            counts["verified"] = counts["carried"] - counts["different"] - counts["missing"]
     return found
 
 
@@ -65,11 +69,19 @@ def rows(run: Run) -> Iterator[dict[str, Any]]:
             """SELECT a.sobject, a.source_id, m.target_id, a.parent_sobject AS record_sobject,
                       a.parent_id AS record_source_id, m.target_parent AS record_target_id,
                       COALESCE(a.data ->> 'Title', a.data ->> 'Name', a.data ->> 'Subject') AS name, a.bytes,
-                      m.sha256, a.action, a.reason, m.state, m.inserted_run
+                      m.sha256, a.action, a.reason,
+                      CASE WHEN {verification} AND EXISTS (SELECT FROM coa.difference d WHERE d.run_id = {run}
+                             AND d.sobject = a.sobject AND d.source_id = a.source_id) THEN 'different'
+                           ELSE m.state END AS state, m.inserted_run
                FROM {} a LEFT JOIN coa.attached m
                  ON m.pair_id = %s AND {m_is_a}
                ORDER BY a.sobject, a.parent_id, a.nth, a.source_id"""
-        ).format(run.table(Table.ATTACHED), m_is_a=same_record("m", "a")),
+        ).format(
+            run.table(Table.ATTACHED),
+            m_is_a=same_record("m", "a"),
+            verification=sql.Literal(run.record.mode == RunMode.VERIFY),
+            run=sql.Literal(run.run_id),
+        ),
         [run.pair_id],
     ):
         reason = planned.WORDS[LeftBehind(r["reason"])] if r["reason"] else ""

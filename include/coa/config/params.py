@@ -187,8 +187,8 @@ class RunParams(BaseModel):
             "Ask a person before the first write",
             "Off: the waiver is recorded with your name and the plan's hash, and no blocked record is tolerated unless "
             "*Blocked records allowed* says so.",
-            kinds=("migrate", "rollback", "contract"),
-            elsewhere={"rollback": _WAIVED, "contract": _WAIVED},
+            kinds=("migrate", "rollback", "contract", "setup_target"),
+            elsewhere={"rollback": _WAIVED, "contract": _WAIVED, "setup_target": _WAIVED},
         ),
     ] = True
     mode: Annotated[
@@ -524,7 +524,7 @@ class RunParams(BaseModel):
             "Connection of the source",
             "Airflow connection of the source org; others than the DAG's own are offered when the deployment lists them in "
             "`COA_CONNECTIONS`.",
-            kinds=(*MIGRATION, "verify", "contract"),
+            kinds=(*MIGRATION, "verify", "contract", "setup_target"),
             code=True,
             schema={"type": "string"},
         ),
@@ -535,7 +535,7 @@ class RunParams(BaseModel):
             "Connection of the target",
             "Airflow connection of the target org; others than the DAG's own are offered when the deployment lists them in "
             "`COA_CONNECTIONS`.",
-            kinds=(*MIGRATION, "verify", "rollback", "contract"),
+            kinds=(*MIGRATION, "verify", "rollback", "contract", "setup_target"),
             code=True,
             schema={"type": "string"},
         ),

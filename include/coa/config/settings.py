@@ -281,6 +281,15 @@ class Settings(BaseModel):
             (Reader.WORKER,),
         ),
     ] = ""
+    masking_key: Annotated[
+        str,
+        Explained(
+            "path of a file with at least 32 random bytes by which a [rehearsal](mapping.md#masking-a-dress-rehearsal) masks; "
+            "every worker must be able to read it",
+            "none: a key is made once a target and kept in the staging database",
+            (Reader.WORKER,),
+        ),
+    ] = ""
     approval_hours: Annotated[
         AboveZero,
         Explained(

@@ -28,7 +28,7 @@ from coa.findings.finding import Finding, finding
 from coa.model import COA_OBJECTS, NS
 from coa.preflight.check import stop_on_blockers
 from coa.preflight.checks import check_objects
-from coa.preflight.orgs import describe_objects, identify
+from coa.preflight.orgs import describe_objects, identify, take_org
 from coa.preflight.probe import Probe
 from coa.salesforce.session import Org
 from coa.staging.database import json_value
@@ -55,7 +55,7 @@ def begin(run: Run, org: Org, lease_holder_ended: HolderEnded | None = None) -> 
     """
     run.update(mode=RunMode.CONTRACT)
     identity = identify(org)
-    _take_org(run, identity, lease_holder_ended)
+    take_org(run, identity, lease_holder_ended)
     if run.params.role == TARGET:
         # Before anything may end the run: what is left is ours, whatever this run may do.
         take_leftovers_away(run, org)
@@ -69,18 +69,6 @@ def begin(run: Run, org: Org, lease_holder_ended: HolderEnded | None = None) -> 
     findings += ways_to_submit(probe)
     findings += probe.findings()
     run.findings.replace("preflight", findings)
-
-
-def _take_org(run: Run, identity: dict[str, Any], lease_holder_ended: HolderEnded | None) -> None:
-    """The org is both sides of its pair, and so all of it is taken (`coa.staging.lease`)."""
-    pair_id = run.db.value(
-        """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES (%s, %s)
-           ON CONFLICT (source_org_id, target_org_id, masked) DO UPDATE SET source_org_id = EXCLUDED.source_org_id
-           RETURNING pair_id""",
-        [identity["id"], identity["id"]],
-    )
-    run.update(pair_id=pair_id, source_org=identity, target_org=identity)
-    run.lease.take(lease_holder_ended)
 
 
 def take_leftovers_away(run: Run, org: Org) -> None:

@@ -20,7 +20,7 @@ from coa.approval.record import approvals
 from coa.artifacts import Folder, Hashed, as_json, hash_of
 from coa.errors import ConfigurationError
 from coa.evidence import coa_verify_evidence as checker
-from coa.evidence.records import ensure_secret, hashed_fields, records
+from coa.evidence.records import carried, ensure_secret, hashed_fields, records
 from coa.evidence.signing import Signature, sign
 from coa.load.observed import observed_document
 from coa.model import LOADED
@@ -38,7 +38,7 @@ TEXT_PARAMS = frozenset({"orders_where"})
 TEXT_VERSIONS = frozenset({"mapping"})
 """What the statement says of an answer, and what it leaves out: texts that may name a person. They stand in
 `audit.json`, whose hash is in the statement. So a purge can take them away and leave the signature whole."""
-FILES = (checker.LEAVES, checker.SALTS, checker.PROGRAM, checker.STATEMENT, checker.SIGNATURE)
+FILES = (checker.LEAVES, checker.SALTS, checker.FILES, checker.PROGRAM, checker.STATEMENT, checker.SIGNATURE)
 
 
 def proof_is_whole(run: Run) -> bool:
@@ -68,6 +68,11 @@ def write_records(run: Run, artifacts: Folder, state: str) -> bool:
             counts[row["sobject"], row["action"], row["outcome"]] += 1
             leaves.write(line + b"\n")
             salts.write(_line([row["source_id"], row["salt"]]) + b"\n")
+    if run.has_table(Table.ATTACHED):
+        with _file(folder, checker.FILES, files) as attached:
+            attached.write(_line(checker.FILE_COLUMNS) + b"\n")
+            for row in carried(run):
+                attached.write(_line(row) + b"\n")
     with _file(folder, checker.PROGRAM, files) as program:
         program.write(Path(str(checker.__file__)).read_bytes())
     document = {

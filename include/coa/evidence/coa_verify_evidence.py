@@ -4,13 +4,15 @@
     python3 coa-verify-evidence FOLDER                    the bundle, and each artifact that lies beside it
     python3 coa-verify-evidence FOLDER SO-00001234        one record (order number or source id) by its path to the root
     python3 coa-verify-evidence FOLDER SO-00001234 --values VALUES.json   that these were its values
+    python3 coa-verify-evidence FOLDER --file OFFER.pdf   that a file with these very bytes was carried, and where
     python3 coa-verify-evidence FOLDER --key KEY.pem      the signature must be by this key (or 64 hex digits)
 
 Exit status: 0 when all that is here is as it was sealed, 1 when anything differs (the file is named), 2 when the
 command cannot be understood. Needs Python 3.8 and its standard library. It can check signatures and make none.
 
 The bundle: `statement.json` (what is claimed), `signature.json` (over the bytes of the statement), `leaves.tsv` (a line
-for each record, hashed to a Merkle tree as in RFC 6962), `salts.tsv` (until personal data is purged), this program.
+for each record, hashed to a Merkle tree as in RFC 6962), `salts.tsv` (until personal data is purged), `attached.tsv` (the
+SHA-256 of each file that was carried with the records, where there are any), this program.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     Point = tuple[int, int, int, int]
 
 STATEMENT, SIGNATURE, LEAVES, SALTS = "statement.json", "signature.json", "leaves.tsv", "salts.tsv"
+FILES = "attached.tsv"
 PROGRAM = "coa-verify-evidence"
 FOLDER = "evidence"
 FORMAT, EARLIER = "coa-evidence-2", "coa-evidence-1"
@@ -36,6 +39,8 @@ FORMAT, EARLIER = "coa-evidence-2", "coa-evidence-1"
 which a database needs five times as long. Everything else is the same."""
 SUMMARY = "summary.json"
 ROLES = ("source", "plan", "target")
+FILE_COLUMNS = ("sobject", "source_id", "target_id", "bytes", "sha256", "outcome")
+"""Of `attached.tsv`: what was carried beside the records; `sha256` is of a file's bytes, empty for what has none."""
 COLUMNS = ("sobject", "source_id", "target_id", "number", "action", "outcome", "source", "plan", "target")
 """Of `leaves.tsv`; the last three are salted hashes of values, empty where there is no such record."""
 PROVED = ("equal", "explained")
@@ -356,6 +361,21 @@ class Check:
                 if told[name] != number:
                     self.fault(SUMMARY, f"{sobject}: {told[name]} {name}, the records make {number}")
 
+    # ---- one file ----------------------------------------------------------------------------------
+    def find_file(self, path: Path) -> None:
+        """Prints what was carried with the bytes of this file."""
+        digest, listed = hash_of(path), self.folder / FILES
+        lines = listed.read_text("utf-8").splitlines() if listed.is_file() else []
+        cells = [line.split("\t") for line in lines[1:]]
+        rows = [{name: texts[n] for n, name in enumerate(FILE_COLUMNS)} for texts in cells]
+        found = [row for row in rows if row["sha256"] == digest]
+        for row in found:
+            print(
+                f"{row['sobject']} {row['source_id']} -> {row['target_id']}, proved {row['outcome']}: {digest}"
+            )
+        if not found:
+            self.fault(path.name, f"no file with its SHA-256 {digest} was carried")
+
     # ---- one record --------------------------------------------------------------------------------
     def prove(self, wanted: str, values: dict[str, dict[str, str | None]] | None = None) -> None:
         """Prints each record with this number or source id and its path to the root."""
@@ -428,6 +448,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the bundle, or a folder with `evidence` in it")
     parser.add_argument("record", nargs="?", help="order number or source id of one record")
     parser.add_argument("--values", type=Path, metavar="JSON", help='{"source": {"Field": "text"}, ...}')
+    parser.add_argument("--file", type=Path, metavar="FILE", help="a file that was carried with a record")
     parser.add_argument("--key", type=public_key_of, metavar="PEM|HEX", help="public key of the signer")
     given = parser.parse_args(arguments)
     check = Check(given.folder, given.key)
@@ -436,6 +457,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.record and not check.faults:
             values = json.loads(given.values.read_text("utf-8")) if given.values else None
             check.prove(given.record, values)
+        if given.file and not check.faults:
+            check.find_file(given.file)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         check.fault(str(check.folder), f"cannot be read as evidence: {type(error).__name__}: {error}")
     if check.statement:

@@ -62,6 +62,27 @@ def records(run: Run) -> Iterator[dict[str, str]]:
             yield {name: value or "" for name, value in zip(COLUMNS, row, strict=True)}
 
 
+def carried(run: Run) -> Iterator[tuple[str, ...]]:
+    """What was carried beside the records, in the columns of `attached.tsv`, by kind and source id.
+
+    `outcome`: `equal`, `different`, `missing`, `refused` or `not_proved`.
+    """
+    query = sql.SQL(
+        """SELECT a.sobject, a.source_id, COALESCE(m.target_id, ''), a.bytes::text, COALESCE(m.sha256, ''),
+                  CASE WHEN x.missing THEN 'missing' WHEN x.differs THEN 'different'
+                       WHEN m.state = 'proved' THEN 'equal' WHEN m.state = 'refused' THEN 'refused'
+                       ELSE 'not_proved' END
+           FROM {attached} a
+           LEFT JOIN coa.attached m ON m.pair_id = {pair} AND m.sobject = a.sobject AND m.source_id = a.source_id
+           LEFT JOIN (SELECT sobject, source_id, bool_or(kind = 'missing') AS missing, true AS differs
+                      FROM coa.difference WHERE run_id = {run} AND kind <> 'explained' GROUP BY 1, 2) x
+             ON x.sobject = a.sobject AND x.source_id = a.source_id
+           WHERE a.action <> 'left' ORDER BY a.sobject COLLATE "C", a.source_id COLLATE "C" """
+    ).format(attached=run.table(Table.ATTACHED), pair=sql.Literal(run.pair_id), run=sql.Literal(run.run_id))
+    for row in run.db.copy_rows(query):
+        yield tuple(value or "" for value in row)
+
+
 def _query(run: Run, sobject: str, fields: dict[str, list[str]]) -> sql.Composed:
     planned = run.has_table(Table.PLAN)
     base = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from coa.wording import Text
 
 DEPLOY = (
-    "make setup-target (docs/setup-target.md), or deploy include/salesforce_metadata to the target and assign its "
+    "make setup-target, or the DAG coa_setup_target (docs/setup-target.md); or deploy include/salesforce_metadata to the target and assign its "
     "permission set COA_Migration to the user of the connection coa_target."
 )
 ADMIN_USER = "assign the permission set COA Admin User to that user."
@@ -287,6 +287,7 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
     "attachments_not_carried": _left_behind("attachments"),
     "tasks_not_carried": _left_behind("tasks"),
     "events_not_carried": _left_behind("events"),
+    "emails_not_carried": _left_behind("e-mails"),
     "files_not_carried": _left_behind("links to files"),
     "history_not_carried": Text(
         "{count} entries of field history of {sobject} stay in the source: no API can insert them.",
@@ -533,6 +534,21 @@ LOAD_AND_PROOF: dict[str, Text] = {
         "All sources together are not what the target holds: {what}.",
         "see all_sources in summary.json, and differences.csv of this run and of the runs named there.",
     ),
+    "attached_read_again": Text(
+        "{count:record} that were carried beside the orders were looked for in the target; the {files} files among them "
+        "were read again ({megabytes} MB) and compared by SHA-256.",
+        "nothing; attached.csv lists each with its hash.",
+    ),
+    "attached_changed": Text(
+        "{count:record} of what was carried beside the orders {count:is|are} not in the target as {count:it was|they were} "
+        "carried.",
+        "differences.csv names each; files that somebody deleted or replaced are in the target's recycle bin or among the "
+        "versions of their document.",
+    ),
+    "attached_not_read": Text(
+        "The target does not let {sobject} be read, so what was carried of it is not proved: {said}.",
+        "give the user of coa_target the right to read it (files of others: Query All Files), and verify again.",
+    ),
     "migration_under_way": Text(
         "Run {run_id} was writing to the target during the verification.", "verify again when it has ended."
     ),
@@ -564,6 +580,19 @@ ROLLBACK: dict[str, Text] = {
         "and newer.",
         "roll back with the version of coa-migration that made the run, or delete by hand what id_map.csv of that run "
         "lists.",
+    ),
+}
+
+SETUP: dict[str, Text] = {
+    "no_right_to_deploy": Text(
+        "The user of coa_target may not deploy: it has neither 'Modify Metadata Through Metadata API Functions' nor 'Modify "
+        "All Data'.",
+        "give the user one of them for this, or have an administrator deploy include/salesforce_metadata with the "
+        "Salesforce CLI.",
+    ),
+    "no_right_to_assign": Text(
+        "The user of coa_target may not assign the permission set {permission_set}: it lacks 'Assign Permission Sets'.",
+        "give the user that permission for this, or have an administrator assign the permission set in Setup.",
     ),
 }
 
@@ -605,4 +634,5 @@ TEXTS: dict[str, Text] = {
     **LOAD_AND_PROOF,
     **ROLLBACK,
     **CONTRACT,
+    **SETUP,
 }

@@ -12,14 +12,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
 from coa.errors import ConfigurationError, IncompleteExtract
 from coa.fields.saved import saved_describes
 from coa.mapping.store import mapping_of
-from coa.masking.masks import KEY_BYTES, Mask, mask_for
+from coa.masking.key import key_of
+from coa.masking.masks import Mask, mask_for
 from coa.model import COA_OBJECTS, CUSTOMER_ORG_ID, LOADED, MIGRATION_FIELDS, PRODUCT_ID
 from coa.salesforce.describe import Field
 from coa.staging.runs import SOURCE, TARGET, Run
@@ -54,7 +54,7 @@ def masks_of(run: Run, kind: str, sobject: str) -> Masks:
         return {}
     if not is_masked(run):
         return {}
-    mapping, key = mapping_of(run), _key(run)
+    mapping, key = mapping_of(run), key_of(run)
     keep = mapping.masking.keep if mapping.masking else {}
     kept = KEPT | set(keep.get(sobject, ())) | set(mapping.id_fields.get(sobject, {}))
     described = saved_describes(run, role).get(sobject)
@@ -66,20 +66,6 @@ def masks_of(run: Run, kind: str, sobject: str) -> Masks:
 def stays(field: Field, kept: frozenset[str] | set[str]) -> bool:
     """Whether a field's values are kept although they are texts: the platform numbers them, or records are found by them."""
     return field.name in kept or field.flag("autoNumber") or ORG_IDS.search(field.name) is not None
-
-
-def _key(run: Run) -> bytes:
-    """The key of the run's target, made once: deltas give the masks that the rehearsal gave, and so do other sources."""
-    if "masking_key" not in run.kept:
-        run.kept["masking_key"] = bytes(
-            run.db.value(
-                """INSERT INTO coa.masking_key AS k (target_org_id, key) VALUES (%s, %s)
-                   ON CONFLICT (target_org_id) DO UPDATE SET key = k.key RETURNING key""",
-                [run.org_id(TARGET), secrets.token_bytes(KEY_BYTES)],
-            )
-        )
-    found: bytes = run.kept["masking_key"]
-    return found
 
 
 def masked_record(record: dict[str, Any], masks: Masks) -> dict[str, Any]:

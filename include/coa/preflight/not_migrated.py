@@ -38,6 +38,8 @@ def _activities(probe: Probe) -> list[Finding]:
     return [
         *_by_parent(probe, "tasks", "Task", "What", "tasks_not_carried"),
         *_by_parent(probe, "events", "Event", "What", "events_not_carried"),
+        # An org without Email-to-Case or Enhanced Email may not have them: that is noted among what could not be asked.
+        *_by_parent(probe, "e-mails", "EmailMessage", "RelatedTo", "emails_not_carried"),
     ]
 
 

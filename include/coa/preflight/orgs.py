@@ -10,6 +10,7 @@ from coa.salesforce.composite import Read, read_together
 from coa.salesforce.describe import Describe, described
 from coa.salesforce.session import Org, id18
 from coa.staging.database import json_value
+from coa.staging.lease import HolderEnded
 from coa.staging.runs import SOURCE, WHAT_IF, Run
 
 ORGANIZATION_FIELDS = "Id, Name, IsSandbox, OrganizationType, InstanceName"
@@ -57,6 +58,18 @@ def bind(run: Run, role: str, org: Org) -> Org:
     made_for = run.record.source_org if role == SOURCE else run.record.target_org
     org.use_version(str(made_for.get("api_version") or ""))
     return org
+
+
+def take_org(run: Run, identity: dict[str, Any], lease_holder_ended: HolderEnded | None) -> None:
+    """The org is both sides of its pair, and so all of it is taken (`coa.staging.lease`)."""
+    pair_id = run.db.value(
+        """INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES (%s, %s)
+           ON CONFLICT (source_org_id, target_org_id, masked) DO UPDATE SET source_org_id = EXCLUDED.source_org_id
+           RETURNING pair_id""",
+        [identity["id"], identity["id"]],
+    )
+    run.update(pair_id=pair_id, source_org=identity, target_org=identity)
+    run.lease.take(lease_holder_ended)
 
 
 def describe_objects(run: Run, org: Org, role: str, names: list[str]) -> dict[str, Describe]:

@@ -11,6 +11,8 @@ from enum import Enum, auto
 
 from coa.errors import ConfigurationError, OrgRefused
 from coa.findings.finding import Finding, finding
+from coa.masking.key import key_of
+from coa.masking.of_run import is_masked
 from coa.model import LOADED, ORDER
 from coa.preflight import checks
 from coa.preflight.automation import check_automation, entries_of
@@ -134,6 +136,9 @@ def _masking(look: Look) -> list[Finding]:
 
 
 def _other_kind(look: Look) -> list[Finding]:
+    if is_masked(look.run):
+        # Before anything is read: a key that cannot be used, or that is not the one of before, ends the run.
+        key_of(look.run)
     return check_other_kind(look.run)
 
 
@@ -390,6 +395,7 @@ CHECKS: tuple[Check, ...] = (
             "attachments_not_carried",
             "tasks_not_carried",
             "events_not_carried",
+            "emails_not_carried",
             "files_not_carried",
             "history_not_carried",
             "records_pointing_here",

@@ -18,7 +18,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from coa.config.params import FREE_TEXTS, RunParams
-from coa.evidence.coa_verify_evidence import FOLDER, LEAVES, PROGRAM, SIGNATURE, STATEMENT, SUMMARY
+from coa.evidence.coa_verify_evidence import (
+    FILES,
+    FOLDER,
+    LEAVES,
+    PROGRAM,
+    SIGNATURE,
+    STATEMENT,
+    SUMMARY,
+)
 from coa.staging.tables import Table
 
 # ---- permanent tables ----------------------------------------------------------------------------
@@ -61,7 +69,7 @@ PERMANENT: dict[str, Kept] = {
     "schema_version": Kept(("version", "name", "coa_version", "applied_at"), of_run=""),
     "org_pair": Kept(("pair_id", "source_org_id", "target_org_id", "masked"), of_run=""),
     # Random bytes: they name nobody, and without them a rehearsal's next delta would mask anew.
-    "masking_key": Kept(("target_org_id", "key", "made_at"), of_run=""),
+    "masking_key": Kept(("target_org_id", "key", "fingerprint", "made_at"), of_run=""),
     "fields_removed": Kept(("target_org_id", "removed_at"), of_run=""),
     "run": Kept(
         (
@@ -266,7 +274,7 @@ RUN_TABLES: dict[Table, Holds] = {
 # ---- files ---------------------------------------------------------------------------------------
 PROOF = frozenset({SUMMARY, "id_map.csv"})
 """Artifacts that stay: counts, hashes, pairs of record ids. Every other file goes, those of later versions too."""
-SEALED = frozenset({LEAVES, PROGRAM, STATEMENT, SIGNATURE})
+SEALED = frozenset({LEAVES, FILES, PROGRAM, STATEMENT, SIGNATURE})
 """Of `evidence/`, what stays. Without the salts nobody can try values against the hashes."""
 
 

@@ -57,8 +57,9 @@ def require_no_source(db: Database, target_id: str, sources: list[str]) -> None:
     `sources`: ids of the orgs behind the configured source connections. Staging knows those of earlier runs.
     """
     known = db.rows(
-        """SELECT 1 FROM coa.org_pair WHERE source_org_id = %(org)s
-           AND NOT EXISTS (SELECT FROM coa.org_pair WHERE target_org_id = %(org)s)""",
+        # An org that a contract or a set-up had for itself is a pair with itself: that says nothing.
+        """SELECT 1 FROM coa.org_pair WHERE source_org_id = %(org)s AND target_org_id <> source_org_id
+           AND NOT EXISTS (SELECT FROM coa.org_pair WHERE target_org_id = %(org)s AND source_org_id <> target_org_id)""",
         {"org": target_id},
     )
     if target_id in sources or known:

@@ -18,7 +18,8 @@ from coa.target_fields.id_map import import_id_map
 from coa.target_fields.setup import require_no_source, set_up, steps, told
 from coa.target_fields.state import look
 from coa.wording import counted
-from coa_airflow.local.target import Surroundings, carried_out, metadata_folder
+from coa_airflow.environment import metadata_folder
+from coa_airflow.local.target import Surroundings, carried_out
 
 
 def main() -> int:

@@ -7,9 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import coa_airflow
 from coa.config import RunParams, Settings
 from coa.errors import CoaError, ConfigurationError
 from coa.preflight.orgs import identify
@@ -59,13 +57,6 @@ def _sources(name: str, settings: Settings) -> tuple[list[str], str]:
             raise
         return [], error.message
     return [str(identify(Org(connection, settings))["id"])], ""
-
-
-def metadata_folder() -> Path:
-    """`include/salesforce_metadata` of a checkout; installed as a package it is inside of ours."""
-    package = Path(coa_airflow.__file__).parent
-    installed = package / "salesforce_metadata"
-    return installed if installed.is_dir() else package.parent / "salesforce_metadata"
 
 
 def carried_out(work: Callable[[Surroundings], None]) -> int:

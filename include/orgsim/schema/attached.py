@@ -29,6 +29,12 @@ def build(with_package: bool) -> list[SObject]:
         record(
             "Event", "00U", text("Subject", "Subject"), reference("WhatId", "What", *on, relationship="What")
         ),
+        record(
+            "EmailMessage",
+            "02s",
+            text("Subject", "Subject"),
+            reference("RelatedToId", "Related To", *on, relationship="RelatedTo"),
+        ),
         SObject(
             "ContentDocumentLink",
             "Content Document Link",

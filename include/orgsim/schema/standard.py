@@ -420,4 +420,6 @@ def _permissions() -> list[Field]:
         flag("PermissionsBulkApiHardDelete", "Bulk API Hard Delete"),
         flag("PermissionsViewEncryptedData", "View Encrypted Data"),
         flag("PermissionsViewSetup", "View Setup and Configuration"),
+        flag("PermissionsModifyMetadata", "Modify Metadata Through Metadata API Functions"),
+        flag("PermissionsAssignPermissionSets", "Assign Permission Sets"),
     ]

@@ -136,6 +136,7 @@ def _users(org: Org, world: World, seeded: Seeded) -> None:
         PermissionsModifyAllData=1,
         PermissionsViewAllData=1,
         PermissionsApiEnabled=1,
+        PermissionsAssignPermissionSets=1,
         **stamps,
     )
     rights = store.add(
@@ -145,6 +146,7 @@ def _users(org: Org, world: World, seeded: Seeded) -> None:
         PermissionsCreateAuditFields=int(bool(settings.audit_fields)),
         PermissionsUpdateWithInactiveOwner=int(bool(settings.inactive_owner)),
         PermissionsBulkApiHardDelete=int(settings.hard_delete),
+        PermissionsModifyMetadata=int(settings.metadata_api),
         PermissionsViewEncryptedData=int(settings.view_encrypted),
         **stamps,
     )
