@@ -48,3 +48,11 @@ def test_columns_are_documented_in_their_order(project: Path, name: str) -> None
     text = (project / "docs" / "report.md").read_text()
     section = text.split(f"### `{name}`")[1].split("\n#")[0]
     assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == TABLES[name]
+
+
+def test_the_reports_navigation_leads_to_every_section_in_its_order(project: Path) -> None:
+    folder = project / "include" / "coa" / "report" / "templates"
+    page = (folder / "report.html.j2").read_text()
+    nav = page.split('<nav aria-label="Sections">')[1].split("</nav>")[0]
+    sections = re.findall(r'<h2 id="([\w-]+)">', (folder / "summary.html.j2").read_text() + page)
+    assert re.findall(r'\("([\w-]+)", "[^"]+", [\w.]+\)', nav) == sections
