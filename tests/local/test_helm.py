@@ -57,13 +57,15 @@ def test_every_setting_reaches_every_component_by_one_config_map(values: dict[st
     assert sources == [{"configMapRef": {"name": "coa-settings", "optional": True}}]
 
 
-def test_the_key_of_the_evidence_can_be_mounted(values: dict[str, Any]) -> None:
-    [volume], [mount] = values["volumes"], values["volumeMounts"]
+def test_the_keys_of_evidence_and_masking_can_be_mounted(values: dict[str, Any]) -> None:
+    comments = FILE.read_text("utf-8").split("volumeMounts:")[0]
+    keys = ("key.pem", "masking.key")
 
-    assert volume["name"] == mount["name"]
-    assert volume["secret"]["optional"] is True
-    assert mount["readOnly"] is True
-    assert f"{mount['mountPath']}/key.pem" in FILE.read_text("utf-8").split("volumes:")[0]
+    for volume, mount, key in zip(values["volumes"], values["volumeMounts"], keys, strict=True):
+        assert volume["name"] == mount["name"]
+        assert volume["secret"]["optional"] is True
+        assert mount["readOnly"] is True
+        assert f"{mount['mountPath']}/{key}" in comments
 
 
 def test_no_secret_stands_in_it(values: dict[str, Any]) -> None:

@@ -157,6 +157,8 @@ def _plant_tables(run: Run) -> None:
         fixed |= {"reason_code": "value_invalid", "verdict": "block", "state": "accepted"}
         if kind is Table.PLAN:
             fixed["action"] = "insert"
+        if kind is Table.LEDGER:
+            fixed["origin"] = "none"
         if kind is Table.ATTACHED:
             fixed["reason"] = "too_large"
         values = {

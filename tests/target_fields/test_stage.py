@@ -87,7 +87,7 @@ def test_a_user_who_may_not_deploy_is_a_finding_before_anything_is_asked(
     )
     for one in bare.control("GET", "table/PermissionSet"):
         bare.control("PATCH", f"records/PermissionSet/{one['Id']}?raw=true", lost)
-    with pytest.raises(RunStopped, match=r"may not deploy.*may not assign"):
+    with pytest.raises(RunStopped, match=r"may not assign.*may not deploy"):
         planned(database, org, tmp_path)
     codes = {r["code"] for r in database.rows("SELECT code FROM coa.finding WHERE severity = 'blocker'")}
     assert codes == {"no_right_to_deploy", "no_right_to_assign"}
