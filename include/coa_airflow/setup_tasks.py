@@ -25,6 +25,7 @@ class SetupApprovalOperator(PlanApprovalOperator):
     """The gate of a set-up. Where nothing is missing nobody is asked."""
 
     def execute(self, context: Any) -> Any:
+        """Asks as the gate of a plan does, except where nothing is to be done."""
         from coa.target_fields.stage import todo_of
 
         with task_run() as run:

@@ -71,7 +71,7 @@ def rows(run: Run) -> Iterator[dict[str, Any]]:
                       COALESCE(a.data ->> 'Title', a.data ->> 'Name', a.data ->> 'Subject') AS name, a.bytes,
                       m.sha256, a.action, a.reason,
                       CASE WHEN {verification} AND EXISTS (SELECT FROM coa.difference d WHERE d.run_id = {run}
-                             AND d.sobject = a.sobject AND d.source_id = a.source_id) THEN 'different'
+                             AND {d_is_a}) THEN 'different'
                            ELSE m.state END AS state, m.inserted_run
                FROM {} a LEFT JOIN coa.attached m
                  ON m.pair_id = %s AND {m_is_a}
@@ -79,6 +79,7 @@ def rows(run: Run) -> Iterator[dict[str, Any]]:
         ).format(
             run.table(Table.ATTACHED),
             m_is_a=same_record("m", "a"),
+            d_is_a=same_record("d", "a"),
             verification=sql.Literal(run.record.mode == RunMode.VERIFY),
             run=sql.Literal(run.run_id),
         ),

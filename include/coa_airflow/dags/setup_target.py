@@ -13,6 +13,7 @@ from coa_airflow.verdict import verdict
 
 
 def build(edition: Edition) -> DAG:
+    """The DAG of kind `setup_target`, with the ids, params and owners of an edition."""
     with edition.dag(
         "setup_target",
         "Deploys the migration's fields and permission set to the target, after an approval",
