@@ -15,7 +15,7 @@ from psycopg import sql
 from coa.attachments import copies
 from coa.attachments.transfer import download
 from coa.batches import in_batches
-from coa.codes import DifferenceCause, DifferenceKind
+from coa.codes import ARRIVED, DifferenceCause, DifferenceKind
 from coa.errors import OrgRefused
 from coa.findings.finding import Finding, finding
 from coa.hanging import DOCUMENT, KINDS, LINK, MB, VERSION, Hanging
@@ -25,6 +25,7 @@ from coa.salesforce.session import Org
 from coa.salesforce.soql import text_list
 from coa.staging import tables
 from coa.staging.database import Row
+from coa.staging.fragments import list_of, same_record
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -58,9 +59,14 @@ def _list_carried(run: Run, of_run: str) -> None:
         rows = sql.SQL(
             """FROM coa.attached m LEFT JOIN coa.ledger p
                  ON p.pair_id = m.pair_id AND p.sobject = ANY ({loaded}) AND p.source_id = m.parent_id
-               WHERE m.pair_id = {pair} AND m.state IN ('created', 'proved') AND m.target_id IS NOT NULL
+               WHERE m.pair_id = {pair} AND m.state IN {arrived} AND m.target_id IS NOT NULL
                  AND ({of_run} = '' OR m.inserted_run = {of_run})"""
-        ).format(loaded=sql.Literal(list(LOADED)), pair=sql.Literal(run.pair_id), of_run=sql.Literal(of_run))
+        ).format(
+            arrived=list_of(ARRIVED),
+            loaded=sql.Literal(list(LOADED)),
+            pair=sql.Literal(run.pair_id),
+            of_run=sql.Literal(of_run),
+        )
         if connection.execute(sql.SQL("SELECT 1 {} LIMIT 1").format(rows)).fetchone() is None:
             return
         table = tables.create(connection, run, Table.ATTACHED)
@@ -78,9 +84,9 @@ def _carried(run: Run, sobject: str) -> Iterator[Row]:
         yield from run.db.stream(
             sql.SQL(
                 """SELECT m.source_id, m.target_id, m.target_parent, m.sha256, m.state FROM {} a
-                   JOIN coa.attached m ON m.pair_id = %s AND m.sobject = a.sobject AND m.source_id = a.source_id
+                   JOIN coa.attached m ON m.pair_id = %s AND {m_is_a}
                    WHERE a.sobject = %s ORDER BY m.source_id"""
-            ).format(run.table(Table.ATTACHED)),
+            ).format(run.table(Table.ATTACHED), m_is_a=same_record("m", "a")),
             [run.pair_id, sobject],
         )
 
@@ -149,9 +155,9 @@ def _add_unread(run: Run, kind: Hanging) -> None:
         sql.SQL(
             """INSERT INTO coa.difference (run_id, sobject, source_id, target_id, kind, reason, cause)
                SELECT %s, a.sobject, a.source_id, m.target_id, %s, 'the target does not let it be read', %s
-               FROM {} a JOIN coa.attached m ON m.pair_id = %s AND m.sobject = a.sobject AND m.source_id = a.source_id
+               FROM {} a JOIN coa.attached m ON m.pair_id = %s AND {m_is_a}
                WHERE a.sobject = %s"""
-        ).format(run.table(Table.ATTACHED)),
+        ).format(run.table(Table.ATTACHED), m_is_a=same_record("m", "a")),
         [run.run_id, DifferenceKind.FIELD, DifferenceCause.UNKNOWN, run.pair_id, kind.sobject],
     )
 

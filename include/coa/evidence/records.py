@@ -17,6 +17,7 @@ from coa.evidence import coa_verify_evidence
 from coa.fields.saved import saved_describes
 from coa.model import LOADED
 from coa.staging import tables
+from coa.staging.fragments import same_record
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import Table
 
@@ -73,12 +74,18 @@ def carried(run: Run) -> Iterator[tuple[str, ...]]:
                        WHEN m.state = 'proved' THEN 'equal' WHEN m.state = 'refused' THEN 'refused'
                        ELSE 'not_proved' END
            FROM {attached} a
-           LEFT JOIN coa.attached m ON m.pair_id = {pair} AND m.sobject = a.sobject AND m.source_id = a.source_id
+           LEFT JOIN coa.attached m ON m.pair_id = {pair} AND {m_is_a}
            LEFT JOIN (SELECT sobject, source_id, bool_or(kind = 'missing') AS missing, true AS differs
                       FROM coa.difference WHERE run_id = {run} AND kind <> 'explained' GROUP BY 1, 2) x
-             ON x.sobject = a.sobject AND x.source_id = a.source_id
+             ON {x_is_a}
            WHERE a.action <> 'left' ORDER BY a.sobject COLLATE "C", a.source_id COLLATE "C" """
-    ).format(attached=run.table(Table.ATTACHED), pair=sql.Literal(run.pair_id), run=sql.Literal(run.run_id))
+    ).format(
+        m_is_a=same_record("m", "a"),
+        x_is_a=same_record("x", "a"),
+        attached=run.table(Table.ATTACHED),
+        pair=sql.Literal(run.pair_id),
+        run=sql.Literal(run.run_id),
+    )
     for row in run.db.copy_rows(query):
         yield tuple(value or "" for value in row)
 
