@@ -9,7 +9,7 @@ HASHED = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no
 	--no-emit-index-url --no-emit-find-links --constraint constraints.txt
 BUILD := .venv/bin/uv build --quiet --build-constraints requirements-build.lock --require-hashes
 
-.PHONY: help demo up down migrate preflight what-if verify rollback contract contract-diff readiness check connect setup-target \
+.PHONY: help demo up down migrate preflight what-if verify rollback relink contract contract-diff readiness check connect setup-target \
 	remove-target-fields airflow purge test test-unit \
 	test-orgsim test-airflow test-browser docs screenshots model test-long test-faults test-clients test-cluster test-package \
 	test-pythons coverage bench lint format lock sbom wheel clean
@@ -49,6 +49,9 @@ verify: $(READY)  ## one headless run of coa_verify (PARAMS='{"run_id": "..."}')
 
 rollback: $(READY)  ## one headless run of coa_rollback (PARAMS='{"run_id": "...", "dry_run": true}')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_rollback
+
+relink: $(READY)  ## one headless run of coa_relink (PARAMS='{"mapping": "mappings/relink.yaml", "dry_run": true}')
+	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_relink
 
 contract: $(READY)  ## tests how a sandbox behaves; deletes everything that it created (PARAMS='{"require_approval": false}')
 	@COA_FOLLOW_PARENT=1 $(PY) -m coa_airflow.local.headless coa_contract

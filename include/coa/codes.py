@@ -20,6 +20,7 @@ class RunMode(StrEnum):
     DELTA = "delta"
     VERIFY = "verify"
     ROLLBACK = "rollback"
+    RELINK = "relink"
     CONTRACT = "contract"
     SETUP_TARGET = "setup_target"
     WHAT_IF = "what_if"
@@ -77,6 +78,14 @@ class Undo(StrEnum):
 
     DELETE = "delete"
     RESTORE = "restore"
+    LEFT = "left"
+
+
+class Relink(StrEnum):
+    """What a run of `coa_relink` does with a lookup of the target."""
+
+    SET = "set"
+    UNCHANGED = "unchanged"
     LEFT = "left"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KINDS = ("preflight", "migrate", "sync", "verify", "rollback", "contract", "setup_target")
+KINDS = ("preflight", "migrate", "sync", "verify", "rollback", "relink", "contract", "setup_target")
 
 
 def kind_of(dag_id: str) -> str:

@@ -34,6 +34,8 @@ MENDING_CHUNK = -7
 """What the reading for the proof found different, after everything else."""
 TRIAL_CHUNK = -8
 """The one order of the canary by which one pass is tried, before the others of it."""
+RELINK_CHUNK = -9
+"""Lookups of other records, which `coa_relink` sets."""
 WATCHED_CHUNKS = (CANARY_CHUNK, UNFINISHED_CHUNK, TRIAL_CHUNK)
 
 
@@ -85,6 +87,15 @@ class LoadStep:
         if number is None:
             raise ValueError(f"Step {self.name} needs a chunk.")
         return Step(self.name, sobject, self.operation, number)
+
+    def on_other(self, sobject: str) -> Step:
+        """The step for an sObject that is none of the app's, such as one that the mapping file names.
+
+        Raises `ValueError` for a step without a pseudo-chunk.
+        """
+        if self.chunk_no is None:
+            raise ValueError(f"Step {self.name} needs a chunk.")
+        return Step(self.name, sobject, self.operation, self.chunk_no)
 
 
 ALL = tuple(LOADED)
@@ -241,6 +252,8 @@ RESTORES_DATES = LoadStep(
 # What hangs on the records; its kinds are those of `coa.hanging`, not sObjects of the plan.
 ATTACHMENTS = LoadStep("attachments", "Carry files and activities", Phase.WRITE, (), INSERT, after=("links",))
 UNDO_ATTACHMENTS = LoadStep("undo_attachments", "Delete files and activities", Phase.WRITE, (), DELETE)
+# Of whatever sObjects the mapping file names: `coa.relink` makes its steps.
+RELINKS = LoadStep("relinks", "Set lookups to moved records", Phase.WRITE, (), UPDATE, chunk_no=RELINK_CHUNK)
 DELETIONS = LoadStep("deletions", "Delete records", Phase.WRITE, ALL, DELETE, chunk_no=REMOVAL_CHUNK)
 EXTRACT_VERIFY = LoadStep("extract_verify", "Read back from the target", Phase.PROVE, ())
 
@@ -272,6 +285,7 @@ LOAD_STEPS: tuple[LoadStep, ...] = (
     RESTORES_EXACT,
     RESTORES_DATES,
     UNDO_ATTACHMENTS,
+    RELINKS,
     DELETIONS,
     EXTRACT_VERIFY,
 )

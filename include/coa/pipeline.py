@@ -39,7 +39,7 @@ from coa.load.observed import expected_canary_markdown
 from coa.mapping.place import NamedBy
 from coa.mapping.store import freeze as freeze_mapping
 from coa.mapping.store import mapping_of
-from coa.model import ORDER
+from coa.model import LOADED, ORDER
 from coa.plan import document as plan_stage
 from coa.plan.amounts import PLAN_AMOUNTS
 from coa.plan.counts import count_plan
@@ -50,6 +50,11 @@ from coa.plan.rules_off import rules_document, rules_off_markdown
 from coa.policies import Policies
 from coa.preflight.check import run_preflight
 from coa.preflight.orgs import bind
+from coa.relink import carry_out as relink_stage
+from coa.relink import plan as relink_plan_stage
+from coa.relink import scope as relink_scope
+from coa.relink.report import write_relink_artifacts
+from coa.relink.template import relink_template
 from coa.report import corrections
 from coa.report.contract import write_contract_artifacts
 from coa.report.csv_files import write_csv
@@ -414,6 +419,49 @@ def rollback_verify(run: Run, target: Org) -> None:
         rollback_stage.read_back(run, target, mapping_of(rollback_scope.original_of(run)))
 
 
+def relink_begin(
+    run: Run, source: Org, target: Org, artifacts: Folder, lease_holder_ended: HolderEnded | None = None
+) -> None:
+    """Can the rules of the mapping file be followed? Takes the pair's lease; writes `relink_template.yaml`."""
+    with _stage(run, "preflight", source=source, target=target):
+        relink_scope.begin(run, source, target, lease_holder_ended)
+        artifacts.mkdir(parents=True, exist_ok=True)
+        write_text(artifacts, "relink_template.yaml", relink_template(run, target))
+        relink_scope.check(run, target)
+
+
+def relink_extract(run: Run, target: Org) -> None:
+    """The records of the target that the rules look at, as they are now."""
+    if _plan_is_fixed(run, "extract_target"):
+        return
+    with _stage(run, "extract_target", target=target):
+        settle_jobs_of_other_runs(run, target)
+        relink_scope.snapshot(run, target, relink_scope.rules_of(run), TARGET)
+
+
+def relink_plan(run: Run, artifacts: Folder) -> str:
+    """Which lookups are set, its hash, `plan.json`; the Markdown for whoever approves."""
+    if _plan_is_fixed(run, "plan"):
+        return relink_plan_stage.plan_markdown(run)
+    with _stage(run, "plan"):
+        run.update(plan_hash=relink_plan_stage.make_plan(run, relink_scope.rules_of(run)))
+        artifacts.mkdir(parents=True, exist_ok=True)
+        write_json(artifacts, "plan.json", relink_plan_stage.plan_document(run))
+        return relink_plan_stage.plan_markdown(run)
+
+
+def relink_load(run: Run, target: Org) -> None:
+    """Sets the lookups, after the approval was checked."""
+    with _stage(run, "load_relink", target=target):
+        relink_stage.carry_out(run, target, relink_scope.rules_of(run))
+
+
+def relink_verify(run: Run, target: Org) -> None:
+    """Reads the records again and compares them with what the plan wanted."""
+    with _stage(run, "verify", target=target):
+        relink_stage.read_back(run, target, relink_scope.rules_of(run))
+
+
 def contract_begin(run: Run, org: Org, lease_holder_ended: HolderEnded | None = None) -> None:
     """Takes the org that the param `role` names, and deletes what a contract that was killed has left in it."""
     with _stage(run, "preflight", **{run.params.role: org}):
@@ -480,6 +528,8 @@ def report(run: Run, artifacts: Folder) -> None:
 def _write_artifacts(run: Run, artifacts: Folder, state: str, *, at_the_end: bool = False) -> dict[str, Any]:
     if run.record.mode == RunMode.ROLLBACK:
         return write_rollback_artifacts(run, artifacts, state)
+    if run.record.mode == RunMode.RELINK:
+        return write_relink_artifacts(run, artifacts, state)
     if run.record.mode == RunMode.CONTRACT:
         return write_contract_artifacts(run, artifacts, state)
     if run.record.mode == RunMode.SETUP_TARGET:
@@ -488,6 +538,15 @@ def _write_artifacts(run: Run, artifacts: Folder, state: str, *, at_the_end: boo
         write_json(artifacts, "summary.json", summary)
         return summary
     return write_artifacts(run, artifacts, state, at_the_end=at_the_end)
+
+
+def _proof_of(run: Run) -> tuple[Table, tuple[str, ...]]:
+    """The tables that stand once a run is proved: a roll-back and a re-linking read the target again."""
+    if run.record.mode == RunMode.ROLLBACK:
+        return Table.VERIFY, rollback_scope.undone_objects(run)
+    if run.record.mode == RunMode.RELINK:
+        return Table.VERIFY, relink_scope.objects_of(run)
+    return Table.EXPECTED, tuple(LOADED)
 
 
 def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | None = None) -> RunState:
@@ -506,9 +565,8 @@ def finish(run: Run, artifacts: Folder, error: str | None, *, crashed: bool | No
     elif run.record.mode == RunMode.SETUP_TARGET:
         facts = setup_stage.facts_of_setup(run, crashed=crashed, stopped_as=stopped_as)
     else:
-        # A roll-back is proved by reading the target again.
-        proof = Table.VERIFY if run.record.mode == RunMode.ROLLBACK else Table.EXPECTED
-        facts = facts_of(run, crashed=crashed, stopped_as=stopped_as, proof=proof)
+        proof, objects = _proof_of(run)
+        facts = facts_of(run, crashed=crashed, stopped_as=stopped_as, proof=proof, objects=objects)
     state = decide(facts)
     told = run.record.message
     if error and not told:

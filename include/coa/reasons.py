@@ -169,6 +169,29 @@ REASONS: dict[str, Text] = {
         "It is gone from the source and stays in the target ({target_id}): {why}.",
         "delete it in the target by hand, or run with deletions carry.",
     ),
+    # ---- what a run of coa_relink leaves
+    "conflict:relink": Text(
+        "{field} holds another record: {held}.",
+        "look at the record; clear the lookup if the text beside it is right, or give the rule replace: true.",
+    ),
+    "lookup_unmatched:relink": Text(
+        "{text} names no record that was moved.",
+        "move the record, correct the text, or set the lookup by hand.",
+    ),
+    "lookup_unmatched:several": Text(
+        "{text} names several records that were moved.", "leave one id in it, or set {field} by hand."
+    ),
+    "lookup_unmatched:two_sources": Text(
+        "Another source has a record of this id too, so {text} does not say which is meant.",
+        "find out where the record comes from, and set {field} by hand.",
+    ),
+    "changed_since_plan:relinked": Text(
+        "Somebody changed the lookup after the plan was made.",
+        "look at the record; run again to plan it anew.",
+    ),
+    "changed_since_plan:gone": Text(
+        "It was deleted after the plan was made.", "look at the record; run again to plan it anew."
+    ),
     # ---- what a roll-back leaves
     "conflict:rollback": Text(
         "It was changed in the target after the run wrote it: {fields}.",

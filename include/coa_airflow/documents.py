@@ -56,6 +56,20 @@ Artifacts: `report.html`, `plan.json`, `rolled_back.csv`, `rejected_rows.csv` (w
 `differences.csv`, `summary.json`.
 """
 
+RELINK = """
+### Sets lookups of other records in the target to what was moved
+
+A partner's own objects, licenses and opportunities may point at customers, orders and details. Where the old id stands
+in a text field of such a record, this DAG sets its lookup to the moved record, by the rules of the section `relink` of
+the mapping file. It sets a lookup only where it is empty, or where its rule says `replace`, never a managed field, and
+asks for a separate approval. Without rules it ends as `blocked` and leaves `relink_template.yaml`, filled in from the
+records of the target.
+`{prefix}_rollback` takes such a run back.
+
+Artifacts: `report.html`, `plan.json`, `relinked.csv`, `rejected_rows.csv` (what was left, and why), `differences.csv`,
+`summary.json`.
+"""
+
 SYNC = """
 ### Scheduled deltas until cut-over, under a standing approval
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk.observability.stats import Stats
 
-COUNTED = ("inserted", "updated", "deleted", "restored", "blocked", "held", "rejected", "verified", "different",
+COUNTED = ("inserted", "updated", "deleted", "restored", "set", "blocked", "held", "rejected", "verified", "different",
            "missing", "duplicated")  # fmt: skip
 """Counts of `summary.json` that are counters of their own."""
 

@@ -55,7 +55,10 @@ def tell(run: Run) -> Told | None:
     from coa.staging.tables import Table
 
     summary = run.record.summary or {}
-    migrates, wrote = run.record.mode != RunMode.ROLLBACK, run.record.loaded_at is not None
+    migrates, wrote = (
+        run.record.mode not in (RunMode.ROLLBACK, RunMode.RELINK),
+        run.record.loaded_at is not None,
+    )
     return Told(
         source=namespace(run.record.source_org),
         target=namespace(run.record.target_org),
@@ -111,7 +114,7 @@ def operator_lineage(told: Told) -> Any:
                 else {},
                 outputFacets={
                     "outputStatistics": OutputStatisticsOutputDatasetFacet(
-                        rowCount=sum(counts[n] for n in ("inserted", "updated", "deleted", "restored"))
+                        rowCount=sum(counts[n] for n in ("inserted", "updated", "deleted", "restored", "set"))
                     )
                 },
             )

@@ -44,6 +44,8 @@ def test_each_dag_in_each_mode_comes_to_its_end(stage: Stage) -> None:
     ended_well(stage.run("coa_sync", dry_run=True, **POLICIES), "dry_run")
     ended_well(stage.run("coa_sync", **POLICIES), "verified")
 
+    without_rules = stage.run("coa_relink", require_approval=False)
+
     undo = {"run_id": moved.row["run_id"], "require_approval": False}
     ended_well(stage.run("coa_rollback", **undo, dry_run=True), "dry_run")
     undone = stage.run("coa_rollback", **undo)
@@ -51,6 +53,8 @@ def test_each_dag_in_each_mode_comes_to_its_end(stage: Stage) -> None:
     unnamed = stage.run("coa_rollback", require_approval=False)
 
     assert (refused.state, refused.airflow_state) == ("not_approved", "failed"), refused.message
+    assert (without_rules.state, without_rules.airflow_state) == ("blocked", "failed"), without_rules.message
+    assert (without_rules.folder / "relink_template.yaml").exists()
     assert (unnamed.state, unnamed.airflow_state) == ("failed", "failed")
     assert "No run is named" in unnamed.message
     note = note_of(undone.row["airflow_run_id"])

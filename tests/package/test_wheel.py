@@ -38,7 +38,8 @@ def test_the_factory_makes_the_dags_outside_of_the_project(
 
     assert (
         told.splitlines()[-1]
-        == "['coa_preflight', 'coa_migrate', 'coa_sync', 'coa_verify', 'coa_rollback', 'coa_contract']"
+        == "['coa_preflight', 'coa_migrate', 'coa_sync', 'coa_verify', 'coa_rollback', 'coa_relink', "
+        "'coa_contract', 'coa_setup_target']"
     )
 
 
@@ -137,7 +138,16 @@ def test_the_local_airflow_works_without_a_checkout(
 
     dags = json.loads(told.splitlines()[-1])
     assert {dag["dag_id"] for dag in dags} == {
-        *("coa_preflight", "coa_migrate", "coa_sync", "coa_verify", "coa_rollback", "coa_contract")
+        *(
+            "coa_preflight",
+            "coa_migrate",
+            "coa_sync",
+            "coa_verify",
+            "coa_rollback",
+            "coa_relink",
+            "coa_contract",
+            "coa_setup_target",
+        )
     }
 
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.harness import Migrator
 from tests.engine.kept import Pair
+from tests.engine.killing import kill_while
 from tests.engine.undo import approve, begin, roll_back
 from tests.reconcile.pairs import create, dump, edit, like, table
 
@@ -27,24 +21,6 @@ MOMENTS: dict[str, dict[str, Any]] = {
     "details_created": {"method": "POST", "path": r"/jobs/ingest/?$", "skip": 2},
     "orders_results": {"method": "GET", "path": r"/successfulResults", "skip": 3},
 }
-
-
-def kill_while(pair: Migrator, run: Run, moment: dict[str, Any]) -> None:
-    """Starts the writing, and kills its process while the org holds the request up."""
-    pair.target.control("POST", "faults", [{"kind": "slow", "seconds": 2.0, "times": 1, **moment}])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.rollback.child", pair.db.url, pair.target.url, run.run_id],
-        cwd=Path(__file__).resolve().parents[2],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
-    deadline = time.monotonic() + 120
-    while not pair.target.control("GET", "faults")[0]["fired"]:
-        assert process.poll() is None, "the roll-back ended before the moment came"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    pair.target.control("DELETE", "faults")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +59,7 @@ def test_an_interrupted_roll_back_goes_on_and_ends_as_if_nothing_had_happened(
 
     run = begin(pair, delta.run)
     approve(run)
-    kill_while(pair, run, MOMENTS[moment])
+    kill_while(pair, run, "rollback_load", MOMENTS[moment])
     if how == "retried":
         run = Run.load(pair.db, pair.settings, run.run_id)
         pipeline.rollback_load(run, pair.orgs()[1])

@@ -37,6 +37,8 @@ OF_A_RUN: dict[tuple[Table, str], type[StrEnum]] = {
     (Table.DELETION, "action"): codes.Removal,
     (Table.WORK, "state"): codes.RowState,
     (Table.ROLLBACK, "action"): codes.Undo,
+    (Table.RELINK, "action"): codes.Relink,
+    (Table.RELINK, "reason_code"): codes.ReasonCode,
     (Table.ROLLBACK, "reason_code"): codes.ReasonCode,
     (Table.ATTACHED, "action"): codes.Carriage,
     (Table.ATTACHED, "reason"): codes.LeftBehind,
@@ -45,7 +47,7 @@ OF_A_RUN: dict[tuple[Table, str], type[StrEnum]] = {
 }
 # Columns of these names, wherever they stand; some names are those of several tables.
 BY_COLUMN: dict[str, tuple[type[StrEnum], ...]] = {
-    "action": (codes.Action, codes.Undo, codes.Removal, codes.Carriage),
+    "action": (codes.Action, codes.Undo, codes.Removal, codes.Carriage, codes.Relink),
     "reason_code": (codes.ReasonCode,),
     "verdict": (codes.Verdict,),
     "state": (RunState, codes.RowState, codes.JobState, codes.Passage),

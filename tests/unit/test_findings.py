@@ -15,6 +15,7 @@ from coa.findings.texts import (
     LOAD_AND_PROOF,
     ORGS,
     PLAN,
+    RELINK,
     RIGHTS_AND_FIELDS,
     ROLLBACK,
     SETUP,
@@ -34,6 +35,7 @@ PARTS = (
     PLAN,
     LOAD_AND_PROOF,
     ROLLBACK,
+    RELINK,
     CONTRACT,
     SETUP,
 )

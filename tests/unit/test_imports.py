@@ -51,6 +51,7 @@ LAYERS = (
     ("canary", "mending"),
     ("evidence", "readiness"),
     ("report", "retention"),
+    ("relink",),
     ("rollback", "what_if"),
     ("pipeline",),
 )

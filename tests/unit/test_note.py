@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coa.model import LOADED, ORDER
-from coa.report.summary import COUNTS, UNDO_COUNTS, note_of, objects_of
+from coa.report.summary import ALL_COUNTS, COUNTS, RELINK_COUNTS, UNDO_COUNTS, note_of, objects_of
 
 
 def summary(
@@ -50,6 +50,19 @@ def test_a_roll_back_has_other_counts() -> None:
     assert "65 orders: 60 to delete, 3 to restore, 2 left as they are" in planned
 
 
+def test_a_relinking_has_other_counts() -> None:
+    objects = {
+        "Visit__c": dict.fromkeys(RELINK_COUNTS, 0)
+        | {"to_set": 9, "unchanged": 2, "left": 1, "set": 8, "held": 1}
+    }
+    done = {"run_id": "R", "mode": "relink", "state": "verified", "message": "", "objects": objects}
+
+    assert note_of(done) == "verified (R); 12 Visit__c: 8 set, 1 held, 1 left as they are"
+    assert note_of({**done, "state": "dry_run"}) == (
+        "dry_run (R); 12 Visit__c: 9 to set, 1 held, 1 left as they are"
+    )
+
+
 @pytest.mark.parametrize("state", ["failed", "blocked", "not_approved"])
 def test_a_run_that_did_not_end_well_says_why_and_not_that_there_was_nothing_to_do(state: str) -> None:
     note = note_of(summary(state, COUNTS, message="Anna rejected the plan.", order={"extracted": 70}))
@@ -62,7 +75,7 @@ def test_a_run_that_did_not_end_well_says_why_and_not_that_there_was_nothing_to_
 def test_counts_of_an_unknown_shape_are_none(odd: Any) -> None:
     assert objects_of(odd) == {}
     assert objects_of({"objects": {ORDER: {"inserted": 4, "new": 1, "odd": "x"}}})[ORDER] | {"new": 1} == {
-        **dict.fromkeys((*COUNTS, *UNDO_COUNTS), 0),
+        **ALL_COUNTS,
         "inserted": 4,
         "new": 1,
     }

@@ -121,7 +121,7 @@ class RunParams(BaseModel):
         Shown(
             "Run",
             "The run that is meant.",
-            kinds=("verify", "rollback"),
+            kinds=("verify", "rollback", "relink"),
             code=True,
             elsewhere={
                 "verify": (
@@ -133,6 +133,11 @@ class RunParams(BaseModel):
                     "Run to undo",
                     "Its id, such as `20261123T144200Z-a1b2c3`, as in the names of the artifacts folders, or the id of its "
                     "Airflow run.",
+                ),
+                "relink": (
+                    "Migration",
+                    "Only lookups to records that this migration inserted: its id, or that of its Airflow run. Empty: to all "
+                    "that was moved between the two orgs.",
                 ),
             },
         ),
@@ -151,8 +156,10 @@ class RunParams(BaseModel):
         Shown(
             "Dry run",
             "Everything up to the plan; writes nothing to any org.",
-            kinds=("migrate", "rollback"),
-            elsewhere={"rollback": ("Dry run", "Makes the plan and writes nothing.")},
+            kinds=("migrate", "rollback", "relink"),
+            elsewhere=dict.fromkeys(
+                ("rollback", "relink"), ("Dry run", "Makes the plan and writes nothing.")
+            ),
         ),
     ] = False
     force: Annotated[
@@ -187,8 +194,8 @@ class RunParams(BaseModel):
             "Ask a person before the first write",
             "Off: the waiver is recorded with your name and the plan's hash, and no blocked record is tolerated unless "
             "*Blocked records allowed* says so.",
-            kinds=("migrate", "rollback", "contract", "setup_target"),
-            elsewhere={"rollback": _WAIVED, "contract": _WAIVED, "setup_target": _WAIVED},
+            kinds=("migrate", "rollback", "relink", "contract", "setup_target"),
+            elsewhere=dict.fromkeys(("rollback", "relink", "contract", "setup_target"), _WAIVED),
         ),
     ] = True
     mode: Annotated[
@@ -506,6 +513,7 @@ class RunParams(BaseModel):
         Shown(
             "Mapping file",
             "Path of a YAML file. Empty: the variable `coa_mapping`, else the environment's `COA_MAPPING`.",
+            kinds=(*MIGRATION, "relink"),
         ),
     ] = ""
     verify_sample: Annotated[
@@ -524,7 +532,7 @@ class RunParams(BaseModel):
             "Connection of the source",
             "Airflow connection of the source org; others than the DAG's own are offered when the deployment lists them in "
             "`COA_CONNECTIONS`.",
-            kinds=(*MIGRATION, "verify", "contract", "setup_target"),
+            kinds=(*MIGRATION, "verify", "relink", "contract", "setup_target"),
             code=True,
             schema={"type": "string"},
         ),
@@ -535,7 +543,7 @@ class RunParams(BaseModel):
             "Connection of the target",
             "Airflow connection of the target org; others than the DAG's own are offered when the deployment lists them in "
             "`COA_CONNECTIONS`.",
-            kinds=(*MIGRATION, "verify", "rollback", "contract", "setup_target"),
+            kinds=(*MIGRATION, "verify", "rollback", "relink", "contract", "setup_target"),
             code=True,
             schema={"type": "string"},
         ),

@@ -299,7 +299,8 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
     ),
     "records_pointing_here": Text(
         "{count:record} of {sobject} {count:points|point} at COA records by {field}, and {count:is|are} not moved.",
-        "after the load, set the lookup in the target's records with relink.csv and id_map.csv.",
+        "after the load, let coa_relink set the lookups of records whose old id stands in a text, the others by hand with "
+        "relink.csv.",
     ),
 }
 
@@ -583,6 +584,31 @@ ROLLBACK: dict[str, Text] = {
     ),
 }
 
+RELINK: dict[str, Text] = {
+    "relink_without_rules": Text(
+        "No rule says which lookups are to be set.",
+        "fill in the section relink of the mapping file; relink_template.yaml of this run has a start.",
+    ),
+    "relink_object": Text(
+        "The target has no sObject {sobject}, or the user of coa_target does not see it.",
+        "correct the section relink of the mapping file, or give the user access.",
+    ),
+    "relink_field": Text(
+        "{sobject} has no field {field} that the user of coa_target sees.",
+        "correct the section relink of the mapping file, or make the field visible.",
+    ),
+    "relink_field:leads_elsewhere": Text(
+        "{sobject}.{field} is no lookup to {to}.", "correct the section relink of the mapping file."
+    ),
+    "relink_field:not_updateable": Text(
+        "The user of coa_target may not edit {sobject}.{field}.", "grant the right to edit it."
+    ),
+    "relink_text": Text(
+        "{sobject}.{field} is no text field that the user of coa_target sees.",
+        "correct the section relink of the mapping file, or make the field visible.",
+    ),
+}
+
 SETUP: dict[str, Text] = {
     "no_right_to_deploy": Text(
         "The user of coa_target may not deploy: it has neither 'Modify Metadata Through Metadata API Functions' nor 'Modify "
@@ -633,6 +659,7 @@ TEXTS: dict[str, Text] = {
     **PLAN,
     **LOAD_AND_PROOF,
     **ROLLBACK,
+    **RELINK,
     **CONTRACT,
     **SETUP,
 }

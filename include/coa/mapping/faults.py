@@ -76,6 +76,17 @@ ENTRIES: dict[str, Text] = {
     "constant_with_links": Text(
         "{place} has a constant: no link of a record stands in it", "remove the constant, or `rewrite_links`"
     ),
+    "relink_of_moved": Text(
+        "{place}: coa_migrate writes this object, and coa_relink does not", "remove the object from `relink`"
+    ),
+    "relink_of_managed": Text(
+        "{place}: a managed field of the Channel Order App or of the license apps, which is never set",
+        "remove the field from `relink`",
+    ),
+    "not_a_relink_rule": Text(
+        "{place}: a lookup needs `from`, a text field, and `to`, one of {objects}",
+        "give it both, as docs/relink.md shows",
+    ),
     "not_a_decision": Text(
         "{place}: a decision is neither load nor a record id",
         "write `load`, or the id of the record in the target that is the same",

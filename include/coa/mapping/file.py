@@ -24,7 +24,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from coa.errors import InvalidParams
 from coa.mapping.faults import Fault, MappingErrors, fault, unusable
-from coa.mapping.model import CustomRule, FieldRule, Mapping, Masking
+from coa.mapping.model import CustomRule, FieldRule, Mapping, Masking, RelinkRule
 from coa.mapping.place import CUSTOM_RULES, Place
 from coa.mapping.yaml_nodes import NoYaml, compose
 from coa.model import COA_OBJECTS, LOADED, NS
@@ -34,6 +34,9 @@ RECORD_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 API_NAME = re.compile(r"[A-Za-z]\w*")
 SOURCE_KEY = re.compile(r"[\w.\-]+")
 """An org id has no other characters either."""
+RELINK_KEYS = ("from", "to", "replace")
+MANAGED = (NS, "sfLma__", "sfFma__")
+"""Fields of the Channel Order App, the License and the Feature Management App: theirs, whatever a rule says."""
 SWITCHES = ("drop", "truncate", "rewrite_links")
 """Rules of a field that may stand alone, as a word."""
 
@@ -100,6 +103,7 @@ class _Reader:
             "records": lambda node, path: self._by_object(node, path, self._ids, loaded=False),
             "id_fields": lambda node, path: self._by_object(node, path, self._id_fields),
             "duplicates": self._duplicates,
+            "relink": lambda node, path: self._by_object(node, path, self._relink, loaded=False),
         }
 
     def _said(self, node: Node, path: str, sections: dict[str, Callable[[Node, str], Any]]) -> dict[str, Any]:
@@ -276,6 +280,37 @@ class _Reader:
             if said.get(key) and not API_NAME.fullmatch(said[key]):
                 self.faults.add(value, fault("not_an_object:value", place=_told(path)))
         return {key: NS + name if NS + name in COA_OBJECTS else name for key, name in said.items()}
+
+    def _relink(self, node: Node, path: str) -> dict[str, RelinkRule]:
+        if path.rsplit("/", 1)[-1].startswith(NS):
+            self.faults.add(node, fault("relink_of_moved", place=_told(path)))
+            return {}
+        found = {}
+        for name, value in self._entries(node, path):
+            if not API_NAME.fullmatch(name):
+                self.faults.add(value, fault("not_a_field", place=f"a key of {_told(path)}"))
+            elif name.startswith(MANAGED):
+                self.faults.add(value, fault("relink_of_managed", place=_told(path)))
+            elif rule := self._relink_rule(value, f"{path}/{name}"):
+                found[name] = rule
+        return found
+
+    def _relink_rule(self, node: Node, path: str) -> RelinkRule | None:
+        readers: dict[str, Callable[[Node, str], Any]] = {
+            "from": self._api_name,
+            "to": self._api_name,
+            "replace": self._flag,
+        }
+        said = {
+            key: readers[key](value, f"{path}/{key}") for key, value in self._entries(node, path, RELINK_KEYS)
+        }
+        to = said.get("to") or ""
+        to = NS + to if NS + to in LOADED else to
+        if not said.get("from") or to not in LOADED:
+            short = [one.removeprefix(NS) for one in LOADED]
+            self.faults.add(node, fault("not_a_relink_rule", place=_told(path), objects=short))
+            return None
+        return RelinkRule(said["from"], to, bool(said.get("replace")))
 
     def _duplicates(self, node: Node, path: str) -> dict[str, str]:
         said = self._texts(node, path)

@@ -30,6 +30,18 @@ class FieldRule:
 
 
 @dataclass(frozen=True)
+class RelinkRule:
+    """Which record of the target a lookup leads to: the moved one of the sObject `to` whose old id stands in a text field.
+
+    In the file the text field is called `from`. `replace`: also where the lookup holds another record.
+    """
+
+    found_in: str
+    to: str
+    replace: bool = False
+
+
+@dataclass(frozen=True)
 class CustomRule:
     """A Python function over chunks of desired rows, for what configuration cannot say.
 
@@ -73,6 +85,8 @@ class Mapping:
     """Source order id -> `load`, or the id of the target order that it is."""
     orders_where: str = ""
     """SOQL condition on the source's orders; joined by AND with the param of that name."""
+    relink: dict[str, dict[str, RelinkRule]] = field(default_factory=dict)
+    """sObject of the target -> its lookup -> rule; for `coa_relink` alone."""
     custom: dict[str, CustomRule] = field(default_factory=dict)
     """sObject -> custom rule, applied after everything else."""
     masking: Masking | None = None
@@ -137,6 +151,10 @@ class Mapping:
                     for sobject, rules in data.get("fields", {}).items()
                 },
                 "lookups": {sobject: tuple(keys) for sobject, keys in data.get("lookups", {}).items()},
+                "relink": {
+                    sobject: {name: RelinkRule(**rule) for name, rule in rules.items()}
+                    for sobject, rules in data.get("relink", {}).items()
+                },
                 "custom": {sobject: CustomRule(**rule) for sobject, rule in data.get("custom", {}).items()},
                 "masking": _masking_from(data.get("masking")),
                 "sources": {key: cls.from_data(own) for key, own in data.get("sources", {}).items()},
@@ -151,7 +169,17 @@ def _masking_from(data: dict[str, Any] | None) -> Masking | None:
     return None if data is None else Masking({name: tuple(kept) for name, kept in data["keep"].items()})
 
 
-OF_A_SOURCE = ("fields", "contracts", "products", "owners", "lookups", "records", "id_fields", "duplicates")
+OF_A_SOURCE = (
+    "fields",
+    "contracts",
+    "products",
+    "owners",
+    "lookups",
+    "records",
+    "id_fields",
+    "duplicates",
+    "relink",
+)
 """Sections that may be said of one source only. Which of its orders are moved is said by its runs (`orders_where`)."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from coa.codes import NOT_INSERTED, ReasonCode
+from coa.codes import MIGRATING, NOT_INSERTED, ReasonCode
 from coa.fields.customers import customers_alike
 from coa.model import CUSTOMER, LOADED, SOURCE_ID
 from coa.plan.foreign_keys import is_ours, note_what_others_left
@@ -56,7 +56,7 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
             """INSERT INTO {ledgers} AS l (pair_id, sobject, source_id, target_id, origin, step, inserted_run)
                SELECT %s, %s, s."Id", t."Id", 'inserted', 'created',
                       (SELECT run_id FROM coa.run WHERE pair_id = %s AND loaded_at IS NOT NULL
-                         AND mode <> 'rollback' ORDER BY loaded_at DESC LIMIT 1)
+                         AND mode IN {migrating} ORDER BY loaded_at DESC LIMIT 1)
                FROM {target} t JOIN {source} s ON s."Id" = coa.id18(t.{key})
                LEFT JOIN {desired} d ON d.source_id = s."Id"
                LEFT JOIN {ledgers} k ON k.pair_id = %s AND k.sobject = %s AND k.source_id = s."Id"
@@ -70,6 +70,7 @@ def _recognise_our_own(run: Run, sobject: str) -> None:
                  WHERE l.target_id IS DISTINCT FROM EXCLUDED.target_id OR l.origin <> 'inserted'"""
         ).format(
             ledgers=run.ledger,
+            migrating=list_of(MIGRATING),
             target=run.table(TARGET, sobject),
             source=run.table(SOURCE, sobject),
             desired=run.table(Table.DESIRED, sobject),

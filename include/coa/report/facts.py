@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from coa.decide import Facts
 from coa.load.canary_state import canary_of
 from coa.model import LOADED
@@ -12,12 +14,19 @@ from coa.states import RunState
 from coa.verify.all_sources import proof_of
 
 
-def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = Table.EXPECTED) -> Facts:
+def facts_of(
+    run: Run,
+    *,
+    crashed: bool,
+    stopped_as: str | None,
+    proof: Table = Table.EXPECTED,
+    objects: Iterable[str] = tuple(LOADED),
+) -> Facts:
     """What is known of a run that is over.
 
     `crashed`: it was ended by something other than one of our rules. `stopped_as`: the state of the
-    `RunStopped` that ended it, None when nothing stopped it. `proof`: the table that shows for each loaded
-    sObject that the proof is over.
+    `RunStopped` that ended it, None when nothing stopped it. `proof`: the table that shows for each of the
+    `objects` that the proof is over.
     """
     refused = bool(run.db.value("SELECT EXISTS (SELECT FROM coa.rejection WHERE run_id = %s)", [run.run_id]))
     return Facts(
@@ -33,7 +42,7 @@ def facts_of(run: Run, *, crashed: bool, stopped_as: str | None, proof: Table = 
             )
         )
         or not (proof_of(run) or {"equal": True})["equal"],
-        proved=all(run.has_table(proof, name) for name in LOADED),
+        proved=all(run.has_table(proof, name) for name in objects),
         dry_run=run.params.dry_run,
         canary_only=Policies(run.params).ends_with_canary and canary_of(run) is not None,
     )

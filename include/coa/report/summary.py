@@ -43,7 +43,9 @@ COUNTS = (
 )
 UNDO_COUNTS = ("to_delete", "to_restore", "left", "deleted", "restored", "rejected", "verified", "different")
 """Those of a roll-back."""
-ALL_COUNTS = dict.fromkeys((*COUNTS, *UNDO_COUNTS), 0)
+RELINK_COUNTS = ("to_set", "unchanged", "left", "set", "held", "rejected", "verified", "different")
+"""Those of a re-linking: of lookups in the plan, of records from the write on."""
+ALL_COUNTS = dict.fromkeys((*COUNTS, *UNDO_COUNTS, *RELINK_COUNTS), 0)
 PLURALS = {CUSTOMER: "customers", ORDER: "orders", DETAIL: "details"}
 PLANNED = {
     "insert": "to_insert",
@@ -108,10 +110,18 @@ def objects_of(summary: dict[str, Any] | None) -> dict[str, dict[str, int]]:
     }
 
 
-PLANNED_WORDS = {"to_insert": "to insert", "to_update": "to update"}
-WRITTEN_WORDS = {"inserted": "inserted", "updated": "updated"}
-UNDO_PLANNED_WORDS = {"to_delete": "to delete", "to_restore": "to restore"}
-UNDO_WRITTEN_WORDS = {"deleted": "deleted", "restored": "restored"}
+PLANNED_WORDS = {
+    "rollback": {"to_delete": "to delete", "to_restore": "to restore"},
+    "relink": {"to_set": "to set"},
+}
+WRITTEN_WORDS = {
+    "rollback": {"deleted": "deleted", "restored": "restored"},
+    "relink": {"set": "set"},
+}
+"""Mode of a run -> count -> its word; what is not here is a migration."""
+PLANNED_WORDS_OF_MIGRATION = {"to_insert": "to insert", "to_update": "to update"}
+WRITTEN_WORDS_OF_MIGRATION = {"inserted": "inserted", "updated": "updated"}
+LOOKED_AT = {"rollback": ("to_delete", "to_restore", "left"), "relink": ("to_set", "unchanged", "left")}
 LEFT_WORDS = {
     "blocked": "blocked",
     "held": "held",
@@ -133,18 +143,14 @@ def note_of(summary: dict[str, Any]) -> str:
     parts = [f"{summary['state']} ({summary['run_id']})"]
     if not good and summary["message"]:
         parts[0] += f": {summary['message'][:LONGEST_MESSAGE]}"
-    planned, undo = summary["state"] == "dry_run", summary["mode"] == RunMode.ROLLBACK
-    words = {
-        (False, False): WRITTEN_WORDS,
-        (False, True): PLANNED_WORDS,
-        (True, False): UNDO_WRITTEN_WORDS,
-        (True, True): UNDO_PLANNED_WORDS,
-    }[undo, planned] | LEFT_WORDS
+    mode = summary["mode"]
+    if summary["state"] == "dry_run":
+        words = PLANNED_WORDS.get(mode, PLANNED_WORDS_OF_MIGRATION) | LEFT_WORDS
+    else:
+        words = WRITTEN_WORDS.get(mode, WRITTEN_WORDS_OF_MIGRATION) | LEFT_WORDS
     for sobject, counts in objects_of(summary).items():
         said = ", ".join(f"{counts[key]:,} {word}" for key, word in words.items() if counts[key])
-        looked_at = (
-            counts["to_delete"] + counts["to_restore"] + counts["left"] if undo else counts["extracted"]
-        )
+        looked_at = sum(counts[key] for key in LOOKED_AT.get(mode, ("extracted",)))
         parts.append(
             f"{looked_at:,} {PLURALS.get(sobject, sobject)}: {said or ('nothing to do' if good else 'nothing written')}"
         )

@@ -265,6 +265,7 @@ RUN_TABLES: dict[Table, Holds] = {
     Table.ATTACHED: Holds.RECORDS,
     Table.ATTACHED_UNDO: Holds.TEXTS,
     Table.HISTORY: Holds.RECORDS,
+    Table.RELINK: Holds.TEXTS,
     # The secret that the salts follow from goes with the first person whose data is deleted.
     Table.EVIDENCE: Holds.PLAIN,
     Table.WRITTEN: Holds.PLAIN,

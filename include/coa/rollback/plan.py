@@ -19,7 +19,8 @@ from coa.rollback.actions import (
     plan_restores,
 )
 from coa.rollback.dependents import keep_what_belongs_together
-from coa.rollback.scope import original_of, restorable_fields
+from coa.rollback.relinked import plan_restores as plan_relinked
+from coa.rollback.scope import is_relinking, original_of, restorable_fields, undone_objects
 from coa.staging import tables
 from coa.staging.runs import Run
 from coa.staging.tables import Table
@@ -30,6 +31,9 @@ ACTIONS = ("delete", "restore", "left")
 def make_plan(run: Run, mapping: Mapping) -> str:
     """Fills the table `rollback` and the pre-image `desired__`; the plan's hash."""
     original = original_of(run)
+    if is_relinking(original):
+        plan_relinked(run, original, mapping.relink)
+        return plan_hash(run)
     fields = restorable_fields(run, original, mapping)
     _create_table(run)
     for sobject in LOADED:
@@ -52,7 +56,7 @@ def _create_table(run: Run) -> None:
 def plan_hash(run: Run) -> str:
     """SHA-256 over every action and every value that is written back."""
     digest = sha256(json.dumps([run.params.run_id, run.params.force, run.record.target_org["id"]]).encode())
-    for sobject in LOADED:
+    for sobject in undone_objects(run):
         for row in run.db.stream(
             sql.SQL(
                 """SELECT concat_ws('|', p.sobject, p.source_id, p.target_id, p.action,
@@ -70,7 +74,7 @@ def plan_hash(run: Run) -> str:
 
 def plan_counts(run: Run) -> dict[str, dict[str, int]]:
     """sObject -> `to_delete`, `to_restore`, `left`."""
-    counts = {name: {"to_delete": 0, "to_restore": 0, "left": 0} for name in LOADED}
+    counts = {name: {"to_delete": 0, "to_restore": 0, "left": 0} for name in undone_objects(run)}
     if run.has_table(Table.ROLLBACK):
         names = {"delete": "to_delete", "restore": "to_restore", "left": "left"}
         for r in run.db.rows(

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from coa.attachments import undo
 from coa.load_steps import DELETIONS
-from coa.model import LOADED
+from coa.reasons import reason
 from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     REJECTED_COLUMNS,
@@ -22,6 +22,7 @@ from coa.report.summary import UNDO_COUNTS, _api_calls, _seconds
 from coa.report.write import Folder, write_json, write_text
 from coa.rollback.page import rollback_html
 from coa.rollback.plan import plan_counts
+from coa.rollback.scope import undone_objects
 from coa.staging.runs import Run
 from coa.staging.tables import Table
 
@@ -30,7 +31,7 @@ ROLLED_BACK_COLUMNS = ("sobject", "source_id", "target_id", "action", "reason_co
 
 def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
     """`summary.json` of a roll-back: counts an sObject (`UNDO_COUNTS`), state, calls, seconds."""
-    objects = {name: dict.fromkeys(UNDO_COUNTS, 0) for name in LOADED}
+    objects = {name: dict.fromkeys(UNDO_COUNTS, 0) for name in undone_objects(run) if name}
     for name, counts in plan_counts(run).items():
         objects[name] |= counts
     if run.has_table(Table.WORK):
@@ -52,7 +53,7 @@ def summarize_rollback(run: Run, state: str) -> dict[str, Any]:
         ):
             if r["sobject"] in objects:
                 objects[r["sobject"]][column] = int(r["n"])
-    if all(run.has_table(Table.VERIFY, name) for name in LOADED):
+    if all(run.has_table(Table.VERIFY, name) for name in objects):
         for counts in objects.values():
             wanted = counts["to_delete"] + counts["to_restore"]
             counts["verified"] = wanted - counts["different"]
@@ -82,25 +83,46 @@ def left_rows(run: Run) -> Iterable[dict[str, Any]]:
     """What stays although the run wrote it, and what the org refused: with what to do."""
     base = str(run.record.target_org.get("instance_url", ""))
     for row in rolled_back_rows(run):
-        if row["action"] == "left":
+        # Of a record with several lookups one may be restored and another left.
+        if row["action"] == "left" or row["reason"]:
             yield {**row, "step": "plan", "source_url": f"{base}/{row['target_id']}"}
     for row in undo.rows(run):
         if row["action"] == "left":
             yield {**row, "step": "plan", "source_url": f"{base}/{row['target_id']}"}
+    yield from _held_rows(run, base)
     for r in run.db.stream(
         """SELECT sobject, source_id, step, error_code, error, fields FROM coa.rejection
            WHERE run_id = %s ORDER BY sobject, error_code, source_id""",
         [run.run_id],
     ):
-        reason, next_step = plain_words(r["error_code"], r["error"])
+        told, next_step = plain_words(r["error_code"], r["error"])
         yield {
             **r,
             "reason_code": "refused_by_org",
-            "reason": reason,
+            "reason": told,
             "next_step": next_step,
             "field": r["fields"],
             "action": "rejected",
         }
+
+
+def _held_rows(run: Run, base: str) -> Iterable[dict[str, Any]]:
+    """Records whose lookups somebody changed after the plan of the undo was made."""
+    if run.has_table(Table.CHANGED_SINCE_PLAN):
+        for row in run.db.stream(
+            sql.SQL("SELECT * FROM {} ORDER BY sobject, source_id").format(
+                run.table(Table.CHANGED_SINCE_PLAN)
+            )
+        ):
+            yield {
+                **row,
+                "target_id": row["source_id"],
+                "source_url": f"{base}/{row['source_id']}",
+                "action": "held",
+                "step": "load",
+                "reason_code": "changed_since_plan",
+                "next_step": reason("changed_since_plan:relinked").next_step,
+            }
 
 
 def write_rollback_artifacts(run: Run, folder: Folder, state: str) -> dict[str, Any]:

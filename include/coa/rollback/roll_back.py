@@ -22,7 +22,8 @@ from coa.load_steps import RESTORES, RESTORES_DATES, RESTORES_EXACT
 from coa.mapping.model import Mapping
 from coa.model import CUSTOMER, DETAIL, LOADED, ORDER, RECEIVED_AT, STATUS
 from coa.rollback.plan import plan_hash
-from coa.rollback.scope import original_of, restorable_fields, snapshot
+from coa.rollback.relinked import prove_restored, restore_lookups
+from coa.rollback.scope import is_relinking, original_of, restorable_fields, snapshot
 from coa.salesforce.session import Org
 from coa.staging.fragments import ledger_of, same_record
 from coa.staging.runs import Run
@@ -33,6 +34,10 @@ PARENTS_FIRST = (CUSTOMER, ORDER, DETAIL)
 
 def carry_out(run: Run, target: Org, mapping: Mapping) -> None:
     """Raises `RunStopped` without an approval of exactly this plan, or when the target changed under it."""
+    original = original_of(run)
+    if is_relinking(original):
+        restore_lookups(run, original, target, mapping.relink, plan_hash(run))
+        return
     if require_go_ahead(run, plan_hash(run)):
         refuse_changed_target(run, target, lambda name, ids: _in_plan(run, name, list(ids)))
         begin_to_write(run)
@@ -107,6 +112,10 @@ def _restore(run: Run, target: Org, sobject: str, fields: list[FieldMapping]) ->
 
 def read_back(run: Run, target: Org, mapping: Mapping) -> None:
     """Reads the target again: what was deleted is gone, what was restored is as it was before."""
+    original = original_of(run)
+    if is_relinking(original):
+        prove_restored(run, original, target, mapping.relink)
+        return
     if run.has_table(Table.EXTRACT_STATE):
         forget_outdated(run, Table.VERIFY)
     snapshot(run, target, Table.VERIFY)

@@ -15,6 +15,8 @@ from coa.mapping.model import FieldRule, Mapping
 from coa.model import COA_OBJECTS, LOADED
 from coa.preflight.check import stop_on_blockers
 from coa.preflight.orgs import describe_objects, identify
+from coa.relink.scope import check_rules, objects_of, rules_of
+from coa.relink.scope import snapshot as relinked_snapshot
 from coa.salesforce.describe import Field
 from coa.salesforce.session import Org
 from coa.staging.lease import HolderEnded
@@ -22,6 +24,17 @@ from coa.staging.runs import TARGET, Run
 from coa.staging.tables import READABLE_FROM, Table
 
 """The mode of such a run, and the table of its plan."""
+
+
+def is_relinking(original: Run) -> bool:
+    """Whether the run that is undone set lookups of other records (`coa_relink`)."""
+    return original.record.mode == RunMode.RELINK
+
+
+def undone_objects(run: Run) -> tuple[str, ...]:
+    """The sObjects of the roll-back's plan: those of a migration, or those whose lookups a re-linking set."""
+    mode = run.db.value("SELECT mode FROM coa.run WHERE run_id = %s", [run.params.run_id])
+    return objects_of(original_of(run)) if mode == RunMode.RELINK else tuple(LOADED)
 
 
 def original_of(run: Run) -> Run:
@@ -69,6 +82,12 @@ def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) 
         run.findings.replace("preflight", findings)
         stop_on_blockers(run)
     run.lease.take(lease_holder_ended)
+    if is_relinking(original):
+        rules = rules_of(original)
+        found = describe_objects(run, target, TARGET, sorted(rules))
+        run.findings.replace("preflight", findings + check_rules(rules, found))
+        stop_on_blockers(run)
+        return
     described = describe_objects(run, target, TARGET, list(COA_OBJECTS))
     for name in LOADED:
         if name not in described or not described[name].raw.get("deletable"):
@@ -82,7 +101,7 @@ def _check_original(original: Run) -> list[Finding]:
         return [finding("blocker", "not_a_migration", run_id=original.run_id)]
     if original.record.loaded_at is None or original.record.pair_id is None:
         return [finding("blocker", "nothing_written", run_id=original.run_id)]
-    if not original.has_table(Table.PLAN):
+    if not original.has_table(Table.RELINK if is_relinking(original) else Table.PLAN):
         return [finding("blocker", "run_purged", run_id=original.run_id)]
     if original.record.schema_version < READABLE_FROM:
         return [
@@ -108,6 +127,9 @@ def snapshot_specs(run: Run, kind: str) -> list[ExtractSpec]:
 
 def snapshot(run: Run, target: Org, kind: str) -> dict[str, int]:
     """The customers, orders and details of the target as they are now, in tables of this `kind`."""
+    original = original_of(run)
+    if is_relinking(original):
+        return relinked_snapshot(run, target, rules_of(original), kind)
     ensure_state_table(run)
     return extract_all(run, target, snapshot_specs(run, kind))
 

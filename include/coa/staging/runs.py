@@ -326,7 +326,7 @@ def _insert(db: Database, columns: dict[str, Any]) -> str:
 
 
 def _mode_of(dag_id: str, params: dict[str, Any]) -> str:
-    """`verify`, `rollback`, `contract`, `setup_target` and `what_if` by the DAG, `full` and `delta` by the param."""
+    """`verify`, `rollback`, `relink`, `contract`, `setup_target` and `what_if` by the DAG, `full` and `delta` by the param."""
     kind = WHAT_IF if dag_id == WHAT_IF else kind_of(dag_id)
     return kind if kind in set(RunMode) - MIGRATING else str(params.get("mode", "full"))
 

@@ -25,6 +25,7 @@ from coa.codes import (
     LedgerOrigin,
     LeftBehind,
     ReasonCode,
+    Relink,
     Removal,
     RowState,
     Undo,
@@ -87,6 +88,7 @@ class Table(StrEnum):
     ATTACHED = "attached"
     ATTACHED_UNDO = "attached_undo"
     HISTORY = "history"
+    RELINK = "relink"
     EVIDENCE = "evidence"
     WRITTEN = "written"
     LEDGER = "ledger"
@@ -281,6 +283,14 @@ DECLARED: dict[Table, Declaration] = {
            changed_at text NOT NULL, changed_by text NOT NULL""",
         key=("id",),
         indexes={"history_by_record": ("sobject", "record_id")},
+    ),
+    # The plan of a run of `coa_relink`: one row a lookup. `held`: the record that it held when the plan was made.
+    Table.RELINK: Declaration(
+        f"""sobject text NOT NULL, record_id text NOT NULL, field text NOT NULL, points_at text NOT NULL,
+           source_id text, target_id text, held text, action text NOT NULL {one_of("action", Relink)},
+           reason_code text NOT NULL DEFAULT '' {REASON}, reason text NOT NULL DEFAULT '',
+           next_step text NOT NULL DEFAULT ''""",
+        key=("sobject", "record_id", "field"),
     ),
     # One row: the secret that the salts of the records follow from, and what was made of them (`coa.evidence`).
     Table.EVIDENCE: Declaration("id int, secret bytea NOT NULL, tree jsonb, files jsonb", key=("id",)),

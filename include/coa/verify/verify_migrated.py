@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.codes import MIGRATING
 from coa.config import ALL_SOURCES, RunParams, verification_params
 from coa.errors import ConfigurationError
 from coa.extract.extract import extract_org
@@ -24,6 +25,7 @@ from coa.model import COA_OBJECTS, LOADED, ORDER
 from coa.preflight.orgs import describe_objects, identify
 from coa.salesforce.session import Org
 from coa.staging import tables
+from coa.staging.fragments import list_of
 from coa.staging.lease import writer_of
 from coa.staging.runs import SOURCE, TARGET, Run
 from coa.staging.tables import Table, identifier, table_name
@@ -53,11 +55,13 @@ def begin(run: Run, source: Org, target: Org) -> str:
         of_run = run.params.run_id
     run.update(source_org=identify(source), target_org=identify(target))
     migrated = run.db.row(
-        """SELECT run_id, pair_id, params, target_org FROM coa.run JOIN coa.org_pair p USING (pair_id)
-           WHERE p.source_org_id = %(source)s AND p.target_org_id = %(target)s AND loaded_at IS NOT NULL
-             AND (%(named)s = '' OR run_id = %(named)s)
-           -- Of a rehearsal only where there was no real run.
-           ORDER BY p.masked, run_id DESC LIMIT 1""",
+        sql.SQL(
+            """SELECT run_id, pair_id, params, target_org FROM coa.run JOIN coa.org_pair p USING (pair_id)
+               WHERE p.source_org_id = %(source)s AND p.target_org_id = %(target)s AND loaded_at IS NOT NULL
+                 AND mode IN {migrating} AND (%(named)s = '' OR run_id = %(named)s)
+               -- Of a rehearsal only where there was no real run.
+               ORDER BY p.masked, run_id DESC LIMIT 1"""
+        ).format(migrating=list_of(MIGRATING)),
         {
             "source": run.record.source_org["id"],
             "target": run.record.target_org["id"],

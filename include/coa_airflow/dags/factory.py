@@ -8,7 +8,7 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions.param import ParamsDict
 
 from coa.kinds import KINDS
-from coa_airflow.dags import contract, migrate, preflight, rollback, setup_target, sync, verify
+from coa_airflow.dags import contract, migrate, preflight, relink, rollback, setup_target, sync, verify
 from coa_airflow.dags.edition import PREFIX, Edition
 from coa_airflow.pair import Pair
 from coa_airflow.ui.links import link_to_page
@@ -19,6 +19,7 @@ _BUILDERS: dict[str, Callable[[Edition], DAG]] = {
     "sync": sync.build,
     "verify": verify.build,
     "rollback": rollback.build,
+    "relink": relink.build,
     "contract": contract.build,
     "setup_target": setup_target.build,
 }

@@ -1,5 +1,5 @@
-"""`make migrate`, `make preflight`, `make verify`, `make rollback`, `make contract`: one run of a DAG without
-a server, for scripts.
+"""`make migrate`, `make preflight`, `make verify`, `make rollback`, `make relink`, `make contract`: one run of a
+DAG without a server, for scripts.
 
     python -m coa_airflow.local.headless coa_migrate        PARAMS='{"dry_run": true}' in the environment
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print(
             "usage: python -m coa_airflow.local.headless "
-            "coa_migrate|coa_preflight|coa_verify|coa_rollback|coa_contract",
+            "coa_migrate|coa_preflight|coa_verify|coa_rollback|coa_relink|coa_contract",
             file=sys.stderr,
         )
         return NOT_STARTED

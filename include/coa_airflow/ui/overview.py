@@ -116,7 +116,7 @@ def _line(r: dict[str, Any]) -> dict[str, Any]:
 
 
 def _totals(objects: dict[str, dict[str, int]]) -> dict[str, int] | None:
-    """Sums over all sObjects, of migrations and roll-backs alike; None without a summary."""
+    """Sums over all sObjects, of every kind of run alike; None without a summary."""
     if not objects:
         return None
 
@@ -124,8 +124,8 @@ def _totals(objects: dict[str, dict[str, int]]) -> dict[str, int] | None:
         return sum(counts[name] for counts in objects.values() for name in names)
 
     return {
-        "planned": total("to_insert", "to_update", "to_delete", "to_restore"),
-        "written": total("inserted", "updated", "deleted", "restored"),
+        "planned": total("to_insert", "to_update", "to_delete", "to_restore", "to_set"),
+        "written": total("inserted", "updated", "deleted", "restored", "set"),
         "rejected": total("rejected"),
         "left_out": total("blocked", "held", "left"),
         "verified": total("verified"),

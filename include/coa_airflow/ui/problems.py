@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from coa.codes import LEFT_OUT
+from coa.reasons import reason
 from coa.report.reasons import plain_words
 from coa.staging.fragments import list_of
 from coa.staging.tables import Table, identifier
@@ -85,15 +86,18 @@ def _left_out(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any
 
 
 def _changed_since(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Records that changed in the source since the plan: held back, and left to the next delta."""
+    """Records that changed since the plan: held back; those of the source are left to the next delta."""
     table = identifier(run["run_id"], Table.CHANGED_SINCE_PLAN)
     there = connection.execute("SELECT to_regclass(%s) IS NOT NULL AS there", [table.as_string()]).fetchone()
     if not (there and there["there"]):
         return []
+    relinked = run["mode"] in ("relink", "rollback")
+    next_step = reason("changed_since_plan:relinked" if relinked else "changed_since_plan:changed").next_step
     found = connection.execute(
         sql.SQL(
-            """SELECT sobject, count(*) AS records, (array_agg(source_id ORDER BY source_id))[1:%s] AS examples
-               FROM {} GROUP BY 1 ORDER BY 1"""
+            """SELECT sobject, reason, count(*) AS records,
+                      (array_agg(source_id ORDER BY source_id))[1:%s] AS examples
+               FROM {} GROUP BY 1, 2 ORDER BY 1, 2"""
         ).format(table),
         [EXAMPLES],
     ).fetchall()
@@ -103,8 +107,8 @@ def _changed_since(connection: Connection, run: dict[str, Any]) -> list[dict[str
             "name": short(r["sobject"]),
             "code": "changed_since_plan",
             "records": r["records"],
-            "reason": "The record changed in the source after the plan was made.",
-            "next_step": "nothing: the next delta carries it.",
+            "reason": r["reason"],
+            "next_step": next_step,
             "examples": r["examples"],
             "steps": "load",
         }

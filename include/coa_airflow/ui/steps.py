@@ -99,14 +99,14 @@ def object_rows(
     summary: dict[str, Any] | None,
     proved: bool,
 ) -> list[dict[str, Any]]:
-    """One row a loaded sObject, from reading to proof. Null: not known yet.
+    """One row a loaded sObject, or one whose lookups are set, from reading to proof. Null: not known yet.
 
     `plan`: rows of `coa.plan_count`; `summary`: the run's, when it is over; `proved`: verify ran to its end.
     """
     done = {(p["step"], p["sobject"]): p for p in progress}
     final = objects_of(summary)
     rows = []
-    for sobject in LOADED:
+    for sobject in LOADED if not final or set(final) & set(LOADED) else final:
         counts = dict.fromkeys(("insert", "update", "unchanged", "match", "blocked", "held"), 0)
         for p in plan:
             if p["sobject"] == sobject:
@@ -128,7 +128,7 @@ def object_rows(
             row |= {
                 "extracted": end["extracted"] if plan else row["extracted"],
                 "held": end["held"] if plan else None,
-                "written": sum(end[name] for name in ("inserted", "updated", "deleted", "restored")),
+                "written": sum(end[name] for name in ("inserted", "updated", "deleted", "restored", "set")),
                 "rejected": end["rejected"],
                 "verified": end["verified"] if proved else None,
                 "different": end["different"] + end["missing"] + end["duplicated"] if proved else None,

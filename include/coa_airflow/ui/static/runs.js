@@ -3,7 +3,7 @@ import { airflowLink, badge, duration, followTheme, load, make, moment, notice, 
 import { drawCases } from "./cases.js";
 import { drawStanding } from "./standing.js";
 
-const NAMES = { preflight: "Preflight", migrate: "Migration", sync: "Sync", verify: "Verification", rollback: "Roll-back" };
+const NAMES = { preflight: "Preflight", migrate: "Migration", sync: "Sync", verify: "Verification", rollback: "Roll-back", relink: "Re-linking" };
 
 followTheme();
 poll(step);
