@@ -50,8 +50,8 @@ def plan() -> None:
 
 @waiting_task
 def set_lookups() -> None:
-    """Checks the approval, then sets the lookups that are still as the plan saw them. Skipped (`AirflowSkipException`) in a
-    dry run."""
+    """Checks the approval, then sets the lookups that are still as the plan saw them. Skipped in a dry run
+    (`AirflowSkipException`)."""
     from coa import pipeline
 
     with task_run() as run:
