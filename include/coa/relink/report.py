@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
+from coa.codes import Relink, RowState
 from coa.load_steps import RELINKS
 from coa.reasons import reason
 from coa.relink.plan import plan_counts
@@ -33,7 +34,8 @@ RELINKED_COLUMNS = (
 )
 WORDS = SmallRunWords(
     heading="Lookups set to moved records",
-    done="Lookups by sObject",
+    done="What was set",
+    by_object="Lookups by sObject",
     stays="What was left, held back or refused",
     differ="What does not lead to the moved record",
     verdicts={
@@ -57,30 +59,22 @@ WORDS = SmallRunWords(
 
 
 def summarize_relink(run: Run, state: str) -> dict[str, Any]:
-    """`summary.json`: counts an sObject (`RELINK_COUNTS`), state, calls, seconds."""
+    """`summary.json`: counts of lookups an sObject (`RELINK_COUNTS`), state, calls, seconds."""
     objects = {name: dict.fromkeys(RELINK_COUNTS, 0) | counts for name, counts in plan_counts(run).items()}
     if run.has_table(Table.WORK):
-        for row in run.db.rows(
-            sql.SQL(
-                "SELECT sobject, count(*) AS n FROM {} WHERE step = %s AND state = 'accepted' GROUP BY 1"
-            ).format(run.table(Table.WORK)),
-            [RELINKS.name],
-        ):
-            objects[row["sobject"]]["set"] = int(row["n"])
-        for row in run.db.rows(
-            sql.SQL("SELECT sobject, count(*) AS n FROM {} GROUP BY 1").format(
-                run.table(Table.CHANGED_SINCE_PLAN)
-            )
-        ):
-            objects[row["sobject"]]["held"] = int(row["n"])
-    for column, table in (("rejected", "rejection"), ("different", "difference")):
-        for row in run.db.rows(
-            sql.SQL(
-                "SELECT sobject, count(DISTINCT source_id) AS n FROM {} WHERE run_id = %s GROUP BY 1"
-            ).format(sql.Identifier("coa", table)),
-            [run.run_id],
-        ):
-            objects[row["sobject"]][column] = int(row["n"])
+        for column, records in _what_became_of_records(run).items():
+            for row in run.db.rows(
+                sql.SQL(
+                    """SELECT p.sobject, count(*) AS n FROM {} p WHERE p.action = %s AND (p.sobject, p.record_id) IN ({})
+                       GROUP BY 1"""
+                ).format(run.table(Table.RELINK), records),
+                [Relink.SET.value],
+            ):
+                objects[row["sobject"]][column] = int(row["n"])
+    for row in run.db.rows(
+        "SELECT sobject, count(*) AS n FROM coa.difference WHERE run_id = %s GROUP BY 1", [run.run_id]
+    ):
+        objects[row["sobject"]]["different"] = int(row["n"])
     for name, counts in objects.items():
         if run.has_table(Table.VERIFY, name):
             counts["verified"] = counts["set"] - counts["different"]
@@ -93,6 +87,19 @@ def summarize_relink(run: Run, state: str) -> dict[str, Any]:
         "api_calls": _api_calls(run),
         "seconds": _seconds(run),
         "message": run.record.message,
+    }
+
+
+def _what_became_of_records(run: Run) -> dict[str, sql.Composable]:
+    """Count -> SQL for (sObject, id) of the records of which it is true; each of their lookups shares that."""
+    return {
+        "set": sql.SQL("SELECT sobject, source_id FROM {} WHERE step = {} AND state = {}").format(
+            run.table(Table.WORK), sql.Literal(RELINKS.name), sql.Literal(RowState.ACCEPTED.value)
+        ),
+        "held": sql.SQL("SELECT sobject, source_id FROM {}").format(run.table(Table.CHANGED_SINCE_PLAN)),
+        "rejected": sql.SQL("SELECT sobject, source_id FROM coa.rejection WHERE run_id = {}").format(
+            sql.Literal(run.run_id)
+        ),
     }
 
 

@@ -23,10 +23,12 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class SmallRunWords:
-    """What the page calls things. `verdicts`: state -> grade and sentence; `differ`: caption of the differences."""
+    """What the page calls things. `verdicts`: state -> grade and sentence; `by_object`, `differ`: captions of the counts
+    and of the differences."""
 
     heading: str
     done: str
+    by_object: str
     stays: str
     differ: str
     verdicts: Mapping[str, tuple[str, str]]

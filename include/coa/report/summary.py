@@ -44,7 +44,7 @@ COUNTS = (
 UNDO_COUNTS = ("to_delete", "to_restore", "left", "deleted", "restored", "rejected", "verified", "different")
 """Those of a roll-back."""
 RELINK_COUNTS = ("to_set", "unchanged", "left", "set", "held", "rejected", "verified", "different")
-"""Those of a re-linking: of lookups in the plan, of records from the write on."""
+"""Those of a re-linking, of lookups."""
 ALL_COUNTS = dict.fromkeys((*COUNTS, *UNDO_COUNTS, *RELINK_COUNTS), 0)
 PLURALS = {CUSTOMER: "customers", ORDER: "orders", DETAIL: "details"}
 PLANNED = {

@@ -25,6 +25,7 @@ def rollback_html(run: Run, summary: dict[str, Any], left: Iterable[dict[str, An
     words = SmallRunWords(
         heading=f"Roll-back of run {summary['rolls_back']}",
         done="What was undone",
+        by_object="Records by sObject",
         stays="What stays, and what was refused",
         differ="What is not as it was before the run",
         verdicts=VERDICTS,

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from coa.codes import RunMode
 from coa.explanations import told
 from coa.load_steps import label_of
 from coa.stages import BY_NAME
@@ -147,17 +148,23 @@ COUNTS = (
     "missing",
     "duplicated",
 )
+"""Of a migration; those of the other modes have names of their own."""
 
 
 def show_totals(summary: dict[str, Any] | None, console: Console) -> None:
     """The table of counts an sObject; columns that are zero everywhere are left out."""
+    # Here, because the terminal shows its first line before it imports the engine.
+    from coa.report.summary import RELINK_COUNTS, UNDO_COUNTS
+
     objects = (summary or {}).get("objects") or {}
-    if not any((counts or {}).get("extracted") for counts in objects.values()):
+    of_mode = {RunMode.ROLLBACK: UNDO_COUNTS, RunMode.RELINK: RELINK_COUNTS}.get((summary or {}).get("mode"))
+    looked_at = of_mode or ("extracted",)
+    if not any((counts or {}).get(name) for counts in objects.values() for name in looked_at):
         return
     dry = (summary or {}).get("state") not in ("verified", "canary_verified", "differences", "rows_rejected")
     names = [
         ("to_insert" if n == "inserted" else "to_update" if n == "updated" else n) if dry else n
-        for n in COUNTS
+        for n in of_mode or COUNTS
     ]
     shown = [
         n for n in names if any((counts or {}).get(n) for counts in objects.values()) or n == "extracted"
