@@ -161,6 +161,8 @@ def _plant_tables(run: Run) -> None:
             fixed["origin"] = "none"
         if kind is Table.ATTACHED:
             fixed["reason"] = "too_large"
+        if kind is Table.LEDGER:
+            fixed |= {"origin": "inserted", "step": "done"}
         values = {
             column: ids.get(
                 column,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from coa.codes import MIGRATING
 from coa.config import RunParams, Settings
 from coa.config.params import SHOWN
 from coa.config.shown import MIGRATION
 from coa.errors import ConfigurationError, InvalidParams
+from coa.policies import Policies
 from coa.staging.database import Database
 from coa.staging.runs import Run, run_named
 from coa.staging.tables import Table
 
-PLANNING = ("full", "delta")
-"""Modes of the runs that a what-if can start from."""
 DECIDED_READING = {
     "mode": "it decides what is read from the orgs",
     "source_conn_id": "the snapshot is of another source",
@@ -30,7 +30,7 @@ def base_of(db: Database, settings: Settings, named: str) -> Run:
     for row in db.rows(
         """SELECT run_id FROM coa.run WHERE mode = ANY (%s) AND plan_hash IS NOT NULL AND purged_at IS NULL
            ORDER BY started_at DESC LIMIT %s""",
-        [list(PLANNING), RUNS_LOOKED_AT],
+        [sorted(MIGRATING), RUNS_LOOKED_AT],
     ):
         run = Run.load(db, settings, str(row["run_id"]), ending=True)
         if run.has_table(Table.PLAN):
@@ -43,7 +43,7 @@ def base_of(db: Database, settings: Settings, named: str) -> Run:
 
 def require_kept_plan(base: Run) -> None:
     """Raises `ConfigurationError` for a run that did not plan a migration, or whose snapshots are not kept any more."""
-    if base.record.mode not in PLANNING:
+    if base.record.mode not in MIGRATING:
         raise ConfigurationError(
             f"Run {base.run_id} ({base.record.dag_id}) did not plan a migration.",
             next_step="name a run of coa_preflight, coa_migrate or coa_sync.",
@@ -97,7 +97,7 @@ def _unanswerable(base: Run, params: RunParams, name: str) -> str:
         return "" if params.mapping != base.params.mapping else "other orders were read"
     if name in ("attachments", "activities") and getattr(params, name) == "carry":
         return "what is attached to the orders was not listed"
-    if name == "history" and params.history == "archive":
+    if name == "history" and Policies(params).archives_history:
         return "the field history was not read"
     if name == "conflict_policy" and base.record.loaded_at is not None:
         return "the run has written since, and what its records were compared with is gone"
