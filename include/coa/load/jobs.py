@@ -113,17 +113,19 @@ class Loader:
         return run.db.row(
             sql.SQL(
                 """WITH chosen AS MATERIALIZED (
-                     SELECT source_id FROM (
-                         SELECT w.source_id,
+                     SELECT row_id FROM (
+                         SELECT s.row_id,
                            dense_rank() OVER parents AS n,
                            -- Up to the end of the row's parent: rows of one parent are peers.
                            count(*) OVER parents AS rows_so_far,
-                           sum({size}) OVER parents AS bytes_so_far
-                         -- A record that is deleted because it is gone from the source has no desired row.
-                         FROM {work} w LEFT JOIN {desired} d ON d.source_id = w.source_id
-                         WHERE w.step = %(step)s AND w.sobject = %(sobject)s AND w.chunk_no = %(chunk)s
-                           AND w.state = 'pending'
-                         WINDOW parents AS (ORDER BY COALESCE(w.parent_id, w.source_id))) r
+                           sum(s.bytes) OVER parents AS bytes_so_far
+                         -- OFFSET 0: sized first, so that rows are sorted without all their values.
+                         FROM (SELECT w.ctid AS row_id, COALESCE(w.parent_id, w.source_id) AS parent, {size} AS bytes
+                               -- A record that is deleted because it is gone from the source has no desired row.
+                               FROM {work} w LEFT JOIN {desired} d ON d.source_id = w.source_id
+                               WHERE w.step = %(step)s AND w.sobject = %(sobject)s AND w.chunk_no = %(chunk)s
+                                 AND w.state = 'pending' OFFSET 0) s
+                         WINDOW parents AS (ORDER BY s.parent)) r
                        WHERE n = 1 OR (rows_so_far <= %(rows)s AND bytes_so_far <= %(bytes)s)),
                    job AS (
                      INSERT INTO coa.job (pair_id, run_id, step, sobject, operation, chunk_no, rows_planned)
@@ -132,8 +134,8 @@ class Loader:
                    sent AS (
                      UPDATE {work} w SET state = 'sent', job_key = job.job_key, attempts = w.attempts + 1,
                             error_code = NULL, error = NULL
-                     FROM chosen, job
-                     WHERE w.step = %(step)s AND w.sobject = %(sobject)s AND w.source_id = chosen.source_id)
+                     -- A row that another process has taken meanwhile stands elsewhere, and stays in its job.
+                     FROM chosen, job WHERE w.ctid = chosen.row_id)
                    SELECT * FROM job"""
             ).format(
                 size=row_bytes(self.fields),
