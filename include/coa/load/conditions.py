@@ -30,13 +30,23 @@ def not_held_back(run: Run, alias: str = "p") -> sql.Composed:
     ).format(run.table(Table.CHANGED_SINCE_PLAN), a=sql.Identifier(alias))
 
 
+def is_missing(run: Run) -> sql.Composed:
+    """The record is not in the target.
+
+    A look at its row of the ledger, as in `has_parent`: a join would read all of the ledger for each chunk.
+    """
+    return sql.SQL("(SELECT l.target_id FROM coa.ledger l WHERE {}) IS NULL").format(
+        ledger_of(run.pair_id, "p")
+    )
+
+
 def has_parent(run: Run, sobject: str) -> sql.Composed:
     """Condition: the record needs no parent, or its parent is in the target."""
     if sobject not in PARENTS:
         return sql.SQL("true").format()
     return sql.SQL(
-        """(p.parent_id IS NULL OR EXISTS (SELECT FROM coa.ledger q WHERE q.pair_id = {pair} AND q.sobject = {parent}
-             AND q.source_id = p.parent_id AND q.target_id IS NOT NULL))"""
+        """(p.parent_id IS NULL OR (SELECT q.target_id FROM coa.ledger q WHERE q.pair_id = {pair} AND q.sobject = {parent}
+             AND q.source_id = p.parent_id) IS NOT NULL)"""
     ).format(pair=sql.Literal(run.pair_id), parent=sql.Literal(PARENTS[sobject]))
 
 
@@ -82,13 +92,12 @@ def list_orphans(run: Run, sobject: str, step: str, chunk_no: int) -> None:
         sql.SQL(
             """INSERT INTO coa.rejection (run_id, sobject, source_id, step, error_code, error)
                SELECT {run}, p.sobject, p.source_id, {step}, {code}, {said} || p.parent_id || ' was not created'
-               FROM {plan} p LEFT JOIN coa.ledger l
-                 ON {ledger}
+               FROM {plan} p
                WHERE p.sobject = {sobject} AND p.chunk_no = {chunk} AND p.action = 'insert'
-                 AND l.target_id IS NULL AND {not_held} AND NOT {has_parent}
+                 AND NOT {has_parent} AND {missing} AND {not_held}
                ON CONFLICT DO NOTHING"""
         ).format(
-            ledger=ledger_of(run.pair_id, "p"),
+            missing=is_missing(run),
             run=sql.Literal(run.run_id),
             step=sql.Literal(step),
             code=sql.Literal(PARENT_REJECTED),

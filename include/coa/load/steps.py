@@ -14,7 +14,14 @@ from psycopg import sql
 from coa.codes import WRITTEN
 from coa.fields.compare import is_unresolved, parent_join
 from coa.fields.field_map import FieldMapping
-from coa.load.conditions import has_parent, is_complete, left_draft, list_orphans, not_held_back
+from coa.load.conditions import (
+    has_parent,
+    is_complete,
+    is_missing,
+    left_draft,
+    list_orphans,
+    not_held_back,
+)
 from coa.load.corrections import AFTER_LINKS, WHILE_DRAFT, correct, forget_canary_corrections, in_chunk
 from coa.load.jobs import Loader
 from coa.load.one_pass import insert_as_they_are, settle_units
@@ -81,13 +88,12 @@ def _plan_inserts(run: Run, step: Step) -> None:
         sql.SQL(
             """INSERT INTO {work} (step, sobject, chunk_no, source_id, parent_id)
                SELECT {step}, p.sobject, {chunk}, p.source_id, {parent_id}
-               FROM {plan} p LEFT JOIN coa.ledger l
-                 ON {ledger}
+               FROM {plan} p
                WHERE p.sobject = {sobject} AND p.action = 'insert'
-                 AND {in_chunk} AND l.target_id IS NULL AND {not_held} AND {has_parent} AND {of_step}
+                 AND {in_chunk} AND {missing} AND {not_held} AND {has_parent} AND {of_step}
                ON CONFLICT DO NOTHING"""
         ).format(
-            ledger=ledger_of(run.pair_id, "p"),
+            missing=is_missing(run),
             work=run.table(Table.WORK),
             step=sql.Literal(step.name),
             of_step=_of_step(run, step),
