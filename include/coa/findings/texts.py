@@ -293,6 +293,10 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
         "{count} entries of field history of {sobject} stay in the source: no API can insert them.",
         "export them for the archive if you need them.",
     ),
+    "attached_not_seen": Text(
+        "The source does not show {sobject}, so none of its {what} are carried.",
+        "if the org has them, give the user of coa_source the right to read them; otherwise nothing.",
+    ),
     "attached_not_writeable": Text(
         "{param} is carry, and the user of coa_target has no right to {sobject}: it may not {right}.",
         "give the user that right (files need Salesforce Files, e-mails Enhanced Email), or set {param} to report.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from coa.codes import Severity
 from coa.config import RunParams
 from coa.findings.finding import Finding, finding
-from coa.hanging import LINK, VERSION, Hanging
+from coa.hanging import EMAIL, LINK, VERSION, Hanging
 from coa.policies import Policies
 from coa.salesforce.describe import Describe
 from coa.staging.runs import SOURCE, TARGET
@@ -20,10 +21,16 @@ def needed_fields(kind: Hanging) -> tuple[str, ...]:
 
 
 def check_hanging(params: RunParams, describes: dict[str, dict[str, Describe]]) -> list[Finding]:
-    """A blocker for each kind that the source has and the target does not take. A kind that the source lacks is none."""
+    """A blocker for each kind that the source has and the target does not take.
+
+    A kind that the source does not show is a warning, for its user may lack the right; e-mails are a note, for not every
+    org has them.
+    """
     findings = []
     for kind in Policies(params).hanging:
         if kind.sobject not in describes[SOURCE]:
+            severity = Severity.NOTE if kind.sobject == EMAIL else Severity.WARNING
+            findings.append(finding(severity, "attached_not_seen", sobject=kind.sobject, what=kind.what))
             continue
         there = describes[TARGET].get(kind.sobject)
         if there is None or not there.createable:

@@ -408,7 +408,7 @@ CHECKS: tuple[Check, ...] = (
             TARGET: lambda look, probe: read_case_facts(probe),
         },
     ),
-    Check(_hanging, Need.APP, _codes("attached_not_writeable"), kept=True),
+    Check(_hanging, Need.APP, _codes("attached_not_writeable", "attached_not_seen"), kept=True),
     Check(_masked, Need.APP, _each_role("field_masked")),
     Check(
         _not_told,
