@@ -64,22 +64,6 @@ def test_other_pairs_are_not_concerned(database: Database, pair_id: int) -> None
     run_of(database, "coa_migrate", int(other)).lease.take()
 
 
-def test_two_sources_never_write_one_target_at_once(database: Database, pair_id: int) -> None:
-    other = database.value(
-        "INSERT INTO coa.org_pair (source_org_id, target_org_id) VALUES ('v', 't') RETURNING pair_id"
-    )
-    first, second = run_of(database, "coa_migrate", pair_id), run_of(database, "coa_migrate", int(other))
-    first.lease.take()
-    with pytest.raises(PairBusy, match="works on the same target"):
-        second.lease.take()
-    # Whoever lost one of its two places has lost both.
-    database.execute("DELETE FROM coa.lease WHERE run_id = %s", [first.run_id])
-    first.lease.renew()
-    assert not first.lease.is_held()
-    second.lease.take()
-    assert second.lease.is_held()
-
-
 def test_a_holder_that_ended_gives_way(database: Database, pair_id: int) -> None:
     first = run_of(database, "coa_migrate", pair_id)
     first.lease.take()
