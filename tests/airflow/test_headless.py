@@ -172,13 +172,14 @@ def test_a_dry_run_ends_with_status_0_the_folder_of_its_artifacts_and_no_trace_i
 
 @pytest.mark.lane
 def test_a_run_that_nobody_approved_ends_with_status_1_and_says_what_to_set(
-    command: Callable[..., Any],
+    command: Callable[..., Any], local_folder: Path
 ) -> None:
     status, lines = ended(command(PARAMS="{}"))
 
     assert status == 1
     assert '"require_approval": false' in "\n".join(lines)
     assert (Path(lines[-1]) / "summary.json").exists()
+    assert "Airflow's own routes answer" not in worker_log(local_folder).read_text("utf-8")
 
 
 @pytest.mark.lane

@@ -109,8 +109,8 @@ def test_a_task_that_begins_is_told_the_same_and_leaves_the_same_row(scene: Scen
     assert rows[0] == rows[1]
 
 
-@pytest.mark.parametrize("end", ["success", "skipped"])
-def test_a_task_that_ends_well_leaves_the_same_row(scene: Scene, end: str) -> None:
+@pytest.mark.parametrize("end", ["success", "skipped", "failed"])
+def test_a_task_that_ends_leaves_the_same_row(scene: Scene, end: str) -> None:
     task = scene.tasks["transform"]
     body: dict[str, Any] = {"state": end, "end_date": "2026-01-02T03:04:06Z"}
     rows = []

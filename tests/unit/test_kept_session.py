@@ -27,8 +27,11 @@ def test_a_connection_that_says_something_else_by_now_gets_its_own() -> None:
     kept, log_in = KeptSession(), logins()
     first = kept.opened(CONNECTION, log_in)
 
-    for changed in ({"login_url": "https://other.my.salesforce.com"}, {"consumer_secret": "other"}):
-        assert kept.opened(replace(CONNECTION, **changed), log_in) != first
+    for changed in (
+        replace(CONNECTION, login_url="https://other.my.salesforce.com"),
+        replace(CONNECTION, consumer_secret="other"),
+    ):
+        assert kept.opened(changed, log_in) != first
 
 
 def test_a_refused_one_is_opened_anew_once_for_all_that_had_it() -> None:

@@ -14,7 +14,7 @@ def test_nothing_is_collected_inside_and_what_was_made_there_is_left_alone_after
     try:
         with uncollected():
             assert not gc.isenabled()
-            made = [[] for _ in range(1000)]
+            made: list[list[int]] = [[] for _ in range(1000)]
 
         assert gc.isenabled()
         assert gc.get_freeze_count() - before >= len(made)

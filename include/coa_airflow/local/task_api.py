@@ -22,6 +22,7 @@ from uuid import UUID
 import httpx
 from airflow.exceptions import AirflowNotFoundException
 from airflow.models.connection import Connection
+from airflow.models.dag import DagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskmap import TaskMap
 from airflow.models.variable import Variable
@@ -41,8 +42,8 @@ LINK_KEYS = "_link_"
 NOT_OF_ORM = {"consumed_asset_events", "note", "team_name"}
 """Fields of a run's context that a headless run has nothing for."""
 CONNECTION_FIELDS = ("conn_id", "conn_type", "host", "schema", "login", "password", "port", "extra")
-PLAIN_ENDS = ("success", "skipped")
-"""End states of a task that change its row and nothing else; a failed one may be tried again."""
+ENDS = ("success", "skipped", "failed")
+"""States after which a task is not tried again: they change its row and nothing else."""
 
 log = logging.getLogger(__name__)
 
@@ -127,12 +128,12 @@ def _xcoms_of(ti: Any) -> Any:
 
 
 def _end(session: Session, request: httpx.Request, task: str) -> httpx.Response | None:
-    """A running task has ended well.
+    """A running task has ended.
 
     Assets that it has changed are noted nowhere: no DAG that waits for them is in the database of this run.
     """
     ended = _body(request)
-    if ended["state"] not in PLAIN_ENDS:
+    if ended["state"] not in ENDS or (ended["state"] == "failed" and _ends_others(session, task)):
         return None
     written = session.execute(
         update(TaskInstance)
@@ -146,6 +147,12 @@ def _end(session: Session, request: httpx.Request, task: str) -> httpx.Response 
     )
     # Another state than running: Airflow's routes say what is wrong.
     return _nothing() if written.rowcount else None  # type: ignore[attr-defined]  # an UPDATE has it
+
+
+def _ends_others(session: Session, task: str) -> bool:
+    """Whether the tasks of this task's DAG end when one of them fails (`fail_fast`)."""
+    of_dag = select(DagModel.fail_fast).join(TaskInstance, TaskInstance.dag_id == DagModel.dag_id)
+    return bool(session.scalar(of_dag.where(TaskInstance.id == UUID(task))))
 
 
 def _xcom(
@@ -179,7 +186,7 @@ def _states(session: Session, request: httpx.Request) -> httpx.Response | None:
     asked = request.url.params
     if set(asked) != {"dag_id", "run_ids"}:
         return None
-    rows = session.execute(
+    rows: Any = session.execute(
         select(TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state).where(
             TaskInstance.dag_id == asked["dag_id"], TaskInstance.run_id.in_(asked.get_list("run_ids"))
         )

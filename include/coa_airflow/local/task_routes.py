@@ -41,7 +41,8 @@ def airflow_routes() -> httpx.BaseTransport:
         app.dependency_overrides[check] = _task_of_the_path
     dag_bag = DBDagBag()
     app.dependency_overrides[dag_bag_from_app] = lambda: dag_bag
-    return InProcessExecutionAPI(app=app).transport
+    transport: httpx.BaseTransport = InProcessExecutionAPI(app=app).transport
+    return transport
 
 
 async def _task_of_the_path(request: Request) -> TIToken:
