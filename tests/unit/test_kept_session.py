@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
+from coa.errors import WrongOrg
+from coa.salesforce import session
 from coa.salesforce.auth import KeptSession, OrgConnection, Token
 
 CONNECTION = OrgConnection(
@@ -44,3 +48,42 @@ def test_a_refused_one_is_opened_anew_once_for_all_that_had_it() -> None:
 
     assert new != old
     assert kept.opened(CONNECTION, log_in) is new
+
+
+MADE_FOR, ANOTHER = "00D000000000001EAA", "00D000000000002EAA"
+
+
+def bound(kept: KeptSession, organization: str) -> session.Org:
+    org = session.Org(CONNECTION)
+    org.kept = kept
+    return org.bind(organization, "run 20260101T000000Z-a1b2c3")
+
+
+def test_each_org_proves_for_itself_whose_session_it_is_and_asks_nothing_where_the_login_has_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = Token("session", CONNECTION.login_url, organization_id=MADE_FOR)
+    monkeypatch.setattr(session, "login", lambda connection, post: token)
+    monkeypatch.setattr(session.Org, "request", lambda *_, **__: pytest.fail("the org was asked"))
+    kept = KeptSession()
+
+    assert bound(kept, MADE_FOR).token is bound(kept, MADE_FOR).token
+    with pytest.raises(WrongOrg, match=ANOTHER):
+        _ = bound(kept, ANOTHER).token
+
+
+def test_a_session_that_was_given_without_its_org_is_asked_by_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(org: session.Org) -> str:
+        asked.append(org.name)
+        return MADE_FOR
+
+    monkeypatch.setattr(session, "login", lambda connection, post: Token("session", CONNECTION.login_url))
+    monkeypatch.setattr(session.Org, "_asked_organization_id", answer)
+    kept = KeptSession()
+
+    for _ in range(2):
+        _ = bound(kept, MADE_FOR).token
+
+    assert len(asked) == 2
