@@ -75,18 +75,14 @@ def markdown(document: dict[str, Any]) -> str:
     parts += ["## API calls of our engine beside the smallest number possible", "", _minimum(of), ""]
     if len(sizes) > 1:
         parts += ["## Cost against size", "", _fits(of), ""]
-        parts += [
-            "![wall time](wall.svg)",
-            "",
-            "![processor time](processor.svg)",
-            "",
-            "![API calls](calls.svg)",
-            "",
-            "![memory](memory.svg)",
-            "",
-        ]
-    parts += ["![orders whole](correctness.svg)", ""]
+    parts += [PICTURES, ""]
     return "\n".join(parts)
+
+
+PICTURES = (
+    "`python -m bench --report` draws the same as pictures beside this file (`wall.svg`, `processor.svg`, `calls.svg`, "
+    "`memory.svg`, `correctness.svg`); they are not committed."
+)
 
 
 def _intro(document: dict[str, Any]) -> str:

@@ -64,11 +64,11 @@ def _obtain(look: Look, need: Need, lease_holder_ended: HolderEnded | None) -> b
         if any(name not in found for found in look.describes.values() for name in COA_OBJECTS):
             return False
         if not look.probes:
-            _ask_ahead(look)
+            _prefetch(look)
     return not (need is Need.FILTER and look.filter_refused)
 
 
-def _ask_ahead(look: Look) -> None:
+def _prefetch(look: Look) -> None:
     """Describes of all other objects concerned, and what the checks will ask, in a few calls instead of one a question."""
     look.carried = fitting_or_not(
         look.describes[SOURCE], look.describes[TARGET], look.mapping, look.params.created_dates
