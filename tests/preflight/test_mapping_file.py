@@ -97,7 +97,7 @@ def test_the_editors_schema_accepts_the_example_and_knows_the_same_sections(proj
     jsonschema.validate(data, schema)
     assert set(schema["properties"]) == {
         "version", "fields", "contracts", "products", "owners", "owners_file", "lookups", "records",
-        "id_fields", "duplicates", "orders_where", "custom", "sources",
+        "id_fields", "duplicates", "orders_where", "custom", "sources", "relink",
     }  # fmt: skip
 
 

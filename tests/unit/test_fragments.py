@@ -18,7 +18,7 @@ MODULES = [path for path in modules("coa") if path.name != "fragments.py"]
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 READABLE = 10
 """Lines of a statement inside of Python."""
-CLOSED_SETS = (
+CLOSED_SETS: tuple[type[StrEnum], ...] = (
     RunState,
     *(
         one

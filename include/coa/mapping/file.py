@@ -360,11 +360,8 @@ class _Reader:
             self.faults.add(node, fault("file_not_usable", said=error.message.rstrip(".")))
             return None
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            known = isinstance(error, SyntaxError) and error.lineno is not None
-            self.faults.add(
-                node,
-                fault("not_python:line", line=error.lineno) if known else fault("not_python"),
-            )
+            line = error.lineno if isinstance(error, SyntaxError) else None
+            self.faults.add(node, fault("not_python:line", line=line) if line else fault("not_python"))
             return None
         if not any(isinstance(one, ast.FunctionDef) and one.name == function for one in tree.body):
             self.faults.add(node, fault("no_function"))
