@@ -13,6 +13,8 @@ from coa import pipeline
 from coa.errors import ConfigurationError, InvalidParams, RunStopped
 from coa.model import CUSTOMER, ORDER
 from coa.staging.runs import Run
+from coa_airflow.ui.downloads import LISTS
+from coa_airflow.ui.problems import problems
 from tests.engine.harness import Migration
 from tests.engine.killing import kill_while
 from tests.relink.conftest import INVOICE, Relinker
@@ -31,6 +33,14 @@ def listed(done: Migration, name: str = "rejected_rows.csv") -> list[dict[str, s
 
 def reasons(done: Migration) -> dict[str, str]:
     return {row["source_id"]: row["reason_code"] for row in listed(done)}
+
+
+def on_the_page(run: Run) -> list[tuple[str, str, int]]:
+    """(kind, code, records) of the groups that the migration page lists."""
+    row = run.db.row("SELECT * FROM coa.run WHERE run_id = %s", [run.run_id])
+    assert row is not None
+    with run.db.transaction() as connection:
+        return sorted((g["kind"], g["code"], g["records"]) for g in problems(connection, row)["not_moved"])
 
 
 def test_difficult_records_and_their_undo(relinker: Relinker) -> None:
@@ -70,11 +80,20 @@ def test_difficult_records_and_their_undo(relinker: Relinker) -> None:
         refused: "refused_by_org",
     }
     assert "Lookups set to moved records" in (done.folder / "report.html").read_text()
+    assert on_the_page(run) == [
+        ("held", "changed_since_plan", 1),
+        ("held", "changed_since_plan", 1),
+        ("left", "conflict", 1),
+        ("left", "lookup_unmatched", 2),
+        ("refused", "ENTITY_IS_DELETED", 1),
+    ]
+    assert {row["source_id"] for row in LISTS["rejected_rows"][1](run)} == set(reasons(done))
     assert run.db.value("SELECT count(*) FROM coa.ledger WHERE sobject = %s", [INVOICE]) == 0
 
     undone = relinker.undo(done)
 
     assert undone.state == "verified", undone.error
+    assert list(LISTS["rejected_rows"][1](undone.run)) == []
     del before[deleted]
     before[changed]["Order__c"] = third
     assert relinker.invoices() == before

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 from coa.attachments import history
+from coa.codes import RunMode
 from coa.config import Settings
 from coa.readiness.assess import READINESS_COLUMNS, readiness_rows
+from coa.relink import report as relinked
 from coa.report.corrections import COLUMNS as CORRECTION_COLUMNS
 from coa.report.corrections import expected_corrections_rows
 from coa.report.csv_files import (
@@ -29,6 +31,7 @@ from coa.report.data_loader import NAMES as DATA_LOADER_FILES
 from coa.report.licenses import COVERAGE_COLUMNS, GAP_COLUMNS, coverage_rows, gap_rows
 from coa.report.relink import RELINK_COLUMNS, relink_rows
 from coa.report.totals import TOTAL_COLUMNS, total_rows
+from coa.rollback import report as rolled_back
 from coa.staging.runs import Run
 from coa.verify.totals import ORDER_COLUMNS, order_rows
 from coa_airflow.ui.staging import database
@@ -37,8 +40,15 @@ BOM = "\ufeff"
 """Spreadsheets take a CSV file as UTF-8 only with it."""
 FLUSH_BYTES = 64 * 1024
 
+
+def _rejected_rows(run: Run) -> Iterable[dict[str, Any]]:
+    """As the artifact of that name: what a roll-back or a re-linking leaves is in tables of its own."""
+    rows = {RunMode.ROLLBACK: rolled_back.left_rows, RunMode.RELINK: relinked.left_rows}
+    return rows.get(RunMode(run.record.mode), rejected_rows)(run)
+
+
 LISTS: dict[str, tuple[tuple[str, ...], Callable[[Run], Iterable[dict[str, Any]]]]] = {
-    "rejected_rows": (REJECTED_COLUMNS, rejected_rows),
+    "rejected_rows": (REJECTED_COLUMNS, _rejected_rows),
     "differences": (DIFFERENCE_COLUMNS, difference_rows),
     "corrections": (CORRECTION_COLUMNS, expected_corrections_rows),
     "open_orders": (OPEN_ORDER_COLUMNS, open_rows),
@@ -63,7 +73,10 @@ DOCUMENTS = {
     "contract.md": "text/markdown; charset=utf-8",
     "casework.md": "text/markdown; charset=utf-8",
     "mapping_template.yaml": "application/yaml; charset=utf-8",
-    **dict.fromkeys((*DATA_LOADER_FILES, "attached.csv"), "text/csv; charset=utf-8"),
+    "relink_template.yaml": "application/yaml; charset=utf-8",
+    **dict.fromkeys(
+        (*DATA_LOADER_FILES, "attached.csv", "rolled_back.csv", "relinked.csv"), "text/csv; charset=utf-8"
+    ),
     "orders.parquet": PARQUET,
     f"{history.FOLDER}/{history.FILE}.csv": "text/csv; charset=utf-8",
     f"{history.FOLDER}/{history.FILE}.parquet": PARQUET,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from coa.codes import LEFT_OUT
+from coa.codes import LEFT_OUT, Relink, RunMode
 from coa.reasons import reason
 from coa.report.reasons import plain_words
 from coa.staging.fragments import list_of
@@ -28,10 +28,20 @@ def problems(connection: Connection, run: dict[str, Any]) -> dict[str, Any]:
     """What was not moved, by reason, and what differs, by field; groups of records with examples, at most `GROUPS`
     of each.
     """
-    source = org_url(str(run["source_org"].get("instance_url", "")))
-    groups = [*_refused(connection, run), *_left_out(connection, run), *_changed_since(connection, run)]
+    # The records of a re-linking are those of the target.
+    org = run["target_org"] if run["mode"] == RunMode.RELINK else run["source_org"]
+    groups = [
+        *_refused(connection, run),
+        *_left_out(connection, run),
+        *_lookups_left(connection, run),
+        *_changed_since(connection, run),
+    ]
     differences = _differences(connection, run)
-    return {"source_url": source, "not_moved": groups[:GROUPS], "differences": differences}
+    return {
+        "source_url": org_url(str(org.get("instance_url", ""))),
+        "not_moved": groups[:GROUPS],
+        "differences": differences,
+    }
 
 
 def _refused(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -85,13 +95,45 @@ def _left_out(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any
     ]
 
 
+def _lookups_left(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lookups that the plan of a re-linking leaves, by the reason; the id of a target record stands for each."""
+    table = identifier(run["run_id"], Table.RELINK)
+    if not _is_there(connection, table):
+        return []
+    found = connection.execute(
+        sql.SQL(
+            """SELECT sobject, reason_code, count(*) AS records, min(reason) AS reason, min(next_step) AS next_step,
+                      (array_agg(record_id ORDER BY record_id))[1:%s] AS examples
+               FROM {} WHERE action = %s GROUP BY 1, 2 ORDER BY 1, 2"""
+        ).format(table),
+        [EXAMPLES, Relink.LEFT.value],
+    ).fetchall()
+    return [
+        {
+            "kind": "left",
+            "name": short(r["sobject"]),
+            "code": r["reason_code"],
+            "records": r["records"],
+            "reason": r["reason"],
+            "next_step": r["next_step"],
+            "examples": r["examples"],
+            "steps": "plan",
+        }
+        for r in found
+    ]
+
+
+def _is_there(connection: Connection, table: sql.Identifier) -> bool:
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL AS there", [table.as_string()]).fetchone()
+    return bool(found and found["there"])
+
+
 def _changed_since(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
     """Records that changed since the plan: held back; those of the source are left to the next delta."""
     table = identifier(run["run_id"], Table.CHANGED_SINCE_PLAN)
-    there = connection.execute("SELECT to_regclass(%s) IS NOT NULL AS there", [table.as_string()]).fetchone()
-    if not (there and there["there"]):
+    if not _is_there(connection, table):
         return []
-    relinked = run["mode"] in ("relink", "rollback")
+    relinked = run["mode"] in (RunMode.RELINK, RunMode.ROLLBACK)
     next_step = reason("changed_since_plan:relinked" if relinked else "changed_since_plan:changed").next_step
     found = connection.execute(
         sql.SQL(
