@@ -37,7 +37,7 @@ def test_after_a_migration_and_its_roll_back_the_target_is_as_it_was_before(pair
     assert result.state == "verified", result.error
     assert dump(pair.target) == before
     page = (result.folder / "report.html").read_text()
-    assert f"Roll-back of run <code>{migrated.run.run_id}</code>" in page
+    assert f"Roll-back of run {migrated.run.run_id}" in page
     assert "Everything in the plan was undone and proved" in page
     written = migrated.summary["objects"]
     for sobject, counts in result.summary["objects"].items():
