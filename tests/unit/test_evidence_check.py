@@ -173,3 +173,22 @@ def test_values_are_hashed_as_a_list_and_of_an_earlier_bundle_with_their_names()
     assert checker.value_hash(salt, "plan", values) == sha256(head + b'["a \\"b\\"\\n",null]').hexdigest()
     earlier = sha256(head + b'{"Name":"a \\"b\\"\\n","Size":null}').hexdigest()
     assert checker.value_hash(salt, "plan", values, checker.EARLIER) == earlier
+
+
+def test_a_file_is_found_by_its_bytes_and_another_is_a_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    carried, other = tmp_path / "Offer.pdf", tmp_path / "Other.pdf"
+    carried.write_bytes(b"offer")
+    other.write_bytes(b"another offer")
+    row = ("ContentVersion", "0681", "0682", "5", sha256(b"offer").hexdigest(), "equal")
+    lines = ("\t".join(cells) for cells in (checker.FILE_COLUMNS, row))
+    (tmp_path / checker.FILES).write_text("\n".join(lines) + "\n", "utf-8")
+    check = checker.Check(tmp_path)
+
+    check.find_file(carried)
+    assert "ContentVersion 0681 -> 0682, proved equal" in capsys.readouterr().out
+    assert check.faults == []
+
+    check.find_file(other)
+    assert [name for name, _ in check.faults] == ["Other.pdf"]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,24 @@ from coa.model import LOADED, NS, ORDER
 from coa.preflight.orgs import bind
 from coa.salesforce.session import Org, OrgConnection, no_orgs
 from coa.staging.database import Database
+from coa.staging.embedded import EmbeddedPostgres
 from coa.staging.runs import SOURCE, Run
 from coa.staging.tables import schema_of
 from coa.what_if.params import base_of
 from coa.what_if.plan_again import Answer, what_if
 from coa_airflow.what_if import beside, show
 from tests.engine.harness import FAST, Migrator, connection_to
-from tests.engine.kept import Pair
+from tests.engine.kept import PLANNED, Pair, restored
 from tests.reconcile.pairs import actions
+
+
+@pytest.fixture(scope="module")
+def planned(
+    postgres_server: EmbeddedPostgres, shared_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    """One scene for all: a what-if changes nothing of it."""
+    with restored(PLANNED, postgres_server, shared_folder, tmp_path_factory.mktemp("artifacts")) as scene:
+        yield scene
 
 
 def ask(pair: Migrator, base: Run, **params: Any) -> Answer:
@@ -69,8 +80,8 @@ def counted(base: Run) -> dict[str, dict[str, int]]:
     return found
 
 
-def test_the_same_params_give_the_same_plan_of_a_run_that_nobody_has_answered(planned_pair: Pair) -> None:
-    pair, base = planned_pair
+def test_the_same_params_give_the_same_plan_of_a_run_that_nobody_has_answered(planned: Pair) -> None:
+    pair, base = planned
     answer = ask(pair, base)
     assert answer.document["plan_hash"] == {"was": base.record.plan_hash, "becomes": base.record.plan_hash}
     assert (answer.document["records"], answer.document["values"], answer.document["params"]) == ([], [], {})
@@ -86,8 +97,8 @@ def test_the_same_params_give_the_plan_of_a_run_that_was_carried_out_since(moved
     assert answer.document["records"] == []
 
 
-def test_other_params_are_told_as_a_difference_and_no_org_is_asked(planned_pair: Pair) -> None:
-    pair, base = planned_pair
+def test_other_params_are_told_as_a_difference_and_no_org_is_asked(planned: Pair) -> None:
+    pair, base = planned
     asked, kept = calls(pair), everything_of(pair.db, base)
     before = counted(base)
 
@@ -131,8 +142,8 @@ def orders(base: Run) -> dict[str, dict[str, Any]]:
     return {r["Id"]: r for r in rows}
 
 
-def test_a_stricter_policy_says_that_the_run_would_stop_and_by_which_finding(planned_pair: Pair) -> None:
-    pair, base = planned_pair
+def test_a_stricter_policy_says_that_the_run_would_stop_and_by_which_finding(planned: Pair) -> None:
+    pair, base = planned
     answer = ask(pair, base, unmatched_product_policy="stop")
     changed = {(f["code"], f["severity"]["becomes"]) for f in answer.document["findings"]["changed"]}
     assert answer.state == "blocked"
@@ -141,8 +152,8 @@ def test_a_stricter_policy_says_that_the_run_would_stop_and_by_which_finding(pla
     assert "The product is not found" in answer.document["stops"]["becomes"]
 
 
-def test_another_mapping_file_is_told_value_by_value(planned_pair: Pair, tmp_path: Path) -> None:
-    pair, base = planned_pair
+def test_another_mapping_file_is_told_value_by_value(planned: Pair, tmp_path: Path) -> None:
+    pair, base = planned
     mapping = tmp_path / "other.yaml"
     mapping.write_text(f'fields:\n  {ORDER}:\n    {NS}Error_Comment__c:\n      constant: "=1+1"\n', "utf-8")
     answer = ask(pair, base, mapping=str(mapping))
@@ -165,40 +176,44 @@ def test_another_mapping_file_is_told_value_by_value(planned_pair: Pair, tmp_pat
     ],
 )
 def test_params_that_the_snapshots_cannot_answer_are_refused_by_name(
-    planned_pair: Pair, params: dict[str, Any], named: str
+    planned: Pair, params: dict[str, Any], named: str
 ) -> None:
-    pair, base = planned_pair
+    pair, base = planned
+    before = pair.db.value("SELECT count(*) FROM coa.run WHERE mode = 'what_if'")
     with pytest.raises(InvalidParams) as refused:
         ask(pair, base, **params)
     assert named in refused.value.message
     assert "make preflight" in refused.value.next_step
-    assert pair.db.value("SELECT count(*) FROM coa.run WHERE mode = 'what_if'") == 0
+    assert pair.db.value("SELECT count(*) FROM coa.run WHERE mode = 'what_if'") == before
 
 
 def test_a_mapping_file_that_needs_what_was_not_read_is_refused_and_leaves_no_tables(
-    planned_pair: Pair, tmp_path: Path
+    planned: Pair, tmp_path: Path
 ) -> None:
-    pair, base = planned_pair
+    pair, base = planned
     mapping = tmp_path / "other.yaml"
     mapping.write_text("lookups:\n  Account: [AccountNumber]\n  Campaign: [Name]\n", "utf-8")
     with pytest.raises(InvalidParams, match=r"the object Campaign; Account\.AccountNumber") as refused:
         ask(pair, base, mapping=str(mapping))
     assert "make preflight" in refused.value.next_step
-    (row,) = pair.db.rows("SELECT run_id, state FROM coa.run WHERE mode = 'what_if'")
+    row = pair.db.row(
+        "SELECT run_id, state FROM coa.run WHERE mode = 'what_if' ORDER BY started_at DESC LIMIT 1"
+    )
+    assert row is not None
     assert row["state"] == "failed"
     assert not pair.db.value("SELECT to_regnamespace(%s) IS NOT NULL", [schema_of(row["run_id"])])
 
 
-def test_a_run_without_a_plan_is_refused_and_the_newest_with_one_is_meant(planned_pair: Pair) -> None:
-    pair, base = planned_pair
+def test_a_run_without_a_plan_is_refused_and_the_newest_with_one_is_meant(planned: Pair) -> None:
+    pair, base = planned
     other = pair.start()
     with pytest.raises(ConfigurationError, match="has no plan"):
         ask(pair, other)
     assert base_of(pair.db, FAST, "").run_id == base.run_id
 
 
-def test_what_a_killed_what_if_left_is_dropped_by_the_next(planned_pair: Pair) -> None:
-    pair, base = planned_pair
+def test_what_a_killed_what_if_left_is_dropped_by_the_next(planned: Pair) -> None:
+    pair, base = planned
     killed = Run.start(
         pair.db,
         FAST,
@@ -212,8 +227,8 @@ def test_what_a_killed_what_if_left_is_dropped_by_the_next(planned_pair: Pair) -
     assert not pair.db.value("SELECT to_regnamespace(%s) IS NOT NULL", [killed.schema])
 
 
-def test_no_client_of_an_org_can_be_made_for_a_what_if(planned_pair: Pair) -> None:
-    pair, base = planned_pair
+def test_no_client_of_an_org_can_be_made_for_a_what_if(planned: Pair) -> None:
+    pair, base = planned
     asked = Run.start(
         pair.db,
         FAST,
@@ -231,8 +246,8 @@ def test_no_client_of_an_org_can_be_made_for_a_what_if(planned_pair: Pair) -> No
     )
 
 
-def test_the_terminal_shows_counts_and_no_value_of_a_record(planned_pair: Pair, tmp_path: Path) -> None:
-    pair, base = planned_pair
+def test_the_terminal_shows_counts_and_no_value_of_a_record(planned: Pair, tmp_path: Path) -> None:
+    pair, base = planned
     mapping = tmp_path / "other.yaml"
     mapping.write_text(
         f"fields:\n  {ORDER}:\n    {NS}Error_Comment__c:\n      constant: Nobody's business\n", "utf-8"
@@ -249,8 +264,8 @@ def test_the_terminal_shows_counts_and_no_value_of_a_record(planned_pair: Pair, 
     assert text.rstrip().endswith(answer.run_id)
 
 
-def test_its_folder_is_beside_that_of_the_run(planned_pair: Pair) -> None:
-    _, base = planned_pair
+def test_its_folder_is_beside_that_of_the_run(planned: Pair) -> None:
+    _, base = planned
     with pytest.raises(ConfigurationError, match="is not known"):
         beside(base, "other")
     base.update(artifacts=f"/srv/artifacts/{base.run_id}")
