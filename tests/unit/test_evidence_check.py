@@ -183,7 +183,9 @@ def test_a_file_is_found_by_its_bytes_and_another_is_a_fault(
     other.write_bytes(b"another offer")
     row = ("ContentVersion", "0681", "0682", "5", sha256(b"offer").hexdigest(), "equal")
     lines = ("\t".join(cells) for cells in (checker.FILE_COLUMNS, row))
-    (tmp_path / checker.FILES).write_text("\n".join(lines) + "\n", "utf-8")
+    bundle = tmp_path / checker.FOLDER
+    bundle.mkdir()
+    (bundle / checker.FILES).write_text("\n".join(lines) + "\n", "utf-8")
     check = checker.Check(tmp_path)
 
     check.find_file(carried)
