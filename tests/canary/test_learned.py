@@ -102,6 +102,7 @@ def test_both_ways_end_in_the_same_target(database: Database, tmp_path: Path, au
     assert read < all_read
 
 
+@pytest.mark.lane
 def test_what_the_canary_did_not_show_is_mended_before_the_proof(pair: Migrator) -> None:
     run = pair.start()
     pair.plan(run)

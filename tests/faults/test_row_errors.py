@@ -64,6 +64,7 @@ def _listed(migration: Migration) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row["reason_code"] == "refused_by_org"]
 
 
+@pytest.mark.lane
 @pytest.mark.parametrize(
     "error", [pytest.param({}, id="plain"), pytest.param(WRAPPED, id="wrapped", marks=pytest.mark.lane)]
 )
@@ -122,6 +123,7 @@ def test_rows_that_stay_refused_by_rest_are_listed_each_with_the_words_of_the_or
     assert verdict.clean, str(verdict)
 
 
+@pytest.mark.lane
 def test_locks_wrapped_in_errors_of_triggers_are_sent_again_by_bulk_too(
     migrator: Callable[..., Migrator],
 ) -> None:
