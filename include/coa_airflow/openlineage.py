@@ -114,7 +114,9 @@ def operator_lineage(told: Told) -> Any:
                 else {},
                 outputFacets={
                     "outputStatistics": OutputStatisticsOutputDatasetFacet(
-                        rowCount=sum(counts[n] for n in ("inserted", "updated", "deleted", "restored", "set"))
+                        rowCount=sum(
+                            counts.get(n, 0) for n in ("inserted", "updated", "deleted", "restored", "set")
+                        )
                     )
                 },
             )
