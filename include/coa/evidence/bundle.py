@@ -71,8 +71,8 @@ def write_records(run: Run, artifacts: Folder, state: str) -> bool:
     if run.has_table(Table.ATTACHED):
         with _file(folder, checker.FILES, files) as attached:
             attached.write(_line(checker.FILE_COLUMNS) + b"\n")
-            for row in carried(run):
-                attached.write(_line(row) + b"\n")
+            for file in carried(run):
+                attached.write(_line(file) + b"\n")
     with _file(folder, checker.PROGRAM, files) as program:
         program.write(Path(str(checker.__file__)).read_bytes())
     document = {

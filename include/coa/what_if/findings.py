@@ -29,7 +29,7 @@ class KeptLook(Look):
     """What the checks look at, from what a run kept: there is no org to ask."""
 
     @property
-    def versions(self) -> dict[str, tuple[int, int, int] | None]:  # type: ignore[override]
+    def versions(self) -> dict[str, tuple[int, int, int] | None]:
         """Version of the app in each org, as the earlier run found it; None where it is unknown."""
         return {role: version_of(self.run.record.package(role)) for role in ROLES}
 
@@ -45,7 +45,9 @@ def check_again(run: Run, base: Run, whole: Mapping) -> None:
         orgs={},
         whole_mapping=whole,
     )
-    look.carried = fitting_or_not(*describes.values(), look.mapping, run.params.created_dates)
+    look.carried = fitting_or_not(
+        describes[SOURCE], describes[TARGET], look.mapping, run.params.created_dates
+    )
     kept = [check for check in CHECKS if check.kept]
     anew = {code for check in kept for code in check.codes} | set(MASKED)
     findings = [_as_accepted(one, run) for one in _findings_of(base, "preflight") if one.code not in anew]

@@ -157,7 +157,8 @@ def show_totals(summary: dict[str, Any] | None, console: Console) -> None:
     from coa.report.summary import RELINK_COUNTS, UNDO_COUNTS
 
     objects = (summary or {}).get("objects") or {}
-    of_mode = {RunMode.ROLLBACK: UNDO_COUNTS, RunMode.RELINK: RELINK_COUNTS}.get((summary or {}).get("mode"))
+    by_mode: dict[str, tuple[str, ...]] = {RunMode.ROLLBACK: UNDO_COUNTS, RunMode.RELINK: RELINK_COUNTS}
+    of_mode = by_mode.get(str((summary or {}).get("mode")))
     looked_at = of_mode or ("extracted",)
     if not any((counts or {}).get(name) for counts in objects.values() for name in looked_at):
         return
