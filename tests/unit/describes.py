@@ -69,6 +69,7 @@ class PaperRun:
     run_id: str = "run"
     record: Any = field(default_factory=lambda: SimpleNamespace(target_org={}, org=lambda role: {}))
     """Nothing is known of either org."""
+    ledger: sql.Identifier = field(default_factory=lambda: sql.Identifier("coa", "ledger"))
 
     def table(self, kind: str, sobject: str = "") -> sql.Identifier:
         return sql.Identifier(f"{kind}__{sobject.lower()}" if sobject else kind)

@@ -67,7 +67,7 @@ def test_a_parent_is_expected_by_the_id_that_the_ledger_gives_it(
     alias = shown(found[name].expected).split(".")[0]
     assert shown(found[name].expected) == f"{alias}.target_id"
     assert joins == (
-        f"LEFT JOIN coa.ledger {alias} ON {alias}.pair_id = 'pair' AND {alias}.sobject = '{parent}' "
+        f"LEFT JOIN \"coa\".\"ledger\" {alias} ON {alias}.pair_id = 'pair' AND {alias}.sobject = '{parent}' "
         f'AND {alias}.source_id = d."{name}"'
     )
 
