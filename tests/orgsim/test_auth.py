@@ -17,7 +17,7 @@ from orgsim.launch import RunningOrg, running_org
 from tests.orgsim.client import Client, connect
 
 
-def token(org: RunningOrg, headers: dict[str, str] | None = None, **form: str) -> requests.Response:
+def token(org: RunningOrg, headers: dict[str, str] | None = None, /, **form: str) -> requests.Response:
     return requests.post(f"{org.url}/services/oauth2/token", data=form, headers=headers, timeout=30)
 
 

@@ -17,9 +17,10 @@ ORDER = NS + "Service_Order__c"
 
 def pages(client: Client, job: str, size: int | None = None) -> list[list[list[str]]]:
     """Every page's rows (without header), following the locators."""
-    found, locator = [], None
+    found: list[list[list[str]]] = []
+    locator = None
     while locator != "null":
-        parameters = {"maxRecords": size} if size else {}
+        parameters: dict[str, int | str] = {"maxRecords": size} if size else {}
         if locator:
             parameters["locator"] = locator
         answer = client.call("GET", f"/jobs/query/{job}/results", params=parameters)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
-from simple_salesforce import Salesforce
+from simple_salesforce.api import Salesforce, SFType
+from simple_salesforce.bulk import SFBulkHandler
+from simple_salesforce.bulk2 import SFBulk2Handler
 from simple_salesforce.exceptions import (
     SalesforceAuthenticationFailed,
     SalesforceMalformedRequest,
@@ -34,10 +37,11 @@ class ToOrg(HTTPAdapter):
         super().__init__()
         self.base = base
 
-    def send(self, request: Any, **more: Any) -> Any:
+    def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
+        assert request.url is not None
         parts = urlsplit(request.url)
         request.url = self.base + parts.path + ("?" + parts.query if parts.query else "")
-        return super().send(request, **more)
+        return super().send(request, *args, **more)
 
 
 def session_to(org: RunningOrg) -> requests.Session:
@@ -53,6 +57,50 @@ def login(org: RunningOrg, **more: Any) -> Salesforce:
         "domain": "acme.my",
     }
     return Salesforce(session=session_to(org), version="64.0", **{**credentials, **more})
+
+
+Row = dict[str, Any]
+
+
+class Bulk1(Protocol):
+    """What one object's Bulk 1.0 takes and gives here: its own types know neither a query's text nor a list."""
+
+    def insert(self, data: list[Row], batch_size: int = ..., use_serial: bool = ...) -> list[Row]: ...
+    def update(self, data: list[Row]) -> list[Row]: ...
+    def upsert(self, data: list[Row], external_id_field: str) -> list[Row]: ...
+    def delete(self, data: list[Row]) -> list[Row]: ...
+    def hard_delete(self, data: list[Row]) -> list[Row]: ...
+    def query(self, data: str) -> list[Row]: ...
+
+
+class Bulk2(Protocol):
+    """What one object's Bulk 2.0 takes and gives here: its own types know whole seconds and numbers only."""
+
+    def insert(self, *, records: list[Row], wait: float) -> list[Row]: ...
+    def update(self, *, records: list[Row], wait: float) -> list[Row]: ...
+    def delete(self, *, records: list[Row], wait: float) -> list[Row]: ...
+    def hard_delete(self, *, records: list[Row], wait: float) -> list[Row]: ...
+    def query(self, query: str, *, max_records: int, wait: float) -> Iterable[str]: ...
+    def get_successful_records(self, job_id: str) -> str: ...
+    def get_unprocessed_records(self, job_id: str) -> str: ...
+
+
+def account(sf: Salesforce) -> SFType:
+    found = sf.Account
+    assert isinstance(found, SFType)
+    return found
+
+
+def bulk_account(sf: Salesforce) -> Bulk1:
+    handler = sf.bulk
+    assert isinstance(handler, SFBulkHandler)
+    return cast(Bulk1, handler.Account)
+
+
+def bulk2_account(sf: Salesforce) -> Bulk2:
+    handler = sf.bulk2
+    assert isinstance(handler, SFBulk2Handler)
+    return cast(Bulk2, handler.Account)
 
 
 @pytest.fixture
@@ -114,26 +162,28 @@ def test_refuses_a_wrong_secret(org: RunningOrg) -> None:
 
 
 def test_describes_queries_and_pages(sf: Salesforce) -> None:
-    assert sf.describe()["encoding"] == "UTF-8"
-    assert {one["name"] for one in sf.Account.describe()["fields"]} >= {"Id", "Name", "OwnerId"}
+    described = sf.describe()
+    assert described is not None
+    assert described["encoding"] == "UTF-8"
+    assert {one["name"] for one in account(sf).describe()["fields"]} >= {"Id", "Name", "OwnerId"}
     names = [one["Name"] for one in sf.query_all_iter(f"SELECT Name FROM {NS}Partner_Product_Catalog__c")]
     assert len(names) == 35
     assert sf.query("SELECT COUNT() FROM Account")["totalSize"] > 0
-    assert sf.Account.metadata()["objectDescribe"]["name"] == "Account"
+    assert account(sf).metadata()["objectDescribe"]["name"] == "Account"
     assert sf.api_usage["api-usage"].total == 100000
 
 
 def test_single_record_life(sf: Salesforce) -> None:
-    made = sf.Account.create({"Name": "Süß & Söhne"})
-    assert sf.Account.get(made["id"])["Name"] == "Süß & Söhne"
-    assert sf.Account.update(made["id"], {"Phone": "1"}) == 204
+    made = account(sf).create({"Name": "Süß & Söhne"})
+    assert account(sf).get(made["id"])["Name"] == "Süß & Söhne"
+    assert account(sf).update(made["id"], {"Phone": "1"}) == 204
     start = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
-    assert made["id"] in sf.Account.updated(start, start + dt.timedelta(hours=2))["ids"]
-    assert sf.Account.delete(made["id"]) == 204
-    gone = sf.Account.deleted(start, start + dt.timedelta(hours=2))["deletedRecords"]
+    assert made["id"] in account(sf).updated(start, start + dt.timedelta(hours=2))["ids"]
+    assert account(sf).delete(made["id"]) == 204
+    gone = account(sf).deleted(start, start + dt.timedelta(hours=2))["deletedRecords"]
     assert made["id"] in [one["id"] for one in gone]
     with pytest.raises(SalesforceResourceNotFound):
-        sf.Account.get("001000000000000AAA")
+        account(sf).get("001000000000000AAA")
 
 
 def test_upsert_by_external_id(sf: Salesforce) -> None:
@@ -146,19 +196,21 @@ def test_upsert_by_external_id(sf: Salesforce) -> None:
 
 def test_an_ambiguous_name_answers_300(sf: Salesforce) -> None:
     for _ in range(2):
-        sf.Account.create({"Name": "Twin"})
+        account(sf).create({"Name": "Twin"})
     with pytest.raises(SalesforceMoreThanOneRecord):
-        sf.Account.get_by_custom_id("Name", "Twin")
+        account(sf).get_by_custom_id("Name", "Twin")
 
 
 def test_errors_are_its_own_exceptions(sf: Salesforce) -> None:
     with pytest.raises(SalesforceMalformedRequest) as refused:
         sf.query("SELECT Nope FROM Account")
-    assert refused.value.content[0]["errorCode"] == "INVALID_FIELD"
+    # Its type is bytes, what it holds is the answer's JSON.
+    content: Any = refused.value.content
+    assert content[0]["errorCode"] == "INVALID_FIELD"
 
 
 def test_search_and_tooling(sf: Salesforce) -> None:
-    sf.Account.create({"Name": "Searchable Company"})
+    account(sf).create({"Name": "Searchable Company"})
     assert sf.quick_search("Searchable")["searchRecords"]
     found = sf.toolingexecute(
         "query/?q=SELECT+SubscriberPackage.NamespacePrefix+FROM+InstalledSubscriberPackage"
@@ -177,7 +229,7 @@ def test_bulk_1_all_operations(sf: Salesforce, monkeypatch: pytest.MonkeyPatch) 
     pause = time.sleep
     monkeypatch.setattr("simple_salesforce.bulk.sleep", lambda _seconds: pause(0.05))
     data = [{"Name": f"Bulk One {n}"} for n in range(30)]
-    results = sf.bulk.Account.insert(data, batch_size=10, use_serial=True)
+    results = bulk_account(sf).insert(data, batch_size=10, use_serial=True)
     assert [one["success"] for one in results] == [True] * 30
     ids = [one["id"] for one in results]
     # Results are in the order of the request (contract D1).
@@ -186,42 +238,42 @@ def test_bulk_1_all_operations(sf: Salesforce, monkeypatch: pytest.MonkeyPatch) 
         for one in sf.query("SELECT Id, Name FROM Account WHERE Name LIKE 'Bulk One%'")["records"]
     }
     assert [names[one] for one in ids] == [one["Name"] for one in data]
-    changed = sf.bulk.Account.update([{"Id": one, "Phone": "1"} for one in ids])
+    changed = bulk_account(sf).update([{"Id": one, "Phone": "1"} for one in ids])
     assert all(one["success"] for one in changed)
-    queried = sf.bulk.Account.query("SELECT Id, Name, CreatedDate FROM Account WHERE Phone = '1'")
+    queried = bulk_account(sf).query("SELECT Id, Name, CreatedDate FROM Account WHERE Phone = '1'")
     assert {one["Id"] for one in queried} == set(ids)
     assert isinstance(queried[0]["CreatedDate"], int)
-    bad = sf.bulk.Account.insert([{"Name": None}, {"Name": "x", "Nope": 1}])
+    bad = bulk_account(sf).insert([{"Name": None}, {"Name": "x", "Nope": 1}])
     assert [one["errors"][0]["statusCode"] for one in bad] == ["REQUIRED_FIELD_MISSING", "INVALID_FIELD"]
     assert "No such column 'Nope'" in bad[1]["errors"][0]["message"]
-    upserted = sf.bulk.Account.upsert([{"Id": ids[0], "Phone": "2"}], "Id")
+    upserted = bulk_account(sf).upsert([{"Id": ids[0], "Phone": "2"}], "Id")
     assert upserted[0]["success"]
     assert not upserted[0]["created"]
-    gone = sf.bulk.Account.delete([{"Id": one} for one in ids[:20]])
+    gone = bulk_account(sf).delete([{"Id": one} for one in ids[:20]])
     assert all(one["success"] for one in gone)
-    purged = sf.bulk.Account.hard_delete([{"Id": one} for one in ids[20:]])
+    purged = bulk_account(sf).hard_delete([{"Id": one} for one in ids[20:]])
     assert all(one["success"] for one in purged)
 
 
 def test_bulk_2_all_operations(sf: Salesforce) -> None:
     data = [{"Name": f"Bulk Two {n}", "NumberOfEmployees": str(n)} for n in range(450)]
-    summary = sf.bulk2.Account.insert(records=data, wait=0.05)
+    summary = bulk2_account(sf).insert(records=data, wait=0.05)
     assert summary[0]["numberRecordsProcessed"] == 450
     job = summary[0]["job_id"]
-    assert sf.bulk2.Account.get_successful_records(job).count("\n") == 451
+    assert bulk2_account(sf).get_successful_records(job).count("\n") == 451
     # Its columns come out of a Python set: their order changes from process to process (contract D3).
-    left = sf.bulk2.Account.get_unprocessed_records(job).splitlines()
+    left = bulk2_account(sf).get_unprocessed_records(job).splitlines()
     assert [sorted(line.split(",")) for line in left] == [["Name", "NumberOfEmployees"]]
     pages = list(
-        sf.bulk2.Account.query(
+        bulk2_account(sf).query(
             "SELECT Id FROM Account WHERE Name LIKE 'Bulk Two%'", max_records=200, wait=0.05
         )
     )
     assert [page.count("\n") - 1 for page in pages] == [200, 200, 50]
     ids = [line.strip('"') for page in pages for line in page.splitlines()[1:]]
-    updated = sf.bulk2.Account.update(records=[{"Id": one, "Phone": "9"} for one in ids], wait=0.05)
+    updated = bulk2_account(sf).update(records=[{"Id": one, "Phone": "9"} for one in ids], wait=0.05)
     assert updated[0]["numberRecordsFailed"] == 0
-    deleted = sf.bulk2.Account.delete(records=[{"Id": one} for one in ids[:400]], wait=0.05)
+    deleted = bulk2_account(sf).delete(records=[{"Id": one} for one in ids[:400]], wait=0.05)
     assert deleted[0]["numberRecordsProcessed"] == 400
-    hard = sf.bulk2.Account.hard_delete(records=[{"Id": one} for one in ids[400:]], wait=0.05)
+    hard = bulk2_account(sf).hard_delete(records=[{"Id": one} for one in ids[400:]], wait=0.05)
     assert hard[0]["numberRecordsFailed"] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import resources
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ TOP_KEYS = {
 }
 
 
-def fields(client: Client, sobject: str = ORDER) -> dict[str, dict]:
+def fields(client: Client, sobject: str = ORDER) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in client.get(f"/sobjects/{sobject}/describe")["fields"]}
 
 

@@ -165,7 +165,7 @@ def test_2_2_orders_need_contract_and_type(client: Client, product: dict[str, An
 def test_2_2_details_belong_to_the_contract_of_their_order(client: Client, product: dict[str, Any]) -> None:
     other = client.create(NS + "Partner_Contract_Terms__c", Name="Another contract")
     parent = new_order(client, product["terms"])
-    cases = [
+    cases: list[dict[str, str | None]] = [
         {"pc_Partner_Contract_Term__c": None},
         {"pc_Partner_Contract_Term__c": other},
         {"Product_Name__c": None},

@@ -294,7 +294,7 @@ def test_e1_composite_batch_can_halt(client: Client) -> None:
 
 
 def test_e1_tree_is_all_or_nothing(client: Client) -> None:
-    tree = {
+    tree: dict[str, Any] = {
         "records": [
             {
                 "attributes": {"type": "Account", "referenceId": "r1"},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from orgsim.launch import RunningOrg
@@ -14,7 +12,7 @@ NS = "CHANNEL_ORDERS__"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def accounts(org: RunningOrg) -> Iterator[None]:
+def accounts(org: RunningOrg) -> None:
     """A small set of accounts of its own to ask about."""
     rows = [
         ("alpha", "Banking", 10, "2020-01-01", 5.5),
@@ -35,7 +33,6 @@ def accounts(org: RunningOrg) -> Iterator[None]:
                 "Website": "soql",
             },
         )
-    return
 
 
 def names(client: Client, where: str) -> list[str]:
@@ -99,7 +96,10 @@ def test_case_of_keywords_and_names_does_not_matter_and_answers_are_canonical(cl
 
 def test_order_by_puts_nulls_first_unless_told(client: Client) -> None:
     base = "SELECT NumberOfEmployees FROM Account WHERE Website = 'soql' ORDER BY NumberOfEmployees"
-    values = lambda text: [one["NumberOfEmployees"] for one in client.query(text)]  # noqa: E731
+
+    def values(text: str) -> list[int | None]:
+        return [one["NumberOfEmployees"] for one in client.query(text)]
+
     assert values(base) == [None, 10, 20, 30, 50]
     assert values(base + " DESC NULLS LAST") == [50, 30, 20, 10, None]
     assert values(base + " ASC NULLS LAST LIMIT 2 OFFSET 1") == [20, 30]
