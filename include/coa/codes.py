@@ -1,8 +1,8 @@
 """The codes that the staging database holds: each kind a closed set, with a CHECK in PostgreSQL made from it.
 
 Tables of a run take their CHECKs from here (`coa.staging.tables`); those of the permanent tables stand in migrations,
-and `tests/unit/test_codes.py` compares. To add a code: its member, and for a permanent table the migration that lets the
-column take it. States of a run are in `coa.states`, causes of explained differences in `coa.explanations`.
+and `tests/unit/test_codes.py` compares. To add a code: its member, and for a permanent table the migration that lets
+the column take it. States of a run are in `coa.states`, causes of explained differences in `coa.explanations`.
 
 Codes that are asked for together are a set with a name, next to their class. SQL gets a set by
 `coa.staging.fragments.list_of`; a list that is written out is refused by `tests/unit/test_fragments.py`.

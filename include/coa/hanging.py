@@ -123,4 +123,5 @@ KINDS: tuple[Hanging, ...] = (
 """In the order in which they are moved: a document before its links."""
 KIND = {kind.sobject: kind for kind in KINDS}
 OWNERSHIP = ("OwnerId", "CreatedById", "CreatedDate")
-"""Written where the user may: the two last are audit fields, which Note does not have (Set Audit Fields, KB 000176484)."""
+"""Written where the user may: the two last are audit fields, which Note does not have (Set Audit Fields,
+KB 000176484)."""

@@ -290,7 +290,8 @@ def mend(run: Run, target: Org) -> int:
 
 
 def verify(run: Run, target: Org, source: Org | None = None) -> None:
-    """Reads the target anew and compares; then a sample once more by another path (of the source too, if it is given)."""
+    """Reads the target anew and compares; then a sample once more by another path (of the source too,
+    if it is given)."""
     with _stage(run, "extract_verify", target=target):
         read_for_proof(run, target)
     with _stage(run, "verify"):
@@ -494,7 +495,8 @@ def setup_begin(
     not_compared: str = "",
     lease_holder_ended: HolderEnded | None = None,
 ) -> None:
-    """May fields and permission set be deployed to this org? Takes the org; arguments as `target_fields.stage.begin`."""
+    """May fields and permission set be deployed to this org? Takes the org;
+    arguments as `target_fields.stage.begin`."""
     with _stage(run, "preflight", target=target):
         setup_stage.begin(run, target, sources, not_compared, lease_holder_ended)
 

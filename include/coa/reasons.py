@@ -1,8 +1,8 @@
 """Why a record is blocked, held or left, and what to do next: one entry for each code of `coa.codes.ReasonCode`.
 
-`plan`, `problem` and `rollback` keep the code, by which SQL decides, and the filled sentences, which people read. To add
-a reason: its code in `coa.codes.ReasonCode`, an entry here, and whoever finds it. A key with a colon is a variant of the
-sentence of the code before the colon. What the org refuses while loading is in `coa.report.reasons`.
+`plan`, `problem` and `rollback` keep the code, by which SQL decides, and the filled sentences, which people read. To
+add a reason: its code in `coa.codes.ReasonCode`, an entry here, and whoever finds it. A key with a colon is a variant
+of the sentence of the code before the colon. What the org refuses while loading is in `coa.report.reasons`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from coa.wording import Text, filled, parts
 
 PARENT = "see why the parent is blocked."
 KEY_TAKEN = (
-    "the key is unique in the target, so the record cannot be inserted: if both are the same order, name the target's in the "
-    "mapping file (duplicates); if not, enter it by hand, or roll back the other source's run."
+    "the key is unique in the target, so the record cannot be inserted: if both are the same order, name the target's "
+    "in the mapping file (duplicates); if not, enter it by hand, or roll back the other source's run."
 )
 
 REASONS: dict[str, Text] = {
@@ -114,8 +114,8 @@ REASONS: dict[str, Text] = {
     ),
     "currency_missing": Text(
         "The record's currency is missing or inactive in the target.",
-        "add or activate it in the target (Setup, Manage Currencies); a currency is never left out, for the record would "
-        "take another one with the same amounts.",
+        "add or activate it in the target (Setup, Manage Currencies); a currency is never left out, for the record "
+        "would take another one with the same amounts.",
     ),
     # ---- what the plan finds by comparing
     "conflict": Text(

@@ -60,7 +60,8 @@ def carry(run: Run, source: Org, target: Org) -> None:
         log.info("some calls got no answer (round %d): looking again in %.0f s", tries + 1, wait)
         _wait(run, wait)
     raise OrgUnavailable(
-        f"{target.name}: something that hangs on the records was sent {run.settings.row_attempts} times without an answer.",
+        f"{target.name}: something that hangs on the records was sent {run.settings.row_attempts} times without an "
+        "answer.",
         next_step="run again when the org answers: what is there by then is found and not sent again.",
     )
 

@@ -125,8 +125,8 @@ def pair_equal(
 ) -> dict[str, Record]:
     """source id -> the record that is its copy: equal, and of nothing else. Each record is the copy of one.
 
-    `wanted`: (source id, parent in the target, values, SHA-256 of its bytes, how many); of a kind without bytes the last
-    two are empty and 0.
+    `wanted`: (source id, parent in the target, values, SHA-256 of its bytes, how many); of a kind without bytes the
+    last two are empty and 0.
     """
     free: dict[str, list[Record]] = {}
     for record in there:

@@ -1,8 +1,8 @@
 """Reads what hangs on the source's records, without a byte of the files: ids, parents, sizes and the carried values.
 
 Links to files can be asked for by document or record only, and so by a semi-join on the records' object (Object
-Reference, "ContentDocumentLink"). Activities older than a year are archived: queryAll finds them, with the deleted ones,
-which are left out (Object Reference, "Task", `IsArchived`).
+Reference, "ContentDocumentLink"). Activities older than a year are archived: queryAll finds them, with the deleted
+ones, which are left out (Object Reference, "Task", `IsArchived`).
 """
 
 from __future__ import annotations

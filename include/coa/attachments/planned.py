@@ -25,7 +25,9 @@ LOSSES = (LeftBehind.TOO_LARGE, LeftBehind.FILE_HIDDEN)
 """What would be carried if it could be."""
 WORDS = {
     LeftBehind.RECORD_NOT_MOVED: "the record that it hangs on is not moved",
-    LeftBehind.RECORD_MATCHED: "it hangs on a record that the target has of its own: nothing is hung on what is not ours",
+    LeftBehind.RECORD_MATCHED: (
+        "it hangs on a record that the target has of its own: nothing is hung on what is not ours"
+    ),
     LeftBehind.TOO_LARGE: "it is larger than the API takes",
     LeftBehind.FILE_HIDDEN: "the user of coa_source may not read their file: give it View All Data and Query All Files",
     LeftBehind.NO_BYTES: "it is a link to a file outside of Salesforce",
@@ -96,7 +98,8 @@ def decide(run: Run) -> None:
                 table,
                 sql.SQL(
                     """a.sobject = %s AND NOT EXISTS (
-                         SELECT FROM {} l WHERE l.sobject = %s AND l.document_id = a.parent_id AND l.action = 'carry')"""
+                         SELECT FROM {} l WHERE l.sobject = %s
+                           AND l.document_id = a.parent_id AND l.action = 'carry')"""
                 ).format(table),
             ),
             [LeftBehind.RECORD_NOT_MOVED, VERSION, LINK],
@@ -127,7 +130,8 @@ def decide(run: Run) -> None:
 
 
 def counts(run: Run) -> dict[str, dict[str, int]]:
-    """Kind -> `found`, `to_carry`, `there`, `left`, `bytes` (of what is to be carried). Empty where nothing was read."""
+    """Kind -> `found`, `to_carry`, `there`, `left`, `bytes` (of what is to be carried).
+    Empty where nothing was read."""
     if not run.has_table(Table.ATTACHED):
         return {}
     rows = {

@@ -1,7 +1,9 @@
-"""What a verification finds of everything that was carried beside the records: each is still there, each file by its bytes.
+"""What a verification finds of everything that was carried beside the records: each is still there,
+each file by its bytes.
 
-The target gives the bytes back once more; their SHA-256 is compared with that of the bytes which the source gave when they
-were carried (`coa.attached`). The source is not asked: its files may have changed since, and are no part of what was moved.
+The target gives the bytes back once more; their SHA-256 is compared with that of the bytes which the source gave when
+they were carried (`coa.attached`). The source is not asked: its files may have changed since,
+and are no part of what was moved.
 """
 
 from __future__ import annotations

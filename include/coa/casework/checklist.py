@@ -64,7 +64,8 @@ class Entry:
 
 
 def checklist(connection: Connection, pair_id: int | None) -> list[dict[str, Any]]:
-    """Every topic in its order: topic, title, late, field, state, owner, case_number, scenario, changed_by, changed_at."""
+    """Every topic in its order: topic, title, late, field, state, owner, case_number, scenario, changed_by,
+    changed_at."""
     known = {
         row["topic"]: row
         for row in connection.execute("SELECT * FROM coa.case_work WHERE pair_id = %s", [pair_id]).fetchall()
@@ -108,8 +109,8 @@ def save(connection: Connection, pair_id: int, entry: Entry, by: str) -> None:
 def carry_on(run: Run, form: dict[str, Any], by: str) -> list[str]:
     """Keeps the case numbers of an approval's form; titles of the topics whose number is another now.
 
-    An open case becomes logged, and its owner and whatever else was said of it stay. A number that cannot be one is left
-    to the approval, which keeps the form as it is.
+    An open case becomes logged, and its owner and whatever else was said of it stay. A number that cannot be one is
+    left to the approval, which keeps the form as it is.
     """
     changed = []
     with run.db.transaction() as connection:

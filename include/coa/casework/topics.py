@@ -59,15 +59,16 @@ TOPICS = (
         CaseTopic.PARTNER_COMMUNITY,
         "Partner Community users",
         "community_case",
-        "Your users lose the Partner Community, and with it the way to log cases, when the org that is given up closes.",
+        "Your users lose the Partner Community, and with it the way to log cases, "
+        "when the org that is given up closes.",
         from_article=True,
     ),
     Topic(
         CaseTopic.ENVIRONMENT_HUB,
         "Environment Hub and Dev Hub",
         "environment_hub_case",
-        "Scratch orgs, second-generation packages and namespaces are tied to the Dev Hub: no new package version can be "
-        "made. Partner Developer Editions can only be created from the hub.",
+        "Scratch orgs, second-generation packages and namespaces are tied to the Dev Hub: no new package version can "
+        "be made. Partner Developer Editions can only be created from the hub.",
     ),
     Topic(
         CaseTopic.TRIALFORCE,

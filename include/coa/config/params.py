@@ -126,18 +126,19 @@ class RunParams(BaseModel):
             elsewhere={
                 "verify": (
                     "Run",
-                    "The run to verify, such as `20261123T144200Z-a1b2c3`, or the id of its Airflow run. Empty: all that was "
-                    f"migrated between the two orgs. `{ALL_SOURCES}`: that, and every other source of the target, added up.",
+                    "The run to verify, such as `20261123T144200Z-a1b2c3`, or the id of its Airflow run. Empty: all "
+                    f"that was migrated between the two orgs. `{ALL_SOURCES}`: that, and every other source of the "
+                    "target, added up.",
                 ),
                 "rollback": (
                     "Run to undo",
-                    "Its id, such as `20261123T144200Z-a1b2c3`, as in the names of the artifacts folders, or the id of its "
-                    "Airflow run.",
+                    "Its id, such as `20261123T144200Z-a1b2c3`, as in the names of the artifacts folders, or the id of "
+                    "its Airflow run.",
                 ),
                 "relink": (
                     "Migration",
-                    "Only lookups to records that this migration inserted: its id, or that of its Airflow run. Empty: to all "
-                    "that was moved between the two orgs.",
+                    "Only lookups to records that this migration inserted: its id, or that of its Airflow run. Empty: "
+                    "to all that was moved between the two orgs.",
                 ),
             },
         ),
@@ -166,8 +167,8 @@ class RunParams(BaseModel):
         bool,
         Shown(
             "Also what was changed since",
-            "Rolls back records of the run that somebody changed in the target since. Records that the run did not insert "
-            "are never deleted.",
+            "Rolls back records of the run that somebody changed in the target since. Records that the run did not "
+            "insert are never deleted.",
             kinds=("rollback",),
         ),
     ] = False
@@ -183,8 +184,8 @@ class RunParams(BaseModel):
         bool,
         Shown(
             "Questions about statuses",
-            "For some questions an order is made Received, Activated or Provisioned, looked at and deleted. The approver "
-            "confirms it once more.",
+            "For some questions an order is made Received, Activated or Provisioned, looked at and deleted. The "
+            "approver confirms it once more.",
             kinds=("contract",),
         ),
     ] = False
@@ -221,7 +222,8 @@ class RunParams(BaseModel):
         Literal["restore", "accept_reset"],
         Shown(
             "Received dates",
-            "`restore` writes Date Service Order Received back after the package stamped it; `accept_reset` leaves the stamp.",
+            "`restore` writes Date Service Order Received back after the package stamped it; "
+            "`accept_reset` leaves the stamp.",
             DATES,
             words={"restore": "Write the source's dates back", "accept_reset": "Leave the package's stamp"},
         ),
@@ -230,8 +232,8 @@ class RunParams(BaseModel):
         Literal["required", "auto", "off"],
         Shown(
             "Created dates (audit fields)",
-            "`required` stops when the target does not let us set CreatedDate and CreatedById; `auto` sets them if it does; "
-            "`off` never.",
+            "`required` stops when the target does not let us set CreatedDate and CreatedById; `auto` sets them if it "
+            "does; `off` never.",
             DATES,
             words={
                 "required": "Set them, or stop",
@@ -280,7 +282,8 @@ class RunParams(BaseModel):
         Literal["stop", "truncate", "block_record"],
         Shown(
             "Text longer than the target's field",
-            "`stop` the run, `truncate` (the cut text is kept in the report), or `block_record`. Ids and keys are never cut.",
+            "`stop` the run, `truncate` (the cut text is kept in the report), or `block_record`. "
+            "Ids and keys are never cut.",
             NO_FIT,
             words={**STOP, "truncate": "Cut the text off", **LEAVE_BEHIND},
         ),
@@ -290,7 +293,8 @@ class RunParams(BaseModel):
         Shown(
             "Value that the target's field type refuses",
             "Old e-mail addresses, dates out of range, numbers with too many digits: `block_record`, leave the field "
-            "`blank`, or `stop` the run. Required fields, keys, status and order type are never left blank: they block.",
+            "`blank`, or `stop` the run. Required fields, keys, status and order type are never left blank: "
+            "they block.",
             NO_FIT,
             words={**LEAVE_BEHIND, **BLANK, **STOP},
         ),
@@ -348,8 +352,8 @@ class RunParams(BaseModel):
         Literal["use", "ignore"],
         Shown(
             "What the canary showed",
-            "`use`: where the canary showed only what the plan expects, new records are corrected without being read back "
-            "first; `ignore`: all are read back. The proof reads everything in either case.",
+            "`use`: where the canary showed only what the plan expects, new records are corrected without being read "
+            "back first; `ignore`: all are read back. The proof reads everything in either case.",
             CANARY,
             words={
                 "use": "Use it: read back only where needed",
@@ -361,8 +365,8 @@ class RunParams(BaseModel):
         Literal["continue", "ask", "only"],
         Shown(
             "After the canary",
-            "`continue` loads the rest once the canary is proved; `ask` shows a person what was learned and asks first; "
-            "`only` ends the run after the canary.",
+            "`continue` loads the rest once the canary is proved; `ask` shows a person what was learned and asks "
+            "first; `only` ends the run after the canary.",
             CANARY,
             words={
                 "continue": "Load the rest when the canary is proved",
@@ -441,8 +445,8 @@ class RunParams(BaseModel):
         Amount,
         Shown(
             "Blocked records allowed",
-            "A number or a percentage such as `2%`. More than that ends the run as `blocked`. Empty: no limit when a person "
-            "approves, 0 when nobody does. Held records do not count.",
+            "A number or a percentage such as `2%`. More than that ends the run as `blocked`. Empty: no limit when a "
+            "person approves, 0 when nobody does. Held records do not count.",
         ),
     ] = None
     owner_policy: Annotated[
@@ -461,15 +465,15 @@ class RunParams(BaseModel):
         bool,
         Shown(
             "Accept jobs that could submit Drafts",
-            "While they are loaded, orders are Drafts for a short time. The run stops if scheduled jobs or flows in the "
-            "target could submit Drafts. Tick this once you have made sure that they do no harm.",
+            "While they are loaded, orders are Drafts for a short time. The run stops if scheduled jobs or flows in "
+            "the target could submit Drafts. Tick this once you have made sure that they do no harm.",
             WHICH_ORDERS,
             kinds=(*MIGRATION, "contract"),
             elsewhere={
                 "contract": (
                     "Statuses although an order could be sent",
-                    "Off: where a job, flow or trigger could submit orders, or the app's connection is live, no order is made "
-                    "anything but Draft unless the approver confirms that too.",
+                    "Off: where a job, flow or trigger could submit orders, or the app's connection is live, no order "
+                    "is made anything but Draft unless the approver confirms that too.",
                 )
             },
         ),
@@ -488,8 +492,8 @@ class RunParams(BaseModel):
         Field(ge=0, le=500),
         Shown(
             "Orders of the canary",
-            "How many orders, of every kind in the plan, are loaded first, watched at each step and proved before anything "
-            "else is written. 0: none. A plan with at most twice as many new orders has no canary.",
+            "How many orders, of every kind in the plan, are loaded first, watched at each step and proved before "
+            "anything else is written. 0: none. A plan with at most twice as many new orders has no canary.",
             CANARY,
         ),
     ] = 25
@@ -498,8 +502,8 @@ class RunParams(BaseModel):
         Field(ge=1, le=MOST_ORDERS_A_CHUNK),
         Shown(
             "Orders per chunk",
-            "A chunk goes through all its steps before the next one starts. Empty: a third of the orders, 250 to 2,000, and "
-            "from 40,000 orders on a twentieth of them, 10,000 at most.",
+            "A chunk goes through all its steps before the next one starts. Empty: a third of the orders, 250 to "
+            "2,000, and from 40,000 orders on a twentieth of them, 10,000 at most.",
             SIZE,
         ),
     ] = None
@@ -520,8 +524,8 @@ class RunParams(BaseModel):
         Sample,
         Shown(
             "Sample that is read twice",
-            "How much of each sObject is read a second time, by REST, and compared by separate code: a percentage such as "
-            "`1%`, or a number of records; at least 200, and every record that differs. `0`: none.",
+            "How much of each sObject is read a second time, by REST, and compared by separate code: a percentage such "
+            "as `1%`, or a number of records; at least 200, and every record that differs. `0`: none.",
             SIZE,
             kinds=(*MIGRATION, "verify"),
         ),
@@ -530,8 +534,8 @@ class RunParams(BaseModel):
         Text,
         Shown(
             "Connection of the source",
-            "Airflow connection of the source org; others than the DAG's own are offered when the deployment lists them in "
-            "`COA_CONNECTIONS`.",
+            "Airflow connection of the source org; others than the DAG's own are offered when the deployment lists "
+            "them in `COA_CONNECTIONS`.",
             kinds=(*MIGRATION, "verify", "relink", "contract", "setup_target"),
             code=True,
             schema={"type": "string"},
@@ -541,8 +545,8 @@ class RunParams(BaseModel):
         Text,
         Shown(
             "Connection of the target",
-            "Airflow connection of the target org; others than the DAG's own are offered when the deployment lists them in "
-            "`COA_CONNECTIONS`.",
+            "Airflow connection of the target org; others than the DAG's own are offered when the deployment lists "
+            "them in `COA_CONNECTIONS`.",
             kinds=(*MIGRATION, "verify", "rollback", "relink", "contract", "setup_target"),
             code=True,
             schema={"type": "string"},

@@ -101,28 +101,30 @@ class Settings(BaseModel):
     poll_first_seconds: Annotated[
         ZeroOrMore,
         _engine(
-            "When a Bulk job is first looked at, as long as nothing has been learnt in this run. Later jobs are looked at "
-            "when similar ones (sObject, operation, number of rows) were done, after a tenth of a second at the earliest and "
-            "a minute at the latest."
+            "When a Bulk job is first looked at, as long as nothing has been learnt in this run. Later jobs are looked "
+            "at when similar ones (sObject, operation, number of rows) were done, after a tenth of a second at the "
+            "earliest and a minute at the latest."
         ),
     ] = 1.0
     poll_max_seconds: Annotated[
         ZeroOrMore,
         _engine(
-            "The longest gap between two looks, each of which is an API call. With 7.5 or more at most eight looks fall into "
-            "the first minute of a job."
+            "The longest gap between two looks, each of which is an API call. With 7.5 or more at most eight looks "
+            "fall into the first minute of a job."
         ),
     ] = 20.0
     stall_seconds: Annotated[
         AboveZero,
         _engine(
-            "A job that makes no progress for this long is reported. Salesforce retries a batch up to 20 times 5 minutes."
+            "A job that makes no progress for this long is reported. "
+            "Salesforce retries a batch up to 20 times 5 minutes."
         ),
     ] = 1800.0
     rows_per_job: Annotated[
         AtLeastOne,
         _engine(
-            "Below Salesforce's internal batch of 10,000, so that no two batches of one job run in parallel on one parent."
+            "Below Salesforce's internal batch of 10,000, "
+            "so that no two batches of one job run in parallel on one parent."
         ),
     ] = 9500
     bytes_per_job: Annotated[
@@ -137,8 +139,8 @@ class Settings(BaseModel):
     result_page_rows: Annotated[
         AtLeastOne,
         _engine(
-            "Rows asked for in one page of a query's result. A result that is larger is fetched in pages of the org's own "
-            "size, several at a time, where the org offers that (API 58)."
+            "Rows asked for in one page of a query's result. A result that is larger is fetched in pages of the org's "
+            "own size, several at a time, where the org offers that (API 58)."
         ),
     ] = 50_000
     page_threads: Annotated[
@@ -147,8 +149,8 @@ class Settings(BaseModel):
     hold_worker_seconds: Annotated[
         ZeroOrMore,
         _engine(
-            "How long a task itself waits for a Bulk job. Then Airflow's triggerer waits, and the worker is free; a kill of "
-            "any process meanwhile costs no try of the task."
+            "How long a task itself waits for a Bulk job. Then Airflow's triggerer waits, and the worker is free; a "
+            "kill of any process meanwhile costs no try of the task."
         ),
     ] = 60.0
     delta_overlap_seconds: Annotated[
@@ -186,29 +188,31 @@ class Settings(BaseModel):
     file_base64_bytes: Annotated[
         NoneOrMore,
         _engine(
-            "Files up to so many bytes are sent in base64 within JSON, at most 37.5 MB; 0: none, all go as multipart. For a "
-            "proxy that lets no multipart through."
+            "Files up to so many bytes are sent in base64 within JSON, at most 37.5 MB; 0: none, all go as multipart. "
+            "For a proxy that lets no multipart through."
         ),
     ] = 0
     lost_call_seconds: Annotated[
         ZeroOrMore,
         _engine(
-            "After so long a call without an answer is over in the org for certain, and what it sent may be sent again if it "
-            "is not there. Salesforce ends a REST call after 10 minutes."
+            "After so long a call without an answer is over in the org for certain, and what it sent may be sent again "
+            "if it is not there. Salesforce ends a REST call after 10 minutes."
         ),
     ] = 600.0
     embedded_cr: Annotated[
         Literal["rest", "bulk"],
         _engine(
-            "`rest` or `bulk`: how text with carriage returns travels. Whether a CRLF inside a quoted value survives a Bulk "
-            "job with LF line ends is disputed, so by default such values follow by REST."
+            "`rest` or `bulk`: how text with carriage returns travels. Whether a CRLF inside a quoted value survives a "
+            "Bulk job with LF line ends is disputed, so by default such values follow by REST."
         ),
     ] = "rest"
     text_length: Annotated[
         Literal["utf16", "code_points"],
         _engine(
-            "`utf16` or `code_points`: what the target counts where its field is shorter than the source's. Apex counts "
-            '"16-bit Unicode characters" (Apex Reference, String.length), an emoji as two; that the database behind a field '
+            "`utf16` or `code_points`: what the target counts where its field is shorter than the source's. "
+            "Apex counts "
+            '"16-bit Unicode characters" (Apex Reference, String.length), an emoji as two; '
+            "that the database behind a field "
             "does too is not documented, so the count that never lets a refused value through is the default."
         ),
     ] = "utf16"
@@ -216,8 +220,8 @@ class Settings(BaseModel):
     connections: Annotated[
         Names,
         Explained(
-            "ids of other connections, with commas, that the params `source_conn_id` and `target_conn_id` may name; set it "
-            "for every Airflow process, the DAG processor makes the form from it and the workers check it",
+            "ids of other connections, with commas, that the params `source_conn_id` and `target_conn_id` may name; "
+            "set it for every Airflow process, the DAG processor makes the form from it and the workers check it",
             "none",
             (Reader.WORKER, Reader.PARSER),
         ),
@@ -225,7 +229,8 @@ class Settings(BaseModel):
     artifacts_path: Annotated[
         str,
         Explained(
-            "folder or object store (`s3://...`) for a run's artifacts; Airflow variable `coa_artifacts_path` goes first",
+            "folder or object store (`s3://...`) for a run's artifacts; "
+            "Airflow variable `coa_artifacts_path` goes first",
             "`artifacts/`",
             (Reader.WORKER, Reader.PAGE),
         ),
@@ -241,7 +246,8 @@ class Settings(BaseModel):
     mapping_folder: Annotated[
         str,
         Explained(
-            "folder that must contain all mapping files. If unset, only those that a trigger form or a variable names are"
+            "folder that must contain all mapping files. If unset, "
+            "only those that a trigger form or a variable names are"
             " restricted, to `mappings/` of the project. See [mapping.md](mapping.md)",
             "none",
             (Reader.WORKER,),
@@ -250,8 +256,8 @@ class Settings(BaseModel):
     custom_rules: Annotated[
         Switch,
         Explained(
-            "`true`: a mapping file may name Python modules (`custom:`), which run with the rights of the worker; they are "
-            "read only below the folder of the mapping files",
+            "`true`: a mapping file may name Python modules (`custom:`), which run with the rights of the worker; they "
+            "are read only below the folder of the mapping files",
             read_by=(Reader.WORKER,),
         ),
     ] = False
@@ -259,7 +265,8 @@ class Settings(BaseModel):
         Names,
         Explained(
             "the only users (names separated by commas) who may approve a plan, waive its approval (`require_approval: "
-            "false`), grant and withdraw a standing approval; else `[coa] approvers` in airflow.cfg. The Airflow variable"
+            "false`), grant and withdraw a standing approval; else `[coa] approvers` in airflow.cfg. "
+            "The Airflow variable"
             " `coa_approvers` can only remove names",
             "everybody whom Airflow lets answer or trigger",
             (Reader.WORKER, Reader.PAGE),
@@ -275,8 +282,8 @@ class Settings(BaseModel):
     evidence_key: Annotated[
         str,
         Explained(
-            "path of an Ed25519 private key (PEM, without a pass phrase) that signs the [evidence](evidence.md); every worker "
-            "must be able to read it",
+            "path of an Ed25519 private key (PEM, without a pass phrase) that signs the [evidence](evidence.md); every "
+            "worker must be able to read it",
             "none: evidence is unsigned, and says so",
             (Reader.WORKER,),
         ),
@@ -284,8 +291,8 @@ class Settings(BaseModel):
     masking_key: Annotated[
         str,
         Explained(
-            "path of a file with at least 32 random bytes by which a [rehearsal](mapping.md#masking-a-dress-rehearsal) masks; "
-            "every worker must be able to read it",
+            "path of a file with at least 32 random bytes by which a [rehearsal](mapping.md#masking-a-dress-rehearsal) "
+            "masks; every worker must be able to read it",
             "none: a key is made once a target and kept in the staging database",
             (Reader.WORKER,),
         ),
@@ -300,15 +307,16 @@ class Settings(BaseModel):
     notify: Annotated[
         str,
         Explained(
-            "who is notified of gates, ends of runs and orders left as Draft, see [notifications.md](notifications.md); "
-            "Airflow variable `coa_notify` goes first",
+            "who is notified of gates, ends of runs and orders left as Draft, see "
+            "[notifications.md](notifications.md); Airflow variable `coa_notify` goes first",
             "nobody is notified",
         ),
     ] = ""
     remind_hours: Annotated[
         Hours,
         Explained(
-            "hours after a run was queued at which people are reminded of an unanswered gate. Read by the DAG processor",
+            "hours after a run was queued at which people are reminded of an unanswered gate. "
+            "Read by the DAG processor",
             "none; with `make up` 24,72,144",
             (Reader.PARSER,),
         ),
@@ -316,7 +324,8 @@ class Settings(BaseModel):
     run_hours: Annotated[
         Hours,
         Explained(
-            "hours after which a run that has not ended is reported, with commas for several. Read by the DAG processor",
+            "hours after which a run that has not ended is reported, with commas for several. "
+            "Read by the DAG processor",
             "none",
             (Reader.PARSER,),
         ),
@@ -324,8 +333,8 @@ class Settings(BaseModel):
     sync_schedule: Annotated[
         str,
         Explained(
-            "when `coa_sync` runs: a cron expression or a preset such as `@hourly`, see [sync.md](sync.md). Read by the DAG "
-            "processor",
+            "when `coa_sync` runs: a cron expression or a preset such as `@hourly`, see [sync.md](sync.md). Read by "
+            "the DAG processor",
             "only by hand",
             (Reader.PARSER,),
         ),
@@ -333,7 +342,8 @@ class Settings(BaseModel):
     draft_minutes: Annotated[
         ZeroOrMore,
         Explained(
-            "after how many minutes people are notified of an order that is a Draft in the target but not in the source",
+            "after how many minutes people are notified of an order that is a Draft in the target but not in the "
+            "source",
         ),
     ] = 60.0
     triggered_by: Annotated[
@@ -348,8 +358,8 @@ class Settings(BaseModel):
         Names,
         Explained(
             "names of environment variables, with commas (`NAME*`: all that begin so), that the local Airflow and "
-            "headless runs get in addition to those of `coa.child_environment`: Airflow's, ours, proxies, certificates, "
-            "PostgreSQL's and the object stores'",
+            "headless runs get in addition to those of `coa.child_environment`: Airflow's, ours, proxies, "
+            "certificates, PostgreSQL's and the object stores'",
             "none",
             (Reader.COMMAND,),
         ),
@@ -373,8 +383,8 @@ class Settings(BaseModel):
     staging_url: Annotated[
         str,
         Explained(
-            "staging database of the commands that clean up and migrate it (`make purge`, `python -m coa.staging.schema`); "
-            "it may hold a password, and no process that they start is told",
+            "staging database of the commands that clean up and migrate it (`make purge`, `python -m "
+            "coa.staging.schema`); it may hold a password, and no process that they start is told",
             "the project's own PostgreSQL",
             (Reader.COMMAND,),
         ),

@@ -21,9 +21,9 @@ class Shown:
     """`text` is Markdown. `kinds`: the kinds of DAGs that have the param.
 
     `words`: what a choice shows for each of its values instead of the bare code. `elsewhere`: kind -> (title, text)
-    where another DAG means something else by it. `offers`: kind -> the values that it offers, default first, where those
-    are not all. `schema`: more members of the JSON schema. `code`: a text that is an id or a measure of ours and none
-    that somebody writes, such as a path or a condition; what is no text is one anyway.
+    where another DAG means something else by it. `offers`: kind -> the values that it offers, default first, where
+    those are not all. `schema`: more members of the JSON schema. `code`: a text that is an id or a measure of ours and
+    none that somebody writes, such as a path or a condition; what is no text is one anyway.
     """
 
     title: str

@@ -38,7 +38,8 @@ def check_production(identity: dict[str, Any], *, allowed: bool) -> list[Finding
 
 
 def ways_to_submit(probe: Probe) -> list[Finding]:
-    """Why an order that is no Draft could be sent, or acted on: jobs, flows and triggers that submit, a live connection."""
+    """Why an order that is no Draft could be sent, or acted on: jobs, flows and triggers that submit,
+    a live connection."""
     return [
         *check_submit_jobs(probe, accepted=True),
         *_triggers(probe),

@@ -11,8 +11,8 @@ Exit status: 0 when all that is here is as it was sealed, 1 when anything differ
 command cannot be understood. Needs Python 3.8 and its standard library. It can check signatures and make none.
 
 The bundle: `statement.json` (what is claimed), `signature.json` (over the bytes of the statement), `leaves.tsv` (a line
-for each record, hashed to a Merkle tree as in RFC 6962), `salts.tsv` (until personal data is purged), `attached.tsv` (the
-SHA-256 of each file that was carried with the records, where there are any), this program.
+for each record, hashed to a Merkle tree as in RFC 6962), `salts.tsv` (until personal data is purged), `attached.tsv`
+(the SHA-256 of each file that was carried with the records, where there are any), this program.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ def find_base(run: Run, spec: ExtractSpec) -> Base | None:
     for row in run.db.rows(
         sql.SQL(
             """SELECT run_id, schema_version FROM coa.run WHERE pair_id = %s AND run_id <> %s AND mode IN {migrating}
-                 AND COALESCE(params ->> 'orders_where', '') = '' AND started_at > %s ORDER BY started_at DESC LIMIT %s"""
+                 AND COALESCE(params ->> 'orders_where', '') = '' AND started_at > %s
+               ORDER BY started_at DESC LIMIT %s"""
         ).format(migrating=list_of(MIGRATING)),
         [run.pair_id, run.run_id, _readable_since(run, spec), BASES_LOOKED_AT],
     ):

@@ -68,8 +68,8 @@ class ExtractSpec:
         query = f"SELECT {', '.join(self.fields)} FROM {self.sobject}{where}"
         if len(query) > LONGEST_SOQL:
             raise ConfigurationError(
-                f"The query on {self.sobject} has {len(query):,} characters, {len(self.where):,} of them the condition; "
-                f"Salesforce takes {LONGEST_SOQL:,}.",
+                f"The query on {self.sobject} has {len(query):,} characters, {len(self.where):,} of them the "
+                f"condition; Salesforce takes {LONGEST_SOQL:,}.",
                 next_step="shorten orders_where.",
             )
         return query

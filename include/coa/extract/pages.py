@@ -127,7 +127,8 @@ def _copy_page(
             raise IncompleteExtract(f"{jobs.org.name}: a page of {spec.sobject} is broken CSV.") from error
         except CharacterNotInRepertoire as error:
             raise ConfigurationError(
-                f"{jobs.org.name}: the records of {spec.sobject} contain bytes that are not UTF-8 ({first_line(error)}).",
+                f"{jobs.org.name}: the records of {spec.sobject} contain bytes that are not UTF-8 "
+                f"({first_line(error)}).",
                 next_step="find the record in the org, correct its text, then run again.",
             ) from error
     announced = _header(headers, "sforce-numberofrecords")

@@ -1,4 +1,5 @@
-"""A value as REST gives it, in the text that a Bulk query gives for the same value: by the field's type, never by its looks.
+"""A value as REST gives it, in the text that a Bulk query gives for the same value: by the field's type,
+never by its looks.
 
 Both readers fill the same tables, so that nothing after them knows by which way a record came. Differences of the
 two, from Salesforce's guides: JSON knows booleans and numbers where CSV has text; a date-time ends in `+0000` in

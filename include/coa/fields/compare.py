@@ -117,7 +117,8 @@ def customer_now(run: Run, sobject: str, one: FieldMapping, alias: sql.Identifie
     An earlier match only counts while its key still holds, whatever the ledger says.
     """
     return sql.SQL(
-        """LEFT JOIN (SELECT l.source_id, CASE WHEN l.origin = 'matched' THEN m.target_id ELSE l.target_id END AS target_id
+        """LEFT JOIN (SELECT l.source_id,
+                          CASE WHEN l.origin = 'matched' THEN m.target_id ELSE l.target_id END AS target_id
              FROM {ledgers} l LEFT JOIN ({alike}) m ON m.source_id = l.source_id
              WHERE l.pair_id = {pair} AND l.sobject = {customer}) {a} ON {a}.source_id = d.{f}"""
     ).format(

@@ -112,7 +112,8 @@ def explain_links_in_texts(run: Run, carried: dict[str, list[FieldMapping]]) -> 
             continue
         run.db.execute(
             sql.SQL(
-                """INSERT INTO coa.explained AS known (run_id, sobject, source_id, field, source_value, target_value, cause, reason)
+                """INSERT INTO coa.explained AS known (run_id, sobject, source_id,
+                     field, source_value, target_value, cause, reason)
                    SELECT {run}, {sobject}, d.source_id, {name}, s.{from_field}, {value}, {cause}, {reason}
                    FROM {expected} e JOIN {desired} d ON d.source_id = e.source_id
                    JOIN {source} s ON s."Id" = d.source_id {join}
@@ -149,7 +150,8 @@ def _explain(
     for sobject, one in ((sobject, f) for sobject, fields in carried.items() for f in fields if f.deferred):
         run.db.execute(
             sql.SQL(
-                """INSERT INTO coa.explained (run_id, sobject, source_id, field, source_value, target_value, cause, reason)
+                """INSERT INTO coa.explained (run_id, sobject, source_id,
+                     field, source_value, target_value, cause, reason)
                    SELECT {run}, {sobject}, d.source_id, {name}, d.{link}, NULL, {cause}, {reason}
                    FROM {desired} d {parent_join}
                    LEFT JOIN ({others}) o ON o.sobject = {parent} AND o.source_id = d.{link}

@@ -122,7 +122,8 @@ def fits(pieces: list[Piece], length: int, settings: Settings) -> bool:
 
 
 def orgs_of(run: Run) -> Orgs:
-    """What the links of a run depend on: the orgs that it identified, and the key prefixes of the source's describes."""
+    """What the links of a run depend on: the orgs that it identified,
+    and the key prefixes of the source's describes."""
     rows = run.db.rows(
         """SELECT sobject, describe ->> 'keyPrefix' AS prefix FROM coa.describe
            WHERE run_id = %s AND org = 'source' AND sobject = ANY (%s) AND describe ->> 'keyPrefix' IS NOT NULL""",

@@ -46,7 +46,9 @@ def finding(
     `sobject`, `field` and `count` fill placeholders as `facts` do. Raises `KeyError` for an entry that the catalogue
     does not have, and for a placeholder that is not filled.
 
-    >>> finding("blocker", "type_differs", sobject="Account", field="A__c", conflict="text here, a number there").message
+    >>> finding(
+    ...     "blocker", "type_differs", sobject="Account", field="A__c", conflict="text here, a number there"
+    ... ).message
     'Account.A__c is text here, a number there.'
     """
     entry = TEXTS[text]

@@ -11,8 +11,8 @@ from __future__ import annotations
 from coa.wording import Text
 
 DEPLOY = (
-    "make setup-target, or the DAG coa_setup_target (docs/setup-target.md); or deploy include/salesforce_metadata to the target and assign its "
-    "permission set COA_Migration to the user of the connection coa_target."
+    "make setup-target, or the DAG coa_setup_target (docs/setup-target.md); or deploy include/salesforce_metadata to "
+    "the target and assign its permission set COA_Migration to the user of the connection coa_target."
 )
 ADMIN_USER = "assign the permission set COA Admin User to that user."
 SWITCH_OFF = "for the load, switch off what must not act on historical orders; switch it on again afterwards."
@@ -94,15 +94,15 @@ ORGS: dict[str, Text] = {
         "add or activate those in use in the target (Setup, Manage Currencies).",
     ),
     "currency_rates_differ": Text(
-        "The orgs convert by other rates: {names}. Amounts arrive in the currency of their record; what an org converts "
-        "itself is another number: sums in reports, and totals of orders with details in another currency.",
+        "The orgs convert by other rates: {names}. Amounts arrive in the currency of their record; what an org "
+        "converts itself is another number: sums in reports, and totals of orders with details in another currency.",
         "nothing, if this is wanted; else give the target the source's rates (Setup, Manage Currencies).",
     ),
     **_each_role(
         "currency_rates_dated",
         Text(
-            "The {role} has dated conversion rates. They apply to opportunities; records of the app are converted by the "
-            "rates of today, and their amounts arrive in the currency of their record.",
+            "The {role} has dated conversion rates. They apply to opportunities; records of the app are converted by "
+            "the rates of today, and their amounts arrive in the currency of their record.",
             "nothing; the dated rates themselves are set up in the target by hand.",
         ),
     ),
@@ -155,14 +155,14 @@ RIGHTS_AND_FIELDS: dict[str, Text] = {
         "{sobject}.{field} of the target is {found}; it has to be {needed}.", DEPLOY
     ),
     "ledger_missing": Text(
-        "Orders of {source} were moved into this target before, and the migration fields, which say which they are, were "
-        "removed since. This staging database does not know them: every one would be created a second time.",
+        "Orders of {source} were moved into this target before, and the migration fields, which say which they are, "
+        "were removed since. This staging database does not know them: every one would be created a second time.",
         "run with the staging database of that migration, or import the id map that the removal exported: "
         "make setup-target IMPORT=id_map-{target}-....csv (docs/setup-target.md).",
     ),
     "masking_needs_sandbox": Text(
-        "The mapping file masks values, and the target {org_id} ({name}) is no sandbox: masked orders in a production org "
-        "would be taken for real ones.",
+        "The mapping file masks values, and the target {org_id} ({name}) is no sandbox: masked orders in a production "
+        "org would be taken for real ones.",
         "point the target's connection at a sandbox, or take masking out of the mapping file.",
     ),
     "masking_not_of_files": Text(
@@ -170,12 +170,14 @@ RIGHTS_AND_FIELDS: dict[str, Text] = {
         "leave attachments and activities at report and history at off in a rehearsal.",
     ),
     "rehearsal_in_target": Text(
-        "The target holds {count} records of a rehearsal with masked values (run {run}): real ones would stand beside them.",
-        "roll the rehearsal back by coa_rollback, or refresh the sandbox, which gives it another org id; then run again.",
+        "The target holds {count} records of a rehearsal with masked values (run {run}): "
+        "real ones would stand beside them.",
+        "roll the rehearsal back by coa_rollback, or refresh the sandbox, which gives it another org id; "
+        "then run again.",
     ),
     "rehearsal_in_target:real": Text(
-        "The target holds {count} records that were moved unmasked (run {run}): a rehearsal would put masked ones beside "
-        "them, and the names are there already.",
+        "The target holds {count} records that were moved unmasked (run {run}): a rehearsal would put masked ones "
+        "beside them, and the names are there already.",
         "rehearse in a sandbox that holds none of them, or roll that run back first.",
     ),
     "field_not_writeable": Text(
@@ -303,8 +305,8 @@ AUTOMATION_AND_ROOM: dict[str, Text] = {
     ),
     "records_pointing_here": Text(
         "{count:record} of {sobject} {count:points|point} at COA records by {field}, and {count:is|are} not moved.",
-        "after the load, let coa_relink set the lookups of records whose old id stands in a text, the others by hand with "
-        "relink.csv.",
+        "after the load, let coa_relink set the lookups of records whose old id stands in a text, the others by hand "
+        "with relink.csv.",
     ),
 }
 
@@ -326,8 +328,8 @@ DATA: dict[str, Text] = {
     ),
     "history_not_read": Text(
         "The source does not give the field history of {sobject}: {said}.",
-        "switch field history tracking on for the object, or let the user of coa_source see it; nothing else of the run "
-        "depends on it.",
+        "switch field history tracking on for the object, or let the user of coa_source see it; nothing else of the "
+        "run depends on it.",
     ),
     **_each_role(
         "count_differs",
@@ -348,8 +350,8 @@ DATA: dict[str, Text] = {
         CATALOG,
     ),
     "contract_terms_differ": Text(
-        "{count} matched records of {sobject} differ between the orgs in {field}: the package checks details against the "
-        "target's terms.",
+        "{count} matched records of {sobject} differ between the orgs in {field}: the package checks details against "
+        "the target's terms.",
         CATALOG,
     ),
     "currency_unknown": Text(
@@ -394,8 +396,8 @@ DATA: dict[str, Text] = {
     },
     **{
         f"orders_in_flight:{policy}": Text(
-            "{count:order} {count:is|are} {statuses}: Salesforce keeps reporting on such orders to the source org, whose "
-            "e-mail service it knows. They " + fate,
+            "{count:order} {count:is|are} {statuses}: Salesforce keeps reporting on such orders to the source org, "
+            "whose e-mail service it knows. They " + fate,
             "wait until they are completed, or watch them in the source; in_flight_orders says whether they are moved.",
         )
         for policy, fate in (("load", "are moved."), ("hold", "stay in the source."))
@@ -468,8 +470,8 @@ PLAN: dict[str, Text] = {
 LOAD_AND_PROOF: dict[str, Text] = {
     "canary_unexpected": Text(
         "The target changed {field} of {short} in a way that no rule of the package explains: {effects}.",
-        "nothing, if the proof is clean: all records of this object are read back and corrected. To avoid that, switch off the "
-        "automation that does it (Setup > Apex Triggers, Flows, Workflow Rules).",
+        "nothing, if the proof is clean: all records of this object are read back and corrected. To avoid that, switch "
+        "off the automation that does it (Setup > Apex Triggers, Flows, Workflow Rules).",
     ),
     "canary_did_not_happen": Text(
         "The expected effect of the package's rules on {field} of {short} did not happen: {effects}.",
@@ -540,15 +542,15 @@ LOAD_AND_PROOF: dict[str, Text] = {
         "see all_sources in summary.json, and differences.csv of this run and of the runs named there.",
     ),
     "attached_read_again": Text(
-        "{count:record} that were carried beside the orders were looked for in the target; the {files} files among them "
-        "were read again ({megabytes} MB) and compared by SHA-256.",
+        "{count:record} that were carried beside the orders were looked for in the target; the {files} files among "
+        "them were read again ({megabytes} MB) and compared by SHA-256.",
         "nothing; attached.csv lists each with its hash.",
     ),
     "attached_changed": Text(
-        "{count:record} of what was carried beside the orders {count:is|are} not in the target as {count:it was|they were} "
-        "carried.",
-        "differences.csv names each; files that somebody deleted or replaced are in the target's recycle bin or among the "
-        "versions of their document.",
+        "{count:record} of what was carried beside the orders {count:is|are} not in the target as {count:it was|they "
+        "were} carried.",
+        "differences.csv names each; files that somebody deleted or replaced are in the target's recycle bin or among "
+        "the versions of their document.",
     ),
     "attached_not_read": Text(
         "The target does not let {sobject} be read, so what was carried of it is not proved: {said}.",
@@ -615,8 +617,8 @@ RELINK: dict[str, Text] = {
 
 SETUP: dict[str, Text] = {
     "no_right_to_deploy": Text(
-        "The user of coa_target may not deploy: it has neither 'Modify Metadata Through Metadata API Functions' nor 'Modify "
-        "All Data'.",
+        "The user of coa_target may not deploy: it has neither 'Modify Metadata Through Metadata API Functions' nor "
+        "'Modify All Data'.",
         "give the user one of them for this, or have an administrator deploy include/salesforce_metadata with the "
         "Salesforce CLI.",
     ),

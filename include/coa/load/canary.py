@@ -66,7 +66,8 @@ def _keep_row(
     """
     connection.execute(
         sql.SQL(
-            """INSERT INTO coa.canary (run_id, orders, strata, fingerprint, reused_from, learned, careful, proved, ended_at)
+            """INSERT INTO coa.canary (run_id, orders, strata, fingerprint, reused_from,
+                 learned, careful, proved, ended_at)
                SELECT %(run)s, n, %(strata)s, %(under)s, %(reused)s, %(learned)s, %(careful)s, d.done,
                       CASE WHEN d.done THEN clock_timestamp() END
                FROM (SELECT count(*) AS n FROM {} WHERE sobject = %(order)s) c

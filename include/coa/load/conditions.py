@@ -45,7 +45,8 @@ def has_parent(run: Run, sobject: str) -> sql.Composed:
     if sobject not in PARENTS:
         return sql.SQL("true").format()
     return sql.SQL(
-        """(p.parent_id IS NULL OR (SELECT q.target_id FROM coa.ledger q WHERE q.pair_id = {pair} AND q.sobject = {parent}
+        """(p.parent_id IS NULL OR (SELECT q.target_id FROM coa.ledger q
+             WHERE q.pair_id = {pair} AND q.sobject = {parent}
              AND q.source_id = p.parent_id) IS NOT NULL)"""
     ).format(pair=sql.Literal(run.pair_id), parent=sql.Literal(PARENTS[sobject]))
 

@@ -140,7 +140,8 @@ def _in_pass(run: Run, chunk_no: int, one_pass: Pass) -> sql.Composed:
     """SQL on the plan (alias `p`): the records that a pass looks at."""
     if one_pass is AFTER_LINKS:
         return sql.SQL(
-            """EXISTS (SELECT FROM {} w WHERE w.step = ANY ({}) AND {w_is_p} AND w.chunk_no = {} AND w.state = 'accepted')"""
+            """EXISTS (SELECT FROM {} w WHERE w.step = ANY ({}) AND {w_is_p}
+                 AND w.chunk_no = {} AND w.state = 'accepted')"""
         ).format(
             run.table(Table.WORK),
             sql.Literal(list(LINKING)),

@@ -151,12 +151,13 @@ def _compare(
 
 
 def _is_another(connection: psycopg.Connection[Row], now: sql.Identifier, seen: sql.Identifier) -> bool:
-    """Whether the readings differ in any text. To compare them field by field is a statement that takes PostgreSQL longer
-    to plan than to run, and of an sObject that a step does not write there is mostly nothing to compare.
+    """Whether the readings differ in any text. To compare them field by field is a statement that takes PostgreSQL
+    longer to plan than to run, and of an sObject that a step does not write there is mostly nothing to compare.
     """
     found = connection.execute(
         sql.SQL(
-            "SELECT EXISTS (SELECT * FROM {n} EXCEPT SELECT * FROM {s}) OR EXISTS (SELECT * FROM {s} EXCEPT SELECT * FROM {n}) AS another"
+            "SELECT EXISTS (SELECT * FROM {n} EXCEPT SELECT * FROM {s}) "
+            "OR EXISTS (SELECT * FROM {s} EXCEPT SELECT * FROM {n}) AS another"
         ).format(n=now, s=seen)
     ).fetchone()
     assert found is not None
@@ -194,7 +195,8 @@ def _effects(
            CROSS JOIN LATERAL (SELECT CASE WHEN x.effect = {stamped} THEN {status_sent}
                                            WHEN x.effect = {reset} THEN s."Id" IS NULL AND NOT {as_it_is}
                                            ELSE s."Id" IS NULL END AS due) y
-           WHERE k.sobject = {sobject} AND v.actual IS DISTINCT FROM v.expected AND NOT ({set_back} AND v.field = {status})
+           WHERE k.sobject = {sobject} AND v.actual IS DISTINCT FROM v.expected
+             AND NOT ({set_back} AND v.field = {status})
              AND (z.sent OR v.actual IS DISTINCT FROM v.was)
            ON CONFLICT DO NOTHING"""
     ).format(

@@ -152,13 +152,13 @@ def expected_canary_markdown(run: Run, new_orders: int) -> str:
     """
     if not has_canary(new_orders, run.params.canary):
         return (
-            f"**No canary:** the plan has {new_orders:,} new orders, and the canary {run.params.canary}; all records are "
-            "read back before they are corrected."
+            f"**No canary:** the plan has {new_orders:,} new orders, and the canary {run.params.canary}; all records "
+            "are read back before they are corrected."
         )
     lines = [
         f"**Canary:** the load begins with up to {run.params.canary} orders of every kind, with their details and "
-        f"customers, and proves them first; then: `{run.params.canary_gate}`. Kinds of orders that a canary of the last "
-        f"{run.settings.canary_days} days held under the very same conditions are not tried again."
+        f"customers, and proves them first; then: `{run.params.canary_gate}`. Kinds of orders that a canary of the "
+        f"last {run.settings.canary_days} days held under the very same conditions are not tried again."
     ]
     last = run.db.row(
         """SELECT c.run_id FROM coa.canary c JOIN coa.run r USING (run_id)

@@ -30,8 +30,8 @@ PLACEHOLDER = "-"
 
 
 def value_of(run: Run, step: Step, one: FieldMapping, n: int) -> tuple[sql.Composed, list[sql.Composed]]:
-    """The value to write, and the join that it needs: a parent's target id comes from the ledger, and so do those of the
-    links in a text, which an insert carries as the source has them."""
+    """The value to write, and the join that it needs: a parent's target id comes from the ledger, and so do those of
+    the links in a text, which an insert carries as the source has them."""
     if one.kind == "parent":
         alias = sql.Identifier(f"p{n}")
         return sql.SQL("{}.target_id").format(alias), [parent_join(run, step.sobject, one, alias)]

@@ -50,8 +50,8 @@ def _refuse_without_canary(run: Run) -> None:
     """
     if Policies(run.params).needs_canary and not nothing_to_write(run):
         raise RunStopped(
-            f"canary_gate is {run.params.canary_gate}, and the plan has no canary: one of {run.params.canary} orders is "
-            "taken of plans with more than twice as many new orders.",
+            f"canary_gate is {run.params.canary_gate}, and the plan has no canary: one of {run.params.canary} orders "
+            "is taken of plans with more than twice as many new orders.",
             state="blocked",
             next_step="lower the param canary, or set canary_gate to continue.",
         )

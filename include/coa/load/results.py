@@ -110,7 +110,8 @@ def _read(connection: psycopg.Connection[Row], jobs: IngestJobs, job: Row, which
             log.warning("%s of job %s: %s Reading it again.", which, job["job_id"], error)
         except psycopg.errors.CharacterNotInRepertoire as error:
             raise ConfigurationError(
-                f"{jobs.org.name}: {which} of job {job['job_id']} on {job['sobject']} contain bytes that are not UTF-8.",
+                f"{jobs.org.name}: {which} of job {job['job_id']} on {job['sobject']} contain bytes that are not "
+                "UTF-8.",
                 next_step="nothing is lost: report it, and run again; the rows are looked up by their keys.",
             ) from error
     raise AssertionError("unreachable")
@@ -267,7 +268,8 @@ def _reject_worn_out(connection: psycopg.Connection[Row], run: Run, job: Row) ->
 
 
 def record_rejections(connection: psycopg.Connection[Row], run: Run, condition: sql.Composed) -> None:
-    """Lists the rejected rows of work under the condition (alias `w`) in `coa.rejection`, with the fields that the org named.
+    """Lists the rejected rows of work under the condition (alias `w`) in `coa.rejection`,
+    with the fields that the org named.
 
     Salesforce's text of a row's error ends with `:Field__c Other__c --` (Bulk API 2.0, column `sf__Error`).
     """

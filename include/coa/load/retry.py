@@ -34,7 +34,8 @@ TRANSIENT_CODES = (
     "UNKNOWN_EXCEPTION",
     "TXN_LOCK_TIMEOUT",
 )
-"""Codes of an error that may be gone when the same row is sent again (SOAP API guide, "Core data types: StatusCode")."""
+"""Codes of an error that may be gone when the same row is sent again (SOAP API guide, "Core data types:
+StatusCode")."""
 
 WRAPPERS = (
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
@@ -82,7 +83,8 @@ def release_deferred(run: Run, step: Step) -> int:
 
 
 def reject_worn_out(connection: psycopg.Connection[Row], run: Run, condition: sql.Composed) -> int:
-    """Rejects the rows under `condition` (on the work list, alias `w`) that met transient errors too often; how many."""
+    """Rejects the rows under `condition` (on the work list, alias `w`) that met transient errors too often;
+    how many."""
     return connection.execute(
         sql.SQL(
             "UPDATE {} w SET state = 'rejected' WHERE w.state = 'retry' AND w.attempts >= {} AND {}"

@@ -380,7 +380,8 @@ def _kind(node: Node) -> str:
 
 
 def _told(path: str) -> str:
-    """A place in the file by the words that every mapping file has: its section, and the object where it is a moved one."""
+    """A place in the file by the words that every mapping file has: its section,
+    and the object where it is a moved one."""
     words = path.split("/")
     of_a_source = words[0] == "sources"
     named = [part for n, part in enumerate(words) if not n or (n == 2 and of_a_source) or part in LOADED]

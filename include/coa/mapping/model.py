@@ -31,7 +31,8 @@ class FieldRule:
 
 @dataclass(frozen=True)
 class RelinkRule:
-    """Which record of the target a lookup leads to: the moved one of the sObject `to` whose old id stands in a text field.
+    """Which record of the target a lookup leads to:
+    the moved one of the sObject `to` whose old id stands in a text field.
 
     In the file the text field is called `from`. `replace`: also where the lookup holds another record.
     """

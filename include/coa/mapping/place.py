@@ -50,7 +50,8 @@ class Place:
         return self.folder / named if self.confined else Path(named).expanduser()
 
     def read(self, where: Path, what: str) -> str:
-        """The text of a mapping file or of a list that it names; `what` is how messages call it. Raises `InvalidParams`."""
+        """The text of a mapping file or of a list that it names; `what` is how messages call it.
+        Raises `InvalidParams`."""
         return _text(where, what, self.folder if self.confined else None)
 
     def read_rules(self, where: Path, what: str) -> str:

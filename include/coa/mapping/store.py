@@ -1,4 +1,5 @@
-"""Keeps the mapping with the run: the file is read once, when the run starts; every later task uses what was read then."""
+"""Keeps the mapping with the run: the file is read once, when the run starts;
+every later task uses what was read then."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The key of a rehearsal's masks: a file that the deployment names by COA_MASKING_KEY, else one made and kept in staging.
+"""The key of a rehearsal's masks: a file that the deployment names by COA_MASKING_KEY,
+else one made and kept in staging.
 
-One key a target: deltas give the masks that the rehearsal gave, and so do other sources. Of a file's key staging keeps a
-fingerprint, which is refused under another key and does not lead back to it.
+One key a target: deltas give the masks that the rehearsal gave, and so do other sources. Of a file's key staging keeps
+a fingerprint, which is refused under another key and does not lead back to it.
 """
 
 from __future__ import annotations
@@ -70,6 +71,6 @@ def _agreed(run: Run, named: bytes | None) -> bytes:
     raise ConfigurationError(
         f"Rehearsals into {target} were masked by another key than {SETTING} names now"
         f"{'' if named else ', which is none'}: every value would differ.",
-        next_step=f"set {SETTING} to that key{'' if before is None else ', or unset it'}; or refresh the sandbox, which "
-        "gives it another org id.",
+        next_step=f"set {SETTING} to that key{'' if before is None else ', or unset it'}; or refresh the sandbox, "
+        "which gives it another org id.",
     )

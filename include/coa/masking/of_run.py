@@ -64,7 +64,8 @@ def masks_of(run: Run, kind: str, sobject: str) -> Masks:
 
 
 def stays(field: Field, kept: frozenset[str] | set[str]) -> bool:
-    """Whether a field's values are kept although they are texts: the platform numbers them, or records are found by them."""
+    """Whether a field's values are kept although they are texts: the platform numbers them,
+    or records are found by them."""
     return field.name in kept or field.flag("autoNumber") or ORG_IDS.search(field.name) is not None
 
 

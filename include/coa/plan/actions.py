@@ -94,7 +94,8 @@ def _actions(run: Run, sobject: str, fields: list[FieldMapping]) -> sql.Composed
              ON l.pair_id = {pair} AND l.sobject = {sobject} AND l.source_id = d.source_id
            LEFT JOIN {target} t ON t."Id" = l.target_id AND l.origin = 'inserted'
            {joins}
-           LEFT JOIN LATERAL (SELECT CASE WHEN t."Id" IS NULL THEN '{{}}'::text[] ELSE {changed} END AS changed OFFSET 0) c
+           LEFT JOIN LATERAL (SELECT CASE WHEN t."Id" IS NULL THEN '{{}}'::text[] ELSE {changed} END
+                              AS changed OFFSET 0) c
              ON true
            LEFT JOIN LATERAL (SELECT q.* FROM {problem} q WHERE q.sobject = {sobject}
                AND q.source_id = d.source_id ORDER BY array_position({order}, q.reason_code), q.field LIMIT 1) p
@@ -165,7 +166,8 @@ def _apply_conflict_policy(run: Run) -> None:
     if policy == "source_wins":
         run.db.execute(
             sql.SQL(
-                "UPDATE {} SET action = 'update', reason_code = '' WHERE action = 'blocked' AND reason_code = 'conflict'"
+                "UPDATE {} SET action = 'update', reason_code = '' WHERE action = 'blocked' AND reason_code = "
+                "'conflict'"
             ).format(run.table(Table.PLAN))
         )
     elif policy == "target_wins":
@@ -288,7 +290,8 @@ def _number_chunks(run: Run) -> None:
     """
     values = {"order": ORDER, "detail": DETAIL, "status": STATUS}
     work = sql.SQL(
-        """SELECT o.source_id, row_number() OVER (ORDER BY (%(status)s = ANY (o.changed)) DESC, o.created_at, o.source_id) - 1 AS n
+        """SELECT o.source_id, row_number() OVER (ORDER BY (%(status)s = ANY (o.changed)) DESC,
+                          o.created_at, o.source_id) - 1 AS n
            FROM {plan} o WHERE o.sobject = %(order)s AND o.action IN {moved}
              AND (o.action <> 'unchanged' OR EXISTS (SELECT FROM {plan} d WHERE d.sobject = %(detail)s
                     AND d.parent_id = o.source_id AND d.action IN {written}))"""

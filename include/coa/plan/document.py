@@ -77,7 +77,7 @@ def hashed_params(params: RunParams) -> str:
 
     >>> hashed_params(RunParams(canary=10))
     '{"canary": 10, "created_dates": "required", "deletions": "report", "on_row_failure": "stop", "received_dates": "restore"}'
-    """
+    """  # noqa: E501
     defaults = RunParams()
     covered = {name: getattr(params, name) for name in HASHED_PARAMS}
     covered |= {
@@ -95,8 +95,9 @@ def _links_in_texts(run: Run) -> str:
     found = run.db.value(
         sql.SQL(
             """SELECT md5(string_agg(h, E'\\n' ORDER BY sobject, field, source_id)) FROM (
-                 SELECT sobject, field, source_id, md5(string_agg(concat_ws('|', literal, record_sobject, record_id, before,
-                          id_length), E'\\n' ORDER BY nth)) AS h
+                 SELECT sobject, field, source_id,
+                        md5(string_agg(concat_ws('|', literal, record_sobject, record_id, before, id_length),
+                                       E'\\n' ORDER BY nth)) AS h
                  FROM {} WHERE fits GROUP BY 1, 2, 3) t"""
         ).format(run.table(Table.TEXT_LINK))
     )
@@ -268,7 +269,8 @@ def _left_out(run: Run) -> list[str]:
                                                      WHEN {detail} THEN p.parent_id END
                LEFT JOIN {customers} c ON c."Id" = CASE p.sobject WHEN {customer} THEN p.source_id
                                                         ELSE o.{of_customer} END
-               WHERE p.reason_code <> '' AND p.action IN {left_out} GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 3 LIMIT {listed}"""
+               WHERE p.reason_code <> '' AND p.action IN {left_out} GROUP BY 1, 2, 3
+               ORDER BY 5 DESC, 1, 3 LIMIT {listed}"""
         ).format(
             called=customer_called(run, "c"),
             examples=sql.Literal(EXAMPLES),

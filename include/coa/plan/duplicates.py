@@ -102,7 +102,8 @@ def block_possible_duplicates(run: Run, mapping: Mapping) -> int:
                                         AND m.sobject = %(order)s AND m.target_id = t."Id" AND m.origin = 'inserted')
                  LEFT JOIN lines_d ld ON ld.order_id = d.source_id
                  LEFT JOIN lines_t lt ON lt.order_id = t."Id"
-                 WHERE COALESCE(l.origin, 'none') = 'none' AND ld.lines IS NOT DISTINCT FROM lt.lines AND d.source_id <> ALL (%(decided)s)
+                 WHERE COALESCE(l.origin, 'none') = 'none' AND ld.lines IS NOT DISTINCT FROM lt.lines
+                   AND d.source_id <> ALL (%(decided)s)
                  GROUP BY 1)
                INSERT INTO {problem}
                SELECT %(order)s, source_id, {code}, '', {reason}, {next_step}, 'block'

@@ -94,7 +94,8 @@ def _misfits(run: Run, sobject: str) -> list[sql.Composed]:
         # A day, for clocks that differ.
         tests.append(
             sql.SQL(
-                """NULLIF(t."CreatedDate", '')::timestamptz + interval '1 day' < NULLIF(s."CreatedDate", '')::timestamptz"""
+                """NULLIF(t."CreatedDate", '')::timestamptz + interval '1 day'
+                   < NULLIF(s."CreatedDate", '')::timestamptz"""
             ).format()
         )
     return [sql.SQL("COALESCE({}, false)").format(test) for test in tests]

@@ -52,7 +52,8 @@ def _entity_rows(probe: Probe) -> list[dict[str, Any]] | None:
     quiet = probe.quiet()
     return quiet.rows(
         "",
-        f"SELECT DurableId, QualifiedApiName FROM EntityDefinition WHERE QualifiedApiName IN ({text_list(tuple(LOADED))})",
+        "SELECT DurableId, QualifiedApiName FROM EntityDefinition WHERE QualifiedApiName IN "
+        f"({text_list(tuple(LOADED))})",
     )
 
 

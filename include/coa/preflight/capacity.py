@@ -19,7 +19,8 @@ from coa.salesforce.describe import Describe
 from coa.staging.runs import SOURCE, Run
 
 KB_A_RECORD = 2
-"""Salesforce counts nearly every record as 2 KB of data storage (Salesforce Help, *Data and File Storage Allocations*)."""
+"""Salesforce counts nearly every record as 2 KB of data storage (Salesforce Help,
+*Data and File Storage Allocations*)."""
 READING_CALLS = 100
 
 

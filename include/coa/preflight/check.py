@@ -69,7 +69,8 @@ def _obtain(look: Look, need: Need, lease_holder_ended: HolderEnded | None) -> b
 
 
 def _prefetch(look: Look) -> None:
-    """Describes of all other objects concerned, and what the checks will ask, in a few calls instead of one a question."""
+    """Describes of all other objects concerned, and what the checks will ask,
+    in a few calls instead of one a question."""
     look.carried = fitting_or_not(
         look.describes[SOURCE], look.describes[TARGET], look.mapping, look.params.created_dates
     )

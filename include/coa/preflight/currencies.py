@@ -1,9 +1,9 @@
 """Which currencies the two orgs have, and by which rates they convert.
 
 CurrencyType exists with multi-currency on, DatedConversionRate with advanced currency management as well (object
-reference). An amount is stored in the currency of its record; what an org shows in another one it converts itself. Dated
-rates apply to opportunities and what belongs to them; custom objects are converted by the rates of today (Salesforce
-Help, "About Advanced Currency Management").
+reference). An amount is stored in the currency of its record; what an org shows in another one it converts itself.
+Dated rates apply to opportunities and what belongs to them; custom objects are converted by the rates of today
+(Salesforce Help, "About Advanced Currency Management").
 """
 
 from __future__ import annotations

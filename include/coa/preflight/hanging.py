@@ -23,8 +23,8 @@ def needed_fields(kind: Hanging) -> tuple[str, ...]:
 def check_hanging(params: RunParams, describes: dict[str, dict[str, Describe]]) -> list[Finding]:
     """A blocker for each kind that the source has and the target does not take.
 
-    A kind that the source does not show is a warning, for its user may lack the right; e-mails are a note, for not every
-    org has them.
+    A kind that the source does not show is a warning, for its user may lack the right; e-mails are a note, for not
+    every org has them.
     """
     findings = []
     for kind in Policies(params).hanging:

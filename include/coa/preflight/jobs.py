@@ -117,7 +117,8 @@ def _that_submit(probe: Probe, classes: set[str]) -> set[str]:
 def _bodies(probe: Probe, names: list[str]) -> dict[str, str]:
     rows = probe.rows(
         "the code of scheduled Apex classes",
-        f"SELECT Name, Body FROM ApexClass WHERE NamespacePrefix = null AND Name IN ({text_list(names[:CLASSES_A_QUERY])})",
+        "SELECT Name, Body FROM ApexClass WHERE NamespacePrefix = null AND Name IN "
+        f"({text_list(names[:CLASSES_A_QUERY])})",
     )
     return {str(r["Name"]): str(r.get("Body") or "") for r in rows or []}
 

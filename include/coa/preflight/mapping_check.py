@@ -154,8 +154,8 @@ def _rewriting_faults(sobject: str, name: str, field: Field) -> Iterator[str]:
     """Why links in a field cannot be rewritten: that is an update, sent when all records are there."""
     if sobject == DETAIL and name in FROZEN_DETAIL_FIELDS:
         yield (
-            f"links in {name} cannot be rewritten: the package refuses to change it once the order has left Draft, and the "
-            "ids of the records are known only after that"
+            f"links in {name} cannot be rewritten: the package refuses to change it once the order has left Draft, and "
+            "the ids of the records are known only after that"
         )
     elif field.type not in TEXTS:
         yield f"links are rewritten in texts, and {name} is {field.type} in the target"

@@ -72,7 +72,8 @@ def _version(row: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def check_versions(source: tuple[int, int, int] | None, target: tuple[int, int, int] | None) -> list[Finding]:
-    """A warning when the target's app is older than the source's; versions are (major, minor, patch), None if unknown."""
+    """A warning when the target's app is older than the source's; versions are (major, minor, patch),
+    None if unknown."""
     if source is None or target is None or target >= source:
         return []
     here, there = (".".join(map(str, v[:2])) for v in (source, target))
@@ -108,8 +109,8 @@ def check_validation_rules(inactive: list[str] | None) -> list[Finding]:
 def workflow_rules(probe: Probe) -> dict[str, bool | None] | None:
     """The managed workflow rules that stamp and reset values -> whether each is active; None where the org lists none.
 
-    A rule whose state the org does not tell is None, and counts as active. Only Metadata tells whether a rule is active,
-    and it can be asked for one rule at a time (Tooling API).
+    A rule whose state the org does not tell is None, and counts as active. Only Metadata tells whether a rule is
+    active, and it can be asked for one rule at a time (Tooling API).
     """
     rows = probe.rows(
         "workflow rules of the package",

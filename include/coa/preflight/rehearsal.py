@@ -25,7 +25,8 @@ def check_masking(target: dict[str, Any], params: RunParams) -> list[Finding]:
 
 
 def check_other_kind(run: Run) -> list[Finding]:
-    """A blocker when this target holds records of this source that a run of the other kind, masked or real, has moved."""
+    """A blocker when this target holds records of this source that a run of the other kind, masked or real,
+    has moved."""
     other = run.db.row(
         """SELECT o.masked, count(*) AS n, max(l.inserted_run) AS run_id
            FROM coa.org_pair mine

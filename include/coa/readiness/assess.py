@@ -52,7 +52,8 @@ def snapshot_day(run: Run) -> date:
 def readiness_rows(run: Run, day: date | None = None, rules: Rules | None = None) -> Iterable[dict[str, Any]]:
     """One row a customer and product, as of `day` (default: of the snapshot); none for a run without an extract.
 
-    `verdict`: `no_obstacle_in_data`, `after <date>` or `stays`. `rules`, `why`, `sources`: of the rules that decided it.
+    `verdict`: `no_obstacle_in_data`, `after <date>` or `stays`. `rules`, `why`, `sources`:
+    of the rules that decided it.
     """
     if not has_orders(run):
         return []
@@ -88,10 +89,12 @@ def _assessed(run: Run, day: date, rules: Rules) -> sql.Composed:
         """SELECT {columns}, CASE WHEN h.stays IS NOT NULL THEN {stays} WHEN h.after IS NOT NULL
                                   THEN 'after ' || a.contract_end ELSE {no_obstacle} END AS verdict,
                   COALESCE(h.stays, h.after, '') AS rules, COALESCE(h.stays_why, h.after_why, {otherwise}) AS why,
-                  COALESCE(h.stays_sources, h.after_sources, {otherwise_source}) AS sources, COALESCE(h.notes, '') AS notes
+                  COALESCE(h.stays_sources, h.after_sources, {otherwise_source}) AS sources,
+                  COALESCE(h.notes, '') AS notes
            FROM ({contracts}) a CROSS JOIN LATERAL (
              SELECT {told}, string_agg(r.says, ' ' ORDER BY r.nth) FILTER (WHERE r.means = {note}) AS notes
-             FROM (VALUES {fields}) v (field, value) JOIN (VALUES {rules}) r (nth, id, field, inside, listed, means, says, source)
+             FROM (VALUES {fields}) v (field, value)
+             JOIN (VALUES {rules}) r (nth, id, field, inside, listed, means, says, source)
                ON r.field = v.field AND (lower(btrim(COALESCE(v.value, ''))) = ANY (r.listed::text[])) = r.inside) h"""
     ).format(
         columns=sql.SQL(", ").join(

@@ -1,11 +1,11 @@
 """When the contract of each customer and product ends, computed from the source's orders in one SQL query.
 
 An order counts as a contract once it was submitted: the GTM app does not expand what was ordered through the COA. The
-last day of a term is start + months, as in the app's own formula `Is_Expired__c` (expired when start + length < TODAY()).
-A start on the last day of a month stays on last days, as Salesforce's ADDMONTHS has it (*inferred* for that formula). A
-contract that renews by itself ends with its first term whose end can still be given notice of. A processed cancellation
-ends the renewals (*inferred*). Where several orders make up a contract, add-ons for instance, the latest end counts
-(*inferred*; Salesforce's own order history has the last word).
+last day of a term is start + months, as in the app's own formula `Is_Expired__c` (expired when start + length <
+TODAY()). A start on the last day of a month stays on last days, as Salesforce's ADDMONTHS has it (*inferred* for that
+formula). A contract that renews by itself ends with its first term whose end can still be given notice of. A processed
+cancellation ends the renewals (*inferred*). Where several orders make up a contract, add-ons for instance, the latest
+end counts (*inferred*; Salesforce's own order history has the last word).
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def add_months(start: str, months: str) -> sql.Composed:
 def _renewed() -> sql.Composed:
     """SQL for the first end of a term on or after the day `reached`, of one line `t`; NULL where it does not renew.
 
-    Every term is counted from the start, so that an end does not drift: 31 January + 1 + 1 months is 31 March. The whole
-    months passed say which term it is, up to a last day of a month: hence the one before and the one after.
+    Every term is counted from the start, so that an end does not drift: 31 January + 1 + 1 months is 31 March. The
+    whole months passed say which term it is, up to a last day of a month: hence the one before and the one after.
     """
     return sql.SQL(
         """SELECT min(e.ends) FILTER (WHERE e.ends >= t.reached) AS ends
@@ -174,7 +174,8 @@ def _lines(run: Run) -> sql.Composed:
                   {org} AS customer_org_id, {customer} AS customer, {country} AS country,
                   COALESCE({catalog_id}, {detail_id}, {product_record}, '') AS product_id,
                   COALESCE({product_name}, '') AS product, COALESCE({contract_name}, '') AS contract,
-                  {start}::date AS start, {months} AS months, {renewal} AS renewal, COALESCE({auto_renew}, '') AS auto_renew,
+                  {start}::date AS start, {months} AS months, {renewal} AS renewal,
+                  COALESCE({auto_renew}, '') AS auto_renew,
                   COALESCE({cancellation}::numeric::int, 0) AS cancellation_days,
                   COALESCE({status}, '') AS status, COALESCE({type}, '') AS type,
                   COALESCE({status}, '') <> ALL ({not_submitted}) AS submitted,

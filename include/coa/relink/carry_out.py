@@ -85,8 +85,8 @@ def _plan_work(run: Run, step: Step) -> int:
 
 
 def hold_changed(run: Run, org: Org, step: Step, lookups: list[str], plan: sql.Identifier) -> None:
-    """Takes out of the next job what somebody changed since the plan was made: records whose lookup holds neither what it
-    held before (`held` in the table `plan`) nor what it gets (`target_id`), and those that are gone.
+    """Takes out of the next job what somebody changed since the plan was made: records whose lookup holds neither what
+    it held before (`held` in the table `plan`) nor what it gets (`target_id`), and those that are gone.
 
     Asked right before each job; what this run itself wrote before a kill holds what the plan wants and goes on. Serves
     the undo as well, which goes the same way back.
@@ -132,7 +132,8 @@ def _hold(
         held = connection.execute(
             sql.SQL(
                 """INSERT INTO {held} (sobject, source_id, reason)
-                   SELECT w.sobject, w.source_id, CASE WHEN bool_or(now.record_id IS NULL) THEN {gone} ELSE {changed} END
+                   SELECT w.sobject, w.source_id,
+                          CASE WHEN bool_or(now.record_id IS NULL) THEN {gone} ELSE {changed} END
                    FROM {work} w JOIN {plan} p ON p.sobject = w.sobject AND p.record_id = w.source_id
                      AND p.field = ANY (w.changed)
                    LEFT JOIN unnest(%(records)s::text[], %(fields)s::text[], %(values)s::text[])

@@ -1,7 +1,7 @@
 """The plan of a run of `coa_relink` as data: its table, its hash, `plan.json`, and the approver's page.
 
-A lookup is set only where the text beside it names exactly one record that was moved, and where it is empty, or its rule
-says `replace`. Everything else is left, with the reason.
+A lookup is set only where the text beside it names exactly one record that was moved, and where it is empty, or its
+rule says `replace`. Everything else is left, with the reason.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def make_plan(run: Run, rules: Rules) -> str:
 def _plan_lookup(run: Run, sobject: str, name: str, rule: RelinkRule) -> None:
     """The old id in the text, 15 or 18 characters, leads to the new one by the ledger of the pair.
 
-    An id that another source of the target has too (copies of one org) leads nowhere: the text does not say whose it is.
+    An id that another source of the target has too (copies of one org) leads nowhere:
+    the text does not say whose it is.
     """
     lookup, text = sql.Identifier("t", name), sql.Literal(rule.found_in)
     unmatched = reason_sql("lookup_unmatched:relink", text=text)
@@ -75,7 +76,8 @@ def _plan_lookup(run: Run, sobject: str, name: str, rule: RelinkRule) -> None:
                  SELECT count(DISTINCT l.source_id) AS records, min(l.source_id) AS source_id,
                         min(l.target_id) AS target_id, min(l.inserted_run) AS inserted_run,
                         COALESCE(bool_or(EXISTS (
-                          SELECT FROM coa.ledger o WHERE o.pair_id = ANY ({others}) AND {same} AND o.target_id IS NOT NULL
+                          SELECT FROM coa.ledger o WHERE o.pair_id = ANY ({others}) AND {same}
+                            AND o.target_id IS NOT NULL
                             AND o.target_id <> l.target_id)), false) AS elsewhere
                  FROM regexp_matches(t.{text}, {ids}, 'g') AS word (found)
                  JOIN coa.ledger l ON l.pair_id = {pair} AND l.sobject = {to} AND l.source_id = coa.id18(word.found[1])

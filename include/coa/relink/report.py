@@ -1,4 +1,5 @@
-"""What a run of `coa_relink` leaves behind: `relinked.csv`, `summary.json`, what was left and what differs, the page."""
+"""What a run of `coa_relink` leaves behind: `relinked.csv`, `summary.json`, what was left and what differs,
+the page."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ def summarize_relink(run: Run, state: str) -> dict[str, Any]:
         for column, records in _what_became_of_records(run).items():
             for row in run.db.rows(
                 sql.SQL(
-                    """SELECT p.sobject, count(*) AS n FROM {} p WHERE p.action = %s AND (p.sobject, p.record_id) IN ({})
+                    """SELECT p.sobject, count(*) AS n FROM {} p
+                       WHERE p.action = %s AND (p.sobject, p.record_id) IN ({})
                        GROUP BY 1"""
                 ).format(run.table(Table.RELINK), records),
                 [Relink.SET.value],

@@ -39,8 +39,8 @@ def objects_of(run: Run) -> tuple[str, ...]:
 
 
 def begin(run: Run, source: Org, target: Org, lease_holder_ended: HolderEnded | None = None) -> None:
-    """Takes the pair of orgs that was migrated. Raises `ConfigurationError` when nothing was moved between these orgs, or
-    not by the run that the param `run_id` names."""
+    """Takes the pair of orgs that was migrated. Raises `ConfigurationError` when nothing was moved between these orgs,
+    or not by the run that the param `run_id` names."""
     orgs = {"source_org": identify(source), "target_org": identify(target)}
     run.findings.replace("preflight", check_same_org(orgs["source_org"], orgs["target_org"]))
     stop_on_blockers(run)

@@ -1,7 +1,8 @@
-"""`relink_template.yaml`: rules for the lookups of the target that can lead to moved records, filled in from its records.
+"""`relink_template.yaml`: rules for the lookups of the target that can lead to moved records,
+filled in from its records.
 
-For each lookup it names the text field in which most of the latest records name a moved record. What was not found becomes
-a comment for a person to fill in.
+For each lookup it names the text field in which most of the latest records name a moved record. What was not found
+becomes a comment for a person to fill in.
 """
 
 from __future__ import annotations
@@ -175,7 +176,8 @@ def _moved(run: Run, ids: set[str]) -> set[tuple[str, str]]:
 
 
 def _filled_in_source(run: Run) -> dict[tuple[str, str], int]:
-    """(sObject, lookup) -> records of the source in which it led to a COA record, by the latest migration that kept it."""
+    """(sObject, lookup) -> records of the source in which it led to a COA record,
+    by the latest migration that kept it."""
     for row in run.db.rows(
         sql.SQL("SELECT run_id FROM coa.run WHERE pair_id = %s AND mode IN {} ORDER BY run_id DESC").format(
             list_of(MIGRATING)

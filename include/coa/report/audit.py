@@ -52,7 +52,8 @@ def findings(run: Run) -> list[dict[str, Any]]:
     """Findings of the run, blockers first."""
     return run.db.rows(
         sql.SQL(
-            """SELECT severity AS grade, code, stage, sobject, field, count, examples, message, next_step FROM coa.finding
+            """SELECT severity AS grade, code, stage, sobject, field, count, examples, message, next_step
+               FROM coa.finding
                WHERE run_id = %s ORDER BY {order}, code, sobject, field"""
         ).format(order=most_severe_first()),
         [run.run_id],

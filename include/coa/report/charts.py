@@ -31,7 +31,8 @@ MOST_TICKS = 6
 
 @dataclass(frozen=True)
 class Bar:
-    """One rectangle; `start` and `length` in units of the axis, `offset` from the middle of its row in the picture's."""
+    """One rectangle; `start` and `length` in units of the axis,
+    `offset` from the middle of its row in the picture's."""
 
     start: float
     length: float
@@ -130,7 +131,10 @@ def _legend(left: float) -> Iterator[str]:
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="fill:{INK};font-size:11px">{escape(text)}</text>'
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="fill:{INK};font-size:11px">'
+        f"{escape(text)}</text>"
+    )
 
 
 def _short(text: str) -> str:

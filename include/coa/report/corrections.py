@@ -1,4 +1,5 @@
-"""The expected corrections as people read it: in `plan.json`, on the approval page, as `corrections.csv`; and what came of it."""
+"""The expected corrections as people read it: in `plan.json`, on the approval page, as `corrections.csv`;
+and what came of it."""
 
 from __future__ import annotations
 

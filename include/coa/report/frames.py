@@ -53,7 +53,8 @@ def read_run(folder: str | Path) -> Frames:
 
 
 def _orders(place: Path) -> DataFrame:
-    """From `orders.parquet`, whose columns have their types, where the run wrote it and we can read it; else the CSV."""
+    """From `orders.parquet`, whose columns have their types, where the run wrote it and we can read it;
+    else the CSV."""
     from pandas import read_parquet, to_datetime, to_numeric
 
     if (place / "orders.parquet").exists() and can_write_parquet():

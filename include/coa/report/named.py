@@ -1,4 +1,5 @@
-"""Rows about records with what people know them by: order number, customer, amount. And in an order that people read."""
+"""Rows about records with what people know them by: order number, customer, amount.
+And in an order that people read."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ NAMED_COLUMNS = ("order_number", "customer", "amount", "currency")
 
 
 def named(run: Run, query: sql.Composable) -> sql.Composed:
-    """SQL: the rows of `query` (sobject, source_id, ...) with `NAMED_COLUMNS`; empty ones where the source has no record.
+    """SQL: the rows of `query` (sobject, source_id, ...) with `NAMED_COLUMNS`;
+    empty ones where the source has no record.
 
     `amount`: of a detail its value in the source, of an order the sum over its details, as text with all its digits;
     `currency`: of that amount, several with a plus sign between them.
@@ -31,7 +33,8 @@ def named(run: Run, query: sql.Composable) -> sql.Composed:
                   CASE q.sobject WHEN {detail} THEN NULLIF({currency}, '') ELSE m.currency END AS currency
            FROM ({query}) q
            LEFT JOIN {details} x ON q.sobject = {detail} AND x."Id" = q.source_id
-           LEFT JOIN {orders} o ON o."Id" = CASE q.sobject WHEN {order} THEN q.source_id WHEN {detail} THEN x.{parent} END
+           LEFT JOIN {orders} o ON o."Id" = CASE q.sobject WHEN {order} THEN q.source_id
+                                             WHEN {detail} THEN x.{parent} END
            LEFT JOIN {customers} c ON c."Id" = CASE q.sobject WHEN {customer} THEN q.source_id ELSE o.{of_customer} END
            LEFT JOIN LATERAL (SELECT sum({value})::text AS amount,
                                      string_agg(DISTINCT NULLIF({currency}, ''), '+') AS currency

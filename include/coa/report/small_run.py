@@ -23,8 +23,8 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class SmallRunWords:
-    """What the page calls things. `verdicts`: state -> grade and sentence; `by_object`, `differ`: captions of the counts
-    and of the differences."""
+    """What the page calls things. `verdicts`: state -> grade and sentence; `by_object`, `differ`: captions of the
+    counts and of the differences."""
 
     heading: str
     done: str

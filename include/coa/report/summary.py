@@ -384,7 +384,8 @@ def _seconds(run: Run) -> dict[str, float]:
     )
     seconds = {str(r["stage"]): round(float(r["s"]), 2) for r in rows}
     total = run.db.value(
-        "SELECT extract(epoch FROM COALESCE(finished_at, clock_timestamp()) - started_at) FROM coa.run WHERE run_id = %s",
+        "SELECT extract(epoch FROM COALESCE(finished_at, "
+        "clock_timestamp()) - started_at) FROM coa.run WHERE run_id = %s",
         [run.run_id],
     )
     seconds["total"] = round(float(total or 0), 2)

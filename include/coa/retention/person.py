@@ -8,8 +8,8 @@ A person is named by texts (e-mail address, name) and by ids of records. In ever
   them the secret that they follow from: nobody can try the person's values against the hashes any more;
 - logs and Airflow's row of the run go.
 
-Such a run goes on no more. A roll-back of it leaves the records whose pre-image is gone, a delta reads the sObject anew:
-so delete the person's data in the orgs first. Ids of records stay in the ledger.
+Such a run goes on no more. A roll-back of it leaves the records whose pre-image is gone, a delta reads the sObject
+anew: so delete the person's data in the orgs first. Ids of records stay in the ledger.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Undoes a run of `coa_relink`: the lookups that it set hold again what they held before, where nobody changed them since."""
+"""Undoes a run of `coa_relink`: the lookups that it set hold again what they held before,
+where nobody changed them since."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def _plan_object(run: Run, original: Run, sobject: str, lookups: list[str]) -> N
     touched = reason_sql("conflict:rollback", fields=sql.SQL("array_to_string(c.touched, ', ')"))
     run.db.execute(
         sql.SQL(
-            """INSERT INTO {plan} (sobject, source_id, target_id, action, wanted, changed, reason_code, reason, next_step)
+            """INSERT INTO {plan} (sobject, source_id, target_id, action, wanted, changed,
+                 reason_code, reason, next_step)
                SELECT {sobject}, c.record_id, c.record_id, CASE WHEN c.changed <> '{{}}' THEN 'restore' ELSE 'left' END,
                       'restore', c.changed, CASE WHEN c.touched = '{{}}' THEN '' ELSE {code} END,
                       CASE WHEN c.touched = '{{}}' THEN '' ELSE {message} END,

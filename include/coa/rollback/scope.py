@@ -50,7 +50,8 @@ def begin(run: Run, target: Org, lease_holder_ended: HolderEnded | None = None) 
     if not run.params.run_id:
         raise ConfigurationError(
             "No run is named to be undone.",
-            next_step="set the param run_id: its id, as in the names of the artifacts folders, or that of its Airflow run.",
+            next_step="set the param run_id: its id, as in the names of the artifacts folders, "
+            "or that of its Airflow run.",
         )
     run.name_other()
     original = original_of(run)

@@ -223,7 +223,10 @@ def _advice(said: str) -> str:
         return "set the extra `audience` to https://login.salesforce.com or https://test.salesforce.com."
     if "approved" in said:
         return "pre-authorise the user for the connected app (policies, permitted users)."
-    return "check consumer_key, consumer_secret or private_key, and login of the connection; the org's login history says more."
+    return (
+        "check consumer_key, consumer_secret or private_key, and login of the connection; "
+        "the org's login history says more."
+    )
 
 
 def _soap(c: OrgConnection, post: Post) -> Token:

@@ -1,7 +1,7 @@
 """Deployments of the Metadata API over REST: send a ZIP, wait for its end, tell what became of each component.
 
-Source: Metadata API Developer Guide, "Deploy Metadata with Apex Testing Using REST" and "Check the Status of Your Deployment
-Using REST Resources"; what of it is inferred is marked in docs/setup-target.md.
+Source: Metadata API Developer Guide, "Deploy Metadata with Apex Testing Using REST" and "Check the Status of Your
+Deployment Using REST Resources"; what of it is inferred is marked in docs/setup-target.md.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Deployed:
 def deploy(org: Org, archive: bytes, *, most_seconds: float = MOST_SECONDS) -> Deployed:
     """Deploys a ZIP with its `package.xml` at the root, all or nothing, and waits for the end.
 
-    Raises `ConfigurationError` that names each component which failed and why, `OrgRefused` when the user may not deploy,
-    `OrgUnavailable` when it has not ended in time: then it goes on in the org.
+    Raises `ConfigurationError` that names each component which failed and why, `OrgRefused` when the user may not
+    deploy, `OrgUnavailable` when it has not ended in time: then it goes on in the org.
     """
     deploy_id = _send(org, archive)
     return _outcome(org, deploy_id, _wait(org, deploy_id, most_seconds))
@@ -137,8 +137,8 @@ def _outcome(org: Org, deploy_id: str, result: dict[str, Any]) -> Deployed:
         said = said or [str(result.get("errorMessage") or f"it ended as {result.get('status')}")]
         raise ConfigurationError(
             f"{org.name}: the deployment {deploy_id} failed and nothing of it was applied. " + " ".join(said),
-            next_step="put right what the org names (Setup > Deployment Status has the same list), then run the command "
-            "again.",
+            next_step="put right what the org names (Setup > Deployment Status has the same list), then run the "
+            "command again.",
         )
     return Deployed(deploy_id, [component(one) for one in as_list(details.get("componentSuccesses"))])
 

@@ -43,7 +43,8 @@ log = logging.getLogger(__name__)
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
 MOST_RENEWALS = 2
-"""New sessions of one request. One would do, were it not that it may be ended as well before the request comes again."""
+"""New sessions of one request. One would do, were it not that it may be ended as well before the request comes
+again."""
 CLIENT_NAME = "coa-migration"
 NEWEST_API_VERSION = 67.0
 """The newest API version that this release was tested with."""
@@ -261,9 +262,9 @@ class Org:
     ) -> requests.Response:
         """One request with renewal and, where it may be repeated, back-off.
 
-        Returns a 2xx response. Raises `OrgRefused` for 4xx, `LimitExceeded` for too many calls at once, `AllowanceUsedUp` for those of a day,
-        `OrgUnavailable` when retries ran out, `AmbiguousWrite` when a write got no answer.
-        Raises `AuthenticationFailed` when a renewed session is refused as well.
+        Returns a 2xx response. Raises `OrgRefused` for 4xx, `LimitExceeded` for too many calls at once,
+        `AllowanceUsedUp` for those of a day, `OrgUnavailable` when retries ran out, `AmbiguousWrite` when a write got
+        no answer. Raises `AuthenticationFailed` when a renewed session is refused as well.
         """
         repeatable = method in SAFE_METHODS if safe is None else safe
         renewals = 0
@@ -354,8 +355,8 @@ class Org:
     def _decoded(self, response: requests.Response, asked: str) -> Any:
         """The JSON of an answer. Raises `ValueError` when it is none or was cut off.
 
-        `requests` would put a question mark in the place of a byte that is not UTF-8, and a record would arrive changed:
-        that raises `ConfigurationError`, for asking again gives the same bytes.
+        `requests` would put a question mark in the place of a byte that is not UTF-8, and a record would arrive
+        changed: that raises `ConfigurationError`, for asking again gives the same bytes.
         """
         try:
             text = response.content.decode("utf-8")

@@ -46,7 +46,8 @@ class Findings:
     run_id: str
 
     def replace(self, stage: str, findings: Iterable[Finding]) -> list[Finding]:
-        """The findings of a stage in place of those it had, so that a retried task does not double them; returns them."""
+        """The findings of a stage in place of those it had, so that a retried task does not double them;
+        returns them."""
         kept = list(findings)
         with self.db.transaction() as connection:
             connection.execute(

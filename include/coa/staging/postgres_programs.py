@@ -69,8 +69,8 @@ class Programs:
             tried.append(f"{place} (programs there cannot be run)")
         raise ConfigurationError(
             f"The account that PostgreSQL runs as cannot reach {own}, nor a copy in {', '.join(tried)}.",
-            next_step="set TMPDIR to a folder that everyone may enter, or COA_POSTGRES_BIN to programs that everyone may run, "
-            "or run as an ordinary user, or define the connection coa_staging.",
+            next_step="set TMPDIR to a folder that everyone may enter, or COA_POSTGRES_BIN to programs that everyone "
+            "may run, or run as an ordinary user, or define the connection coa_staging.",
         )
 
     def remove_copy(self) -> None:

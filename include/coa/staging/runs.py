@@ -45,13 +45,15 @@ def run_named(db: Database, name: str) -> str:
     Raises `ConfigurationError` when there is none, or when Airflow runs of several DAGs have that id.
     """
     found = db.rows(
-        "SELECT run_id, dag_id FROM coa.run WHERE run_id = %s OR (airflow_run_id = %s AND airflow_run_id <> '') ORDER BY 1",
+        "SELECT run_id, dag_id FROM coa.run WHERE run_id = %s OR (airflow_run_id = %s AND airflow_run_id <> '') ORDER "
+        "BY 1",
         [name, name],
     )
     if not found:
         raise ConfigurationError(
             f"There is no run {name} in the staging database {db.display_url}.",
-            next_step="take a run_id from the artifacts folder or from the table coa.run, or the id of its Airflow run.",
+            next_step="take a run_id from the artifacts folder or from the table coa.run, "
+            "or the id of its Airflow run.",
         )
     if len(found) > 1:
         raise ConfigurationError(
@@ -178,7 +180,8 @@ class Run:
         """
         if self.record.purged_at is not None or self.record.erased_at is not None:
             raise ConfigurationError(
-                f"Personal data of run {self.run_id} was deleted: it cannot continue, and its artifacts stay unchanged.",
+                f"Personal data of run {self.run_id} was deleted: it cannot continue, "
+                "and its artifacts stay unchanged.",
                 next_step="trigger a new run; what this one created is in the ledger.",
             )
 
@@ -326,7 +329,8 @@ def _insert(db: Database, columns: dict[str, Any]) -> str:
 
 
 def _mode_of(dag_id: str, params: dict[str, Any]) -> str:
-    """`verify`, `rollback`, `relink`, `contract`, `setup_target` and `what_if` by the DAG, `full` and `delta` by the param."""
+    """`verify`, `rollback`, `relink`, `contract`, `setup_target` and `what_if` by the DAG,
+    `full` and `delta` by the param."""
     kind = WHAT_IF if dag_id == WHAT_IF else kind_of(dag_id)
     return kind if kind in set(RunMode) - MIGRATING else str(params.get("mode", "full"))
 

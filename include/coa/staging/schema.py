@@ -167,8 +167,8 @@ def _run(transaction: Transaction, migration: Migration, database: str) -> bool:
         raise ConfigurationError(
             f"Migration {migration} of the staging database {database} failed, and was undone: "
             f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}.",
-            next_step="end the processes that use the database and try again; python -m coa.staging.schema --sql shows the "
-            "statements.",
+            next_step="end the processes that use the database and try again; python -m coa.staging.schema --sql shows "
+            "the statements.",
         ) from error
     return True
 

@@ -1,4 +1,5 @@
-"""Statements of a fixed text, too long to be read inside of Python: files `<name>.sql` beside the module that runs them."""
+"""Statements of a fixed text, too long to be read inside of Python:
+files `<name>.sql` beside the module that runs them."""
 
 from __future__ import annotations
 

@@ -66,16 +66,16 @@ def export_id_map(db: Database, target_org_id: str, file: Path) -> int:
 
 
 def import_id_map(db: Database, target_org_id: str, file: Path) -> int:
-    """Takes the records of an exported id map into the ledger; how many the ledger did not have, or only as matched: to a
-    plan without the map, customers that we created look like any others.
+    """Takes the records of an exported id map into the ledger; how many the ledger did not have, or only as matched: to
+    a plan without the map, customers that we created look like any others.
 
-    Raises `ConfigurationError` for a file that is cut off, of another target, or that contradicts the ledger. Then nothing
-    is taken.
+    Raises `ConfigurationError` for a file that is cut off, of another target, or that contradicts the ledger. Then
+    nothing is taken.
     """
     with db.transaction() as connection:
         connection.execute(
-            "CREATE TEMP TABLE id_map (target_org_id text, source_org_id text, sobject text, source_id text, target_id text, "
-            "origin text) ON COMMIT DROP"
+            "CREATE TEMP TABLE id_map (target_org_id text, source_org_id text, sobject text, source_id text, target_id "
+            "text, origin text) ON COMMIT DROP"
         )
         with connection.cursor() as cursor, cursor.copy("COPY id_map FROM STDIN") as copy:
             for row in _lines(file, target_org_id):
@@ -110,8 +110,10 @@ def _require_agreement(connection: Connection, file: Path) -> None:
     if found:
         raise ConfigurationError(
             f"{file}: {found['n']} records have another counterpart in the ledger, such as {found['sobject']} "
-            f"{found['source_id']}: {found['target_id']} in the file, {found['known']} in the ledger. Nothing was taken.",
-            next_step="the ledger is newer than this file: work with it as it is, or import into a fresh staging database.",
+            f"{found['source_id']}: {found['target_id']} in the file, {found['known']} in the ledger. "
+            "Nothing was taken.",
+            next_step="the ledger is newer than this file: work with it as it is, "
+            "or import into a fresh staging database.",
         )
 
 

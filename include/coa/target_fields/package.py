@@ -1,7 +1,7 @@
 """What is deployed: `include/salesforce_metadata` in the form that the Metadata API takes, and its opposite.
 
-The files are in source format, one a field; a deployment wants one file an object (Metadata API Developer Guide, "Sample
-package.xml Manifest Files" and "CustomObject").
+The files are in source format, one a field; a deployment wants one file an object (Metadata API Developer Guide,
+"Sample package.xml Manifest Files" and "CustomObject").
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def setup_archive(folder: Path) -> bytes:
 def removal_archive(
     fields: Iterable[str], *, permission_set: bool, marks: Mapping[str, str], version: str
 ) -> bytes:
-    """The ZIP that deletes these fields, and the permission set, and leaves `marks`: name and description of a permission
-    set without any right."""
+    """The ZIP that deletes these fields, and the permission set, and leaves `marks`: name and description of a
+    permission set without any right."""
     gone = {"CustomField": sorted(fields), "PermissionSet": [PERMISSION_SET] if permission_set else []}
     files = {
         "package.xml": _manifest({"PermissionSet": sorted(marks)}, version),

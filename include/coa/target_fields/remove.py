@@ -1,7 +1,7 @@
 """Takes the fields and the permission set out of the target, when nothing is left to be moved, compared or undone.
 
-The id map is exported first, and a mark of each source stays behind (`coa.preflight.fields_removed`): without the keys a
-fresh staging database would take every record for new.
+The id map is exported first, and a mark of each source stays behind (`coa.preflight.fields_removed`): without the keys
+a fresh staging database would take every record for new.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def moved_from(db: Database, target_id: str) -> dict[str, int]:
     """Source org -> records that the ledger knows in this target."""
     found = db.rows(
         """SELECT p.source_org_id, count(*) AS n FROM coa.ledger l JOIN coa.org_pair p USING (pair_id)
-           WHERE p.target_org_id = %s AND NOT p.masked AND l.target_id IS NOT NULL AND l.origin <> 'none' GROUP BY 1 ORDER BY 1""",
+           WHERE p.target_org_id = %s AND NOT p.masked AND l.target_id IS NOT NULL AND l.origin <> 'none'
+           GROUP BY 1 ORDER BY 1""",
         [target_id],
     )
     return {str(row["source_org_id"]): int(row["n"]) for row in found}
@@ -78,7 +79,8 @@ def require_nothing_open(connection: Connection, target_id: str) -> None:
         sql.SQL(
             """WITH pair AS (SELECT pair_id FROM coa.org_pair WHERE target_org_id = %s)
                SELECT
-                 (SELECT array_agg(run_id ORDER BY run_id) FROM coa.run JOIN pair USING (pair_id) WHERE state IS NULL) AS runs,
+                 (SELECT array_agg(run_id ORDER BY run_id) FROM coa.run JOIN pair USING (pair_id)
+                    WHERE state IS NULL) AS runs,
                  (SELECT count(*) FROM coa.job JOIN pair USING (pair_id) WHERE state NOT IN {job_over}) AS jobs,
                  (SELECT count(*) FROM coa.ledger JOIN pair USING (pair_id)
                     WHERE origin = 'inserted' AND step IN {load_unfinished}) AS records,
@@ -94,7 +96,8 @@ def require_nothing_open(connection: Connection, target_id: str) -> None:
         advice.append("let them end, or clear what was killed")
     if found["jobs"] or found["records"]:
         faults.append(
-            f"{counted(found['records'], 'record')} and {counted(found['jobs'], 'Bulk job')} are unfinished in the ledger."
+            f"{counted(found['records'], 'record')} and {counted(found['jobs'], 'Bulk job')} are unfinished in the "
+            "ledger."
         )
         advice.append("finish them by coa_migrate, or undo their run by coa_rollback with scope unfinished")
     if found["standing"]:
@@ -108,7 +111,8 @@ def require_nothing_open(connection: Connection, target_id: str) -> None:
 
 
 def require_all_known(org: Org, state: State, db: Database) -> None:
-    """Raises `ConfigurationError` when the target has more records with a key than the ledger: the export would lack them."""
+    """Raises `ConfigurationError` when the target has more records with a key than the ledger:
+    the export would lack them."""
     for sobject in LOADED:
         if f"{sobject}.{SOURCE_ID}" not in state.seen:
             continue
@@ -129,9 +133,9 @@ def require_all_known(org: Org, state: State, db: Database) -> None:
 def remove(db: Database, org: Org, state: State, file: Path) -> Removed:
     """Exports, takes the assignments away, deletes, marks; no run can begin on this target meanwhile.
 
-    Raises `ConfigurationError` as the checks above do, with nothing done; a deployment that fails leaves the fields where
-    they are, and the assignments may be gone: the same command goes on from there. The org is bound to the one that was
-    looked at.
+    Raises `ConfigurationError` as the checks above do, with nothing done; a deployment that fails leaves the fields
+    where they are, and the assignments may be gone: the same command goes on from there. The org is bound to the one
+    that was looked at.
     """
     org.bind(state.org_id, "this removal")
     require_all_known(org, state, db)

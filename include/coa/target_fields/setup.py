@@ -59,12 +59,14 @@ def require_no_source(db: Database, target_id: str, sources: list[str]) -> None:
     known = db.rows(
         # An org that a contract or a set-up had for itself is a pair with itself: that says nothing.
         """SELECT 1 FROM coa.org_pair WHERE source_org_id = %(org)s AND target_org_id <> source_org_id
-           AND NOT EXISTS (SELECT FROM coa.org_pair WHERE target_org_id = %(org)s AND source_org_id <> target_org_id)""",
+           AND NOT EXISTS (SELECT FROM coa.org_pair
+                           WHERE target_org_id = %(org)s AND source_org_id <> target_org_id)""",
         {"org": target_id},
     )
     if target_id in sources or known:
         raise ConfigurationError(
-            f"The target connection leads to {target_id}, an org that orders are moved from: nothing is deployed there.",
+            f"The target connection leads to {target_id}, an org that orders are moved from: "
+            "nothing is deployed there.",
             next_step="point the target's connection at the org that the orders shall move to.",
         )
 
@@ -100,8 +102,8 @@ def _assign(org: Org, state: State) -> None:
         # An earlier call whose answer was lost has done it.
         if refused.code != "DUPLICATE_VALUE":
             refused.next_step = (
-                f"have an administrator assign the permission set {PERMISSION_SET} to the user {state.user_id}; the fields "
-                "are deployed."
+                f"have an administrator assign the permission set {PERMISSION_SET} to the user {state.user_id}; the "
+                "fields are deployed."
             )
             raise
 

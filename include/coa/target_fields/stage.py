@@ -43,8 +43,8 @@ def begin(
     """Looks at the target, and takes it for this run. `sources`: ids of the orgs that orders are moved from, as far as
     connections lead there; `not_compared`: why there is none.
 
-    Raises `ConfigurationError` for an org without the app or that orders are moved from, `RunStopped` (blocked) where the
-    user may not deploy, `PairBusy` while another run works on the org.
+    Raises `ConfigurationError` for an org without the app or that orders are moved from, `RunStopped` (blocked) where
+    the user may not deploy, `PairBusy` while another run works on the org.
     """
     state = look(target)
     require_no_source(run.db, state.org_id, list(sources))

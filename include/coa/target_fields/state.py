@@ -68,7 +68,8 @@ def look(org: Org) -> State:
     if missing:
         raise ConfigurationError(
             f"The org {identity['id']} (connection {org.name}) shows no {', '.join(missing)}.",
-            next_step="install the Channel Order App there first, or assign the permission set COA Admin User to the user.",
+            next_step="install the Channel Order App there first, or assign the permission set COA Admin User to the "
+            "user.",
         )
     if not identity["user_id"]:
         raise ConfigurationError(

@@ -12,7 +12,8 @@ from coa.staging.runs import SOURCE, TARGET, Run
 
 
 def check_currency(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Finding]:
-    """Orgs that differ in multi-currency. Codes that the target lacks are found record by record (`currency_missing`)."""
+    """Orgs that differ in multi-currency. Codes that the target lacks are found record by record
+    (`currency_missing`)."""
     source, target = saved_describes(run, SOURCE), saved_describes(run, TARGET)
     findings = []
     for sobject in LOADED:

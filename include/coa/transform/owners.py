@@ -17,7 +17,8 @@ NAMED_OWNERS = 3
 
 
 def check_owners(run: Run) -> list[Finding]:
-    """Owners of records without a counterpart among the target's users, or with an inactive one, those of most first."""
+    """Owners of records without a counterpart among the target's users, or with an inactive one,
+    those of most first."""
     found: dict[bool, list[Row]] = {}
     for row in owners_left(run):
         found.setdefault(bool(row["inactive"]), []).append(row)

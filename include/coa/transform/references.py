@@ -2,8 +2,8 @@
 
 A text arrives byte for byte, and with it what leads back to the org that it came from: the link opens the old org,
 and breaks when that org closes. They are found here, counted in the plan, and listed in `references.csv`; a lookup
-that merely stands in a text field is better named in the mapping file (`id_fields`), and links to records that are moved
-can be rewritten (`rewrite_links`, `coa.fields.text_links`).
+that merely stands in a text field is better named in the mapping file (`id_fields`), and links to records that are
+moved can be rewritten (`rewrite_links`, `coa.fields.text_links`).
 
 An id counts where it bears the key prefix of an sObject that the run knows and is one: 18 characters whose last three
 check the others, or 15 that a record of the source has. A link counts by its host: the source's own, or another host
@@ -31,7 +31,10 @@ CODE = "reference_in_text"
 REWRITTEN = "links_rewritten"
 ID = r"\m[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?\M"
 IMAGE = r"/servlet/(?:rtaImage|servlet\.ImageServer|servlet\.FileDownload)[^\s\"'<>]*"
-SALESFORCE_HOSTS = r"(?:salesforce|force|visualforce|documentforce|salesforce-setup|salesforce-sites|salesforce-experience|site)"
+SALESFORCE_HOSTS = (
+    r"(?:salesforce|force|visualforce|documentforce"
+    r"|salesforce-setup|salesforce-sites|salesforce-experience|site)"
+)
 
 
 def find_references(run: Run, carried: dict[str, list[FieldMapping]]) -> list[Finding]:
@@ -103,7 +106,8 @@ def _find_links(run: Run, sobject: str, one: FieldMapping) -> None:
 
 
 def _find_ids(run: Run, sobject: str, one: FieldMapping, known: sql.Composed) -> None:
-    """Ids in sentences: those inside a link are told with the link, fields that hold nothing else by `id_stored_as_text`."""
+    """Ids in sentences: those inside a link are told with the link,
+    fields that hold nothing else by `id_stored_as_text`."""
     _insert(
         run,
         sobject,

@@ -41,7 +41,8 @@ def other_sources(run: Run) -> list[OtherSource]:
     """Those whose records are in the target, beside the run's own source; oldest pair first."""
     rows = run.db.rows(
         sql.SQL(
-            """SELECT DISTINCT ON (p.pair_id) p.pair_id, r.source_org, r.target_org, r.params ->> 'source_conn_id' AS conn
+            """SELECT DISTINCT ON (p.pair_id) p.pair_id, r.source_org, r.target_org,
+                      r.params ->> 'source_conn_id' AS conn
                FROM coa.org_pair mine JOIN coa.org_pair p USING (target_org_id) JOIN coa.run r ON r.pair_id = p.pair_id
                WHERE mine.pair_id = %s AND p.pair_id <> mine.pair_id AND r.loaded_at IS NOT NULL
                  AND r.mode IN {migrating}
@@ -60,9 +61,9 @@ def sum_up(run: Run, others: Sequence[Run]) -> dict[str, Any]:
     """Writes what does not add up to `coa.difference`, the proof to the run's events; the proof.
 
     `sources`: org id, name, connection, run, state and artifacts of each verification. `records`, one row an sObject:
-    `sources` (records in all of them) = `target` (records with a migration key) + `matched` + `left` (not moved) - `gone`
-    (deleted in a source since) + `unexplained`. `values`, one row a currency, as text: `target` = `sources` + `explained`
-    (differences that the verifications list) + `unexplained`.
+    `sources` (records in all of them) = `target` (records with a migration key) + `matched` + `left` (not moved) -
+    `gone` (deleted in a source since) + `unexplained`. `values`, one row a currency, as text: `target` = `sources` +
+    `explained` (differences that the verifications list) + `unexplained`.
     """
     runs = [run, *others]
     _list_strays(run, runs)

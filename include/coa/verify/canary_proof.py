@@ -89,7 +89,8 @@ def _differences(run: Run) -> list[Row]:
                       (array_agg(x.source_id ORDER BY x.source_id))[1:%s] AS examples
                FROM coa.difference x
                -- The last step in which the target changed the field says when it became what it is.
-               LEFT JOIN LATERAL (SELECT f.step FROM {} f WHERE {f_is_x} AND f.field = x.field ORDER BY f.nth DESC LIMIT 1) e ON true
+               LEFT JOIN LATERAL (SELECT f.step FROM {} f WHERE {f_is_x} AND f.field = x.field
+                                  ORDER BY f.nth DESC LIMIT 1) e ON true
                WHERE x.run_id = %s AND x.kind <> 'explained'
                GROUP BY 1, 2, 3, 4 ORDER BY records DESC, 1, 2, 4"""
         ).format(run.table(Table.EFFECT), f_is_x=same_record("f", "x")),

@@ -91,8 +91,8 @@ TOPICS = {
 def left_for_people(run: Run) -> list[dict[str, Any]]:
     """What no run can settle: topic, sobject, records, examples (source ids), what to do.
 
-    Topics: `in_flight` (moved, but Salesforce still reports to the source), `moved_draft`, `held_draft`, `held_in_flight`,
-    `changed_since_plan`, `blocked`, `deleted_in_source`, `refused_by_org`.
+    Topics: `in_flight` (moved, but Salesforce still reports to the source), `moved_draft`, `held_draft`,
+    `held_in_flight`, `changed_since_plan`, `blocked`, `deleted_in_source`, `refused_by_org`.
     """
     if not run.has_table(Table.PLAN):
         return []

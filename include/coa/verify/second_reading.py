@@ -403,7 +403,8 @@ class _Batch:
         return (self.source_again or {}).get(source_id)
 
     def _changed(self, role: str, again: dict[str, Any] | None) -> bool:
-        """Whether somebody touched the record after the first reading of its org began to end: by the org's own stamps."""
+        """Whether somebody touched the record after the first reading of its org began to end:
+        by the org's own stamps."""
         watermark = self.watermarks[role]
         if again is None or not watermark:
             return False
@@ -557,7 +558,8 @@ def _examples(run: Run, sobject: str) -> list[str]:
     return [
         str(r["id"])
         for r in run.db.rows(
-            """SELECT DISTINCT COALESCE(NULLIF(source_id, ''), target_id) AS id FROM coa.difference WHERE run_id = %s AND sobject = %s AND kind = %s
+            """SELECT DISTINCT COALESCE(NULLIF(source_id, ''), target_id) AS id FROM coa.difference
+               WHERE run_id = %s AND sobject = %s AND kind = %s
                ORDER BY 1 LIMIT 10""",
             [run.run_id, sobject, DISAGREEMENT],
         )

@@ -155,7 +155,8 @@ def _target_orders(run: Run, year: str) -> sql.Composed:
 
 
 def _record_currency(run: Run, alias: str) -> sql.Composable:
-    """What an order's amounts are in, where both orgs have several currencies; beside it stands that of its contract."""
+    """What an order's amounts are in, where both orgs have several currencies;
+    beside it stands that of its contract."""
     if any(CURRENCY not in run.columns(kind, ORDER) for kind in (SOURCE, Table.VERIFY)):
         return sql.SQL("NULL::text")
     return sql.SQL("NULLIF({}, '')").format(sql.Identifier(alias, CURRENCY))

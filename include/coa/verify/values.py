@@ -1,4 +1,5 @@
-"""Every carried field of every expected record, compared by value after mapping; roll-ups; what explains a difference."""
+"""Every carried field of every expected record, compared by value after mapping; roll-ups;
+what explains a difference."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ COLUMNS = (
     *("what", "sobject", "source_id", "field", "was", "becomes"),
     *("reason_was", "reason_becomes", "next_step"),
 )
-"""Of `what_if.csv`: a row a record whose action or reason is another one (`what`: action), and a row a value (value)."""
+"""Of `what_if.csv`: a row a record whose action or reason is another one (`what`: action),
+and a row a value (value)."""
 EXAMPLES = 3
 Rows = list[dict[str, Any]]
 

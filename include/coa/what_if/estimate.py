@@ -1,4 +1,5 @@
-"""What carrying out a plan takes: API calls as preflight counts them, hours at the speed that the pair was seen to have."""
+"""What carrying out a plan takes: API calls as preflight counts them,
+hours at the speed that the pair was seen to have."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from coa.staging.tables import Table
 
 @dataclass(frozen=True)
 class Estimate:
-    """`calls`: API calls on the target. `hours`: of its Bulk jobs together, as if no two ran at once; files not counted."""
+    """`calls`: API calls on the target. `hours`: of its Bulk jobs together, as if no two ran at once;
+    files not counted."""
 
     calls: int
     hours: float

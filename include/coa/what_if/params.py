@@ -81,8 +81,8 @@ def require_same_orders(run: Run, base: Run) -> None:
     """Raises `InvalidParams` when another mapping file asks for other orders than were read."""
     if run.params.orders_where != base.params.orders_where:
         raise InvalidParams(
-            f"The mapping file {run.record.mapping_name} has orders_where {run.params.orders_where!r}, and the snapshots "
-            f"of run {base.run_id} were read with {base.params.orders_where!r}.",
+            f"The mapping file {run.record.mapping_name} has orders_where {run.params.orders_where!r}, and the "
+            f"snapshots of run {base.run_id} were read with {base.params.orders_where!r}.",
             next_step=NEW_RUN,
         )
 

@@ -61,12 +61,12 @@ def what_if(
     folder_of: Callable[[Run, str], Folder],
     mapping_named_by: NamedBy = NamedBy.DEPLOYMENT,
 ) -> Answer:
-    """Plans the snapshots of the run `given["run_id"]` (default: the newest with a plan) again, with its params and over
-    them the others of `given`.
+    """Plans the snapshots of the run `given["run_id"]` (default: the newest with a plan) again, with its params and
+    over them the others of `given`.
 
-    `folder_of`: from that run and the id of the what-if to its artifacts folder. The state is `dry_run`, or `blocked` where the plan would stop the run.
-    Raises `ConfigurationError` for a run without snapshots, `InvalidParams` for params and mapping files that these
-    cannot answer. Nothing but the what-if's own row, tables and folder is written.
+    `folder_of`: from that run and the id of the what-if to its artifacts folder. The state is `dry_run`, or `blocked`
+    where the plan would stop the run. Raises `ConfigurationError` for a run without snapshots, `InvalidParams` for
+    params and mapping files that these cannot answer. Nothing but the what-if's own row, tables and folder is written.
     """
     with no_orgs("a what-if plans what another run has read"):
         base = base_of(db, settings, str(given.get("run_id") or ""))

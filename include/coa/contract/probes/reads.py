@@ -58,7 +58,8 @@ def _rules(org: ProbeOrg) -> dict[str, str]:
 
 
 def _active(org: ProbeOrg, rule_id: str) -> Any:
-    """What the metadata of a rule says of `active`, None if nothing; it can be asked for one at a time (Tooling API)."""
+    """What the metadata of a rule says of `active`, None if nothing;
+    it can be asked for one at a time (Tooling API)."""
     found = org.query(f"SELECT Metadata FROM WorkflowRule WHERE Id = '{rule_id}'", tooling=True)
     metadata = found[0].get("Metadata") if found else None
     return metadata.get("active") if isinstance(metadata, dict) else None
