@@ -210,8 +210,7 @@ class Settings(BaseModel):
         Literal["utf16", "code_points"],
         _engine(
             "`utf16` or `code_points`: what the target counts where its field is shorter than the source's. "
-            "Apex counts "
-            '"16-bit Unicode characters" (Apex Reference, String.length), an emoji as two; '
+            'Apex counts "16-bit Unicode characters" (Apex Reference, String.length), an emoji as two; '
             "that the database behind a field "
             "does too is not documented, so the count that never lets a refused value through is the default."
         ),
@@ -342,8 +341,8 @@ class Settings(BaseModel):
     draft_minutes: Annotated[
         ZeroOrMore,
         Explained(
-            "after how many minutes people are notified of an order that is a Draft in the target but not in the "
-            "source",
+            "after how many minutes people are notified of an order that is a Draft in the target "
+            "but not in the source",
         ),
     ] = 60.0
     triggered_by: Annotated[

@@ -547,8 +547,8 @@ LOAD_AND_PROOF: dict[str, Text] = {
         "nothing; attached.csv lists each with its hash.",
     ),
     "attached_changed": Text(
-        "{count:record} of what was carried beside the orders {count:is|are} not in the target as {count:it was|they "
-        "were} carried.",
+        "{count:record} of what was carried beside the orders {count:is|are} not in the target as "
+        "{count:it was|they were} carried.",
         "differences.csv names each; files that somebody deleted or replaced are in the target's recycle bin or among "
         "the versions of their document.",
     ),

@@ -34,8 +34,8 @@ TRANSIENT_CODES = (
     "UNKNOWN_EXCEPTION",
     "TXN_LOCK_TIMEOUT",
 )
-"""Codes of an error that may be gone when the same row is sent again (SOAP API guide, "Core data types:
-StatusCode")."""
+"""Codes of an error that may be gone when the same row is sent again
+(SOAP API guide, "Core data types: StatusCode")."""
 
 WRAPPERS = (
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",

@@ -166,8 +166,8 @@ def _apply_conflict_policy(run: Run) -> None:
     if policy == "source_wins":
         run.db.execute(
             sql.SQL(
-                "UPDATE {} SET action = 'update', reason_code = '' WHERE action = 'blocked' AND reason_code = "
-                "'conflict'"
+                "UPDATE {} SET action = 'update', reason_code = '' "
+                "WHERE action = 'blocked' AND reason_code = 'conflict'"
             ).format(run.table(Table.PLAN))
         )
     elif policy == "target_wins":

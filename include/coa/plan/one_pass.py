@@ -97,10 +97,9 @@ def one_pass_markdown(run: Run, orders: dict[str, FieldMapping]) -> str:
         "**One pass**",
         "",
         f'The rule "{WORKFLOW_DRAFT}" of the package is switched off in the target. If the plan has a canary, '
-        "one order of "
-        "it is created with its real status first, then its others, then all that can be. **If the target refuses "
-        "details under that order, or changes it, the order is set back to Draft by this run, which has created it, "
-        "and finished as Drafts are.** The same holds for any other order of the canary. "
+        "one order of it is created with its real status first, then its others, then all that can be. "
+        "**If the target refuses details under that order, or changes it, the order is set back to Draft by this run, "
+        "which has created it, and finished as Drafts are.** The same holds for any other order of the canary. "
         "Later orders are never set back.",
         "",
         "| orders | how |",

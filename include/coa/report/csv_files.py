@@ -131,8 +131,8 @@ def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:
             [run.pair_id],
         )
     for table in run.db.rows(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name LIKE 'map\\_\\_%%' "
-        "ORDER BY 1",
+        "SELECT table_name FROM information_schema.tables "
+        "WHERE table_schema = %s AND table_name LIKE 'map\\_\\_%%' ORDER BY 1",
         [run.schema],
     ):
         name = str(table["table_name"])

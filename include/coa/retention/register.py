@@ -149,8 +149,8 @@ PERMANENT: dict[str, Kept] = {
         emptied={"error": _NOTHING},
         of_run="last_run = %(run)s",
     ),
-    # Which file, note or activity became which. A hash of a file's bytes tells nothing of them but whether they are
-    # known.
+    # Which file, note or activity became which. A hash of a file's bytes tells nothing of them
+    # but whether they are known.
     "attached": Kept(
         (
             *("pair_id", "sobject", "source_id", "parent_id", "target_id", "target_parent", "state", "bytes"),

@@ -45,8 +45,8 @@ def run_named(db: Database, name: str) -> str:
     Raises `ConfigurationError` when there is none, or when Airflow runs of several DAGs have that id.
     """
     found = db.rows(
-        "SELECT run_id, dag_id FROM coa.run WHERE run_id = %s OR (airflow_run_id = %s AND airflow_run_id <> '') ORDER "
-        "BY 1",
+        "SELECT run_id, dag_id FROM coa.run "
+        "WHERE run_id = %s OR (airflow_run_id = %s AND airflow_run_id <> '') ORDER BY 1",
         [name, name],
     )
     if not found:

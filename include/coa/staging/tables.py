@@ -161,8 +161,8 @@ DECLARED: dict[Table, Declaration] = {
         """sobject text NOT NULL, source_id text NOT NULL, field text NOT NULL, kind text NOT NULL,
            found text NOT NULL, record_id text NOT NULL, kept text NOT NULL""",
     ),
-    # Texts whose links are rewritten, in pieces (`coa.fields.text_links.Piece`); a text that does not fit stays as it
-    # is.
+    # Texts whose links are rewritten, in pieces (`coa.fields.text_links.Piece`); a text that does not fit
+    # stays as it is.
     Table.TEXT_LINK: Declaration(
         """sobject text NOT NULL, field text NOT NULL, source_id text NOT NULL, nth int NOT NULL, literal text NOT NULL,
            record_sobject text NOT NULL, record_id text NOT NULL, before text NOT NULL, id_length int NOT NULL,
@@ -203,8 +203,8 @@ DECLARED: dict[Table, Declaration] = {
     Table.CHANGED_SINCE_PLAN: Declaration(
         "sobject text, source_id text, reason text NOT NULL", key=("sobject", "source_id")
     ),
-    # The records that a load writes first. `part`: chosen (from what the plan creates), unfinished (left by an earlier
-    # run).
+    # The records that a load writes first. `part`: chosen (from what the plan creates), unfinished
+    # (left by an earlier run).
     Table.CANARY: Declaration(
         "sobject text, source_id text, part text NOT NULL", key=("sobject", "source_id")
     ),
@@ -231,8 +231,8 @@ DECLARED: dict[Table, Declaration] = {
         key=("chunk_no",),
     ),
     # One row for each record and step that has to be sent. No index has `state` or `job_key`: a row that is put into a
-    # job, and then accepted, changes no indexed column and stays on its page, which has room for a second version of
-    # each.
+    # job, and then accepted, changes no indexed column and stays on its page, which has room for a second
+    # version of each.
     Table.WORK: Declaration(
         f"""step text NOT NULL, sobject text NOT NULL, chunk_no int NOT NULL, source_id text NOT NULL,
            parent_id text, target_id text, changed text[],
@@ -265,8 +265,8 @@ DECLARED: dict[Table, Declaration] = {
            reason text NOT NULL DEFAULT '', next_step text NOT NULL DEFAULT ''""",
         key=("sobject", "source_id"),
     ),
-    # What hangs on the records, with the values that are carried of it. Of a version of a file the document is the
-    # parent.
+    # What hangs on the records, with the values that are carried of it. Of a version of a file
+    # the document is the parent.
     Table.ATTACHED: Declaration(
         f"""sobject text NOT NULL, source_id text NOT NULL, parent_sobject text NOT NULL, parent_id text NOT NULL,
            document_id text NOT NULL DEFAULT '', nth int NOT NULL DEFAULT 1, bytes bigint NOT NULL DEFAULT 0,

@@ -74,8 +74,8 @@ def import_id_map(db: Database, target_org_id: str, file: Path) -> int:
     """
     with db.transaction() as connection:
         connection.execute(
-            "CREATE TEMP TABLE id_map (target_org_id text, source_org_id text, sobject text, source_id text, target_id "
-            "text, origin text) ON COMMIT DROP"
+            "CREATE TEMP TABLE id_map (target_org_id text, source_org_id text, sobject text, source_id text, "
+            "target_id text, origin text) ON COMMIT DROP"
         )
         with connection.cursor() as cursor, cursor.copy("COPY id_map FROM STDIN") as copy:
             for row in _lines(file, target_org_id):
