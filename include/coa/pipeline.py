@@ -57,7 +57,7 @@ from coa.relink.report import write_relink_artifacts
 from coa.relink.template import relink_template
 from coa.report import corrections
 from coa.report.contract import write_contract_artifacts
-from coa.report.csv_files import write_csv
+from coa.report.csv_files import write_csv_file
 from coa.report.facts import facts_of
 from coa.report.tables import forget_kept
 from coa.report.write import Folder, write_artifacts, write_json, write_text
@@ -205,8 +205,9 @@ def plan(run: Run, artifacts: Folder) -> str:
         document["workflow_rules"] = rules_document(run)
         document["attached"] = planned.document(run)
         write_json(folder, "plan.json", document | {"lineage": lineage(run, mapping_of(run))})
-        with (folder / "corrections.csv").open("w", encoding="utf-8-sig", newline="") as file:
-            write_csv(file, corrections.COLUMNS, corrections.expected_corrections_rows(run))
+        write_csv_file(
+            folder, "corrections.csv", corrections.COLUMNS, corrections.expected_corrections_rows(run)
+        )
         write_text(folder, "mapping_template.yaml", mapping_template(run))
         check_plan(run)
         return _plan_page(run)

@@ -23,7 +23,7 @@ from coa.private_files import keep_files_private
 from coa.readiness.assess import READINESS_COLUMNS, readiness_rows
 from coa.readiness.contracts import has_orders
 from coa.readiness.rules import Rules, parse_rules, shipped_rules
-from coa.report.csv_files import write_csv
+from coa.report.csv_files import write_csv_file
 from coa.staging.runs import Run, run_named
 from coa_airflow.retention import artifacts
 
@@ -116,10 +116,9 @@ def write_readiness(db: Database, run_id: str, day: date, rules: Rules) -> str:
             f"The artifacts folder of run {run_id} cannot be reached: {run.record.artifacts or 'it has none yet'}.",
             next_step="run this where the folder is, or make a new snapshot with make preflight.",
         )
-    path = folder / f"gtm_readiness_{day}.csv"
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        write_csv(file, READINESS_COLUMNS, readiness_rows(run, day, rules))
-    return str(path)
+    name = f"gtm_readiness_{day}.csv"
+    write_csv_file(folder, name, READINESS_COLUMNS, readiness_rows(run, day, rules))
+    return str(folder / name)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from coa.codes import Relink, RowState
 from coa.load_steps import RELINKS
 from coa.reasons import reason
 from coa.relink.plan import plan_counts
-from coa.report.csv_files import DIFFERENCE_COLUMNS, REJECTED_COLUMNS, difference_rows, write_csv
+from coa.report.csv_files import DIFFERENCE_COLUMNS, REJECTED_COLUMNS, difference_rows, write_csv_file
 from coa.report.reasons import plain_words
 from coa.report.small_run import SmallRunWords, small_run_html
 from coa.report.summary import RELINK_COUNTS, _api_calls, _seconds
@@ -170,8 +170,7 @@ def write_relink_artifacts(run: Run, folder: Folder, state: str) -> dict[str, An
         ("rejected_rows.csv", REJECTED_COLUMNS, left_rows),
         ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
     ):
-        with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
-            write_csv(file, columns, rows(run))
+        write_csv_file(folder, name, columns, rows(run))
     summary = summarize_relink(run, state)
     write_json(folder, "summary.json", summary)
     write_text(folder, "report.html", small_run_html(run, summary, RELINK_COUNTS, WORDS, left_rows(run)))

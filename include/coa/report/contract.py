@@ -14,7 +14,7 @@ from coa.contract.report import (
     kept_cassette,
     summarize_contract,
 )
-from coa.report.csv_files import write_csv
+from coa.report.csv_files import write_csv_file
 from coa.report.summary import _api_calls, _seconds
 from coa.report.write import Folder, write_json, write_text
 from coa.staging.runs import Run
@@ -24,8 +24,7 @@ def write_contract_artifacts(run: Run, folder: Folder, state: str) -> dict[str, 
     """All files of a contract as it stands now; the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = kept_cassette(run)
-    with (folder / "facts.csv").open("w", encoding="utf-8-sig", newline="") as file:
-        write_csv(file, COLUMNS, fact_rows(run))
+    write_csv_file(folder, "facts.csv", COLUMNS, fact_rows(run))
     if kept:
         write_text(folder, CASSETTE_FILE, cassette_text(kept))
     summary = summarize_contract(run, state, _api_calls(run), _seconds(run))

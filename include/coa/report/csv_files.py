@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from psycopg import sql
 
+from coa.artifacts import Folder
 from coa.codes import LEFT_OUT, WRITTEN
 from coa.load.conditions import DETAILS_REJECTED, INCOMPLETE, PARENT_REJECTED
 from coa.model import DETAIL, ORDER
@@ -99,6 +100,14 @@ def write_csv(file: IO[str], columns: tuple[str, ...], rows: Iterable[dict[str, 
         writer.writerow([neutral(row.get(c)) for c in columns])
         count += 1
     return count
+
+
+def write_csv_file(
+    folder: Folder, name: str, columns: tuple[str, ...], rows: Iterable[dict[str, Any]]
+) -> int:
+    """Writes the rows as a file that spreadsheets read as UTF-8; how many."""
+    with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
+        return write_csv(file, columns, rows)
 
 
 def id_map_rows(run: Run) -> Iterable[dict[str, Any]]:

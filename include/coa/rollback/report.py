@@ -15,7 +15,7 @@ from coa.report.csv_files import (
     DIFFERENCE_COLUMNS,
     REJECTED_COLUMNS,
     difference_rows,
-    write_csv,
+    write_csv_file,
 )
 from coa.report.reasons import plain_words
 from coa.report.summary import UNDO_COUNTS, _api_calls, _seconds
@@ -133,8 +133,7 @@ def write_rollback_artifacts(run: Run, folder: Folder, state: str) -> dict[str, 
         ("rejected_rows.csv", REJECTED_COLUMNS, left_rows),
         ("differences.csv", DIFFERENCE_COLUMNS, difference_rows),
     ):
-        with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
-            write_csv(file, columns, rows(run))
+        write_csv_file(folder, name, columns, rows(run))
     summary = summarize_rollback(run, state)
     write_json(folder, "summary.json", summary)
     write_text(folder, "report.html", rollback_html(run, summary, left_rows(run)))
