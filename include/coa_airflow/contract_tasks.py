@@ -7,16 +7,15 @@ from typing import Any
 from airflow.sdk import Param, task
 
 from coa_airflow.environment import artifacts_of, org
-from coa_airflow.gate import PLAN_SUMMARY, PlanApprovalOperator, approval_form
+from coa_airflow.gate import PlanApprovalOperator, keep_page, reason_form
 from coa_airflow.retries import PREFLIGHT_POLICY
 from coa_airflow.running import task_run
 
 
 def contract_form() -> dict[str, Param]:
     """What the approver may fill in and tick."""
-    kept = {name: param for name, param in approval_form().items() if name in ("reason", "ticket")}
     return {
-        **kept,
+        **reason_form(),
         "confirm_status_probes": Param(
             False,
             type=["null", "boolean"],
@@ -60,9 +59,7 @@ def plan() -> None:
     from coa import pipeline
 
     with task_run() as run:
-        markdown = pipeline.contract_plan(run, artifacts_of(run.run_id))
-        run.refresh()
-        run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
+        keep_page(run, pipeline.contract_plan(run, artifacts_of(run.run_id)))
 
 
 @task

@@ -43,14 +43,21 @@ def text_field(title: str, description: str) -> Param:
     return Param("", type=["null", "string"], title=title, description=description, maxLength=1000)
 
 
+def reason_form() -> dict[str, Param]:
+    """What the approver of any plan may fill in; the cases and the standing approval are of migrations."""
+    return {
+        "reason": text_field("Reason", "Why this plan is approved or rejected."),
+        "ticket": text_field("Ticket", "Number of the change ticket."),
+    }
+
+
 def approval_form(sync_dag: str = "coa_sync") -> dict[str, Param]:
     """What the approver may fill in beside the answer. It is kept with the approval and in the report.
 
     `sync_dag`: the DAG that loads under the standing approval.
     """
     return {
-        "reason": text_field("Reason", "Why this plan is approved or rejected."),
-        "ticket": text_field("Ticket", "Number of the change ticket."),
+        **reason_form(),
         **{
             topic.field: text_field(
                 f"Case: {topic.title}",
@@ -260,6 +267,15 @@ class PlanApprovalOperator(AskingOperator):
             if told:
                 self.log.info(told)
         return {"approved_by": name, "plan_hash": answer["plan_hash"]}
+
+
+def keep_page(run: Run, markdown: str) -> None:
+    """Keeps the approver's page of the plan that was just made, with the plan's hash.
+
+    In staging, where only our own code writes: an approver reads nothing that an XCom could forge.
+    """
+    run.refresh()
+    run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
 
 
 def plan_text(run: Run, plan_hash: str) -> str:

@@ -6,7 +6,7 @@ from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from coa_airflow.environment import artifacts_of, org
-from coa_airflow.gate import PLAN_SUMMARY
+from coa_airflow.gate import keep_page
 from coa_airflow.retries import PREFLIGHT_POLICY
 from coa_airflow.running import task_run
 from coa_airflow.waiting import waiting_task
@@ -43,9 +43,7 @@ def plan() -> None:
     from coa import pipeline
 
     with task_run() as run:
-        markdown = pipeline.relink_plan(run, artifacts_of(run.run_id))
-        run.refresh()
-        run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
+        keep_page(run, pipeline.relink_plan(run, artifacts_of(run.run_id)))
 
 
 @waiting_task

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Param, task
+from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from coa_airflow.environment import artifacts_of, org
-from coa_airflow.gate import PLAN_SUMMARY, approval_form
+from coa_airflow.gate import keep_page
 from coa_airflow.retries import PREFLIGHT_POLICY
 from coa_airflow.running import task_run
 from coa_airflow.waiting import waiting_task
-
-
-def rollback_form() -> dict[str, Param]:
-    """What the approver of a roll-back may fill in: the cases and the standing approval are of migrations."""
-    return {name: param for name, param in approval_form().items() if name in ("reason", "ticket")}
 
 
 @task(retry_policy=PREFLIGHT_POLICY)
@@ -42,9 +37,7 @@ def plan() -> None:
     from coa import pipeline
 
     with task_run() as run:
-        markdown = pipeline.rollback_plan(run, artifacts_of(run.run_id))
-        run.refresh()
-        run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
+        keep_page(run, pipeline.rollback_plan(run, artifacts_of(run.run_id)))
 
 
 @waiting_task

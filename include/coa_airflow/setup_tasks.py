@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Param, task
+from airflow.sdk import task
 
 from coa.errors import ConfigurationError
 from coa_airflow.environment import artifacts_of, metadata_folder, org
-from coa_airflow.gate import PLAN_SUMMARY, PlanApprovalOperator, approval_form
+from coa_airflow.gate import PlanApprovalOperator, keep_page
 from coa_airflow.retries import PREFLIGHT_POLICY
 from coa_airflow.running import task_run
 
 if TYPE_CHECKING:
     from coa.staging.runs import Run
-
-
-def setup_form() -> dict[str, Param]:
-    """What the approver may fill in."""
-    return {name: param for name, param in approval_form().items() if name in ("reason", "ticket")}
 
 
 class SetupApprovalOperator(PlanApprovalOperator):
@@ -60,9 +55,7 @@ def plan() -> None:
     from coa import pipeline
 
     with task_run() as run:
-        markdown = pipeline.setup_plan(run, artifacts_of(run.run_id))
-        run.refresh()
-        run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
+        keep_page(run, pipeline.setup_plan(run, artifacts_of(run.run_id)))
 
 
 @task

@@ -20,7 +20,7 @@ from coa_airflow.approvers import who_triggers
 from coa_airflow.canary_gate import refuse_asking_nobody
 from coa_airflow.deployment import bundle_of, origin_of
 from coa_airflow.environment import HEADLESS, artifacts_of, org, settings, staging
-from coa_airflow.gate import PLAN_SUMMARY
+from coa_airflow.gate import keep_page
 from coa_airflow.notify.watch import tell_drafts
 from coa_airflow.pair import Pair, chosen
 from coa_airflow.params import given
@@ -178,10 +178,7 @@ def plan() -> None:
     from coa import pipeline
 
     with task_run() as run:
-        markdown = pipeline.plan(run, artifacts_of(run.run_id))
-        run.refresh()
-        # Kept in staging, where only our own code writes: an approver reads nothing that an XCom could forge.
-        run.events.add(PLAN_SUMMARY, plan_hash=run.record.plan_hash, markdown=markdown)
+        keep_page(run, pipeline.plan(run, artifacts_of(run.run_id)))
 
 
 @task

@@ -8,9 +8,8 @@ from coa_airflow import relink_tasks, tasks
 from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import RELINK
-from coa_airflow.gate import PlanApprovalOperator
+from coa_airflow.gate import PlanApprovalOperator, reason_form
 from coa_airflow.params import form
-from coa_airflow.rollback_tasks import rollback_form
 from coa_airflow.verdict import verdict
 
 
@@ -26,7 +25,7 @@ def build(edition: Edition) -> DAG:
     ) as dag:
         approve = PlanApprovalOperator(
             task_id="approve",
-            params=rollback_form(),
+            params=reason_form(),
             doc_md="Asks a person to approve which lookups are set. Nothing is written before.",
         )
 

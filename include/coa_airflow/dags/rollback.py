@@ -8,7 +8,7 @@ from coa_airflow import rollback_tasks, tasks
 from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import ROLLBACK
-from coa_airflow.gate import PlanApprovalOperator
+from coa_airflow.gate import PlanApprovalOperator, reason_form
 from coa_airflow.params import form
 from coa_airflow.verdict import verdict
 
@@ -25,7 +25,7 @@ def build(edition: Edition) -> DAG:
     ) as dag:
         approve = PlanApprovalOperator(
             task_id="approve",
-            params=rollback_tasks.rollback_form(),
+            params=reason_form(),
             doc_md="Asks a person to approve the plan of the roll-back. Nothing is written before.",
         )
 

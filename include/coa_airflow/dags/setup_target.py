@@ -8,6 +8,7 @@ from coa_airflow import setup_tasks, tasks
 from coa_airflow.dags.edition import Edition
 from coa_airflow.dags.stages import chain_in_order
 from coa_airflow.documents import SETUP_TARGET
+from coa_airflow.gate import reason_form
 from coa_airflow.params import form
 from coa_airflow.verdict import verdict
 
@@ -23,7 +24,7 @@ def build(edition: Edition) -> DAG:
     ) as dag:
         approve = setup_tasks.SetupApprovalOperator(
             task_id="approve",
-            params=setup_tasks.setup_form(),
+            params=reason_form(),
             doc_md="Asks a person whether it may be deployed. Nobody is asked where nothing is missing.",
         )
 

@@ -44,6 +44,20 @@ def problems(connection: Connection, run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _group(row: dict[str, Any], kind: str, steps: str) -> dict[str, Any]:
+    """As the page shows it. `row`: sobject, reason_code, records, reason, next_step, examples."""
+    return {
+        "kind": kind,
+        "name": short(row["sobject"]),
+        "code": row["reason_code"],
+        "records": row["records"],
+        "reason": row["reason"],
+        "next_step": row["next_step"],
+        "examples": row["examples"],
+        "steps": steps,
+    }
+
+
 def _refused(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows that the org refused, by error code and sObject."""
     found = connection.execute(
@@ -56,18 +70,8 @@ def _refused(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]
     groups = []
     for r in found:
         reason, next_step = plain_words(r["error_code"], r["error"])
-        groups.append(
-            {
-                "kind": "refused",
-                "name": short(r["sobject"]),
-                "code": r["error_code"],
-                "records": r["records"],
-                "reason": reason,
-                "next_step": next_step,
-                "examples": r["examples"],
-                "steps": r["steps"],
-            }
-        )
+        told = {"reason_code": r["error_code"], "reason": reason, "next_step": next_step}
+        groups.append(_group(r | told, "refused", r["steps"]))
     return groups
 
 
@@ -80,19 +84,7 @@ def _left_out(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any
         ).format(left_out=list_of(LEFT_OUT)),
         [run["run_id"], GROUPS],
     ).fetchall()
-    return [
-        {
-            "kind": r["action"],
-            "name": short(r["sobject"]),
-            "code": r["reason_code"],
-            "records": r["records"],
-            "reason": r["reason"],
-            "next_step": r["next_step"],
-            "examples": r["examples"],
-            "steps": "plan",
-        }
-        for r in found
-    ]
+    return [_group(r, r["action"], "plan") for r in found]
 
 
 def _lookups_left(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,19 +100,7 @@ def _lookups_left(connection: Connection, run: dict[str, Any]) -> list[dict[str,
         ).format(table),
         [EXAMPLES, Relink.LEFT.value],
     ).fetchall()
-    return [
-        {
-            "kind": "left",
-            "name": short(r["sobject"]),
-            "code": r["reason_code"],
-            "records": r["records"],
-            "reason": r["reason"],
-            "next_step": r["next_step"],
-            "examples": r["examples"],
-            "steps": "plan",
-        }
-        for r in found
-    ]
+    return [_group(r, "left", "plan") for r in found]
 
 
 def _is_there(connection: Connection, table: sql.Identifier) -> bool:
@@ -134,7 +114,10 @@ def _changed_since(connection: Connection, run: dict[str, Any]) -> list[dict[str
     if not _is_there(connection, table):
         return []
     relinked = run["mode"] in (RunMode.RELINK, RunMode.ROLLBACK)
-    next_step = reason("changed_since_plan:relinked" if relinked else "changed_since_plan:changed").next_step
+    told = {
+        "reason_code": "changed_since_plan",
+        "next_step": reason(f"changed_since_plan:{'relinked' if relinked else 'changed'}").next_step,
+    }
     found = connection.execute(
         sql.SQL(
             """SELECT sobject, reason, count(*) AS records,
@@ -143,19 +126,7 @@ def _changed_since(connection: Connection, run: dict[str, Any]) -> list[dict[str
         ).format(table),
         [EXAMPLES],
     ).fetchall()
-    return [
-        {
-            "kind": "held",
-            "name": short(r["sobject"]),
-            "code": "changed_since_plan",
-            "records": r["records"],
-            "reason": r["reason"],
-            "next_step": next_step,
-            "examples": r["examples"],
-            "steps": "load",
-        }
-        for r in found
-    ]
+    return [_group(r | told, "held", "load") for r in found]
 
 
 def _differences(connection: Connection, run: dict[str, Any]) -> list[dict[str, Any]]:
