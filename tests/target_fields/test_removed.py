@@ -22,8 +22,7 @@ from tests import databases
 from tests.engine.harness import FAST, Migrator, connection_to
 from tests.files import open_to_others
 from tests.reconcile.pairs import actions, table, two_orgs
-
-FOLDER = Path(__file__).parents[2] / "include" / "salesforce_metadata"
+from tests.target_fields.conftest import FOLDER
 
 
 @pytest.fixture

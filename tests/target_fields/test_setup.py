@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from coa.errors import ConfigurationError, OrgRefused, OrgUnavailable, WrongOrg
@@ -15,20 +12,7 @@ from coa.target_fields.setup import require_no_source, set_up, steps
 from coa.target_fields.state import look
 from orgsim.launch import RunningOrg, running_org
 from tests.engine.harness import FAST, connection_to
-
-FOLDER = Path(__file__).parents[2] / "include" / "salesforce_metadata"
-
-
-@pytest.fixture
-def bare() -> Iterator[RunningOrg]:
-    """A target without the fields."""
-    with running_org(role="target", orders=0, migration_fields=False, job_delay=0.0) as org:
-        yield org
-
-
-@pytest.fixture
-def org(bare: RunningOrg) -> Org:
-    return Org(connection_to(bare, "coa_target"), FAST)
+from tests.target_fields.conftest import FOLDER
 
 
 def test_what_is_missing_is_deployed_and_assigned_and_then_there_is_nothing_to_do(org: Org) -> None:

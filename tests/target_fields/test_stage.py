@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,22 +17,9 @@ from coa.staging.runs import Run
 from coa.target_fields.setup import require_no_source, set_up, steps
 from coa.target_fields.stage import todo_of
 from coa.target_fields.state import look
-from orgsim.launch import RunningOrg, running_org
+from orgsim.launch import RunningOrg
 from tests.engine.harness import FAST, connection_to
-
-FOLDER = Path(__file__).parents[2] / "include" / "salesforce_metadata"
-
-
-@pytest.fixture
-def bare() -> Iterator[RunningOrg]:
-    """A target without the fields."""
-    with running_org(role="target", orders=0, migration_fields=False, job_delay=0.0) as org:
-        yield org
-
-
-@pytest.fixture
-def org(bare: RunningOrg) -> Org:
-    return Org(connection_to(bare, "coa_target"), FAST)
+from tests.target_fields.conftest import FOLDER
 
 
 def planned(db: Database, org: Org, folder: Path) -> tuple[Run, str]:

@@ -50,6 +50,18 @@ def ask(pair: Migrator, base: Run, **params: Any) -> Answer:
     )
 
 
+def begun(pair: Migrator, base: Run) -> Run:
+    """A what-if that has not planned yet."""
+    return Run.start(
+        pair.db,
+        FAST,
+        dag_id="what_if",
+        airflow_run_id="",
+        triggered_by="test",
+        raw_params={"run_id": base.run_id},
+    )
+
+
 def calls(pair: Migrator) -> int:
     return sum(sum(org.control("GET", "stats")["calls"].values()) for org in (pair.source, pair.target))
 
@@ -214,14 +226,7 @@ def test_a_run_without_a_plan_is_refused_and_the_newest_with_one_is_meant(planne
 
 def test_what_a_killed_what_if_left_is_dropped_by_the_next(planned: Pair) -> None:
     pair, base = planned
-    killed = Run.start(
-        pair.db,
-        FAST,
-        dag_id="what_if",
-        airflow_run_id="",
-        triggered_by="test",
-        raw_params={"run_id": base.run_id},
-    )
+    killed = begun(pair, base)
     ask(pair, base)
     assert Run.load(pair.db, FAST, killed.run_id).record.state == "failed"
     assert not pair.db.value("SELECT to_regnamespace(%s) IS NOT NULL", [killed.schema])
@@ -229,14 +234,7 @@ def test_what_a_killed_what_if_left_is_dropped_by_the_next(planned: Pair) -> Non
 
 def test_no_client_of_an_org_can_be_made_for_a_what_if(planned: Pair) -> None:
     pair, base = planned
-    asked = Run.start(
-        pair.db,
-        FAST,
-        dag_id="what_if",
-        airflow_run_id="",
-        triggered_by="test",
-        raw_params={"run_id": base.run_id},
-    )
+    asked = begun(pair, base)
     with pytest.raises(ConfigurationError, match="is a what-if"):
         bind(asked, SOURCE, pair.orgs()[0])
     with no_orgs("a test"), pytest.raises(ConfigurationError, match="coa_source is not entered: a test"):
